@@ -144,8 +144,8 @@ def describe() -> dict[str, object]:
       through the environment, or "detected by OpenBLAS"), variables (those of this module
       that are set), advice (list of sentences, empty when all is well).
     """
-    facts = cpu_facts()
-    avx512 = facts["flags"] >= _AVX512  # type: ignore[operator]
+    cpu = cpu_facts()
+    avx512 = cpu.flags >= _AVX512
     asked = os.environ.get("OPENBLAS_CORETYPE")
     advice = []
     if avx512 and asked is not None and asked.lower() in _AVX2_KERNELS:
