@@ -1,0 +1,72 @@
+"""What a thread is doing: the graph it builds and the tapes that watch it."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from typing import Any
+
+
+class _State(threading.local):
+    """`busy` is kept equal to "a graph is being built or a recorder is active".
+
+    It is the only attribute that the eager fast path reads: one lookup in a thread-local costs
+    as much as everything else that the path decides.
+    """
+
+    busy = False
+    graph: Any = None
+    recorders: tuple[Any, ...] = ()
+    device: str | None = None
+    name_stack: str = ""
+    control_inputs: tuple[Any, ...] = ()
+
+
+state = _State()
+# Tapes key tensors by this counter and never by id(): an id is used again after a tensor died.
+next_id = itertools.count(1).__next__
+
+
+def refresh() -> None:
+    """Recomputes `busy` after `graph` or `recorders` was set."""
+    state.busy = state.graph is not None or bool(state.recorders)
+
+
+class building:
+    """Context in which ops are added to `graph`; None means eager execution."""
+
+    def __init__(self, graph: Any) -> None:
+        self._graph = graph
+
+    def __enter__(self) -> Any:
+        self._outer = (state.graph, state.name_stack, state.control_inputs)
+        state.graph = self._graph
+        if self._graph is not self._outer[0]:
+            state.name_stack, state.control_inputs = "", ()
+        refresh()
+        return self._graph
+
+    def __exit__(self, *exc: Any) -> None:
+        state.graph, state.name_stack, state.control_inputs = self._outer
+        refresh()
+
+
+class recording:
+    """Context in which `recorders` (a tuple, replacing the current one) see every op."""
+
+    def __init__(self, recorders: tuple[Any, ...]) -> None:
+        self._recorders = recorders
+
+    def __enter__(self) -> None:
+        self._outer = state.recorders
+        state.recorders = self._recorders
+        refresh()
+
+    def __exit__(self, *exc: Any) -> None:
+        state.recorders = self._outer
+        refresh()
+
+
+def executing_eagerly() -> bool:
+    """True unless a graph is being built."""
+    return state.graph is None

@@ -1,0 +1,231 @@
+"""Python values, numpy arrays and tensor-likes to Tensors, by TensorFlow's dtype rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape import shapes
+from shardtape.context import state
+from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
+
+_INT32 = np.iinfo(np.int32)
+# (type, function(value, dtype, name) -> Tensor or NotImplemented), the newest first
+_conversions: list[tuple[Any, Any]] = []
+
+
+def register_tensor_conversion_function(base_type: Any, function: Any, priority: int = 100) -> None:
+    """`function(value, dtype=None, name=None, as_ref=False)` converts instances of `base_type`."""
+    _conversions.insert(0, (base_type, function))
+
+
+def convert_to_tensor(
+    value: Any,
+    dtype: Any = None,
+    dtype_hint: Any = None,
+    name: str | None = None,
+    *,
+    hint_integer: bool = False,
+) -> Tensor:
+    """A Tensor of `value`.
+
+    Python floats become float32, ints int32 (int64 where they do not fit), numpy arrays keep
+    their dtype. In a graph the result is a constant node.
+
+    Args:
+      dtype: the result's type; a Tensor of another type is refused.
+      dtype_hint: used where the value leaves the choice.
+      hint_integer: empty lists become int32 (shapes and axes).
+
+    Raises:
+      ValueError: a Tensor of another dtype, or None inside the value.
+      TypeError: a value that the dtype cannot hold.
+    """
+    if dtype is not None:
+        dtype = dt.as_dtype(dtype)
+    if isinstance(value, Tensor):
+        if dtype is not None and value.dtype is not dtype:
+            raise ValueError(
+                f"Tensor conversion requested dtype {dtype.name} for Tensor with dtype "
+                f"{value.dtype.name}: {value!r}"
+            )
+        return value
+    for base, function in _conversions:
+        if isinstance(value, base):
+            got = function(value, dtype=dtype, name=name, as_ref=False)
+            if got is not NotImplemented:
+                return got
+    custom = getattr(value, "_as_tensor", None)
+    if custom is not None:
+        got = custom(dtype)
+        if got is not NotImplemented:
+            return got
+    if isinstance(value, (list, tuple)) and _holds_tensor(value):
+        return _stack(value, dtype)
+    if dtype is None and dtype_hint is not None:
+        try:
+            array = to_array(value, dt.as_dtype(dtype_hint))
+        except (TypeError, ValueError):
+            array = to_array(value, None)
+    else:
+        if hint_integer and dtype is None and isinstance(value, (list, tuple)) and not value:
+            dtype = dt.int32
+        array = to_array(value, dtype)
+    if state.graph is not None:
+        return state.graph.constant(array, name)
+    return EagerTensor(array)
+
+
+def to_array(value: Any, dtype: dt.DType | None) -> Any:
+    """A numpy array (a fresh one, since tensors never change) or numpy scalar of `value`."""
+    kind = type(value)
+    if kind is float:
+        if dtype is None:
+            return np.float32(value)
+        if dtype.kind in "fc":
+            return dtype._numpy.type(value)
+    elif kind is int:
+        if dtype is None:
+            return np.int32(value) if _INT32.min <= value <= _INT32.max else np.int64(value)
+        if dtype.kind in "fciu":
+            try:
+                return dtype._numpy.type(value)
+            except OverflowError:
+                raise TypeError(
+                    f"Cannot convert {value} to EagerTensor of dtype {dtype.name}"
+                ) from None
+    elif kind is bool:
+        if dtype in (None, dt.bool):
+            return np.bool_(value)
+    elif value is None:
+        raise ValueError(
+            "Attempt to convert a value (None) with an unsupported type "
+            "(<class 'NoneType'>) to a Tensor."
+        )
+    if isinstance(value, shapes.TensorShape):
+        value = value.as_list()
+        if None in value:
+            raise ValueError(f"Cannot convert a partially known TensorShape {value} to a Tensor.")
+        dtype = dtype or dt.int32
+    if isinstance(value, dt.DType):
+        value = value.as_datatype_enum
+    given = isinstance(value, (np.ndarray, np.generic))
+    if not given and hasattr(value, "__array__") and not isinstance(value, (list, tuple)):
+        value, given = np.asarray(value), True
+    array = value if given else _from_python(value)
+    if array.dtype.kind in "SUO":
+        return _strings(array, value, dtype)
+    own = not given
+    if dtype is None:
+        wanted = dt.from_numpy(array.dtype)._numpy
+        if not given and array.size == 0 and array.dtype == np.float64:
+            wanted = np.dtype(np.float32)
+        elif not given:
+            wanted = _python_dtype(array, value)
+    else:
+        wanted = dtype._numpy
+        _check_castable(array, value, dtype)
+    if array.dtype != wanted:
+        return np.asarray(array, dtype=wanted)[()]
+    return array if own else np.array(array, order="C")[()]
+
+
+def _from_python(value: Any) -> np.ndarray:
+    try:
+        return np.array(value)
+    except ValueError as error:
+        raise ValueError(
+            f"Can't convert non-rectangular Python sequence to Tensor. ({error})"
+        ) from None
+
+
+def _first_leaf(value: Any) -> Any:
+    while isinstance(value, (list, tuple)) and value:
+        value = value[0]
+    return value
+
+
+def _python_dtype(array: np.ndarray, value: Any) -> np.dtype:
+    """float64 made of Python floats is float32, int64 made of Python ints int32."""
+    if isinstance(_first_leaf(value), (np.generic, np.ndarray)):
+        return array.dtype
+    if array.dtype == np.float64:
+        return np.dtype(np.float32)
+    if array.dtype == np.int64:
+        fits = not array.size or (_INT32.min <= array.min() and array.max() <= _INT32.max)
+        return np.dtype(np.int32 if fits else np.int64)
+    return array.dtype
+
+
+def _check_castable(array: np.ndarray, value: Any, dtype: dt.DType) -> None:
+    have, want = array.dtype.kind, dtype.kind
+    if array.size == 0 or have == want:
+        return
+    ok = {"f": "fcV", "c": "c", "i": "iufcV", "u": "iufcV", "b": "b", "V": "fcV"}.get(have, "")
+    if want not in ok:
+        shown = value if not isinstance(value, np.ndarray) else f"a numpy array of {array.dtype}"
+        raise TypeError(f"Cannot convert {shown} to EagerTensor of dtype {dtype.name}")
+
+
+def _strings(array: np.ndarray, value: Any, dtype: dt.DType | None) -> Any:
+    if dtype not in (None, dt.string):
+        raise TypeError(f"Cannot convert {value!r} to EagerTensor of dtype {dtype.name}")
+    flat = array.astype(object) if array.dtype.kind != "O" else array
+    out = np.empty(array.shape, object)
+    source, target = flat.reshape(-1), out.reshape(-1)
+    for i, item in enumerate(source):
+        if isinstance(item, str):
+            target[i] = item.encode()
+        elif isinstance(item, bytes):
+            target[i] = bytes(item)
+        elif item is None:
+            raise ValueError(
+                "Attempt to convert a value (None) with an unsupported type "
+                "(<class 'NoneType'>) to a Tensor."
+            )
+        else:
+            raise ValueError(
+                f"Failed to convert a value of type {type(item)} ({item!r}) to a Tensor."
+            )
+    return out
+
+
+def _holds_tensor(value: Any) -> bool:
+    for item in value:
+        if isinstance(item, Tensor) or hasattr(item, "_as_tensor"):
+            return True
+        if isinstance(item, (list, tuple)) and _holds_tensor(item):
+            return True
+    return False
+
+
+def _stack(value: Any, dtype: dt.DType | None) -> Tensor:
+    from shardtape.ops.array import pack  # the op itself converts its inputs
+
+    if dtype is None:
+        dtype = _leaf_dtype(value)
+    parts = []
+    for item in value:
+        made = convert_to_tensor(item, None if isinstance(item, Tensor) else dtype)
+        if dtype is not None and made.dtype is not dtype:
+            raise TypeError(f"Cannot pack a {made.dtype.name} tensor with {dtype.name} values.")
+        parts.append(made)
+    return pack(*parts, axis=0)
+
+
+def _leaf_dtype(value: Any) -> dt.DType | None:
+    for item in value:
+        inner = getattr(item, "dtype", None)
+        if isinstance(item, Tensor) or isinstance(inner, dt.DType):
+            return inner
+        if isinstance(item, (list, tuple)):
+            found = _leaf_dtype(item)
+            if found is not None:
+                return found
+    return None
+
+
+def is_symbolic(value: Any) -> bool:
+    return isinstance(value, SymbolicTensor)

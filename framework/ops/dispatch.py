@@ -1,0 +1,201 @@
+"""`apply`: the one way in which an op runs or becomes a node, and is seen by tapes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shardtape import backend, errors
+from shardtape import dtypes as dt
+from shardtape.context import state
+from shardtape.ops import registry
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.registry import Op
+from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
+
+_HALF = {t.numpy_dtype for t in dt.HALVES}
+# Composite types (IndexedSlices, ragged, sparse) and other tensor-likes take an op over here.
+_dispatchers: list[Any] = []
+
+
+def add_dispatcher(handler: Any) -> None:
+    """`handler(op, inputs, attrs, name)` returns NotImplemented or the result."""
+    _dispatchers.append(handler)
+
+
+def apply(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any], name: str | None = None) -> Any:
+    """Applies an op: dispatch on types, capture, node or kernel, record.
+
+    Raises:
+      InvalidArgumentError: wrong dtype or shape; the text names the op.
+    """
+    eager = True
+    for x in inputs:
+        kind = type(x)
+        if kind is not EagerTensor:
+            if kind is SymbolicTensor:
+                eager = False
+            else:
+                inputs = _as_tensors(op, inputs)
+                if inputs is NotImplemented:
+                    return NotImplemented
+                if not isinstance(inputs, tuple):
+                    taken = inputs
+                    return taken(op, attrs, name)
+                eager = not any(type(t) is SymbolicTensor for t in inputs)
+                break
+    if attrs or op.attr_defaults:
+        attrs = op.bind_attrs(attrs)
+    if eager and state.graph is None:
+        outputs = _run(op, inputs, attrs)
+    else:
+        graph = state.graph
+        if graph is None or (not eager and _innermost(inputs, graph) is not graph):
+            graph = _innermost(inputs, graph)
+        outputs = graph.add_op(op, inputs, attrs, name)
+    if state.recorders:
+        outs = outputs if type(outputs) is tuple else (outputs,)
+        for recorder in state.recorders:
+            recorder.record(op, inputs, attrs, outs)
+    return outputs
+
+
+def _innermost(inputs: tuple[Any, ...], graph: Any) -> Any:
+    """The graph that a node belongs to: the current one, else that of the symbolic inputs."""
+    if graph is not None:
+        return graph
+    for x in inputs:
+        if type(x) is SymbolicTensor:
+            return x.graph
+    raise AssertionError("no symbolic input")
+
+
+def _as_tensors(op: Op, inputs: tuple[Any, ...]) -> Any:
+    for x in inputs:
+        if not isinstance(x, (Tensor, np.ndarray, float, int, str, bytes, list, tuple, complex)):
+            for handler in _dispatchers:
+                got = handler(op, inputs)
+                if got is not NotImplemented:
+                    return got
+    wanted = None
+    count = len(inputs)
+    if not op.mixed:
+        for i, x in enumerate(inputs):
+            if isinstance(x, Tensor) and not op.is_host(i, count):
+                wanted = x.dtype
+                break
+            inner = getattr(x, "dtype", None)
+            if isinstance(inner, dt.DType) and not op.is_host(i, count):
+                wanted = inner
+                break
+    out = []
+    for i, x in enumerate(inputs):
+        if isinstance(x, Tensor):
+            out.append(x)
+        elif op.is_host(i, count):
+            out.append(convert_to_tensor(x, hint_integer=True))
+        elif wanted is not None:
+            try:
+                inner = getattr(x, "dtype", None)
+                if isinstance(inner, dt.DType):
+                    out.append(convert_to_tensor(x))
+                else:
+                    out.append(convert_to_tensor(x, wanted))
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{error} (input {i} of op {op.type})") from None
+        else:
+            t = convert_to_tensor(x)
+            if not op.mixed:
+                wanted = t.dtype
+            out.append(t)
+    return tuple(out)
+
+
+def check_dtypes(op: Op, in_dtypes: list[dt.DType]) -> None:
+    """Raises InvalidArgumentError for a type that the op does not take, or for mixed types."""
+    first = None
+    count = len(in_dtypes)
+    for i, d in enumerate(in_dtypes):
+        if op.host and op.is_host(i, count):
+            continue
+        if d not in op.dtypes:
+            allowed = ", ".join(sorted(t.name for t in op.dtypes))
+            raise errors.InvalidArgumentError(
+                f"Value for attr 'T' of {d.name} is not in the list of allowed values: {allowed}"
+                f" [Op:{op.type}]"
+            )
+        if op.mixed:
+            continue
+        if first is None:
+            first = d
+        elif d is not first:
+            raise errors.InvalidArgumentError(
+                f"cannot compute {op.type} as input #{i}(zero-based) was expected to be a "
+                f"{first.name} tensor but is a {d.name} tensor [Op:{op.type}]"
+            )
+
+
+def _run(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+    check_dtypes(op, [t.dtype for t in inputs])
+    arrays = [t._array for t in inputs]
+    xp = np
+    if backend.accelerated:
+        xp, arrays = _place(op, arrays)
+    result = compute(op, xp, arrays, attrs)
+    if type(result) is tuple:
+        return tuple([EagerTensor(a) for a in result])
+    return EagerTensor(result)
+
+
+def _place(op: Op, arrays: list[Any]) -> tuple[Any, list[Any]]:
+    """The array module of the inputs, with the small ones moved to where the others are."""
+    count = len(arrays)
+    xp = backend.array_module(*[a for i, a in enumerate(arrays) if not op.is_host(i, count)])
+    if xp is np:
+        return np, arrays
+    return xp, [
+        backend.to_host(a) if op.is_host(i, count) else backend.to_device(a)
+        for i, a in enumerate(arrays)
+    ]
+
+
+def compute(op: Op, xp: Any, arrays: Any, attrs: dict[str, Any]) -> Any:
+    """Runs a kernel on arrays with the result dtypes asserted and errors named.
+
+    float16 and bfloat16 are computed in float32 where the op widens.
+    """
+    expected = op.output_dtypes([dt.from_numpy(a.dtype) for a in arrays], attrs)
+    try:
+        if op.widen and any(a.dtype in _HALF for a in arrays):
+            arrays = [a.astype(np.float32) if a.dtype in _HALF else a for a in arrays]
+        result = op.kernel(xp, *arrays, **attrs)
+    except (ValueError, TypeError, IndexError, np.linalg.LinAlgError) as error:
+        raise kernel_error(op, arrays, error) from error
+    if type(result) is tuple:
+        if isinstance(expected, dt.DType):
+            expected = (expected,) * len(result)
+        return tuple([_as_dtype(a, e._numpy) for a, e in zip(result, expected)])
+    return _as_dtype(result, expected._numpy)
+
+
+def _as_dtype(array: Any, wanted: np.dtype) -> Any:
+    got = getattr(array, "dtype", None)
+    if got is wanted or got == wanted:
+        return array
+    if got is None:
+        return np.asarray(array, wanted)[()]
+    return array.astype(wanted)
+
+
+def kernel_error(op: Op, arrays: Any, error: BaseException) -> errors.OpError:
+    """The error of TensorFlow's kind for what a kernel raised."""
+    shapes = [list(getattr(a, "shape", ())) for a in arrays]
+    if op.broadcasts and len(shapes) == 2:
+        text = f"Incompatible shapes: {shapes[0]} vs. {shapes[1]}"
+    else:
+        text = f"{error} (input shapes: {', '.join(map(str, shapes))})"
+    return errors.InvalidArgumentError(None, None, f"{text} [Op:{op.type}]")
+
+
+registry._apply = apply

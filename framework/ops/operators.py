@@ -1,0 +1,143 @@
+"""Python's operators on Tensors and Variables, written in ops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape.ops import array, math
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.indexing import getitem
+from shardtape.tensor import Tensor
+
+
+def _operand(value: Any, like: Any) -> Any:
+    """The other operand, converted to the tensor's dtype where it is no tensor itself."""
+    if isinstance(value, Tensor) or isinstance(getattr(value, "dtype", None), dt.DType):
+        return value
+    return convert_to_tensor(value, like.dtype)
+
+
+def _binary(op: Any) -> tuple[Any, Any]:
+    def forward(self: Any, other: Any) -> Any:
+        if type(other) is not type(self):
+            if getattr(other, "_takes_operators", False):
+                return NotImplemented
+            try:
+                other = _operand(other, self)
+            except (TypeError, ValueError):
+                if hasattr(other, "__array__") or isinstance(other, (int, float, list, tuple)):
+                    raise
+                return NotImplemented
+        return op(self, other)
+
+    def backward(self: Any, other: Any) -> Any:
+        return op(_operand(other, self), self)
+
+    return forward, backward
+
+
+def _power(x: Any, y: Any) -> Any:
+    return math.pow(x, y)
+
+
+def _divide(x: Any, y: Any) -> Any:
+    return math.truediv(x, y)
+
+
+def _matmul(x: Any, y: Any) -> Any:
+    from shardtape.ops.linalg import matmul
+
+    return matmul(x, y)
+
+
+def _logical(bool_op: str, int_op: str) -> Any:
+    def op(x: Any, y: Any) -> Any:
+        return getattr(math, bool_op if x.dtype is dt.bool else int_op)(x, y)
+
+    return op
+
+
+def _compare(op: Any) -> Any:
+    def compare(self: Any, other: Any) -> Any:
+        return op(self, _operand(other, self))
+
+    return compare
+
+
+def _equal(self: Any, other: Any) -> Any:
+    if other is None:
+        return False
+    if not Tensor._equals_by_value:
+        return self is other
+    try:
+        return math.equal(self, _operand(other, self))
+    except (TypeError, ValueError):
+        return False
+
+
+def _not_equal(self: Any, other: Any) -> Any:
+    if other is None:
+        return True
+    if not Tensor._equals_by_value:
+        return self is not other
+    try:
+        return math.not_equal(self, _operand(other, self))
+    except (TypeError, ValueError):
+        return True
+
+
+def attach(cls: Any) -> None:
+    """Gives a class the operators; used for Tensor and Variable."""
+    for name, op in (
+        ("add", math.add),
+        ("sub", math.subtract),
+        ("mul", math.multiply),
+        ("truediv", _divide),
+        ("floordiv", math.floordiv),
+        ("mod", math.floormod),
+        ("pow", _power),
+        ("matmul", _matmul),
+        ("and", _logical("logical_and", "bitwise_and")),
+        ("or", _logical("logical_or", "bitwise_or")),
+        ("xor", _logical("logical_xor", "bitwise_xor")),
+    ):
+        forward, backward = _binary(op)
+        setattr(cls, f"__{name}__", forward)
+        setattr(cls, f"__r{name}__", backward)
+    cls.__div__, cls.__rdiv__ = cls.__truediv__, cls.__rtruediv__
+    cls.__lt__, cls.__le__ = _compare(math.less), _compare(math.less_equal)
+    cls.__gt__, cls.__ge__ = _compare(math.greater), _compare(math.greater_equal)
+    cls.__eq__, cls.__ne__ = _equal, _not_equal
+    cls.__neg__ = lambda self: math.negative(self)
+    cls.__pos__ = lambda self: array.identity(self)
+    cls.__abs__ = lambda self: math.abs(self)
+    cls.__invert__ = lambda self: (
+        math.logical_not(self) if self.dtype is dt.bool else math.invert(self)
+    )
+    cls.__getitem__ = getitem
+    cls.__array_ufunc__ = _array_ufunc
+
+
+_UFUNCS = {
+    np.add: "__radd__", np.subtract: "__rsub__", np.multiply: "__rmul__",
+    np.true_divide: "__rtruediv__", np.floor_divide: "__rfloordiv__", np.power: "__rpow__",
+    np.remainder: "__rmod__", np.matmul: "__rmatmul__", np.equal: "__eq__",
+    np.not_equal: "__ne__", np.less: "__gt__", np.less_equal: "__ge__", np.greater: "__lt__",
+    np.greater_equal: "__le__",
+}  # fmt: skip
+
+
+def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+    """`ndarray * tensor` is a tensor; `np.abs(tensor)` is an array."""
+    is_operator = method == "__call__" and len(inputs) == 2 and not options
+    if is_operator and ufunc in _UFUNCS and not hasattr(inputs[0], "_as_tensor"):
+        if isinstance(inputs[0], (np.ndarray, np.generic)):
+            return getattr(self, _UFUNCS[ufunc])(inputs[0])
+    arrays = [np.asarray(x) if hasattr(x, "__array__") else x for x in inputs]
+    return getattr(ufunc, method)(*arrays, **options)
+
+
+attach(Tensor)

@@ -1,0 +1,364 @@
+"""One definition per op: kernel, gradient, shape rule, dtype rule and samples side by side.
+
+    @op("Sigmoid", dtypes=FLOATING | COMPLEX, shape=same_as(0), samples=lambda rng: [...])
+    def sigmoid(xp, x):
+        \"\"\"Logistic function 1 / (1 + exp(-x)); any shape to the same shape.\"\"\"
+        return 0.5 * xp.tanh(0.5 * x) + 0.5
+
+    @sigmoid.gradient
+    def _(g, y, x):
+        return g * y * (1 - y)
+
+The decorated name is the `Op`, which is called on tensors: `sigmoid(x)`.
+
+Kernel: `f(xp, *inputs, attr=default)`. `xp` is the array module (numpy or cupy); inputs are its
+arrays; `host` inputs are always numpy arrays. It returns one array (a tuple for several outputs).
+
+Gradient: `f(g, y, *inputs, **attrs)` in Tensors (with several outputs `g` and `y` are tuples and
+members of `g` may be None). It returns one Tensor or None per input that is no host input: alone
+if there is one such input, else as a tuple. Un-broadcasting, None-skipping, accumulation and
+shape checks are the engine's. A parameter whose name starts with `_` is not kept for the
+backward pass and arrives as None.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape import shapes
+
+REGISTRY: dict[str, Op] = {}
+
+PURE, READS, WRITES, RANDOM, IO, BLOCKING = "pure", "reads", "writes", "random", "io", "blocking"
+
+
+class Arg:
+    """What is known of one input while a graph is built.
+
+    Attributes:
+      shape: TensorShape.  dtype: DType.
+      value: the numpy value if it is a constant, for integer vectors a list whose unknown
+        members are None, else None.
+    """
+
+    __slots__ = ("shape", "dtype", "_value")
+
+    def __init__(self, shape: shapes.TensorShape, dtype: dt.DType, value: Any = None) -> None:
+        self.shape, self.dtype, self._value = shape, dtype, value
+
+    @property
+    def value(self) -> Any:
+        if callable(self._value):
+            self._value = self._value()
+        return self._value
+
+
+class Op:
+    """A registered operation; call it on tensors to apply it."""
+
+    def __init__(
+        self,
+        kernel: Callable[..., Any],
+        type_name: str,
+        *,
+        shape: Callable[..., Any],
+        dtype: Any,
+        dtypes: frozenset[dt.DType],
+        host: Sequence[Any],
+        mixed: bool,
+        broadcasts: bool,
+        outputs: Any,
+        effects: str,
+        may_view: bool,
+        dynamic: bool,
+        widen: bool | None,
+        differentiable: bool,
+        samples: Callable[..., Any] | None,
+        reference: Callable[..., Any] | None,
+        name: str | None,
+    ) -> None:
+        self.kernel = kernel
+        self.type = type_name
+        self.name = name or kernel.__name__
+        self.shape_rule = shape
+        self.dtype_rule = dtype
+        self.dtypes = dtypes
+        self.mixed = mixed
+        self.broadcasts = broadcasts
+        self.outputs = outputs
+        self.effects = effects
+        self.may_view = may_view
+        self.dynamic = dynamic
+        self.samples = samples
+        self.reference = reference
+        self.differentiable = differentiable
+        self.into: Callable[..., Any] | None = None
+        self.inplace: tuple[int, ...] = ()
+        self._gradient: Callable[..., Any] | None = None
+        self.__doc__ = kernel.__doc__
+        self.__name__ = self.name
+        self.__qualname__ = self.name
+        self.__module__ = kernel.__module__
+
+        parameters = list(inspect.signature(kernel).parameters.values())[1:]
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        self.input_names = tuple(
+            p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        )
+        self.attr_defaults = {
+            p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY
+        }
+        self.required_attrs = frozenset(
+            n for n, d in self.attr_defaults.items() if d is inspect.Parameter.empty
+        )
+        # positions of host inputs; negative ones count from the end of a variadic list
+        self.host = tuple(self.input_names.index(h) if isinstance(h, str) else h for h in host)
+        self.widen = widen if widen is not None else (dt.string not in dtypes and not may_view)
+        self.keeps_inputs: tuple[bool, ...] | None = None  # None: all
+        self.keeps_outputs = True
+
+    # ---- definition -----------------------------------------------------------------------
+    def gradient(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Registers the gradient; see the module's text for its signature."""
+        if self._gradient is not None:
+            raise ValueError(f"op {self.type} already has a gradient")
+        self._gradient = function
+        parameters = list(inspect.signature(function).parameters.values())
+        self._gradient_attrs = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        positional = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        self.keeps_outputs = not positional[1].name.startswith("_")
+        if not any(p.kind is p.VAR_POSITIONAL for p in positional):
+            self.keeps_inputs = tuple(not p.name.startswith("_") for p in positional[2:])
+        return function
+
+    def writes_into(self, *inplace: int) -> Callable[..., Any]:
+        """Registers `f(xp, out, *inputs, **attrs)`, which computes into `out`.
+
+        Args:
+          inplace: inputs whose own buffer may be `out`.
+        """
+
+        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            self.into, self.inplace = function, inplace
+            return function
+
+        return register
+
+    # ---- properties -----------------------------------------------------------------------
+    def is_host(self, index: int, count: int) -> bool:
+        """Whether input `index` of `count` is a host input."""
+        return index in self.host or index - count in self.host
+
+    @property
+    def has_gradient(self) -> bool:
+        return self._gradient is not None
+
+    def bind_attrs(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Attributes with defaults filled in. Raises TypeError for an unknown or missing one."""
+        if not self.attr_defaults and not attrs:
+            return attrs
+        for name in attrs:
+            if name not in self.attr_defaults:
+                raise TypeError(f"{self.name}() got an unexpected keyword argument {name!r}")
+        full = {**self.attr_defaults, **attrs}
+        for name in self.required_attrs:
+            if full[name] is inspect.Parameter.empty:
+                raise TypeError(f"{self.name}() misses the keyword argument {name!r}")
+        return full
+
+    def output_dtypes(self, in_dtypes: Sequence[dt.DType], attrs: dict[str, Any]) -> Any:
+        """One DType, or a tuple of them for several outputs."""
+        rule = self.dtype_rule
+        if rule is None:
+            for i, d in enumerate(in_dtypes):
+                if not self.is_host(i, len(in_dtypes)):
+                    return d
+            raise TypeError(f"op {self.type} needs a dtype rule: all its inputs are host inputs")
+        if isinstance(rule, dt.DType):
+            return rule
+        if isinstance(rule, str):
+            return dt.as_dtype(attrs[rule])
+        return rule(in_dtypes, attrs)
+
+    def run_gradient(
+        self, grads: Sequence[Any], outputs: Sequence[Any], inputs: Sequence[Any], attrs: Any
+    ) -> list[Any]:
+        """Gradients with respect to all inputs (None for host inputs).
+
+        Raises LookupError where the op has no gradient registered.
+        """
+        count = len(inputs)
+        if self._gradient is None:
+            if not self.differentiable:
+                return [None] * count
+            raise LookupError(f"gradient registry has no entry for: {self.type}")
+        keywords = {name: attrs[name] for name in self._gradient_attrs}
+        if isinstance(self.outputs, int) and self.outputs == 1:
+            got = self._gradient(grads[0], outputs[0], *inputs, **keywords)
+        else:
+            got = self._gradient(tuple(grads), tuple(outputs), *inputs, **keywords)
+        if not isinstance(got, (tuple, list)):
+            got = (got,)
+        if not self.host:
+            full = list(got)
+        else:
+            rest = iter(got)
+            full = [None if self.is_host(i, count) else next(rest, None) for i in range(count)]
+        if len(full) != count:
+            raise AssertionError(
+                f"gradient of {self.type} returned {len(got)} values for {count} inputs"
+            )
+        return full
+
+    def __call__(self, *inputs: Any, name: str | None = None, **attrs: Any) -> Any:
+        return _apply(self, inputs, attrs, name)
+
+    def __repr__(self) -> str:
+        return f"<op {self.type}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return get, (self.type,)
+
+
+def _apply(op: Op, inputs: Any, attrs: Any, name: Any) -> Any:
+    raise RuntimeError("shardtape.ops.dispatch is not imported")
+
+
+def get(type_name: str) -> Op:
+    """The op of a TensorFlow type name. Raises KeyError naming it."""
+    if type_name not in REGISTRY:
+        raise KeyError(f"no op of type {type_name!r} is registered")
+    return REGISTRY[type_name]
+
+
+def op(
+    type_name: str,
+    *,
+    shape: Callable[..., Any],
+    dtype: Any = None,
+    dtypes: frozenset[dt.DType] = dt.NUMERIC,
+    host: Sequence[Any] = (),
+    mixed: bool = False,
+    broadcasts: bool = False,
+    outputs: Any = 1,
+    effects: str = PURE,
+    may_view: bool = False,
+    dynamic: bool = False,
+    widen: bool | None = None,
+    differentiable: bool = True,
+    samples: Callable[..., Any] | None = None,
+    reference: Callable[..., Any] | None = None,
+    name: str | None = None,
+) -> Callable[[Callable[..., Any]], Op]:
+    """Registers an op under its TensorFlow type name.
+
+    Args:
+      shape: rule `f(*args: Arg, **attrs) -> TensorShape` (a list of them for several outputs);
+        raises ValueError for shapes that cannot be right. Ready rules: `same_as`, `broadcast`,
+        `scalar`, `unknown`.
+      dtype: result type: None = that of the first input that is no host input, a DType, the
+        name of an attribute, or `f(dtypes, attrs)`.
+      dtypes: types that the inputs which are no host inputs may have.
+      host: inputs (names or positions) that are integers or other small values kept on the host.
+      mixed: the inputs need not share one dtype.
+      broadcasts: inputs broadcast against each other; the engine sums their gradients back.
+      outputs: number of outputs, or `f(attrs, input_count) -> int`.
+      effects: PURE, READS, WRITES, RANDOM, IO or BLOCKING.
+      may_view: the result may share memory with an input.
+      dynamic: the result's shape depends on values.
+      widen: float16 and bfloat16 are computed in float32 (default: for arithmetic ops).
+      differentiable: False lists the op as one without a gradient (None flows back).
+      samples: `f(rng) -> [(inputs, attrs), ...]` with float64 arrays for floating inputs, at
+        smooth points, small (numeric differentiation runs over them).
+      reference: independent numpy or pure Python definition `f(*inputs, **attrs)`.
+      name: function name where it differs from the kernel's.
+    """
+
+    def register(kernel: Callable[..., Any]) -> Op:
+        if type_name in REGISTRY:
+            raise ValueError(f"op {type_name!r} is registered twice")
+        made = Op(
+            kernel, type_name, shape=shape, dtype=dtype, dtypes=dtypes, host=host, mixed=mixed,
+            broadcasts=broadcasts, outputs=outputs, effects=effects, may_view=may_view,
+            dynamic=dynamic, widen=widen, differentiable=differentiable, samples=samples,
+            reference=reference, name=name,
+        )  # fmt: skip
+        REGISTRY[type_name] = made
+        return made
+
+    return register
+
+
+def ufunc_op(type_name: str, function: str, arity: int, **options: Any) -> Callable[..., Op]:
+    """Registers an elementwise op that is one numpy ufunc; it also computes in place.
+
+    Used as a decorator of a function that carries the name, parameters and docstring only.
+    """
+
+    def register(described: Callable[..., Any]) -> Op:
+        made_by = {1: _unary_kernel, 2: _binary_kernel}[arity]
+        kernel, into = made_by(function)
+        kernel.__name__, kernel.__doc__ = described.__name__, described.__doc__
+        kernel.__module__ = described.__module__
+        if arity == 1:
+            options.setdefault("shape", same_as(0))
+        else:
+            options.setdefault("shape", broadcast)
+            options.setdefault("broadcasts", True)
+        made = op(type_name, **options)(kernel)
+        made.writes_into(*range(arity))(into)
+        return made
+
+    return register
+
+
+def _unary_kernel(function: str) -> tuple[Any, Any]:
+    ufunc = getattr(np, function)
+
+    def kernel(xp: Any, x: Any) -> Any:
+        return ufunc(x) if xp is np else getattr(xp, function)(x)
+
+    def into(xp: Any, out: Any, x: Any) -> Any:
+        return getattr(xp, function)(x, out=out)
+
+    return kernel, into
+
+
+def _binary_kernel(function: str) -> tuple[Any, Any]:
+    ufunc = getattr(np, function)
+
+    def kernel(xp: Any, x: Any, y: Any) -> Any:
+        return ufunc(x, y) if xp is np else getattr(xp, function)(x, y)
+
+    def into(xp: Any, out: Any, x: Any, y: Any) -> Any:
+        return getattr(xp, function)(x, y, out=out)
+
+    return kernel, into
+
+
+# ---- shape rules ----------------------------------------------------------------------------
+def same_as(index: int) -> Callable[..., shapes.TensorShape]:
+    """The shape of input `index`."""
+
+    def rule(*args: Arg, **attrs: Any) -> shapes.TensorShape:
+        return args[index].shape
+
+    return rule
+
+
+def broadcast(*args: Arg, **attrs: Any) -> shapes.TensorShape:
+    """The broadcast of all inputs."""
+    return shapes.broadcast_shapes(*[a.shape for a in args])
+
+
+def scalar(*args: Arg, **attrs: Any) -> shapes.TensorShape:
+    return shapes.TensorShape([])
+
+
+def unknown(*args: Arg, **attrs: Any) -> shapes.TensorShape:
+    return shapes.UNKNOWN

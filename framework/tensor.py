@@ -1,0 +1,321 @@
+"""Tensors: values in eager mode (`EagerTensor`), places in a graph (`SymbolicTensor`).
+
+The operators (`+`, `[]`, `@`, ...) are attached by `shardtape.ops.operators`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape import shapes
+from shardtape.context import next_id
+
+_from_numpy = dt._BY_NUMPY
+
+
+class Tensor:
+    """Base of all tensors; immutable."""
+
+    __slots__ = ("__weakref__",)
+    __array_priority__ = 100  # numpy on the left hands over: `ndarray * tensor` is a tensor
+
+    dtype: dt.DType
+    shape: shapes.TensorShape
+
+    _equals_by_value = True
+
+    def get_shape(self) -> shapes.TensorShape:
+        """The static shape."""
+        return self.shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def is_tensor_like(self) -> bool:
+        return True
+
+    def __len__(self) -> int:
+        if self.shape.rank == 0:
+            raise TypeError("Scalar tensor has no `len()`")
+        size = self.shape[0]
+        if size is None:
+            raise TypeError(f"the first dimension of {self!r} is unknown: use tf.shape(x)[0]")
+        return size
+
+    def __hash__(self) -> int:
+        if Tensor._equals_by_value:
+            raise TypeError("Tensor is unhashable. Instead, use tensor.ref() as the key.")
+        return id(self)
+
+    def ref(self) -> Reference:
+        """A hashable reference, equal for the same Tensor only."""
+        return Reference(self)
+
+
+class Reference:
+    """Hashable handle of a Tensor or Variable; `deref()` gives it back."""
+
+    __slots__ = ("_referent",)
+
+    def __init__(self, referent: Any) -> None:
+        self._referent = referent
+
+    def deref(self) -> Any:
+        return self._referent
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Reference) and other._referent is self._referent
+
+    def __hash__(self) -> int:
+        return id(self._referent)
+
+    def __repr__(self) -> str:
+        return f"<Reference wrapping {self._referent!r}>"
+
+
+class EagerTensor(Tensor):
+    """A tensor with a value: a numpy or cupy array, or a numpy scalar."""
+
+    __slots__ = ("_array", "_id")
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+        self._id = 0  # given on first use by a tape
+
+    def _key(self) -> int:
+        if not self._id:
+            self._id = next_id()
+        return self._id
+
+    @property
+    def dtype(self) -> dt.DType:  # type: ignore[override]
+        return _from_numpy[self._array.dtype]
+
+    @property
+    def shape(self) -> shapes.TensorShape:  # type: ignore[override]
+        return shapes.TensorShape._of(self._array.shape)
+
+    @property
+    def ndim(self) -> int:
+        return self._array.ndim
+
+    @property
+    def device(self) -> str:
+        """Canonical name of the device that holds the value."""
+        kind = "CPU:0" if isinstance(self._array, (np.ndarray, np.generic)) else "GPU:0"
+        return f"/job:localhost/replica:0/task:0/device:{kind}"
+
+    @property
+    def backing_device(self) -> str:
+        return self.device
+
+    @property
+    def name(self) -> str:
+        raise AttributeError("Tensor.name is undefined when eager execution is enabled.")
+
+    @property
+    def op(self) -> Any:
+        raise AttributeError("Tensor.op is undefined when eager execution is enabled.")
+
+    @property
+    def graph(self) -> Any:
+        raise AttributeError("Tensor.graph is undefined when eager execution is enabled.")
+
+    def numpy(self) -> Any:
+        """The value: a numpy array of its own, or a numpy scalar (bytes for a string)."""
+        a = self._host()
+        if a.ndim == 0:
+            return a[()]
+        return a.copy()
+
+    def _host(self) -> Any:
+        a = self._array
+        if isinstance(a, (np.ndarray, np.generic)):
+            return a
+        return a.get()
+
+    def _datatype_enum(self) -> int:
+        return self.dtype.as_datatype_enum
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        a = np.asarray(self._host())
+        if dtype is not None:
+            return a.astype(dtype)
+        return a.copy()
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return np.asarray(self._array).__dlpack__(**options) if _on_host(self) else (
+            self._array.__dlpack__(**options)
+        )  # fmt: skip
+
+    def __dlpack_device__(self) -> Any:
+        return np.asarray(self._array).__dlpack_device__() if _on_host(self) else (
+            self._array.__dlpack_device__()
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        if not self._array.ndim:
+            raise TypeError("Scalar tensor has no `len()`")
+        return self._array.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self._array.ndim:
+            raise TypeError("Cannot iterate over a scalar tensor.")
+        return (self[i] for i in range(self._array.shape[0]))
+
+    def __bool__(self) -> bool:
+        return bool(self._array)
+
+    def __int__(self) -> int:
+        return int(self._array)
+
+    def __float__(self) -> float:
+        return float(self._array)
+
+    def __complex__(self) -> complex:
+        return complex(self._array)
+
+    def __index__(self) -> int:
+        return self._host().__index__()
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return self.numpy().__round__(digits) if digits is not None else round(self.numpy())
+
+    def __format__(self, spec: str) -> str:
+        return self.numpy().__format__(spec)
+
+    def __copy__(self) -> EagerTensor:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> EagerTensor:
+        return EagerTensor(np.array(self._array)[()] if _on_host(self) else self._array.copy())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return EagerTensor, (self._host(),)
+
+    def __str__(self) -> str:
+        return f"tf.Tensor({value_text(self, False)}, shape={self.shape}, dtype={self.dtype.name})"
+
+    def __repr__(self) -> str:
+        return (
+            f"<tf.Tensor: shape={self.shape}, dtype={self.dtype.name}, "
+            f"numpy={value_text(self, True)}>"
+        )
+
+
+def _on_host(t: EagerTensor) -> bool:
+    return isinstance(t._array, (np.ndarray, np.generic))
+
+
+def value_text(value: Any, as_repr: bool) -> str:
+    """The value as TensorFlow prints it; a text of several lines starts on a line of its own."""
+    a = value.numpy() if not isinstance(value, (np.ndarray, np.generic, bytes)) else value
+    if isinstance(a, bytes):
+        text = repr(a)
+    elif isinstance(a, np.ndarray):
+        text = repr(a) if as_repr else str(a)
+    else:
+        text = str(a)
+    return "\n" + text if "\n" in text else text
+
+
+class SymbolicTensor(Tensor):
+    """One output of an operation of a graph."""
+
+    __slots__ = ("op", "value_index", "dtype", "_shape", "_id")
+
+    def __init__(self, op: Any, value_index: int, dtype: dt.DType, shape: shapes.TensorShape):
+        self.op = op
+        self.value_index = value_index
+        self.dtype = dtype
+        self._shape = shape
+        self._id = next_id()
+
+    def _key(self) -> int:
+        return self._id
+
+    @property
+    def shape(self) -> shapes.TensorShape:  # type: ignore[override]
+        return self._shape
+
+    def set_shape(self, shape: Any) -> None:
+        """Adds what is known of the shape. Raises ValueError where it contradicts."""
+        self._shape = self._shape.merge_with(shape)
+
+    @property
+    def graph(self) -> Any:
+        return self.op.graph
+
+    @property
+    def name(self) -> str:
+        return f"{self.op.name}:{self.value_index}"
+
+    @property
+    def device(self) -> str:
+        return self.op.device or ""
+
+    def consumers(self) -> list[Any]:
+        """The operations that read this tensor."""
+        return [o for o in self.graph.get_operations() if any(t is self for t in o.inputs)]
+
+    def eval(self, feed_dict: Any = None, session: Any = None) -> Any:
+        """The value in `session` or in the default session."""
+        from shardtape.graph.session import get_default_session
+
+        session = session or get_default_session()
+        if session is None:
+            raise ValueError(
+                "Cannot evaluate tensor using `eval()`: No default session is registered. Use "
+                "`with sess.as_default()` or pass an explicit session to `eval(session=sess)`"
+            )
+        return session.run(self, feed_dict)
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._shape.rank is None or not len(self._shape) or self._shape[0] is None:
+            raise TypeError(
+                f"Cannot iterate over {self!r}: its first dimension is not known in the graph"
+            )
+        return (self[i] for i in range(self._shape[0]))
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "Using a symbolic `tf.Tensor` as a Python `bool` is not allowed. Use `tf.cond`, or "
+            f"compute the value first. ({self.name})"
+        )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        raise NotImplementedError(
+            f"Cannot convert a symbolic tf.Tensor ({self.name}) to a numpy array."
+        )
+
+    def numpy(self) -> Any:
+        raise AttributeError(f"symbolic tensor {self.name} has no value yet: run it first")
+
+    def __str__(self) -> str:
+        shape = "" if self._shape.rank is None else f", shape={self._shape}"
+        shape = ", shape=<unknown>" if self._shape.rank is None else shape
+        return f'Tensor("{self.name}"{shape}, dtype={self.dtype.name})'
+
+    def __repr__(self) -> str:
+        return f"<tf.Tensor '{self.name}' shape={self._shape} dtype={self.dtype.name}>"
+
+
+def is_tensor(value: Any) -> bool:
+    """True for tensors, variables and composite tensors."""
+    return isinstance(value, Tensor) or hasattr(value, "_as_tensor")
+
+
+def enable_tensor_equality() -> None:
+    """`==` compares values (the default)."""
+    Tensor._equals_by_value = True
+
+
+def disable_tensor_equality() -> None:
+    """`==` compares identity, and tensors hash, as in TF1."""
+    Tensor._equals_by_value = False
