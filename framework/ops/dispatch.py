@@ -149,13 +149,11 @@ def _run(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
 
 
 def _place(op: Op, arrays: list[Any]) -> tuple[Any, list[Any]]:
-    """The array module of the inputs, with the small ones moved to where the others are."""
+    """The array module that runs the op, with its inputs moved to where it runs."""
     count = len(arrays)
-    xp = backend.array_module(*[a for i, a in enumerate(arrays) if not op.is_host(i, count)])
-    if xp is np:
-        return np, arrays
+    xp = backend.op_module(*[a for i, a in enumerate(arrays) if not op.is_host(i, count)])
     return xp, [
-        backend.to_host(a) if op.is_host(i, count) else backend.to_device(a)
+        backend.to_host(a) if xp is np or op.is_host(i, count) else backend.to_device(a)
         for i, a in enumerate(arrays)
     ]
 
