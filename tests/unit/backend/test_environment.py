@@ -71,18 +71,22 @@ def test_zero_threads_are_refused():
 
 
 def run(code, **variables):
-    """Runs `code` in a fresh interpreter whose environment has none of the module's variables."""
-    ours = environment.process_environment(1, base={}).keys() | {"OPENBLAS_CORETYPE"}
-    clean = {name: value for name, value in os.environ.items() if name not in ours}
-    # The module is loaded by its path: importing the package applies the settings by itself.
+    """Runs `code` with the module loaded by its path: the package applies the settings itself."""
     load = (
         "import importlib.util, os, sys\n"
         f"spec = importlib.util.spec_from_file_location('environment', {environment.__file__!r})\n"
         "environment = importlib.util.module_from_spec(spec)\n"
         "spec.loader.exec_module(environment)\n"
     )
+    return run_plain(load + code, **variables)
+
+
+def run_plain(code, **variables):
+    """Runs `code` in a fresh interpreter whose environment has none of the module's variables."""
+    ours = environment.process_environment(1, base={}).keys() | {"OPENBLAS_CORETYPE"}
+    clean = {name: value for name, value in os.environ.items() if name not in ours}
     done = subprocess.run(
-        [sys.executable, "-c", load + code],
+        [sys.executable, "-c", code],
         env={**clean, **variables},
         capture_output=True,
         text=True,
@@ -116,3 +120,8 @@ def test_describe_warns_of_a_slow_kernel_and_of_too_many_threads(monkeypatch, tm
     assert seen["variables"]["OMP_NUM_THREADS"] == "4096"
     slow, threads = seen["advice"]
     assert "OPENBLAS_CORETYPE=Haswell" in slow and "OMP_NUM_THREADS=4096" in threads
+
+
+def test_importing_the_package_comes_before_numpy():
+    shown = run_plain("import os, shardtape; print(os.environ.get('OPENBLAS_CORETYPE'))")
+    assert shown == str(environment.blas_kernel())
