@@ -1,0 +1,370 @@
+"""The options of a job, and where their values come from.
+
+A value given later in this list wins: the default here, the script (`shardtape.Trainer(...)`),
+a YAML file, `SHARDTAPE_*` in the environment, the command line. All values are checked in one
+place, so that each wrong one gives the same readable error wherever it came from.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from shardtape.errors import InvalidArgumentError, NotFoundError
+
+MODES = ("async", "ssp", "sync")
+ENVIRONMENT_PREFIX = "SHARDTAPE_"
+
+
+class Interval(NamedTuple):
+    """How often something happens: every `count` of `unit` ("epoch", "step" or "second")."""
+
+    count: float
+    unit: str
+
+    def __str__(self) -> str:
+        return f"{self.count:g} {self.unit}{'s' if self.count != 1 else ''}"
+
+
+_INTERVAL_UNITS = {
+    "": "step",
+    "e": "epoch",
+    "epoch": "epoch",
+    "epochs": "epoch",
+    "step": "step",
+    "steps": "step",
+    "s": "second",
+    "second": "second",
+    "seconds": "second",
+    "min": "minute",
+    "minute": "minute",
+    "minutes": "minute",
+}
+
+
+def parse_interval(text: Any) -> Interval | None:
+    """Reads "epoch", "2 epochs", "500 steps", "30 s", 500 (steps) or "never" (None)."""
+    if text is None or isinstance(text, Interval):
+        return text
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)?\s*([a-z]*)\s*", str(text).lower())
+    if match and match[2] in ("never", "none", "no"):
+        return None
+    if not match or match[2] not in _INTERVAL_UNITS or not (match[1] or match[2]):
+        raise InvalidArgumentError(
+            f"checkpoint_every is {text!r}: expected for example 'epoch', '2 epochs', "
+            "'500 steps', '30 seconds' or 'never'"
+        )
+    count, unit = float(match[1] or 1), _INTERVAL_UNITS[match[2]]
+    if unit == "minute":
+        count, unit = count * 60, "second"
+    if count <= 0:
+        raise InvalidArgumentError(f"checkpoint_every is {text!r}: it must be more than zero")
+    return Interval(count, unit)
+
+
+def _option(default: Any, text: str, **more: Any) -> Any:
+    if isinstance(default, (list, dict)):
+        return field(default_factory=lambda: default, metadata={"help": text, **more})
+    return field(default=default, metadata={"help": text, **more})
+
+
+@dataclass
+class JobConfig:
+    """All options of one training job; `validate` checks them together.
+
+    Times are in seconds (`_s`). `ps=0, workers=0` trains in this process, without Ray and
+    without sockets.
+    """
+
+    job: str = _option("", "name of the job; the script's name where it is not given")
+    ps: int = _option(0, "number of parameter server shards")
+    workers: int = _option(0, "number of worker processes")
+    mode: str = _option("async", "consistency: async, ssp or sync")
+    staleness: int = _option(0, "ssp: how many updates a worker may run ahead of the slowest")
+    round_batches: int | None = _option(
+        None, "sync: batches averaged into one update; the number of workers if not given"
+    )
+    round_reduction: str = _option("mean", "sync: 'mean' or 'sum' of a round's gradients")
+    backup_workers: int = _option(0, "sync: batches of a round that need not be waited for")
+    epochs: int = _option(1, "passes over the training data")
+    batch_size: int = _option(32, "examples in a batch")
+    eval_batch_size: int | None = _option(None, "examples in a batch of the test set")
+    evaluate_every: int = _option(1, "epochs between evaluations; 0 evaluates only at the end")
+    shuffle: bool = _option(True, "give the examples a new order in every epoch")
+    splits: int | None = _option(None, "parts that a function of (split, of) is asked for")
+    seed: int = _option(0, "seed of initial values, order of the data and dropout")
+    partitioner: str = _option("auto", "'auto', or a number of parts for each variable")
+    on_bad_batch: str = _option("stop", "'stop' or 'skip' when a batch raises on several workers")
+    bad_batch_workers: int = _option(2, "different workers on which a batch must raise")
+    logdir: str | None = _option(None, "directory for TensorBoard's events")
+    log_every: int = _option(10, "steps of all workers between two points of a curve")
+    checkpoint_dir: str | None = _option(None, "directory for checkpoints")
+    checkpoint_every: Any = _option(
+        "epoch", "'epoch', '500 steps', '30 seconds' or 'never'; one is also written at the end"
+    )
+    keep_checkpoints: int = _option(3, "newest checkpoints that are kept")
+    resume: bool = _option(False, "go on from the newest whole checkpoint in checkpoint_dir")
+    address: str = _option("local", "local, auto (a running Ray cluster) or ray://host:port")
+    gpus_per_worker: float = _option(0.0, "GPUs of each worker")
+    cpus_per_worker: float = _option(1.0, "CPUs that each worker asks of an existing cluster")
+    threads: int | None = _option(None, "threads of each process; cores / processes if not given")
+    port: int = _option(0, "port of the coordinator; 0 takes a free one")
+    summary: str | None = _option(None, "file for the end figures as JSON")
+    progress: str = _option("auto", "'auto', 'live', 'plain' or 'none'")
+    max_worker_restarts: int = _option(20, "deaths of worker processes before the job gives up")
+    heartbeat_timeout_s: float = _option(20.0, "silence after which a process counts as dead")
+    start_timeout_s: float = _option(120.0, "longest time until all processes have started")
+    push_timeout_s: float = _option(60.0, "longest time until a push is acknowledged")
+
+    def validate(self) -> JobConfig:
+        """Checks every value and all of them together.
+
+        Returns:
+          This config.
+
+        Raises:
+          InvalidArgumentError: names the first wrong option, its value and what is expected.
+        """
+        for f in dataclasses.fields(self):
+            setattr(self, f.name, _converted(f, getattr(self, f.name)))
+        _one_of(self, "mode", MODES)
+        _one_of(self, "round_reduction", ("mean", "sum"))
+        _one_of(self, "on_bad_batch", ("stop", "skip"))
+        _one_of(self, "progress", ("auto", "live", "plain", "none"))
+        for name in ("ps", "workers", "staleness", "backup_workers", "evaluate_every", "seed"):
+            _at_least(self, name, 0)
+        for name in ("epochs", "batch_size", "log_every", "keep_checkpoints", "bad_batch_workers"):
+            _at_least(self, name, 1)
+        for name in ("round_batches", "eval_batch_size", "splits", "threads"):
+            if getattr(self, name) is not None:
+                _at_least(self, name, 1)
+        for name in ("gpus_per_worker", "cpus_per_worker", "max_worker_restarts"):
+            _at_least(self, name, 0)
+        for name in ("heartbeat_timeout_s", "start_timeout_s", "push_timeout_s"):
+            if getattr(self, name) <= 0:
+                raise InvalidArgumentError(f"{name} is {getattr(self, name)}: seconds, above 0")
+        if not 0 <= self.port < 65536:
+            raise InvalidArgumentError(f"port is {self.port}: expected 0 to 65535")
+        if (self.ps == 0) != (self.workers == 0):
+            raise InvalidArgumentError(
+                f"ps is {self.ps} and workers is {self.workers}: give both a number above zero, "
+                "or leave both at 0 to train in this process"
+            )
+        if self.workers == 0 and self.gpus_per_worker:
+            raise InvalidArgumentError("gpus_per_worker needs workers=1 or more")
+        if self.mode != "ssp" and self.staleness:
+            raise InvalidArgumentError(
+                f"staleness is {self.staleness} but mode is {self.mode!r}: only 'ssp' has a bound"
+            )
+        if self.mode != "sync" and (self.backup_workers or self.round_batches):
+            raise InvalidArgumentError(
+                f"backup_workers and round_batches belong to mode 'sync', not to {self.mode!r}"
+            )
+        self.checkpoint_every = parse_interval(self.checkpoint_every)
+        if self.resume and not self.checkpoint_dir:
+            raise InvalidArgumentError("resume needs checkpoint_dir: where shall it look?")
+        if not re.fullmatch(r"local|auto|ray://.+|[\w.\-]+:\d+", self.address):
+            raise InvalidArgumentError(
+                f"address is {self.address!r}: expected local, auto, ray://host:port or host:port"
+            )
+        if self.partitioner != "auto" and not re.fullmatch(r"[1-9]\d*", self.partitioner):
+            raise InvalidArgumentError(
+                f"partitioner is {self.partitioner!r}: expected 'auto' or a number of parts"
+            )
+        self.job = re.sub(r"[^A-Za-z0-9_.\-]+", "-", self.job or "train")
+        return self
+
+    @property
+    def round_length(self) -> int:
+        """Batches in a sync round; depends on the configured, never on the living workers."""
+        return self.round_batches or max(1, self.workers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as the YAML file and the command line write them."""
+        values = dataclasses.asdict(self)
+        every = self.checkpoint_every
+        values["checkpoint_every"] = "never" if every is None else str(every)
+        return values
+
+
+def option_names() -> tuple[str, ...]:
+    """Names of all options, in the order of their definition."""
+    return tuple(f.name for f in dataclasses.fields(JobConfig))
+
+
+def option_help() -> dict[str, str]:
+    """One line on each option, for `shardtape train --help` and the docs."""
+    return {f.name: f.metadata["help"] for f in dataclasses.fields(JobConfig)}
+
+
+def _converted(f: dataclasses.Field[Any], value: Any) -> Any:
+    """Turns text (environment, YAML) into the option's type; None stays where it may be."""
+    kind = str(f.type)
+    if value is None or kind == "Any":
+        if value is None and "None" not in kind and kind != "Any":
+            raise InvalidArgumentError(f"{f.name} is None: expected {_kind_name(kind)}")
+        return value
+    if isinstance(value, str) and value.lower() in ("none", "null", "") and "None" in kind:
+        return None
+    try:
+        if kind.startswith("bool"):
+            return _boolean(value)
+        if kind.startswith("int"):
+            if isinstance(value, bool) or int(value) != float(value):
+                raise ValueError
+            return int(value)
+        if kind.startswith("float"):
+            if isinstance(value, bool):
+                raise ValueError
+            return float(value)
+        if isinstance(value, (str, os.PathLike)):
+            return os.fspath(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        raise ValueError
+    except (ValueError, TypeError, OverflowError):
+        raise InvalidArgumentError(f"{f.name} is {value!r}: expected {_kind_name(kind)}") from None
+
+
+def _kind_name(kind: str) -> str:
+    names = {"bool": "true or false", "int": "a whole number", "float": "a number"}
+    return names.get(kind.split(" ")[0], "text")
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in ("1", "true", "yes", "on"):
+        return True
+    if text in ("0", "false", "no", "off"):
+        return False
+    raise ValueError
+
+
+def _one_of(config: JobConfig, name: str, allowed: tuple[str, ...]) -> None:
+    value = getattr(config, name)
+    if value in allowed:
+        return
+    close = difflib.get_close_matches(str(value), allowed, 1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise InvalidArgumentError(f"{name} is {value!r}: expected one of {', '.join(allowed)}{hint}")
+
+
+def _at_least(config: JobConfig, name: str, low: int) -> None:
+    value = getattr(config, name)
+    if value < low:
+        raise InvalidArgumentError(f"{name} is {value}: expected {low} or more")
+
+
+# what `shardtape train` was given, while it runs the script
+_command_line: dict[str, Any] = {}
+_file: dict[str, Any] = {}
+
+
+@contextlib.contextmanager
+def overriding(
+    command_line: Mapping[str, Any] | None = None, file: Mapping[str, Any] | None = None
+) -> Iterator[None]:
+    """While it is open, these options win over those that a script gives to its Trainer.
+
+    Options whose value is None count as not given. `shardtape train` runs the script in it.
+    """
+    saved = dict(_command_line), dict(_file)
+    _command_line.update({k: v for k, v in (command_line or {}).items() if v is not None})
+    _file.update(file or {})
+    try:
+        yield
+    finally:
+        for store, old in zip((_command_line, _file), saved):
+            store.clear()
+            store.update(old)
+
+
+def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Options from a YAML file: one mapping, with dashes or underscores in the names.
+
+    Raises:
+      NotFoundError: there is no such file.
+      InvalidArgumentError: it is no YAML mapping; the text names the line.
+    """
+    try:
+        text = Path(path).read_text()
+    except OSError as error:
+        raise NotFoundError(f"options file {os.fspath(path)}: {error.strerror}") from None
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InvalidArgumentError(f"options file {os.fspath(path)}: {error}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise InvalidArgumentError(
+            f"options file {os.fspath(path)}: expected lines like 'batch_size: 32', "
+            f"not a {type(values).__name__}"
+        )
+    return {str(name).replace("-", "_"): value for name, value in values.items()}
+
+
+def read_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Options from SHARDTAPE_* variables: SHARDTAPE_BATCH_SIZE=64 gives batch_size "64".
+
+    Only names of options are read; other variables with the prefix are left to their owners.
+    """
+    environment = os.environ if environment is None else environment
+    found = {}
+    for name in option_names():
+        value = environment.get(ENVIRONMENT_PREFIX + name.upper())
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def resolve(
+    script: Mapping[str, Any],
+    file: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    command_line: Mapping[str, Any] | None = None,
+) -> JobConfig:
+    """Puts the options together, later ones over earlier ones, and validates the result.
+
+    Args:
+      script: what the program itself gave to `Trainer`.
+      file: read from a YAML file; by default the one of `overriding`.
+      environment: variables; by default this process's.
+      command_line: by default that of `overriding`.
+
+    Raises:
+      InvalidArgumentError: an unknown name or a wrong value; the text says where it came from.
+    """
+    layers = (
+        ("the script", script),
+        ("the options file", {**_file, **(file or {})}),
+        ("the environment", read_environment(environment)),
+        ("the command line", {**_command_line, **(command_line or {})}),
+    )
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    known = option_names()
+    for source, given in layers:
+        for name, value in given.items():
+            if name not in known:
+                close = difflib.get_close_matches(name, known, 1)
+                hint = f"; did you mean {close[0]}?" if close else ""
+                raise InvalidArgumentError(f"{source} has an unknown option {name!r}{hint}")
+            values[name], origin[name] = value, source
+    try:
+        return JobConfig(**values).validate()
+    except InvalidArgumentError as error:
+        name = str(error).split(" ", 1)[0]
+        if origin.get(name, "the script") != "the script":
+            raise InvalidArgumentError(f"{error} (from {origin[name]})") from None
+        raise
