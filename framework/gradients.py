@@ -1,0 +1,145 @@
+"""The backward pass over records of ops; tapes and graphs share it.
+
+Reverse accumulation: each record's gradient function turns the gradients of its outputs into
+those of its inputs; the engine sums broadcast axes back, skips what nobody needs, accumulates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from shardtape import errors
+from shardtape.context import state
+from shardtape.indexed_slices import IndexedSlices, concatenate
+from shardtape.ops.registry import Op
+from shardtape.tensor import EagerTensor, SymbolicTensor
+
+
+class Record:
+    """One applied op. Inputs that its gradient does not read are kept as their shape only."""
+
+    __slots__ = ("op", "attrs", "inputs", "input_keys", "outputs", "output_keys", "shapes")
+
+    def __init__(self, op: Op, inputs: Sequence[Any], attrs: Any, outputs: Sequence[Any]) -> None:
+        self.op, self.attrs = op, attrs
+        self.input_keys = tuple([x._id for x in inputs])
+        self.output_keys = tuple([o._key() for o in outputs])
+        self.shapes: tuple[Any, ...] | None = None
+        keeps = op.keeps_inputs
+        if keeps is not None and not all(keeps):
+            if op.broadcasts:
+                self.shapes = tuple([_shape(x) for x in inputs])
+            inputs = tuple(
+                [x if kept or type(x) is SymbolicTensor else None for x, kept in zip(inputs, keeps)]
+            )
+        self.inputs = inputs
+        self.outputs = outputs if op.keeps_outputs else _light(outputs)
+
+
+def _shape(x: Any) -> Any:
+    return (x._array.shape, x._array.dtype) if type(x) is EagerTensor else x
+
+
+def _light(outputs: Sequence[Any]) -> Sequence[Any]:
+    return tuple([o if type(o) is SymbolicTensor else None for o in outputs])
+
+
+def backpropagate(
+    records: Iterable[Record],
+    seeds: dict[int, Any],
+    wanted: Collection[int],
+    needed: Callable[[int], bool],
+) -> dict[int, Any]:
+    """Gradients by tensor key.
+
+    Args:
+      records: in the reverse of the order of execution.
+      seeds: gradients of the targets by key.
+      wanted: keys whose gradients the caller asks for (they are kept).
+      needed: whether a gradient with respect to a key leads anywhere.
+
+    Raises:
+      LookupError: an op on the way has no gradient registered.
+    """
+    grads: dict[int, Any] = dict(seeds)
+    owned: set[int] = set()
+    for record in records:
+        outs, found = [], False
+        for key in record.output_keys:
+            g = grads.get(key) if key in wanted else grads.pop(key, None)
+            if g is not None:
+                found = True
+                if type(g) is IndexedSlices:
+                    g = g._as_tensor()
+            outs.append(g)
+        if not found:
+            continue
+        op = record.op
+        got = op.run_gradient(outs, record.outputs, record.inputs, record.attrs)
+        for i, (key, g) in enumerate(zip(record.input_keys, got)):
+            if g is None or not needed(key):
+                continue
+            if callable(g):  # a gradient that is worth computing only where somebody needs it
+                g = g()
+                if g is None:
+                    continue
+            if op.broadcasts:
+                g = _unbroadcast(op, g, record, i)
+            else:
+                _check_shape(op, g, record, i)
+            before = grads.get(key)
+            if before is None:
+                grads[key] = g
+            else:
+                grads[key] = _accumulate(before, g, key in owned)
+                owned.add(key)
+    return grads
+
+
+def _check_shape(op: Op, g: Any, record: Record, index: int) -> None:
+    x = record.inputs[index] if index < len(record.inputs) else None
+    if type(g) is EagerTensor and type(x) is EagerTensor and g._array.shape != x._array.shape:
+        raise errors.InternalError(
+            f"gradient of {op.type} with respect to input {index} has shape {g.shape}, "
+            f"the input has {x.shape}"
+        )
+
+
+def _unbroadcast(op: Op, g: Any, record: Record, index: int) -> Any:
+    x = record.inputs[index]
+    if x is None:
+        shape, dtype = record.shapes[index]  # type: ignore[index]
+        if type(g) is EagerTensor:
+            if g._array.shape == shape:
+                return g
+        # a view of one zero has the shape and no memory
+        x = EagerTensor(np.broadcast_to(np.zeros((), dtype), shape))
+    elif type(g) is EagerTensor and type(x) is EagerTensor:
+        if g._array.shape == x._array.shape:
+            return g
+    else:
+        static = x.shape
+        if static.is_fully_defined() and static._dims == g.shape._dims:
+            return g
+    from shardtape.ops.array import sum_to_shape_of
+
+    return sum_to_shape_of(g, x)
+
+
+def _accumulate(a: Any, b: Any, own: bool) -> Any:
+    sparse_a, sparse_b = type(a) is IndexedSlices, type(b) is IndexedSlices
+    if sparse_a and sparse_b:
+        return concatenate(a, b)
+    if sparse_a:
+        a, own = a._as_tensor(), False
+    if sparse_b:
+        b = b._as_tensor()
+    if own and not state.busy and type(a._array) is np.ndarray and type(b) is EagerTensor:
+        np.add(a._array, b._array, out=a._array)
+        return a
+    from shardtape.ops.math import add
+
+    return add(a, b)

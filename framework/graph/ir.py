@@ -1,0 +1,290 @@
+"""The graph: operations, their tensors, names. Values never live here."""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape import shapes
+from shardtape.context import building, state
+from shardtape.graph.static import partial_value
+from shardtape.ops import registry, source
+from shardtape.ops import state as variable_ops
+from shardtape.ops.dispatch import check_dtypes
+from shardtape.ops.registry import Arg, Op
+from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
+
+_NAME = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*$")
+_HERE = __file__.rsplit("/", 2)[0]  # the package: frames outside it are the user's
+
+
+class Operation:
+    """A node; nothing of it changes after it was made, except what is known of shapes."""
+
+    __slots__ = (
+        "graph", "name", "op_def", "inputs", "attrs", "outputs", "control_inputs", "device",
+        "index", "where", "__weakref__",
+    )  # fmt: skip
+
+    def __init__(
+        self, graph: Graph, name: str, op_def: Op, inputs: tuple[SymbolicTensor, ...],
+        attrs: dict[str, Any], control_inputs: tuple[Operation, ...], index: int,
+    ) -> None:  # fmt: skip
+        self.graph, self.name, self.op_def = graph, name, op_def
+        self.inputs, self.attrs, self.control_inputs = inputs, attrs, control_inputs
+        self.device = state.device or ""
+        self.index = index
+        self.where = _user_frame()
+        self.outputs: tuple[SymbolicTensor, ...] = ()
+
+    @property
+    def type(self) -> str:
+        """The op's TensorFlow type name."""
+        return self.op_def.type
+
+    def get_attr(self, name: str) -> Any:
+        """The attribute's value. Raises ValueError naming the node where it has none."""
+        if name not in self.attrs:
+            raise ValueError(f"Operation {self.name!r} has no attr named {name!r}.")
+        return self.attrs[name]
+
+    def values(self) -> tuple[SymbolicTensor, ...]:
+        return self.outputs
+
+    def run(self, feed_dict: Any = None, session: Any = None) -> None:
+        from shardtape.graph.session import get_default_session
+
+        session = session or get_default_session()
+        if session is None:
+            raise ValueError("Cannot execute operation using `run()`: No default session")
+        session.run(self, feed_dict)
+
+    def __repr__(self) -> str:
+        return f"<tf.Operation '{self.name}' type={self.type}>"
+
+
+def _user_frame() -> tuple[str, int] | None:
+    """File and line of the user's code that made the node."""
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back  # type: ignore[assignment]
+    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+
+
+class Graph:
+    """A growing list of operations; building is not thread-safe, running is."""
+
+    def __init__(self) -> None:
+        self._operations: list[Operation] = []
+        self._by_name: dict[str, Operation] = {}
+        self._names: dict[str, int] = {}
+        self._handles: dict[int, SymbolicTensor] = {}
+        self._captured: dict[int, SymbolicTensor] = {}
+        self.collections: dict[str, list[Any]] = {}
+        self.seed: int | None = None
+        self.random_count = 0
+        self.finalized = False
+        self.plans: dict[Any, Any] = {}
+        self.lock = threading.RLock()
+
+    # ---- building -------------------------------------------------------------------------
+    def add_op(
+        self, op: Op, inputs: Sequence[Any], attrs: dict[str, Any], name: str | None = None
+    ) -> Any:
+        """Adds a node and returns its output (a tuple of several, the Operation for none).
+
+        Raises:
+          ValueError: shapes that cannot fit; the text names the node.
+          RuntimeError: the graph is finalized.
+        """
+        if self.finalized:
+            raise RuntimeError("Graph is finalized and cannot be modified.")
+        symbols = tuple([self.capture(x) for x in inputs])
+        dtypes = [t.dtype for t in symbols]
+        check_dtypes(op, [d for d in dtypes if d is not dt.resource] if op.mixed else dtypes)
+        full_name = self.unique_name(name or _default_name(op))
+        args = [Arg(t.shape, t.dtype, _thunk(t)) for t in symbols]
+        try:
+            shape = op.shape_rule(*args, **attrs)
+        except ValueError as error:
+            shown = ", ".join(str(t.shape) for t in symbols)
+            raise ValueError(
+                f"{error} for '{full_name}' (op: '{op.type}') with input shapes: {shown}."
+            ) from None
+        node = Operation(
+            self, full_name, op, symbols, attrs, state.control_inputs, len(self._operations)
+        )
+        result_types = op.output_dtypes(dtypes, attrs)
+        several = isinstance(shape, list)
+        all_shapes = shape if several else [shape]
+        if isinstance(result_types, dt.DType):
+            result_types = (result_types,) * len(all_shapes)
+        node.outputs = tuple(
+            [
+                SymbolicTensor(node, i, d, shapes.as_shape(s))
+                for i, (d, s) in enumerate(zip(result_types, all_shapes))
+            ]
+        )
+        self._operations.append(node)
+        self._by_name[full_name] = node
+        if op.effects == registry.RANDOM:
+            self.random_count += 1
+        if not node.outputs:
+            return node
+        return node.outputs if several else node.outputs[0]
+
+    def constant(self, array: Any, name: str | None = None) -> SymbolicTensor:
+        """A node with a fixed value (a numpy array or scalar)."""
+        return self.add_op(source.const, (), {"value": array}, name or "Const")
+
+    def capture(self, value: Any) -> SymbolicTensor:
+        """A tensor of this graph that stands for `value`.
+
+        Raises:
+          ValueError: a tensor of another graph.
+        """
+        if type(value) is SymbolicTensor:
+            if value.op.graph is self:
+                return value
+            return self._capture_symbolic(value)
+        if type(value) is EagerTensor:
+            key = value._key()
+            found = self._captured.get(key)
+            if found is None:
+                with building(self):
+                    found = self.constant(value._array)
+                self._captured[key] = found
+            return found
+        if isinstance(value, Tensor):
+            raise TypeError(f"cannot use {value!r} in a graph")
+        return self.variable_handle(value)
+
+    def _capture_symbolic(self, value: SymbolicTensor) -> SymbolicTensor:
+        raise ValueError(
+            f"{value!r} must be from the same graph as the operation that uses it: it belongs to "
+            "another graph"
+        )
+
+    def variable_handle(self, variable: Any) -> SymbolicTensor:
+        """The tensor of type resource that stands for a Variable."""
+        found = self._handles.get(variable._id)
+        if found is None:
+            node_name = self.unique_name(variable._name, absolute=True, reserve=False)
+            with building(self):
+                state.control_inputs = ()
+                found = self.add_op(
+                    variable_ops.var_handle, (), {"variable": variable}, node_name + "/"
+                )
+            self._handles[variable._id] = found
+        return found
+
+    def variables(self) -> list[Any]:
+        """The Variables that the graph reads or writes, in the order of their creation."""
+        return [
+            handle.op.attrs["variable"] for _, handle in sorted(self._handles.items())
+        ]
+
+    def finalize(self) -> None:
+        """No node can be added from now on."""
+        self.finalized = True
+
+    # ---- names ----------------------------------------------------------------------------
+    def unique_name(self, name: str, absolute: bool = False, reserve: bool = True) -> str:
+        """TensorFlow's rule: the scope's prefix, then `_1`, `_2`, ... where the name is taken.
+
+        A name that ends in "/" is taken as it is.
+        """
+        if name.endswith("/"):
+            name = name[:-1]
+        elif state.name_stack and not absolute:
+            name = f"{state.name_stack}/{name}"
+        if not _NAME.match(name):
+            raise ValueError(f"'{name}' is not a valid scope name")
+        key = name.lower()
+        count = self._names.get(key, 0)
+        unique = name
+        if count:
+            while True:
+                unique = f"{name}_{count}"
+                count += 1
+                if unique.lower() not in self._names:
+                    break
+        if reserve:
+            self._names[key] = max(count, 1)
+            if unique is not name:
+                self._names[unique.lower()] = 1
+        return unique
+
+    # ---- looking --------------------------------------------------------------------------
+    def get_operations(self) -> list[Operation]:
+        return list(self._operations)
+
+    def get_operation_by_name(self, name: str) -> Operation:
+        """Raises KeyError naming what is missing."""
+        if name not in self._by_name:
+            raise KeyError(f"The name {name!r} refers to an Operation not in the graph.")
+        return self._by_name[name]
+
+    def get_tensor_by_name(self, name: str) -> SymbolicTensor:
+        """`node:index`. Raises ValueError or KeyError naming what is wrong."""
+        node, colon, index = name.partition(":")
+        if not colon:
+            raise ValueError(
+                f"The name {name!r} looks like an (invalid) Tensor name; Tensor names must be of "
+                'the form "<op_name>:<output_index>".'
+            )
+        if node not in self._by_name:
+            raise KeyError(
+                f"The name {name!r} refers to a Tensor which does not exist. The operation, "
+                f"{node!r}, does not exist in the graph."
+            )
+        outputs = self._by_name[node].outputs
+        if int(index) >= len(outputs):
+            raise KeyError(f"The operation {node!r} has only {len(outputs)} outputs: {name!r}")
+        return outputs[int(index)]
+
+    def as_default(self) -> Any:
+        """Context in which ops are added to this graph."""
+        return building(self)
+
+    @contextmanager
+    def control_dependencies(self, control_inputs: Any) -> Iterator[None]:
+        """Ops made inside run after `control_inputs`; None clears what is in force."""
+        outer = state.control_inputs
+        if control_inputs is None:
+            state.control_inputs = ()
+        else:
+            nodes = [getattr(c, "op", c) for c in control_inputs if c is not None]
+            state.control_inputs = outer + tuple(n for n in nodes if isinstance(n, Operation))
+        try:
+            yield
+        finally:
+            state.control_inputs = outer
+
+    def __str__(self) -> str:
+        """One line per node: `name = Type(inputs) attrs : dtype shape`."""
+        lines = []
+        for node in self._operations:
+            shown = {
+                k: (f"<{v.dtype}{list(v.shape)}>" if isinstance(v, np.ndarray) and v.size > 8 else v)
+                for k, v in node.attrs.items()
+            }
+            types = ", ".join(f"{t.dtype.name}{t.shape}" for t in node.outputs)
+            inputs = ", ".join(t.name for t in node.inputs)
+            lines.append(f"{node.name} = {node.type}({inputs}) {shown or ''} : {types}")
+        return "\n".join(lines)
+
+
+def _default_name(op: Op) -> str:
+    return op.type
+
+
+def _thunk(tensor: SymbolicTensor) -> Any:
+    return lambda: partial_value(tensor)

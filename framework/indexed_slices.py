@@ -1,0 +1,78 @@
+"""Sparse gradients: some rows of a larger tensor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardtape import dtypes as dt
+from shardtape import shapes
+
+
+class IndexedSlices:
+    """Rows `values[i]` at row `indices[i]` of a tensor of shape `dense_shape`.
+
+    An index may occur more than once; the rows are then meant to be summed.
+
+    Args:
+      values: Tensor of shape (n, ...).
+      indices: integer Tensor of shape (n,).
+      dense_shape: integer Tensor, the shape of the whole; optional.
+    """
+
+    def __init__(self, values: Any, indices: Any, dense_shape: Any = None) -> None:
+        self.values = values
+        self.indices = indices
+        self.dense_shape = dense_shape
+
+    @property
+    def dtype(self) -> dt.DType:
+        return self.values.dtype
+
+    @property
+    def shape(self) -> shapes.TensorShape:
+        from shardtape.graph.static import constant_value
+
+        known = None if self.dense_shape is None else constant_value(self.dense_shape)
+        if known is None:
+            return shapes.TensorShape([None]).concatenate(self.values.shape[1:])
+        return shapes.TensorShape([int(d) for d in known])
+
+    def get_shape(self) -> shapes.TensorShape:
+        return self.shape
+
+    @property
+    def device(self) -> str:
+        return self.values.device
+
+    def _as_tensor(self, dtype: Any = None) -> Any:
+        """The dense tensor. Raises ValueError where `dense_shape` is unknown."""
+        from shardtape.ops.gather import unsorted_segment_sum
+
+        if self.dense_shape is None:
+            raise ValueError(
+                "Tensor conversion requested for IndexedSlices without dense_shape: "
+                f"{self!r}"
+            )
+        return unsorted_segment_sum(self.values, self.indices, self.dense_shape[0])
+
+    def numpy(self) -> Any:
+        return self._as_tensor().numpy()
+
+    def __neg__(self) -> IndexedSlices:
+        return IndexedSlices(-self.values, self.indices, self.dense_shape)
+
+    def __repr__(self) -> str:
+        return (
+            f"IndexedSlices(indices={self.indices!r}, values={self.values!r}, "
+            f"dense_shape={self.dense_shape!r})"
+        )
+
+
+def concatenate(a: IndexedSlices, b: IndexedSlices) -> IndexedSlices:
+    """The sum of two sparse gradients of one tensor, kept sparse."""
+    from shardtape.ops.array import concat
+
+    return IndexedSlices(
+        concat([a.values, b.values], 0), concat([a.indices, b.indices], 0),
+        b.dense_shape if a.dense_shape is None else a.dense_shape,
+    )  # fmt: skip

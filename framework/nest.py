@@ -1,0 +1,126 @@
+"""Nested structures of Python containers: flatten, map, pack again (TensorFlow's order)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+
+def is_nested(value: Any) -> bool:
+    """True for lists, tuples, dicts and attrs classes; not for strings and tensors."""
+    if isinstance(value, (list, tuple, dict)):
+        return True
+    if isinstance(value, Mapping):
+        return True
+    return hasattr(type(value), "__attrs_attrs__")
+
+
+def _children(value: Any) -> list[Any]:
+    if isinstance(value, Mapping):
+        return [value[k] for k in _keys(value)]
+    if hasattr(type(value), "__attrs_attrs__"):
+        return [getattr(value, a.name) for a in type(value).__attrs_attrs__]
+    return list(value)
+
+
+def _keys(value: Mapping) -> list[Any]:
+    try:
+        return sorted(value)
+    except TypeError:
+        return list(value)
+
+
+def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
+    """The leaves in order; dicts by sorted key."""
+    if not is_nested(structure):
+        return [structure]
+    out: list[Any] = []
+    for child in _children(structure):
+        out.extend(flatten(child, expand_composites))
+    return out
+
+
+def _rebuild(like: Any, children: list[Any]) -> Any:
+    if isinstance(like, Mapping):
+        by_key = dict(zip(_keys(like), children))
+        if isinstance(like, defaultdict):
+            made: Any = defaultdict(like.default_factory)
+            made.update((k, by_key[k]) for k in like)
+            return made
+        if isinstance(like, (dict, OrderedDict)):
+            return type(like)((k, by_key[k]) for k in like)
+        return {k: by_key[k] for k in like}
+    if isinstance(like, tuple) and hasattr(like, "_fields"):
+        return type(like)(*children)
+    if hasattr(type(like), "__attrs_attrs__"):
+        return type(like)(*children)
+    if isinstance(like, tuple):
+        return tuple(children)
+    return type(like)(children) if type(like) is list else list(children)
+
+
+def pack_sequence_as(
+    structure: Any, flat_sequence: Sequence[Any], expand_composites: bool = False
+) -> Any:
+    """The structure again with `flat_sequence` as leaves. Raises ValueError on a wrong count."""
+    flat = list(flat_sequence)
+    if not is_nested(structure):
+        if len(flat) != 1:
+            raise ValueError(f"The target structure is a single leaf, got {len(flat)} values.")
+        return flat[0]
+    count = len(flatten(structure))
+    if count != len(flat):
+        raise ValueError(
+            f"Could not pack sequence. Structure had {count} atoms, but flat_sequence had "
+            f"{len(flat)} items."
+        )
+    rest = iter(flat)
+
+    def build(node: Any) -> Any:
+        if not is_nested(node):
+            return next(rest)
+        return _rebuild(node, [build(child) for child in _children(node)])
+
+    return build(structure)
+
+
+def map_structure(func: Callable[..., Any], *structures: Any, **options: Any) -> Any:
+    """Applies `func` to the corresponding leaves of structures of the same form."""
+    if not structures:
+        raise ValueError("Must provide at least one structure")
+    for other in structures[1:]:
+        assert_same_structure(structures[0], other, options.get("check_types", True))
+    flat = [flatten(s) for s in structures]
+    return pack_sequence_as(structures[0], [func(*leaves) for leaves in zip(*flat)])
+
+
+def assert_same_structure(a: Any, b: Any, check_types: bool = True, **options: Any) -> None:
+    """Raises ValueError (form) or TypeError (container type) where the structures differ."""
+    if is_nested(a) != is_nested(b):
+        raise ValueError(
+            f"The two structures don't have the same nested structure: {a!r} and {b!r}"
+        )
+    if not is_nested(a):
+        return
+    if check_types and type(a) is not type(b) and not (
+        isinstance(a, Mapping) and isinstance(b, Mapping)
+    ):  # fmt: skip
+        raise TypeError(
+            "The two structures don't have the same sequence type: "
+            f"{type(a).__name__} and {type(b).__name__}"
+        )
+    if isinstance(a, Mapping):
+        if set(a) != set(b):
+            raise ValueError(f"The two dictionaries have other keys: {list(a)} and {list(b)}")
+        for k in a:
+            assert_same_structure(a[k], b[k], check_types)
+        return
+    left, right = _children(a), _children(b)
+    if len(left) != len(right):
+        raise ValueError(
+            "The two structures don't have the same number of elements: "
+            f"{len(left)} and {len(right)}"
+        )
+    for x, y in zip(left, right):
+        assert_same_structure(x, y, check_types)

@@ -1,0 +1,140 @@
+"""Ops that read and write Variables. Their first input is the Variable (in a graph: its handle)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape import shapes
+from shardtape.context import state
+from shardtape.ops.registry import READS, WRITES, Op, op
+from shardtape.tensor import EagerTensor, SymbolicTensor
+
+_RESOURCE = frozenset((dt.resource,))
+
+
+def apply_resource(
+    resource_op: Op,
+    variable: Any,
+    inputs: tuple[Any, ...] = (),
+    attrs: dict[str, Any] | None = None,
+    name: str | None = None,
+) -> Any:
+    """Applies an op of this file to a Variable: eagerly, or as a node of the current graph."""
+    attrs = resource_op.bind_attrs(attrs or {})
+    graph = state.graph
+    if graph is None:
+        for x in inputs:
+            if type(x) is SymbolicTensor:
+                graph = x.graph
+                break
+    if graph is None:
+        got = resource_op.kernel(np, variable, *[t._array for t in inputs], **attrs)
+        outputs = None if got is None else EagerTensor(got)
+    else:
+        handle = graph.variable_handle(variable)
+        outputs = graph.add_op(resource_op, (handle, *inputs), attrs, name)
+    if state.recorders:
+        outs = (outputs,) if isinstance(outputs, (EagerTensor, SymbolicTensor)) else ()
+        for recorder in state.recorders:
+            recorder.read(variable)
+            if outs:
+                recorder.record(resource_op, (variable, *inputs), attrs, outs)
+    return outputs
+
+
+@op("VarHandleOp", shape=lambda variable: shapes.TensorShape([]), dtype=dt.resource,
+    dtypes=dt.ANY, effects=READS, differentiable=False, widen=False)  # fmt: skip
+def var_handle(xp, *, variable):
+    """The Variable itself, as a value of type resource."""
+    return variable
+
+
+@op("ReadVariableOp", shape=lambda handle, dtype: handle.value.shape, dtype="dtype",
+    dtypes=_RESOURCE, effects=READS, mixed=True, may_view=True, widen=False)  # fmt: skip
+def read_variable(xp, variable, *, dtype):
+    """The Variable's value, shared with it until it is next written."""
+    return variable._read_array()
+
+
+@read_variable.gradient
+def _(g, _y, _variable):
+    return g
+
+
+def _gather_shape(handle, indices, dtype):
+    return indices.shape.concatenate(handle.value.shape[1:])
+
+
+@op("ResourceGather", shape=_gather_shape, dtype="dtype", dtypes=dt.ANY, effects=READS,
+    mixed=True, widen=False)  # fmt: skip
+def resource_gather(xp, variable, indices, *, dtype):
+    """Rows of a Variable without reading the rest; indices (...) to (..., row)."""
+    table = variable._read_array()
+    if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < table.shape[0]:
+        bad = indices[(indices < 0) | (indices >= table.shape[0])].ravel()[0]
+        raise IndexError(f"indices has value {int(bad)}, which is not in [0, {table.shape[0]})")
+    return xp.take(table, indices, axis=0)
+
+
+@resource_gather.gradient
+def _(g, _y, variable, indices):
+    from shardtape.indexed_slices import IndexedSlices
+    from shardtape.ops.array import reshape
+
+    row = variable.shape.as_list()[1:]
+    flat = reshape(indices, [-1])
+    return IndexedSlices(reshape(g, [-1, *row]), flat, _dense_shape(variable)), None
+
+
+def _dense_shape(variable: Any) -> Any:
+    from shardtape.ops.convert import convert_to_tensor
+
+    return convert_to_tensor(variable.shape.as_list(), dt.int64)
+
+
+def _no_outputs(*args: Any, **attrs: Any) -> list[Any]:
+    return []
+
+
+def _write(type_name: str) -> Any:
+    return op(type_name, shape=_no_outputs, dtype=lambda dtypes, attrs: (), dtypes=dt.ANY,
+              outputs=0, effects=WRITES, mixed=True, differentiable=False, widen=False)  # fmt: skip
+
+
+@_write("AssignVariableOp")
+def assign_variable(xp, variable, value):
+    """variable = value."""
+    variable._write_array(value)
+
+
+@_write("AssignAddVariableOp")
+def assign_add_variable(xp, variable, value):
+    """variable += value."""
+    variable._update_array(xp.add, value)
+
+
+@_write("AssignSubVariableOp")
+def assign_sub_variable(xp, variable, value):
+    """variable -= value."""
+    variable._update_array(xp.subtract, value)
+
+
+def _scatter(type_name: str, function: str) -> Op:
+    @_write(type_name)
+    def kernel(xp, variable, indices, updates):
+        variable._scatter(function, indices, updates)
+
+    kernel.__doc__ = f"Rows of a Variable: {function}(rows, updates) at indices."
+    return kernel
+
+
+scatter_update = _scatter("ResourceScatterUpdate", "update")
+scatter_add = _scatter("ResourceScatterAdd", "add")
+scatter_sub = _scatter("ResourceScatterSub", "subtract")
+scatter_mul = _scatter("ResourceScatterMul", "multiply")
+scatter_div = _scatter("ResourceScatterDiv", "divide")
+scatter_max = _scatter("ResourceScatterMax", "maximum")
+scatter_min = _scatter("ResourceScatterMin", "minimum")

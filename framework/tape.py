@@ -1,0 +1,234 @@
+"""GradientTape: records ops on watched tensors and runs them backwards."""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from shardtape import nest
+from shardtape.context import recording, refresh, state
+from shardtape.gradients import Record, backpropagate
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.tensor import Tensor
+
+_log = logging.getLogger("shardtape")
+
+
+class UnconnectedGradients(enum.Enum):
+    """What the gradient is where the target does not depend on the source."""
+
+    NONE = "none"
+    ZERO = "zero"
+
+
+class GradientTape:
+    """Records operations for automatic differentiation.
+
+    Args:
+      persistent: allow more than one call of `gradient` (the records stay in memory).
+      watch_accessed_variables: watch every trainable Variable that is read.
+    """
+
+    def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
+        self._persistent = persistent
+        self._watch_variables = watch_accessed_variables
+        self._records: list[Record] | None = []
+        self._watched: set[int] = set()
+        self._variables: dict[int, Any] = {}
+        self._used = False
+        self._depth = 0
+
+    # ---- recording ------------------------------------------------------------------------
+    def __enter__(self) -> GradientTape:
+        self._push()
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        if self._is_recording():
+            self._pop()
+
+    def _is_recording(self) -> bool:
+        return any(r is self for r in state.recorders)
+
+    def _push(self) -> None:
+        if self._is_recording():
+            raise ValueError("Tape is still recording, This can happen if you try to re-enter an "
+                             "already-active tape.")  # fmt: skip
+        state.recorders = (*state.recorders, self)
+        refresh()
+
+    def _pop(self) -> None:
+        state.recorders = tuple(r for r in state.recorders if r is not self)
+        refresh()
+
+    def record(self, op: Any, inputs: Any, attrs: Any, outputs: Any) -> None:
+        """Called by the engine for every op that is applied while the tape is active."""
+        watched = self._watched
+        for x in inputs:
+            if x._id in watched:
+                break
+        else:
+            return
+        made = Record(op, inputs, attrs, outputs)
+        self._records.append(made)  # type: ignore[union-attr]
+        watched.update(made.output_keys)
+
+    def read(self, variable: Any) -> None:
+        """Called by the engine when a Variable is read."""
+        if self._watch_variables and variable.trainable:
+            self._watch_variable(variable)
+
+    def _watch_variable(self, variable: Any) -> None:
+        if variable._id not in self._watched:
+            self._watched.add(variable._id)
+            self._variables[variable._id] = variable
+
+    def watch(self, tensor: Any) -> None:
+        """Traces operations on `tensor` (or a nested structure of tensors and Variables).
+
+        Raises:
+          ValueError: something that is no tensor and no Variable.
+        """
+        for t in nest.flatten(tensor):
+            if not isinstance(t, Tensor) and not hasattr(t, "_as_tensor"):
+                raise ValueError(
+                    f"Passed in object {t} of type {type(t).__name__!r}, not tf.Tensor or "
+                    "tf.Variable or ExtensionType."
+                )
+            if not (t.dtype.is_floating or t.dtype.is_complex):
+                _log.warning(
+                    "The dtype of the watched tensor must be floating (e.g. tf.float32), got %r",
+                    t.dtype,
+                )
+            if isinstance(t, Tensor):
+                self._watched.add(t._key())  # type: ignore[attr-defined]
+            elif hasattr(t, "_id"):
+                self._watch_variable(t)
+            else:
+                self.watch(t.values)
+
+    @contextmanager
+    def stop_recording(self) -> Iterator[None]:
+        """Nothing inside the block is recorded."""
+        if not self._is_recording():
+            raise RuntimeError("Stopping recording is only allowed inside the tape's context.")
+        self._pop()
+        try:
+            yield
+        finally:
+            self._push()
+
+    def reset(self) -> None:
+        """Forgets everything that was recorded."""
+        self._records, self._watched, self._variables = [], set(), {}
+
+    def watched_variables(self) -> tuple[Any, ...]:
+        """Variables watched by this tape, in the order of their construction."""
+        return tuple(v for _, v in sorted(self._variables.items()))
+
+    # ---- differentiation ------------------------------------------------------------------
+    def gradient(
+        self,
+        target: Any,
+        sources: Any,
+        output_gradients: Any = None,
+        unconnected_gradients: Any = UnconnectedGradients.NONE,
+    ) -> Any:
+        """Derivative of the sum of `target` with respect to each of `sources`.
+
+        Args:
+          target: Tensor(s) or Variable(s), nested.
+          sources: Tensors or Variables, nested; the result has the same form.
+          output_gradients: gradient of each target, of the target's shape (default ones).
+          unconnected_gradients: None or zeros where the target does not depend on a source.
+
+        Raises:
+          RuntimeError: a second call on a tape that is not persistent.
+          LookupError: an op without a gradient lies between.
+        """
+        if self._used and not self._persistent:
+            raise RuntimeError(
+                "A non-persistent GradientTape can only be used to compute one set of gradients "
+                "(or jacobians)"
+            )
+        unconnected = UnconnectedGradients(unconnected_gradients)
+        if self._is_recording():
+            if self._persistent:
+                _log.warning(
+                    "Calling GradientTape.gradient on a persistent tape inside its context is "
+                    "significantly less efficient than calling it outside the context (it causes "
+                    "the gradient ops to be recorded on the tape, leading to increased CPU and "
+                    "memory usage). Only call GradientTape.gradient inside the context if you "
+                    "actually want to trace the gradient in order to compute higher order "
+                    "derivatives."
+                )
+            else:
+                self._pop()
+        if target is None:
+            raise TypeError(
+                "Argument `target` should be a list or nested structure of Tensors, Variables "
+                "or CompositeTensors to be differentiated, but received None."
+            )
+        self._used = True
+        flat_sources = nest.flatten(sources)
+        keys = [_source_key(s) for s in flat_sources]
+        for s in flat_sources:
+            if isinstance(s, Tensor) and not (s.dtype.is_floating or s.dtype.is_complex):
+                _log.warning(
+                    "The dtype of the source tensor must be floating (e.g. tf.float32) when "
+                    "calling GradientTape.gradient, got %r", s.dtype,
+                )  # fmt: skip
+        seeds = self._seeds(target, output_gradients)
+        records = list(reversed(self._records or ()))
+        if not self._persistent:
+            self._records = None
+        grads = backpropagate(records, seeds, set(keys), self._watched.__contains__)
+        if not self._persistent:
+            self._watched = set()
+        out = []
+        for key, source in zip(keys, flat_sources):
+            g = grads.get(key)
+            if g is None and unconnected is UnconnectedGradients.ZERO:
+                from shardtape.ops.array import zeros_like
+
+                g = zeros_like(convert_to_tensor(source))
+            out.append(g)
+        return nest.pack_sequence_as(sources, out)
+
+    def _seeds(self, target: Any, output_gradients: Any) -> dict[int, Any]:
+        from shardtape.ops.array import ones_like
+        from shardtape.ops.math import add
+
+        targets = nest.flatten(target)
+        given = [None] * len(targets)
+        if output_gradients is not None:
+            given = nest.flatten(output_gradients)
+        seeds: dict[int, Any] = {}
+        for t, g in zip(targets, given):
+            if not isinstance(t, Tensor):
+                t = t if hasattr(t, "_id") else convert_to_tensor(t)
+            if not (t.dtype.is_floating or t.dtype.is_complex):
+                _log.warning(
+                    "The dtype of the target tensor must be floating (e.g. tf.float32) when "
+                    "calling GradientTape.gradient, got %r",
+                    t.dtype,
+                )
+                continue
+            key = t._key() if isinstance(t, Tensor) else t._id  # type: ignore[attr-defined]
+            with recording(tuple(r for r in state.recorders if r is not self)):
+                g = ones_like(t) if g is None else convert_to_tensor(g, t.dtype)
+                seeds[key] = g if key not in seeds else add(seeds[key], g)
+        return seeds
+
+
+def _source_key(source: Any) -> int:
+    if isinstance(source, Tensor):
+        return source._key()  # type: ignore[attr-defined]
+    if hasattr(source, "_id"):
+        return source._id
+    raise ValueError(
+        f"Cannot differentiate with respect to {source!r}: sources are Tensors and Variables"
+    )

@@ -1,0 +1,433 @@
+"""Variables: state that tapes watch, graphs refer to and parameter servers shard."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape import shapes
+from shardtape.context import next_id, state
+from shardtape.ops import state as ops
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.state import apply_resource
+from shardtape.tensor import EagerTensor, Reference, SymbolicTensor, Tensor, value_text
+
+
+class VariableSynchronization(enum.Enum):
+    AUTO = 0
+    NONE = 1
+    ON_WRITE = 2
+    ON_READ = 3
+
+
+class VariableAggregation(enum.Enum):
+    NONE = 0
+    SUM = 1
+    MEAN = 2
+    ONLY_FIRST_REPLICA = 3
+
+
+class _Probe:
+    __slots__ = ("held",)
+
+
+def _references_when_alone() -> int:
+    """What sys.getrefcount says of an object that one attribute holds; it differs by version."""
+    probe = _Probe()
+    probe.held = np.zeros(1)
+    return sys.getrefcount(probe.held)
+
+
+_ALONE = _references_when_alone()
+
+
+class Variable:
+    """A tensor whose value can change.
+
+    Args:
+      initial_value: Tensor, array, Python value, or a callable without arguments.
+      trainable: whether tapes and optimizers see it (default True for floating types).
+      name: its name; in a graph made unique.
+      dtype: converts the initial value.
+      shape: static shape, where it may be less known than that of the initial value.
+      constraint: function from the updated value to the value to keep; optimizers apply it.
+
+    Raises:
+      ValueError: no initial value, or a shape that contradicts it.
+    """
+
+    _takes_operators = False
+    __array_priority__ = 101
+
+    def __new__(cls, *args: Any, **options: Any) -> Any:
+        return object.__new__(ResourceVariable if cls is Variable else cls)
+
+    def __init__(
+        self,
+        initial_value: Any = None,
+        trainable: bool | None = None,
+        validate_shape: bool = True,
+        caching_device: Any = None,
+        name: str | None = None,
+        variable_def: Any = None,
+        dtype: Any = None,
+        import_scope: str | None = None,
+        constraint: Callable[..., Any] | None = None,
+        synchronization: VariableSynchronization = VariableSynchronization.AUTO,
+        aggregation: VariableAggregation = VariableAggregation.NONE,
+        shape: Any = None,
+        experimental_enable_variable_lifting: bool = True,
+    ) -> None:
+        if initial_value is None:
+            raise ValueError(
+                "The `initial_value` arg to `tf.Variable` must be specified except when you are "
+                "not providing a `variable_def`. You provided neither."
+            )
+        array = _initial_array(initial_value, dtype)
+        self._array = array
+        self._dtype = dt.from_numpy(array.dtype)
+        actual = shapes.TensorShape._of(array.shape)
+        self._shape = actual if shape is None else shapes.as_shape(shape)
+        if not self._shape.is_compatible_with(actual):
+            raise ValueError(
+                f"The initial value's shape ({actual}) is not compatible with the explicitly "
+                f"supplied `shape` argument ({self._shape})."
+            )
+        differentiable = self._dtype.is_floating or self._dtype.is_complex
+        self._trainable = trainable if trainable is not None else True
+        self._differentiable = differentiable
+        self._name = _scoped_name(name or "Variable")
+        self._id = next_id()
+        self._bound = False
+        self.constraint = constraint
+        self.synchronization = synchronization
+        self.aggregation = aggregation
+        for listener in creation_listeners():
+            listener(self)
+
+    # ---- what it is -----------------------------------------------------------------------
+    @property
+    def name(self) -> str:
+        return f"{self._name}:0"
+
+    @property
+    def dtype(self) -> dt.DType:
+        return self._dtype
+
+    @property
+    def shape(self) -> shapes.TensorShape:
+        return self._shape
+
+    def get_shape(self) -> shapes.TensorShape:
+        return self._shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self._shape)
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @property
+    def device(self) -> str:
+        return EagerTensor(self._array).device
+
+    @property
+    def op(self) -> Any:
+        """The operation that stands for the variable in the current graph."""
+        if state.graph is None:
+            raise AttributeError("Variable.op is undefined when eager execution is enabled.")
+        return state.graph.variable_handle(self).op
+
+    @property
+    def handle(self) -> Any:
+        return self if state.graph is None else state.graph.variable_handle(self)
+
+    @property
+    def _shared_name(self) -> str:
+        return self._name
+
+    # ---- reading --------------------------------------------------------------------------
+    def value(self) -> Tensor:
+        """The current value; later assignments do not change it."""
+        if not state.busy:
+            return EagerTensor(self._array)
+        return apply_resource(ops.read_variable, self, (), {"dtype": self._dtype})
+
+    read_value = value
+
+    def sparse_read(self, indices: Any, name: str | None = None) -> Tensor:
+        """Rows at `indices`; the gradient is IndexedSlices."""
+        indices = convert_to_tensor(indices)
+        return apply_resource(ops.resource_gather, self, (indices,), {"dtype": self._dtype}, name)
+
+    def numpy(self) -> Any:
+        """The value as an array of its own."""
+        if state.graph is not None:
+            raise NotImplementedError("numpy() is only available when eager execution is enabled.")
+        return EagerTensor(self._array).numpy()
+
+    def initialized_value(self) -> Tensor:
+        return self.value()
+
+    def eval(self, session: Any = None) -> Any:
+        return self.value().eval(session=session)  # type: ignore[attr-defined]
+
+    def _as_tensor(self, dtype: Any = None) -> Tensor:
+        value = self.value()
+        if dtype is not None and value.dtype is not dt.as_dtype(dtype):
+            raise ValueError(
+                f"Tensor conversion requested dtype {dt.as_dtype(dtype).name} for Variable with "
+                f"dtype {value.dtype.name}: {self!r}"
+            )
+        return value
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self.numpy(), dtype)
+
+    # ---- writing --------------------------------------------------------------------------
+    def assign(
+        self, value: Any, use_locking: bool = False, name: str | None = None,
+        read_value: bool = True,
+    ) -> Any:  # fmt: skip
+        """Sets the value. Raises ValueError where shape or dtype do not fit."""
+        value = self._operand(value)
+        if not self._shape.is_compatible_with(value.shape):
+            raise ValueError(
+                f"Cannot assign value to variable '{self.name}': Shape mismatch.The variable "
+                f"shape {self._shape}, and the assigned value shape {value.shape} are "
+                "incompatible."
+            )
+        return self._written(ops.assign_variable, (value,), name, read_value)
+
+    def assign_add(
+        self, delta: Any, use_locking: bool = False, name: str | None = None,
+        read_value: bool = True,
+    ) -> Any:  # fmt: skip
+        """Adds `delta`."""
+        return self._written(ops.assign_add_variable, (self._delta(delta),), name, read_value)
+
+    def assign_sub(
+        self, delta: Any, use_locking: bool = False, name: str | None = None,
+        read_value: bool = True,
+    ) -> Any:  # fmt: skip
+        """Subtracts `delta`."""
+        return self._written(ops.assign_sub_variable, (self._delta(delta),), name, read_value)
+
+    def _operand(self, value: Any) -> Tensor:
+        try:
+            return convert_to_tensor(value, self._dtype)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"Cannot assign to variable '{self.name}': {error}") from None
+
+    def _delta(self, delta: Any) -> Tensor:
+        delta = self._operand(delta)
+        if not self._shape.is_compatible_with(delta.shape):
+            raise ValueError(
+                f"Cannot update variable '{self.name}' with shape {self._shape}: the update has "
+                f"shape {delta.shape}."
+            )
+        return delta
+
+    def _written(self, op: Any, inputs: tuple[Any, ...], name: Any, read_value: bool) -> Any:
+        made = apply_resource(op, self, inputs, None, name)
+        if made is None:
+            return self if read_value else None
+        if not read_value:
+            return made
+        with made.graph.control_dependencies([made]):
+            return self.value()
+
+    def _scatter_op(self, op: Any, slices: Any, name: Any) -> Any:
+        indices = convert_to_tensor(slices.indices)
+        updates = convert_to_tensor(slices.values, self._dtype)
+        return self._written(op, (indices, updates), name, True)
+
+    def scatter_update(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
+        """Sets rows; `sparse_delta` is an IndexedSlices."""
+        return self._scatter_op(ops.scatter_update, sparse_delta, name)
+
+    def scatter_add(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
+        return self._scatter_op(ops.scatter_add, sparse_delta, name)
+
+    def scatter_sub(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
+        return self._scatter_op(ops.scatter_sub, sparse_delta, name)
+
+    def scatter_mul(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
+        return self._scatter_op(ops.scatter_mul, sparse_delta, name)
+
+    def scatter_div(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
+        return self._scatter_op(ops.scatter_div, sparse_delta, name)
+
+    def scatter_max(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
+        return self._scatter_op(ops.scatter_max, sparse_delta, name)
+
+    def scatter_min(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
+        return self._scatter_op(ops.scatter_min, sparse_delta, name)
+
+    # ---- storage (kernels of ops/state.py, optimizers and workers use it) -----------------
+    def _storage(self) -> np.ndarray:
+        """The live array, which an update may change in place; private to the variable.
+
+        A value that somebody has read is never changed: the array is copied first if anything
+        else still holds it (copy on write, decided by the reference count).
+        """
+        if not self._changeable():
+            self._array = np.array(self._array)
+        return self._array
+
+    def bind(self, array: np.ndarray) -> None:
+        """From now on the value lives in `array`, which its owner may change."""
+        if array.shape != self._array.shape or array.dtype != self._array.dtype:
+            raise ValueError(
+                f"variable '{self.name}' of {self._array.shape} {self._array.dtype} cannot live "
+                f"in an array of {array.shape} {array.dtype}"
+            )
+        self._array, self._bound = array, True
+
+    def _changeable(self) -> bool:
+        if self._bound:
+            return True
+        # a view's base, or a second holder, could be a tensor that was read from this variable
+        return (
+            sys.getrefcount(self._array) <= _ALONE
+            and isinstance(self._array, np.ndarray)
+            and self._array.base is None
+            and self._array.flags.writeable
+        )
+
+    def _read_array(self) -> Any:
+        return self._array
+
+    def _write_array(self, value: Any) -> None:
+        if self._bound:
+            np.copyto(self._array, value)
+        else:
+            self._array = value
+
+    def _update_array(self, function: Any, value: Any) -> None:
+        if self._array.ndim and self._changeable():
+            function(self._array, value, out=self._array)
+        else:
+            self._write_array(function(self._array, value))
+
+    def _scatter(self, function: str, indices: Any, updates: Any) -> None:
+        target = self._storage()
+        if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < target.shape[0]:
+            raise IndexError(f"indices of variable '{self.name}' reach beyond {target.shape[0]}")
+        if function == "update":
+            target[indices] = updates
+        else:
+            getattr(np, function).at(target, indices, updates)
+
+    # ---- Python ---------------------------------------------------------------------------
+    def ref(self) -> Reference:
+        return Reference(self)
+
+    def __hash__(self) -> int:
+        if Tensor._equals_by_value:
+            raise TypeError("Variable is unhashable. Instead, use variable.ref() as the key.")
+        return id(self)
+
+    def __iter__(self) -> Any:
+        return iter(self.value())  # type: ignore[call-overload]
+
+    def __len__(self) -> int:
+        return len(self.value())
+
+    def __bool__(self) -> bool:
+        return bool(self.value())
+
+    def __int__(self) -> int:
+        return int(self.value())  # type: ignore[call-overload]
+
+    def __float__(self) -> float:
+        return float(self.value())  # type: ignore[arg-type]
+
+    def __index__(self) -> int:
+        return self.value().__index__()  # type: ignore[attr-defined]
+
+    def __format__(self, spec: str) -> str:
+        return str(self) if not spec else self.numpy().__format__(spec)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        made = Variable(
+            EagerTensor(np.array(self._array)), trainable=self._trainable, name=self._name,
+            shape=self._shape, constraint=self.constraint,
+        )  # fmt: skip
+        memo[id(self)] = made
+        return made
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            f"Variable '{self.name}' cannot be pickled into a job: create it inside the model "
+            "function, which runs once in each worker"
+        )
+
+    def __repr__(self) -> str:
+        text = f"<tf.Variable '{self.name}' shape={self._shape} dtype={self._dtype.name}"
+        if state.graph is not None:
+            return text + ">"
+        return f"{text}, numpy={value_text(EagerTensor(self._array), True)}>"
+
+
+class ResourceVariable(Variable):
+    """What `Variable(...)` makes; TensorFlow shows this name."""
+
+
+def _initial_array(initial_value: Any, dtype: Any) -> Any:
+    from shardtape.context import building
+
+    if callable(initial_value) and not isinstance(initial_value, (Tensor, Variable)):
+        with building(None):
+            initial_value = initial_value()
+    if isinstance(initial_value, SymbolicTensor):
+        # inside a graph that is being traced: the initial value is computed now, once
+        from shardtape.graph.plan import evaluate_now
+
+        value: Tensor = EagerTensor(evaluate_now(initial_value))
+    else:
+        with building(None):
+            value = convert_to_tensor(initial_value, _if_convertible(initial_value, dtype))
+    if dtype is not None and value.dtype is not dt.as_dtype(dtype):
+        raise ValueError(
+            f"Tensor conversion requested dtype {dt.as_dtype(dtype).name} for an initial value "
+            f"of dtype {value.dtype.name}"
+        )
+    return value._array  # type: ignore[attr-defined]
+
+
+def _if_convertible(value: Any, dtype: Any) -> Any:
+    return dtype if not isinstance(value, Tensor) else None
+
+
+def _scoped_name(name: str) -> str:
+    scoped = f"{state.name_stack}/{name}" if state.name_stack else name
+    if state.graph is not None:
+        return state.graph.unique_name(scoped, absolute=True)
+    return scoped
+
+
+_LISTENERS: list[Any] = []
+
+
+def creation_listeners() -> tuple[Any, ...]:
+    return tuple(_LISTENERS)
+
+
+class collecting:
+    """Context that gathers the Variables made inside it, in order of creation."""
+
+    def __enter__(self) -> list[Any]:
+        self.variables: list[Any] = []
+        _LISTENERS.append(self.variables.append)
+        return self.variables
+
+    def __exit__(self, *exc: Any) -> None:
+        _LISTENERS.remove(self.variables.append)
