@@ -1,0 +1,1 @@
+"""Texts with `@{name}` fields that `shardtape.deploy.manifests` fills in."""

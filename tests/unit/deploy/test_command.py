@@ -1,0 +1,133 @@
+"""The `shardtape` command: options, precedence, exit status, and that it starts fast."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from shardtape.deploy import command
+from shardtape.workers.config import option_help, option_names
+from typer.testing import CliRunner
+
+LIMIT_S = 60
+
+
+def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from shardtape.deploy.command import main; main()"]
+        + [str(argument) for argument in arguments],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        env={**os.environ, "NO_COLOR": "1", "TERMINAL_WIDTH": "200", **environment},
+    )
+
+
+@pytest.fixture
+def show_options(tmp_path: Path) -> Path:
+    """A script that prints what a Trainer would work with."""
+    script = tmp_path / "show.py"
+    script.write_text(
+        "from shardtape.workers.config import resolve\n"
+        "config = resolve({'batch_size': 8, 'epochs': 2, 'seed': 3, 'mode': 'async'})\n"
+        "print(config.batch_size, config.epochs, config.seed, config.mode, config.shuffle)\n"
+    )
+    return script
+
+
+def test_every_option_of_a_job_is_on_the_command_line() -> None:
+    shown = CliRunner().invoke(command.app, ["train", "--help"], env={"TERMINAL_WIDTH": "300"})
+    assert shown.exit_code == 0
+    for name, text in option_help().items():
+        assert f"--{name.replace('_', '-')}" in shown.output
+        assert text.split(" ")[0] in shown.output
+    grouped = {name for names in command._PANELS.values() for name in names}
+    assert grouped - {"config"} <= set(option_names())
+
+
+def test_command_line_over_environment_over_file_over_script(
+    show_options: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text("batch-size: 16\nepochs: 4\nseed: 5\n")
+    plain = run("train", show_options)
+    assert (plain.returncode, plain.stdout) == (0, "8 2 3 async True\n")
+    over = run(
+        *("train", show_options, "--config", file, "--batch-size", 64, "--no-shuffle"),
+        SHARDTAPE_BATCH_SIZE="32",
+        SHARDTAPE_EPOCHS="7",
+    )
+    assert (over.returncode, over.stdout) == (0, "64 7 5 async False\n")
+
+
+def test_a_wrong_option_fails_with_one_readable_line(show_options: Path) -> None:
+    got = run("train", show_options, "--mode", "asink")
+    assert got.returncode == 1
+    assert "mode is 'asink'" in got.stderr and "did you mean 'async'" in got.stderr
+    assert "Traceback" not in got.stderr
+
+
+def test_a_script_that_raises_fails_with_its_own_traceback(tmp_path: Path) -> None:
+    script = tmp_path / "bad.py"
+    script.write_text("raise ValueError('my own fault')\n")
+    got = run("train", script)
+    assert got.returncode == 1
+    assert f'File "{script}", line 1' in got.stderr and "ValueError: my own fault" in got.stderr
+    assert "runpy" not in got.stderr
+
+
+def test_missing_files_and_unknown_flags(tmp_path: Path, show_options: Path) -> None:
+    got = run("train", tmp_path / "nowhere.py")
+    assert got.returncode == 1 and "nowhere.py" in got.stderr
+    got = run("train", show_options, "--config", tmp_path / "nowhere.yaml")
+    assert got.returncode == 1 and "nowhere.yaml" in got.stderr
+    got = run("train", show_options, "--no-such-flag", "1")
+    assert got.returncode == 2 and "--no-such-flag" in got.stderr
+
+
+def test_arguments_after_dashes_go_to_the_script(tmp_path: Path) -> None:
+    script = tmp_path / "args.py"
+    script.write_text("import sys; print(sys.argv[1:])\n")
+    assert run("train", script, "--", "--data", "x").stdout == "['--data', 'x']\n"
+
+
+def test_deploy_writes_files_and_says_what_is_next(show_options: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    got = run(
+        *("deploy", "kubernetes", show_options, "--ps", 3, "--workers", 4, "--gpus-per-worker", 1),
+        *("--image", "registry/shardtape:1", "--out", out, "--", "--mode", "sync"),
+    )
+    assert got.returncode == 0, got.stderr
+    assert {path.name for path in out.iterdir()} == {
+        *("rayjob.yaml", "raycluster.yaml", "script.yaml", "storage.yaml"),
+    }
+    assert "kubectl apply" in got.stdout and "--mode sync" in (out / "rayjob.yaml").read_text()
+    got = run("deploy", "ray", show_options, "--hosts", "10.0.0.1,10.0.0.2", "--out", out)
+    assert got.returncode == 0, got.stderr
+    assert (out / "ray-cluster.yaml").exists() and "ray up" in got.stdout
+    got = run("deploy", "kubernetes", show_options, "--workers", 0, "--out", out)
+    assert got.returncode == 1 and "workers must be at least 1" in got.stderr
+
+
+def test_doctor_names_an_unknown_check() -> None:
+    got = CliRunner().invoke(command.app, ["doctor", "--skip", "nothing"])
+    assert got.exit_code == 2
+
+
+def test_version_tells_what_it_stands_on() -> None:
+    got = CliRunner().invoke(command.app, ["version"])
+    assert got.exit_code == 0
+    assert got.output.startswith("shardtape 20") and "\nray 2." in got.output
+
+
+def test_help_loads_nothing_slow() -> None:
+    code = (
+        "import sys; from shardtape.deploy import command; "
+        "print(*[m for m in ('ray', 'grpc', 'sklearn', 'tensorboard', 'rich.console') "
+        "if m in sys.modules])"
+    )
+    got = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT_S, check=True
+    )
+    assert got.stdout.split() == []
