@@ -20,6 +20,7 @@ class _State(threading.local):
     device: str | None = None
     name_stack: str = ""
     control_inputs: tuple[Any, ...] = ()
+    training: bool | None = None  # what Keras calls the learning phase; None: nobody said
 
 
 state = _State()
@@ -65,6 +66,20 @@ class recording:
     def __exit__(self, *exc: Any) -> None:
         state.recorders = self._outer
         refresh()
+
+
+class training_phase:
+    """Context in which layers that behave differently in training take `training`."""
+
+    def __init__(self, training: bool | None) -> None:
+        self._training = training
+
+    def __enter__(self) -> None:
+        self._outer = state.training
+        state.training = self._training
+
+    def __exit__(self, *exc: Any) -> None:
+        state.training = self._outer
 
 
 def executing_eagerly() -> bool:

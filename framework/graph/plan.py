@@ -1,0 +1,247 @@
+"""Plans: a graph with given feeds and fetches, compiled to one Python function.
+
+The first runs interpret the nodes one by one. When the same feed shapes come again, the plan is
+specialised for them (`graph/generate.py`): what depends only on shapes is folded, buffers are
+owned and reused, and the nodes become the lines of one function. `shardtape/docs` and
+`notes` on why: a specialised plan costs about the raw numpy calls.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from shardtape import backend, errors
+from shardtape.graph.ir import Graph, Operation
+from shardtape.ops.dispatch import compute
+from shardtape.ops.registry import PURE, READS, WRITES
+from shardtape.tensor import SymbolicTensor
+
+_RUNS_BEFORE_SPECIALISING = 2
+_MAX_SPECIALISED = 8
+_MAX_SIGNATURES_COUNTED = 64
+
+
+class Plan:
+    """Runs `fetches` of a graph, given `feeds`.
+
+    Args:
+      graph: the graph; it may go on growing, the plan keeps what it needs.
+      feeds: tensors whose values every run gives.
+      fetches: tensors to compute, or operations to run.
+
+    Raises:
+      InvalidArgumentError: a placeholder is needed that is not among the feeds (named).
+    """
+
+    def __init__(
+        self, graph: Graph, feeds: Sequence[SymbolicTensor], fetches: Sequence[Any]
+    ) -> None:
+        self.graph, self.feeds, self.fetches = graph, tuple(feeds), tuple(fetches)
+        fed = {t._id for t in self.feeds}
+        self.nodes = _needed(self.fetches, fed)
+        self.same = _merge_equal(self.nodes)
+        for node in self.nodes:
+            if node.type == "Placeholder":
+                raise errors.InvalidArgumentError(
+                    f"You must feed a value for placeholder tensor '{node.name}' with dtype "
+                    f"{node.outputs[0].dtype.name} and shape {node.outputs[0].shape}"
+                )
+        self._counts: OrderedDict[Any, int] = OrderedDict()
+        self._specialised: OrderedDict[Any, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def run(self, feeds: Sequence[Any], out: Sequence[Any] | None = None) -> list[Any]:
+        """Values of the fetches (None for operations).
+
+        Args:
+          feeds: one array per feed, in order; they are read, never kept.
+          out: one array or None per fetch; a fetch is written there and returned.
+
+        Raises:
+          InvalidArgumentError (or the kernel's own error): the text names the node and the line
+            of the user's code that made it.
+        """
+        if backend.accelerated:
+            feeds = [backend.to_device(f) for f in feeds]
+        signature = tuple([(f.shape, f.dtype) for f in feeds])
+        generated = self._specialised.get(signature)
+        if generated is not None:
+            return generated.run(feeds, out)
+        if self._seen_often(signature):
+            return self._specialise(signature, feeds, out)
+        values = self.interpret(feeds)
+        return self._collect(values, out)
+
+    def _seen_often(self, signature: Any) -> bool:
+        with self._lock:
+            count = self._counts.get(signature, 0) + 1
+            self._counts[signature] = count
+            self._counts.move_to_end(signature)
+            if len(self._counts) > _MAX_SIGNATURES_COUNTED:
+                self._counts.popitem(last=False)
+        return count > _RUNS_BEFORE_SPECIALISING
+
+    def _specialise(self, signature: Any, feeds: Sequence[Any], out: Any) -> list[Any]:
+        from shardtape.graph.generate import Generated
+
+        # the run that is recorded is this one's run: its effects happen once
+        trace: dict[int, Any] = {}
+        values = self.interpret(feeds, trace)
+        generated = Generated(self, feeds, values, trace)
+        with self._lock:
+            self._specialised[signature] = generated
+            if len(self._specialised) > _MAX_SPECIALISED:
+                self._specialised.popitem(last=False)
+        return self._collect(values, out)
+
+    def interpret(self, feeds: Sequence[Any], trace: dict[int, Any] | None = None) -> dict:
+        """Runs node by node. Returns the values of all tensors by key.
+
+        Args:
+          trace: receives the raw dtypes of each node's kernel by the node's index.
+        """
+        values: dict[int, Any] = {t._id: f for t, f in zip(self.feeds, feeds)}
+        with np.errstate(all="ignore"):
+            for node in self.nodes:
+                other = self.same.get(node.index)
+                if other is not None:
+                    for mine, theirs in zip(node.outputs, other.outputs):
+                        values.setdefault(mine._id, values[theirs._id])
+                    continue
+                inputs = [values[t._id] for t in node.inputs]
+                got = run_node(node, inputs)
+                if len(node.outputs) == 1:
+                    got = (got,)
+                for t, value in zip(node.outputs, got or ()):
+                    values.setdefault(t._id, value)
+        return values
+
+    def _collect(self, values: dict[int, Any], out: Any) -> list[Any]:
+        results = []
+        for i, fetch in enumerate(self.fetches):
+            if isinstance(fetch, Operation):
+                results.append(None)
+                continue
+            value = values[fetch._id]
+            target = None if out is None else out[i]
+            if target is not None:
+                target[...] = value
+                value = target
+            elif may_alias(fetch, value):
+                value = value.copy()
+            results.append(value)
+        return results
+
+
+def may_alias(fetch: SymbolicTensor, value: Any) -> bool:
+    """Whether a fetched array may share memory with a feed, a constant or a Variable."""
+    if not hasattr(value, "copy") or getattr(value, "ndim", 0) == 0:
+        return False
+    node = fetch.op
+    return node.op_def.may_view or node.op_def.effects in (READS, WRITES) or (
+        node.type == "Placeholder"
+    )  # fmt: skip
+
+
+def run_node(node: Operation, inputs: list[Any]) -> Any:
+    """Runs one node; errors get the node's name and the user's line."""
+    op = node.op_def
+    try:
+        if op.effects in (READS, WRITES):
+            return op.kernel(array_module(inputs), *inputs, **node.attrs)
+        if backend.accelerated:
+            inputs = host_and_device(op, inputs)
+        return compute(op, array_module(inputs), inputs, node.attrs)
+    except errors.OpError as error:
+        raise at_node(error, node) from error.__cause__
+    except (ValueError, TypeError, IndexError) as error:
+        raise at_node(errors.InvalidArgumentError(None, node, str(error)), node) from error
+
+
+def array_module(inputs: Sequence[Any]) -> Any:
+    return np if not backend.accelerated else backend.array_module(*inputs)
+
+
+def host_and_device(op: Any, inputs: list[Any]) -> list[Any]:
+    """Host inputs as numpy arrays, the others on the device."""
+    count = len(inputs)
+    return [
+        backend.to_host(a) if op.is_host(i, count) else backend.to_device(a)
+        for i, a in enumerate(inputs)
+    ]
+
+
+def at_node(error: errors.OpError, node: Operation) -> errors.OpError:
+    """The error with the node's name and the line that made it."""
+    if getattr(error, "located", False):
+        return error
+    place = f", made at {node.where[0]}:{node.where[1]}" if node.where else ""
+    made = type(error)(None, node, f"{error.message} (node '{node.name}'{place})")
+    made.located = True  # type: ignore[attr-defined]
+    return made
+
+
+def _needed(fetches: Sequence[Any], fed: set[int]) -> list[Operation]:
+    """The nodes that the fetches reach, in the order in which they were made.
+
+    A node only ever refers to earlier ones, so that order is a topological one, and it is the
+    program's order for effects.
+    """
+    found: dict[int, Operation] = {}
+    waiting = [
+        f if isinstance(f, Operation) else f.op
+        for f in fetches
+        if isinstance(f, Operation) or f._id not in fed
+    ]
+    while waiting:
+        node = waiting.pop()
+        if node.index in found:
+            continue
+        found[node.index] = node
+        waiting.extend(node.control_inputs)
+        waiting.extend(t.op for t in node.inputs if t._id not in fed)
+    return [found[i] for i in sorted(found)]
+
+
+def _merge_equal(nodes: Sequence[Operation]) -> dict[int, Operation]:
+    """Node index to an earlier node that computes the same (pure ops only)."""
+    seen: dict[Any, Operation] = {}
+    same: dict[int, Operation] = {}
+    canonical: dict[int, int] = {}
+    for node in nodes:
+        op = node.op_def
+        if op.effects != PURE or node.type == "Const" or node.control_inputs:
+            continue
+        try:
+            attrs = tuple(sorted((k, _hashable(v)) for k, v in node.attrs.items()))
+            key = (node.type, tuple(canonical.get(t._id, t._id) for t in node.inputs), attrs)
+            first = seen.setdefault(key, node)
+        except TypeError:
+            continue  # an attribute that cannot be compared: the node stays
+        if first is not node:
+            same[node.index] = first
+            for mine, theirs in zip(node.outputs, first.outputs):
+                canonical[mine._id] = canonical.get(theirs._id, theirs._id)
+    return same
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    hash(value)
+    return (type(value).__name__, value)
+
+
+def evaluate_now(tensor: SymbolicTensor) -> Any:
+    """The value of a tensor that depends on no feed (a Variable's initial value in a graph)."""
+    try:
+        return Plan(tensor.graph, [], [tensor]).run([])[0]
+    except errors.InvalidArgumentError as error:
+        raise errors.InvalidArgumentError(
+            f"the initial value of a Variable cannot depend on a feed: {error}"
+        ) from None
