@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from shardtape.errors import FailedPreconditionError, InternalError
 from shardtape.ps.ids import BatchId
+from shardtape.ps.ledger import Marks
 
 # what becomes of a batch that raised
 RETRY = "retry"
@@ -59,31 +60,16 @@ class BadBatches:
         return worker in self.raised.get(batch, ())
 
 
-class Marks:
-    """A set of indices that is nearly all of 0..high: a high-water mark and exceptions."""
+class _Marks(Marks):
+    """Indices that are done; `discard` is for what a ledger turns out to lack."""
 
-    def __init__(self) -> None:
-        self.high = 0
-        self.beyond: set[int] = set()
-
-    def __contains__(self, index: int) -> bool:
-        return index < self.high or index in self.beyond
-
-    def __len__(self) -> int:
-        return self.high + len(self.beyond)
-
-    def add(self, index: int) -> None:
-        if index >= self.high:
-            self.beyond.add(index)
-        while self.high in self.beyond:
-            self.beyond.remove(self.high)
-            self.high += 1
+    __slots__ = ()
 
     def discard(self, index: int) -> None:
         if index < self.high:
-            self.beyond.update(range(index + 1, self.high))
+            self.extra.update(range(index + 1, self.high))
             self.high = index
-        self.beyond.discard(index)
+        self.extra.discard(index)
 
 
 class EpochBook:
@@ -100,7 +86,7 @@ class EpochBook:
         self.base = base
         self.lengths: dict[int, int | None] = {base + i: n for i, n in enumerate(lengths)}
         self.cursor: dict[int, int] = dict.fromkeys(self.lengths, 0)
-        self.done: dict[int, Marks] = {split: Marks() for split in self.lengths}
+        self.done: dict[int, _Marks] = {split: _Marks() for split in self.lengths}
         self.held: dict[BatchId, tuple[int, int]] = {}
         self.returned: list[BatchId] = []
         self._attempts: dict[BatchId, int] = {}
@@ -209,7 +195,7 @@ class EpochBook:
         self.held.clear()
         self.returned = sorted(todo)
         for split, length in self.lengths.items():
-            marks = self.done[split] = Marks()
+            marks = self.done[split] = _Marks()
             marks.high = self.cursor[split] = length or 0
             if length is None:
                 self.returned = [b for b in self.returned if b.split != split]

@@ -5,7 +5,7 @@ import random
 import pytest
 from shardtape.errors import FailedPreconditionError
 from shardtape.ps.ids import BatchId
-from shardtape.workers.dispatcher import RETRY, SKIP, STOP, BadBatches, Dispatcher, Marks
+from shardtape.workers.dispatcher import RETRY, SKIP, STOP, BadBatches, Dispatcher
 
 
 def every(lengths, epoch=0):
@@ -76,6 +76,19 @@ def test_a_worker_that_joins_twice_counts_as_lost_first():
     assert dispatcher.take(0, 4).items[: len(held)] == tuple(
         item._replace(attempt=1) for item in held
     )
+
+
+def test_a_ledger_that_lacks_old_batches_gets_them_all():
+    dispatcher = Dispatcher([30], epochs=1)
+    dispatcher.joined(0)
+    lacking = {BatchId(0, 0, 0), BatchId(0, 0, 29)}
+    for _ in range(3):
+        drain(dispatcher, [0])
+        assert dispatcher.ready_to_verify
+        chooser = random.Random(len(lacking))
+        assert not dispatcher.verified(lacking)
+        assert {i.batch for i in drain(dispatcher, [0])} == lacking
+        lacking = {BatchId(0, 0, chooser.randrange(30)) for _ in range(9)}
 
 
 def test_random_deaths_lose_nothing():
@@ -171,15 +184,3 @@ def test_restart_with_new_splits_after_a_changed_batch_size():
     assert dispatcher.expected() == {(0, 100): 2}
     assert dispatcher.verified([])
     assert {i.batch for i in drain(dispatcher, [0])} == every([2], 1)
-
-
-def test_marks_are_a_set():
-    chooser = random.Random(1)
-    marks, plain = Marks(), set()
-    for _ in range(500):
-        index = chooser.randrange(20)
-        if chooser.random() < 0.7:
-            marks.add(index), plain.add(index)
-        else:
-            marks.discard(index), plain.discard(index)
-        assert len(marks) == len(plain) and all((i in marks) == (i in plain) for i in range(21))

@@ -1,0 +1,81 @@
+"""The display: plain lines in files, one changing line on a terminal, a summary at the end."""
+
+import io
+import json
+
+from shardtape.workers import progress
+from shardtape.workers.progress import LiveDisplay, PlainDisplay, open_display
+from shardtape.workers.status import SUMMARY_KEYS, Note, Result, Status, write_summary
+
+
+def status(**more):
+    values = {
+        "state": "training",
+        "epoch": 3,
+        "epochs": 20,
+        "step": 1128,
+        "steps": 9000,
+        "examples_per_s": 12345.6,
+        "loss": 0.125,
+        "staleness": 0.84,
+        "seconds_left": 75,
+        "workers_live": 2,
+        "workers": 2,
+    }
+    return Status(**{**values, **more})
+
+
+def test_a_line_has_all_that_the_user_asks():
+    assert progress.line(status(metrics={"accuracy": 0.5}, test={"loss": 1, "accuracy": 0.75})) == (
+        "epoch 3/20, step 1,128/9,000, 12,346 examples/s, loss 0.1250, accuracy 0.5000, "
+        "test accuracy 0.7500, staleness 0.8, 1:15 left"
+    )
+    assert "1 of 2 workers" in progress.line(status(workers_live=1))
+    assert progress.line(Status(workers=2)) == "starting, 0 of 2 workers"
+
+
+def test_plain_lines_are_few_and_end_with_the_last_state():
+    now, stream = [0.0], io.StringIO()
+    display = PlainDisplay(stream, clock=lambda: now[0])
+    for step in range(1, 400):
+        now[0] += 0.05
+        display.update(status(epoch=1 + step // 200, step=step))
+    display.update(status(epoch=2, step=400, notes=[Note(1, "worker-1 died", warning=True)]))
+    display.close(), display.close()
+    lines = stream.getvalue().splitlines()
+    assert lines[-2] == "warning: worker-1 died" and "step 400" in lines[-1]
+    assert len(lines) == 4, "one per epoch, the note, the end"
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_a_terminal_gets_a_live_line():
+    stream = io.StringIO()
+    from rich.console import Console
+
+    console = Console(file=stream, force_terminal=True, width=120)
+    display = LiveDisplay(console)
+    display.update(status(notes=[Note(1, "rolled back")]))
+    display.close(), display.close()
+    assert "rolled back" in stream.getvalue() and "step 1,128/9,000" in stream.getvalue()
+
+
+def test_the_kind_of_display_follows_the_stream():
+    assert isinstance(open_display("auto", io.StringIO()), PlainDisplay)
+    assert isinstance(open_display("live", io.StringIO()), LiveDisplay)
+    nothing = open_display("none")
+    nothing.update(status())
+    nothing.close()
+
+
+def test_durations():
+    assert [progress.duration(s) for s in (7, 750, 11045)] == ["0:07", "12:30", "3:04:05"]
+
+
+def test_the_summary_names_checkpoint_and_tensorboard(tmp_path):
+    summary = dict.fromkeys(SUMMARY_KEYS, 0) | {"logdir": "runs/x", "examples_per_s": 1234.5}
+    result = Result({"accuracy": 0.98}, "c/ckpt-3", summary, [], [])
+    text = "\n".join(progress.summary_lines(result))
+    for part in ("test accuracy  0.9800", "1,234", "c/ckpt-3", "tensorboard --logdir runs/x"):
+        assert part in text
+    write_summary(tmp_path / "new" / "s.json", summary | {"other": 1})
+    assert list(json.loads((tmp_path / "new" / "s.json").read_text())) == list(SUMMARY_KEYS)

@@ -1,0 +1,115 @@
+"""What a job tells to who started it: its state while it runs, its outcome at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shardtape import storage
+
+# The end figures that `--summary FILE` has, in this order.
+SUMMARY_KEYS = (
+    "test_accuracy",
+    "examples_per_s",
+    "steps",
+    "batches",
+    "applied_per_shard",
+    "duplicates_dropped",
+    "worker_restarts",
+    "checkpoint",
+    "logdir",
+    "mode",
+    "shards",
+    "workers",
+)
+
+
+@dataclass
+class Note:
+    """Something that the user should read: a death, a roll-back, a checkpoint that failed."""
+
+    number: int
+    text: str
+    warning: bool = False
+
+
+@dataclass
+class Status:
+    """A job at one moment.
+
+    Fields:
+      state: one word for people, for example "training".
+      epoch: from 1, while it is under way; epochs: of the whole job.
+      step, steps: batches done, and of the whole job (None while it is not known).
+      loss, metrics: means over the last steps; test: of the newest evaluation.
+      staleness: mean number of updates between a pull and its push.
+      seconds_left: of training, None while it is not known.
+      notes: newer than those that were asked for.
+    """
+
+    state: str = "starting"
+    epoch: int = 0
+    epochs: int = 0
+    step: int = 0
+    steps: int | None = None
+    examples_per_s: float = 0.0
+    loss: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    test: dict[str, float] = field(default_factory=dict)
+    staleness: float = 0.0
+    seconds_left: float | None = None
+    workers_live: int = 0
+    workers: int = 0
+    notes: list[Note] = field(default_factory=list)
+    finished: bool = False
+
+
+@dataclass
+class Outcome:
+    """How a job ended, as it comes back from the coordinator.
+
+    Fields:
+      error: what it failed with, ready to be raised, else None.
+      interrupted: it was stopped on request.
+      history: per epoch: means of loss and metrics, and "test_*" where it was evaluated.
+    """
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    checkpoint: str | None = None
+    summary: dict[str, Any] = field(default_factory=dict)
+    digests: list[str] = field(default_factory=list)
+    error: Exception | None = None
+    interrupted: bool = False
+
+
+@dataclass
+class Result:
+    """What `Trainer.fit` returns.
+
+    Fields:
+      metrics: of the test set ("loss" and the step's metrics), of the training without one.
+      checkpoint: path of the last one, or None.
+      summary: the end figures (`SUMMARY_KEYS`).
+      history: one mapping per epoch.
+      digests: SHA-256 of each shard's parameters.
+      interrupted: whether it was stopped before its end.
+    """
+
+    metrics: dict[str, float]
+    checkpoint: str | None
+    summary: dict[str, Any]
+    history: list[dict[str, float]]
+    digests: list[str]
+    interrupted: bool = False
+
+
+def write_summary(path: str | os.PathLike[str], summary: dict[str, Any]) -> None:
+    """Writes the end figures as JSON to a local file, making its folder."""
+    text = json.dumps({key: summary.get(key) for key in SUMMARY_KEYS}, indent=2) + "\n"
+    with storage.translated("write", path):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(text)
