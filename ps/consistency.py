@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from shardtape.errors import InvalidArgumentError
+from shardtape.ps.ids import AttemptId, BatchId
 
 MODES = ("async", "ssp", "sync")
 AGGREGATIONS = ("mean", "sum")
@@ -64,3 +67,87 @@ class Consistency:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Consistency:
         return cls(**values)
+
+
+class Clocks:
+    """Clocks of ssp: how many batches each worker has closed on this shard.
+
+    Counted in log entries, also those that found a duplicate or had no part, but a repeated
+    message counts once. A worker process counts its own batches from 0; the shard keeps the
+    difference to its own count, so that a restarted process goes on from the minimum.
+    """
+
+    # A worker has a few pushes under way at most; older ones are not repeated any more.
+    _REMEMBERED = 64
+
+    def __init__(self) -> None:
+        self._counts: dict[int, int] = {}
+        self._offsets: dict[int, int] = {}
+        self._pulled: dict[int, int] = {}
+        self._recent: dict[int, deque[AttemptId]] = {}
+        self._live: frozenset[int] | None = None
+        self._idle: frozenset[int] = frozenset()
+
+    @property
+    def counts(self) -> dict[int, int]:
+        """Clock by worker, of all that were ever seen."""
+        return dict(self._counts)
+
+    @property
+    def membership(self) -> tuple[frozenset[int] | None, frozenset[int]]:
+        """What `members` set: (live, idle); live is None before."""
+        return self._live, self._idle
+
+    def active(self) -> set[int]:
+        """Workers that hold others back: alive and not idle."""
+        live = set(self._counts) if self._live is None else self._live
+        return {worker for worker in live if worker not in self._idle}
+
+    def advance(self, worker: int, batch: BatchId, attempt: int) -> None:
+        """Counts a batch that a worker closed, unless the message is a repetition."""
+        self._join(worker)
+        recent = self._recent.setdefault(worker, deque(maxlen=self._REMEMBERED))
+        if (batch, attempt) not in recent:
+            recent.append((batch, attempt))
+            self._counts[worker] += 1
+
+    def members(self, live: frozenset[int], idle: frozenset[int]) -> None:
+        """Sets who is alive and who of them waits for work; others are held back by neither.
+
+        Who becomes active starts at the minimum of those that were.
+        """
+        before = self.active() & live
+        floor = self._floor(before - idle)
+        self._live, self._idle = live, idle
+        for worker in live - idle - before:
+            own = self._counts.get(worker)
+            lifted = floor if own is None else max(own, floor)
+            self._offsets[worker] = self._offsets.get(worker, 0) + lifted - (own or 0)
+            self._counts[worker] = lifted
+
+    def ready(self, worker: int, clock: int, staleness: int) -> bool:
+        """Whether a worker may use values at its own clock, `staleness` ahead of the slowest.
+
+        Args:
+          clock: the worker process's own count.
+        """
+        if clock < self._pulled.get(worker, 0):  # the process was restarted
+            self._counts.pop(worker, None)
+            self._offsets.pop(worker, None)
+            self._recent.pop(worker, None)
+        self._join(worker)
+        if worker not in self._pulled or clock < self._pulled[worker]:
+            self._offsets[worker] = self._counts[worker] - clock
+        self._pulled[worker] = clock
+        others = [self._counts[w] for w in self.active() if w != worker and w in self._counts]
+        return not others or clock + self._offsets[worker] - min(others) <= staleness
+
+    def _join(self, worker: int) -> None:
+        if worker not in self._counts:
+            self._counts[worker] = self._floor(self.active())
+            self._offsets[worker] = self._counts[worker]
+
+    def _floor(self, active: Iterable[int]) -> int:
+        """Where a newcomer starts: at the slowest active worker, else where all have come to."""
+        counts = [self._counts[worker] for worker in active if worker in self._counts]
+        return min(counts) if counts else max(self._counts.values(), default=0)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import ml_dtypes
 import numpy as np
+
 from shardtape.errors import InvalidArgumentError, NotFoundError
 
 ROLES = ("trained", "aggregated")
@@ -31,7 +32,7 @@ class BatchId(NamedTuple):
 
     epoch: int
     split: int
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
 
     def __str__(self) -> str:
         return f"batch {self.epoch}/{self.split}/{self.index}"

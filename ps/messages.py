@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from shardtape.ps.ids import AttemptId, BatchId, Incarnation, RangeId
 
 # Kinds of a part. Gradients go through the optimizer; the other two write the variable itself.

@@ -1,0 +1,85 @@
+"""Adam, and its AMSGrad variant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shardtape.optimizers.rule import Rule
+
+
+class AdamRule(Rule):
+    """Kingma and Ba's Adam, in Keras's form: epsilon is added to the uncorrected root.
+
+    Args:
+      beta_1, beta_2: decay of the first and second moment.
+      epsilon: "epsilon hat" of the paper.
+      amsgrad: divide by the largest second moment so far.
+      lazy: rows without gradient keep their moments and values (Keras decays and moves them).
+      Others as in `Rule`.
+    """
+
+    class_name = "Adam"
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        lazy: bool = False,
+        **shared: Any,
+    ) -> None:
+        super().__init__(learning_rate, **shared)
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.amsgrad = amsgrad
+        self.lazy = lazy
+        self.touches_only_rows = lazy
+
+    @property
+    def own_slots(self) -> tuple[str, ...]:
+        return ("momentum", "velocity", "velocity_hat") if self.amsgrad else (
+            "momentum", "velocity",
+        )  # fmt: skip
+
+    def own_config(self) -> dict[str, Any]:
+        return {
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+            "amsgrad": self.amsgrad,
+            "lazy": self.lazy,
+        }
+
+    def factors(self, dtype: np.dtype, step: int, learning_rate: float) -> tuple[Any, ...]:
+        # in the variable's type, as Keras does: float32's 0.999 makes 1 - beta_2 differ by 1e-5
+        one, number = dtype.type(1), dtype.type(step + 1)
+        power_1 = np.power(dtype.type(self.beta_1), number)
+        power_2 = np.power(dtype.type(self.beta_2), number)
+        return (dtype.type(learning_rate) * np.sqrt(one - power_2) / (one - power_1),)
+
+    def block(
+        self, xp: Any, p: Any, g: Any, slots: list[Any], t: Any, u: Any, f: tuple[Any, ...]
+    ) -> None:
+        (alpha,) = f
+        m, v = slots[0], slots[1]
+        xp.subtract(g, m, t)
+        xp.multiply(t, 1 - self.beta_1, t)
+        xp.add(m, t, m)
+        xp.multiply(g, g, t)
+        xp.subtract(t, v, t)
+        xp.multiply(t, 1 - self.beta_2, t)
+        xp.add(v, t, v)
+        if self.amsgrad:
+            largest = slots[2]
+            xp.maximum(largest, v, largest)
+            v = largest
+        xp.sqrt(v, t)
+        xp.add(t, self.epsilon, t)
+        xp.multiply(m, alpha, u)
+        xp.divide(u, t, u)
+        xp.subtract(p, u, p)

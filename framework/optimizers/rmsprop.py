@@ -1,0 +1,93 @@
+"""RMSprop, plain, with momentum, and centered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shardtape.optimizers.rule import Rule
+
+
+class RMSpropRule(Rule):
+    """velocity = rho * velocity + (1 - rho) * grad ** 2; param -= rate * grad / sqrt(velocity).
+
+    Args:
+      rho: decay of the moving averages.
+      momentum: 0 needs no slot.
+      epsilon: added under the root.
+      centered: subtract the square of the gradient's moving average from the velocity.
+      lazy: rows without gradient keep their slots and values (Keras decays and moves them).
+      Others as in `Rule`.
+    """
+
+    class_name = "RMSprop"
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
+        centered: bool = False,
+        lazy: bool = False,
+        **shared: Any,
+    ) -> None:
+        super().__init__(learning_rate, **shared)
+        self.rho = rho
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.centered = centered
+        self.lazy = lazy
+        self.touches_only_rows = lazy
+
+    @property
+    def own_slots(self) -> tuple[str, ...]:
+        names = ["velocity"]
+        if self.momentum > 0:
+            names.append("momentum")
+        if self.centered:
+            names.append("average_gradient")
+        return tuple(names)
+
+    def own_config(self) -> dict[str, Any]:
+        return {
+            "rho": self.rho,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "centered": self.centered,
+            "lazy": self.lazy,
+        }
+
+    def factors(self, dtype: np.dtype, step: int, learning_rate: float) -> tuple[Any, ...]:
+        return (dtype.type(learning_rate),)
+
+    def block(
+        self, xp: Any, p: Any, g: Any, slots: list[Any], t: Any, u: Any, f: tuple[Any, ...]
+    ) -> None:
+        (rate,) = f
+        velocity = slots[0]
+        xp.multiply(velocity, self.rho, velocity)
+        xp.multiply(g, g, t)
+        xp.multiply(t, 1 - self.rho, t)
+        xp.add(velocity, t, velocity)
+        if self.centered:
+            average = slots[2] if self.momentum > 0 else slots[1]
+            xp.multiply(average, self.rho, average)
+            xp.multiply(g, 1 - self.rho, t)
+            xp.add(average, t, average)
+            xp.multiply(average, average, t)
+            xp.subtract(velocity, t, t)
+            xp.add(t, self.epsilon, t)
+        else:
+            xp.add(velocity, self.epsilon, t)
+        xp.sqrt(t, t)
+        xp.multiply(g, rate, u)
+        xp.divide(u, t, u)
+        if self.momentum > 0:
+            momentum = slots[1]
+            xp.multiply(momentum, self.momentum, momentum)
+            xp.add(momentum, u, momentum)
+            xp.subtract(p, momentum, p)
+        else:
+            xp.subtract(p, u, p)
