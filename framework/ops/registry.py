@@ -31,6 +31,8 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import shapes
+from shardtape.context import state
+from shardtape.tensor import EagerTensor
 
 REGISTRY: dict[str, Op] = {}
 
@@ -110,15 +112,17 @@ class Op:
         self.input_names = tuple(
             p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
         )
-        self.attr_defaults = {
-            p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY
-        }
+        self.attr_defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         self.required_attrs = frozenset(
             n for n, d in self.attr_defaults.items() if d is inspect.Parameter.empty
         )
         # positions of host inputs; negative ones count from the end of a variadic list
         self.host = tuple(self.input_names.index(h) if isinstance(h, str) else h for h in host)
         self.widen = widen if widen is not None else (dt.string not in dtypes and not may_view)
+        # numpy dtype numbers of the inputs that were found right -> result's numpy dtype; for ops
+        # with one output and without attributes, where nothing else decides
+        self.signatures: dict[tuple[int, ...], Any] = {}
+        self.is_ufunc = False
         self.keeps_inputs: tuple[bool, ...] | None = None  # None: all
         self.keeps_outputs = True
 
@@ -312,9 +316,40 @@ def ufunc_op(type_name: str, function: str, arity: int, **options: Any) -> Calla
             options.setdefault("broadcasts", True)
         made = op(type_name, **options)(kernel)
         made.writes_into(*range(arity))(into)
+        made.is_ufunc = True
+        made.__class__ = {1: _fast_unary, 2: _fast_binary}[arity](getattr(np, function))
         return made
 
     return register
+
+
+def _fast_unary(ufunc: Any) -> type[Op]:
+    """An Op class whose call goes straight to the ufunc for eager tensors of known types."""
+
+    class FastOp(Op):
+        def __call__(self, x: Any, *, name: str | None = None) -> Any:  # type: ignore[override]
+            if type(x) is EagerTensor and not state.busy:
+                a = x._array
+                if (a.dtype.num,) in self.signatures:
+                    return EagerTensor(ufunc(a))
+            return _apply(self, (x,), {}, name)
+
+    return FastOp
+
+
+def _fast_binary(ufunc: Any) -> type[Op]:
+    class FastOp(Op):
+        def __call__(self, x: Any, y: Any, *, name: str | None = None) -> Any:  # type: ignore[override]
+            if type(x) is EagerTensor and type(y) is EagerTensor and not state.busy:
+                a, b = x._array, y._array
+                if (a.dtype.num, b.dtype.num) in self.signatures:
+                    try:
+                        return EagerTensor(ufunc(a, b))
+                    except ValueError:
+                        pass  # shapes that do not broadcast: the general path says so properly
+            return _apply(self, (x, y), {}, name)
+
+    return FastOp
 
 
 def _unary_kernel(function: str) -> tuple[Any, Any]:
