@@ -79,7 +79,8 @@ def _position(key: np.ndarray, counter: np.ndarray, alg: np.ndarray) -> philox.P
         raise ValueError(
             f"counter must be a vector with length at least 2; got shape: {list(counter.shape)}"
         )
-    return philox.Philox(int(key[0]), int(counter[0]) | int(counter[1]) << 64)
+    low, high = int(counter[0]) & _MASK64, int(counter[1]) & _MASK64
+    return philox.Philox(int(key[0]) & _MASK64, low | high << 64)
 
 
 _KEY = np.array([7], np.uint64), np.array([0, 9], np.uint64), np.int32(1)
