@@ -1,0 +1,106 @@
+"""Casts between dtypes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from shardtape import dtypes as dt
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.registry import op, same_as
+from shardtape.tensor import Tensor
+
+_SMOOTH = dt.FLOATING | dt.COMPLEX
+
+
+def _cast_samples(rng: np.random.Generator) -> Any:
+    targets = (dt.float64, dt.float32, dt.int32, dt.int64, dt.bool, dt.uint8, dt.complex128)
+    return [((rng.uniform(0.1, 3, size=(2, 3)),), {"DstT": t, "SrcT": None}) for t in targets]
+
+
+@op(
+    "Cast",
+    dtypes=dt.NUMERIC | dt.BOOL,
+    dtype="DstT",
+    shape=same_as(0),
+    widen=False,
+    samples=_cast_samples,
+)
+def cast_op(xp, x, *, SrcT, DstT, Truncate=False):
+    """`x` in the type `DstT`: floats are cut towards zero, non-zero is True.
+
+    `SrcT` is the type of `x`: its gradient needs no more than that.
+    """
+    to = DstT._numpy
+    if x.dtype.kind == "c" and to.kind != "c":
+        return (x != 0) if to.kind == "b" else x.real.astype(to)
+    return x.astype(to)
+
+
+@cast_op.writes_into()
+def _(xp, out, x, *, SrcT, DstT, Truncate=False):
+    if x.dtype.kind == "c" and out.dtype.kind != "c":
+        if out.dtype.kind == "b":
+            xp.not_equal(x, 0, out=out)
+            return
+        x = x.real
+    xp.copyto(out, x, casting="unsafe")
+
+
+@cast_op.gradient
+def _(g, _y, _x, *, SrcT, DstT):
+    if SrcT in _SMOOTH and DstT in _SMOOTH:
+        return cast_op(g, SrcT=DstT, DstT=SrcT)
+    return None
+
+
+def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
+    """`x` in another dtype; the same tensor where it has it.
+
+    Floats are cut towards zero, everything but zero becomes True, of complex numbers the real
+    part is kept.
+    """
+    wanted = dt.as_dtype(dtype)
+    x = x if isinstance(x, Tensor) else convert_to_tensor(x)
+    if x.dtype is wanted:
+        return x
+    return cast_op(x, SrcT=x.dtype, DstT=wanted, name=name)
+
+
+def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Any:
+    """`value` in another dtype; what does not fit becomes the nearest value that does."""
+    from shardtape.ops import math
+
+    wanted = dt.as_dtype(dtype)
+    x = convert_to_tensor(value)
+    if x.dtype.is_complex:
+        x = math.real(x)
+    low, high = max(x.dtype.min, wanted.min), min(x.dtype.max, wanted.max)
+    if x.dtype.is_floating:
+        kind = x.dtype.numpy_dtype.type
+        if float(kind(high)) > float(wanted.max):
+            high = np.nextafter(kind(high), kind(0))
+        if float(kind(low)) < float(wanted.min):
+            low = np.nextafter(kind(low), kind(0))
+    kept = x.dtype.numpy_dtype.type
+    return cast(math.maximum(math.minimum(x, kept(high)), kept(low)), wanted, name=name)
+
+
+def to_float(x: Any, name: str = "ToFloat") -> Any:
+    """`x` as float32."""
+    return cast(x, dt.float32, name=name)
+
+
+def to_double(x: Any, name: str = "ToDouble") -> Any:
+    """`x` as float64."""
+    return cast(x, dt.float64, name=name)
+
+
+def to_int32(x: Any, name: str = "ToInt32") -> Any:
+    """`x` as int32."""
+    return cast(x, dt.int32, name=name)
+
+
+def to_int64(x: Any, name: str = "ToInt64") -> Any:
+    """`x` as int64."""
+    return cast(x, dt.int64, name=name)

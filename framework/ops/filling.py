@@ -1,0 +1,166 @@
+"""Tensors filled with one value, ranges and grids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape.ops import samples
+from shardtape.ops.broadcasting import sum_to_shape_of
+from shardtape.ops.constants import DATA
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.registry import Arg, op, same_as
+from shardtape.ops.shape_rules import (
+    from_vector,
+)
+from shardtape.ops.shaping import host_shape
+from shardtape.ops.shaping import shape as _shape
+from shardtape.shapes import TensorShape
+from shardtape.tensor import Tensor
+
+
+# ---- filled tensors ---------------------------------------------------------------------------
+@op(
+    "ZerosLike",
+    dtypes=DATA,
+    shape=same_as(0),
+    differentiable=False,
+    samples=samples.normal((2, 3), ()),
+)
+def zeros_like_op(xp, x):
+    """Zeros (False, empty strings) in the shape of `x`."""
+    if x.dtype == object:
+        return np.full(x.shape, b"", object)
+    return xp.zeros(x.shape, x.dtype)
+
+
+@op(
+    "OnesLike",
+    dtypes=dt.NUMERIC | dt.BOOL,
+    shape=same_as(0),
+    differentiable=False,
+    widen=False,
+    samples=samples.normal((2, 3), ()),
+)
+def ones_like_op(xp, x):
+    """Ones (True) in the shape of `x`."""
+    return xp.ones(x.shape, x.dtype)
+
+
+@op(
+    "Fill",
+    dtypes=DATA,
+    host=("dims",),
+    shape=from_vector(0),
+    samples=lambda rng: [
+        ((np.array([2, 3], np.int32), rng.normal(size=())), {}),
+        ((np.array([], np.int32), rng.normal(size=())), {}),
+    ],
+)
+def fill_op(xp, dims, value):
+    """A tensor of shape `dims` whose elements are all `value`, a scalar."""
+    if value.ndim:
+        raise ValueError(f"value must be a scalar, got shape {list(value.shape)}")
+    return xp.full(tuple(dims.tolist()), value, value.dtype)
+
+
+@fill_op.gradient
+def _(g, _y, _dims, value):
+    return sum_to_shape_of(g, value)
+
+
+# ---- public functions -------------------------------------------------------------------------
+def zeros_like(input: Any, dtype: Any = None, name: str | None = None) -> Tensor:
+    """Zeros in the shape of `input`, of its dtype or `dtype`."""
+    x = convert_to_tensor(input)
+    if dtype is not None and dt.as_dtype(dtype) is not x.dtype:
+        return zeros(_shape(x), dtype, name)
+    return zeros_like_op(x, name=name)
+
+
+def ones_like(input: Any, dtype: Any = None, name: str | None = None) -> Tensor:
+    """Ones in the shape of `input`, of its dtype or `dtype`."""
+    x = convert_to_tensor(input)
+    if dtype is not None and dt.as_dtype(dtype) is not x.dtype:
+        return ones(_shape(x), dtype, name)
+    return ones_like_op(x, name=name)
+
+
+def fill(dims: Any, value: Any, name: str | None = None) -> Tensor:
+    """A tensor of shape `dims` whose elements are all `value`."""
+    return fill_op(host_shape(dims), value, name=name)
+
+
+def zeros(shape: Any, dtype: Any = dt.float32, name: str | None = None) -> Tensor:
+    """Zeros (False, empty strings) of `shape`."""
+    dtype = dt.as_dtype(dtype)
+    value = np.array(b"", object) if dtype is dt.string else dtype.numpy_dtype.type(0)
+    return fill_op(host_shape(shape), convert_to_tensor(value, dtype), name=name)
+
+
+def ones(shape: Any, dtype: Any = dt.float32, name: str | None = None) -> Tensor:
+    """Ones (True) of `shape`."""
+    dtype = dt.as_dtype(dtype)
+    return fill_op(host_shape(shape), convert_to_tensor(dtype.numpy_dtype.type(1)), name=name)
+
+
+# ---- ranges -----------------------------------------------------------------------------------
+def _range_shape(start: Arg, limit: Arg, delta: Arg) -> TensorShape:
+    values = [start.value, limit.value, delta.value]
+    if any(v is None or isinstance(v, list) for v in values):
+        return TensorShape([None])
+    return TensorShape([len(_range_values(*values))])
+
+
+def _range_values(start: Any, limit: Any, delta: Any) -> Any:
+    if delta == 0:
+        raise ValueError("Requires delta != 0: 0")
+    if (limit - start) / delta < 0:
+        return np.empty(0, start.dtype)
+    if start.dtype.kind in "iu":
+        return np.arange(start, limit, delta, start.dtype)
+    count = int(np.ceil(np.abs((np.float64(limit) - np.float64(start)) / np.float64(delta))))
+    # TensorFlow adds up, in the type of the result
+    return start + np.arange(count).astype(start.dtype) * delta
+
+
+@op(
+    "Range",
+    host=("start", "limit", "delta"),
+    dtype=lambda dtypes, attrs: dtypes[0],
+    shape=_range_shape,
+    differentiable=False,
+    samples=lambda rng: [
+        ((np.int32(1), np.int32(8), np.int32(3)), {}),
+        ((np.float32(3), np.float32(-1), np.float32(-0.5)), {}),
+        ((np.int64(3), np.int64(3), np.int64(1)), {}),
+    ],
+)
+def range_op(xp, start, limit, delta):
+    """The numbers from `start` to before `limit` in steps of `delta`."""
+    return _range_values(start, limit, delta)
+
+
+def range(
+    start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name: str = "range"
+) -> Tensor:
+    """The numbers from `start` (0 where only one is given) to before `limit`."""
+    if limit is None:
+        start, limit = 0, start
+    given = [start, limit, delta]
+    if dtype is None:
+        kinds = [v.dtype if isinstance(v, Tensor) else convert_to_tensor(v).dtype for v in given]
+        order = [dt.int32, dt.int64, dt.float16, dt.bfloat16, dt.float32, dt.float64]
+        dtype = max(kinds, key=order.index)
+    dtype = dt.as_dtype(dtype)
+    return range_op(*[_as_type(v, dtype) for v in given], name=name)
+
+
+def _as_type(value: Any, dtype: dt.DType) -> Any:
+    from shardtape.ops.cast import cast
+
+    if isinstance(value, Tensor):
+        return cast(value, dtype)
+    return convert_to_tensor(np.asarray(value).astype(dtype.numpy_dtype))
