@@ -1,17 +1,37 @@
-"""Optimizers, and the update rules and schedules that they share with the parameter server."""
+"""Optimizers, and the update rules and schedules that they share with the parameter server.
+
+`SGD`, `Adam`, `Adagrad`, `RMSprop` have Keras's arguments, defaults and values.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from shardtape.errors import InvalidArgumentError
-from shardtape.optimizers.adagrad import AdagradRule
-from shardtape.optimizers.adam import AdamRule
-from shardtape.optimizers.rmsprop import RMSpropRule
+from shardtape.optimizers import schedules
+from shardtape.optimizers.adagrad import Adagrad, AdagradRule
+from shardtape.optimizers.adam import Adam, AdamRule
+from shardtape.optimizers.optimizer import Optimizer
+from shardtape.optimizers.rmsprop import RMSprop, RMSpropRule
 from shardtape.optimizers.rule import Rule, learning_rate_from_config
-from shardtape.optimizers.sgd import SGDRule
+from shardtape.optimizers.sgd import SGD, SGDRule
+
+__all__ = [
+    "Adagrad",
+    "Adam",
+    "Optimizer",
+    "RMSprop",
+    "Rule",
+    "SGD",
+    "deserialize",
+    "get",
+    "rule_from_config",
+    "schedules",
+    "serialize",
+]
 
 _RULES = {rule.class_name: rule for rule in (SGDRule, AdamRule, AdagradRule, RMSpropRule)}
+_OPTIMIZERS = {cls.__name__: cls for cls in (SGD, Adam, Adagrad, RMSprop)}
 
 
 def rule_from_config(config: dict[str, Any]) -> Rule:
@@ -32,3 +52,32 @@ def rule_from_config(config: dict[str, Any]) -> Rule:
         return cls(**arguments)
     except TypeError as error:
         raise InvalidArgumentError(f"update rule {name}: {error}") from error
+
+
+def serialize(optimizer: Optimizer) -> dict[str, Any]:
+    """`{"class_name", "config"}` of an optimizer."""
+    return {"class_name": type(optimizer).__name__, "config": optimizer.get_config()}
+
+
+def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Optimizer:
+    """The optimizer of `serialize`'s dictionary; the class name's case does not matter.
+
+    Raises ValueError that names an unknown class.
+    """
+    name = str(config.get("class_name"))
+    known = {**_OPTIMIZERS, **(custom_objects or {})}
+    for other, cls in known.items():
+        if other.lower() == name.lower():
+            return cls.from_config(config.get("config", {}), custom_objects)
+    raise ValueError(f"unknown optimizer {name!r}: expected one of {', '.join(known)}")
+
+
+def get(identifier: Any, **arguments: Any) -> Optimizer:
+    """An optimizer of a name ("adam"), of `serialize`'s dictionary, or the optimizer itself."""
+    if isinstance(identifier, Optimizer):
+        return identifier
+    if isinstance(identifier, dict):
+        return deserialize(identifier)
+    if isinstance(identifier, str):
+        return deserialize({"class_name": identifier, "config": arguments})
+    raise ValueError(f"Could not interpret optimizer identifier: {identifier!r}")

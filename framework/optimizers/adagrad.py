@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from shardtape.optimizers.optimizer import Optimizer, hyperparameter
 from shardtape.optimizers.rule import Rule
 
 
@@ -60,3 +61,36 @@ class AdagradRule(Rule):
         xp.multiply(g, rate, u)
         xp.divide(u, t, u)
         xp.subtract(p, u, p)
+
+
+class Adagrad(Optimizer):
+    """Adagrad: `AdagradRule` on Variables.
+
+    Args: those of `AdagradRule` and of `Optimizer`.
+    """
+
+    rule_class = AdagradRule
+    initial_accumulator_value = hyperparameter()
+    epsilon = hyperparameter()
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        initial_accumulator_value: float = 0.1,
+        epsilon: float = 1e-7,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        name: str = "Adagrad",
+        jit_compile: bool = True,
+    ) -> None:
+        super().__init__(
+            learning_rate, name, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
+            ema_momentum, ema_overwrite_frequency, loss_scale_factor, jit_compile,
+            initial_accumulator_value=initial_accumulator_value, epsilon=epsilon,
+        )  # fmt: skip

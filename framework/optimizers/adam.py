@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from shardtape.optimizers.optimizer import Optimizer, hyperparameter
 from shardtape.optimizers.rule import Rule
 
 
@@ -38,7 +39,10 @@ class AdamRule(Rule):
         self.epsilon = epsilon
         self.amsgrad = amsgrad
         self.lazy = lazy
-        self.touches_only_rows = lazy
+
+    @property
+    def touches_only_rows(self) -> bool:  # type: ignore[override]
+        return self.lazy
 
     @property
     def own_slots(self) -> tuple[str, ...]:
@@ -83,3 +87,43 @@ class AdamRule(Rule):
         xp.multiply(m, alpha, u)
         xp.divide(u, t, u)
         xp.subtract(p, u, p)
+
+
+class Adam(Optimizer):
+    """Adam, with Keras's epsilon, and AMSGrad: `AdamRule` on Variables.
+
+    Args: those of `AdamRule` and of `Optimizer`.
+    """
+
+    rule_class = AdamRule
+    beta_1 = hyperparameter()
+    beta_2 = hyperparameter()
+    epsilon = hyperparameter()
+    amsgrad = hyperparameter()
+    lazy = hyperparameter()
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        name: str = "Adam",
+        jit_compile: bool = True,
+        *,
+        lazy: bool = False,
+    ) -> None:
+        super().__init__(
+            learning_rate, name, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
+            ema_momentum, ema_overwrite_frequency, loss_scale_factor, jit_compile,
+            beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, amsgrad=amsgrad, lazy=lazy,
+        )  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from shardtape.optimizers.optimizer import Optimizer, hyperparameter
 from shardtape.optimizers.rule import Rule
 
 
@@ -39,7 +40,10 @@ class RMSpropRule(Rule):
         self.epsilon = epsilon
         self.centered = centered
         self.lazy = lazy
-        self.touches_only_rows = lazy
+
+    @property
+    def touches_only_rows(self) -> bool:  # type: ignore[override]
+        return self.lazy
 
     @property
     def own_slots(self) -> tuple[str, ...]:
@@ -91,3 +95,43 @@ class RMSpropRule(Rule):
             xp.subtract(p, momentum, p)
         else:
             xp.subtract(p, u, p)
+
+
+class RMSprop(Optimizer):
+    """RMSprop, plain, with momentum, and centered: `RMSpropRule` on Variables.
+
+    Args: those of `RMSpropRule` and of `Optimizer`.
+    """
+
+    rule_class = RMSpropRule
+    rho = hyperparameter()
+    momentum = hyperparameter()
+    epsilon = hyperparameter()
+    centered = hyperparameter()
+    lazy = hyperparameter()
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
+        centered: bool = False,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        name: str = "RMSprop",
+        jit_compile: bool = True,
+        *,
+        lazy: bool = False,
+    ) -> None:
+        super().__init__(
+            learning_rate, name, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
+            ema_momentum, ema_overwrite_frequency, loss_scale_factor, jit_compile,
+            rho=rho, momentum=momentum, epsilon=epsilon, centered=centered, lazy=lazy,
+        )  # fmt: skip

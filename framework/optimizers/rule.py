@@ -149,9 +149,10 @@ class Rule:
         return 0.0
 
     def learning_rate_at(self, step: int) -> float:
-        """The learning rate of the update that follows `step` others."""
+        """The learning rate of the update that follows `step` others, rounded to float32."""
         rate = self.learning_rate
-        return rate.value(step) if isinstance(rate, LearningRateSchedule) else float(rate)
+        value = rate.value(step) if isinstance(rate, LearningRateSchedule) else rate
+        return float(np.float32(value))
 
     def for_variable(self, name: str) -> Rule:
         """This rule, or one without weight decay if the name is excluded from it."""
@@ -348,9 +349,9 @@ class Rule:
         return {}
 
 
-def learning_rate_from_config(value: Any) -> float | LearningRateSchedule:
+def learning_rate_from_config(value: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """A learning rate as `Rule.config` writes it, or as it is."""
-    return schedule_from_config(value) if isinstance(value, dict) else value
+    return schedule_from_config(value, custom_objects) if isinstance(value, dict) else value
 
 
 def _flat(array: Any) -> Any:

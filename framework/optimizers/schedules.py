@@ -66,7 +66,23 @@ class LearningRateSchedule:
         return {"class_name": type(self).__name__, "config": self.get_config()}
 
 
-class ExponentialDecay(LearningRateSchedule):
+class _Float32Schedule(LearningRateSchedule):
+    """A schedule that is computed by `rate`, on plain scalars."""
+
+    def rate(self, step: float) -> Any:
+        """The learning rate as a numpy float32."""
+        raise NotImplementedError
+
+    def __call__(self, step: Any) -> Any:
+        from shardtape.tensor import EagerTensor
+
+        return EagerTensor(_f32(self.rate(step_number(step))))
+
+    def value(self, step: int) -> float:
+        return float(self.rate(step))
+
+
+class ExponentialDecay(_Float32Schedule):
     """initial * decay_rate ** (step / decay_steps); `staircase` rounds the exponent down."""
 
     def __init__(
@@ -84,8 +100,8 @@ class ExponentialDecay(LearningRateSchedule):
         self.staircase = staircase
         self.name = name
 
-    def __call__(self, step: Any) -> Any:
-        p = _f32(step_number(step)) / _f32(self.decay_steps)
+    def rate(self, step: float) -> Any:
+        p = _f32(step) / _f32(self.decay_steps)
         if self.staircase:
             p = np.floor(p)
         return _f32(self.initial_learning_rate) * np.power(_f32(self.decay_rate), p)
@@ -100,7 +116,7 @@ class ExponentialDecay(LearningRateSchedule):
         }
 
 
-class PiecewiseConstantDecay(LearningRateSchedule):
+class PiecewiseConstantDecay(_Float32Schedule):
     """values[i] for boundaries[i - 1] < step <= boundaries[i]; one value more than boundaries."""
 
     def __init__(
@@ -116,10 +132,9 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         self.values = list(values)
         self.name = name
 
-    def __call__(self, step: Any) -> Any:
-        number = step_number(step)
+    def rate(self, step: float) -> Any:
         for boundary, value in zip(self.boundaries, self.values):
-            if number <= boundary:
+            if step <= boundary:
                 return _f32(value)
         return _f32(self.values[-1])
 
@@ -127,7 +142,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         return {"boundaries": self.boundaries, "values": self.values, "name": self.name}
 
 
-class PolynomialDecay(LearningRateSchedule):
+class PolynomialDecay(_Float32Schedule):
     """From initial to end in `decay_steps`, by a polynomial of degree `power`.
 
     With `cycle` the decay starts again, over a longer run, each time it has ended.
@@ -150,8 +165,8 @@ class PolynomialDecay(LearningRateSchedule):
         self.cycle = cycle
         self.name = name
 
-    def __call__(self, step: Any) -> Any:
-        number, steps = _f32(step_number(step)), _f32(self.decay_steps)
+    def rate(self, step: float) -> Any:
+        number, steps = _f32(step), _f32(self.decay_steps)
         if self.cycle:
             steps = steps * (np.ceil(number / steps) if number else _f32(1))
         else:
@@ -170,7 +185,7 @@ class PolynomialDecay(LearningRateSchedule):
         }
 
 
-class InverseTimeDecay(LearningRateSchedule):
+class InverseTimeDecay(_Float32Schedule):
     """initial / (1 + decay_rate * step / decay_steps); `staircase` rounds the quotient down."""
 
     def __init__(
@@ -188,8 +203,8 @@ class InverseTimeDecay(LearningRateSchedule):
         self.staircase = staircase
         self.name = name
 
-    def __call__(self, step: Any) -> Any:
-        p = _f32(step_number(step)) / _f32(self.decay_steps)
+    def rate(self, step: float) -> Any:
+        p = _f32(step) / _f32(self.decay_steps)
         if self.staircase:
             p = np.floor(p)
         return _f32(self.initial_learning_rate) / (_f32(1) + _f32(self.decay_rate) * p)
@@ -204,7 +219,7 @@ class InverseTimeDecay(LearningRateSchedule):
         }
 
 
-class CosineDecay(LearningRateSchedule):
+class CosineDecay(_Float32Schedule):
     """Half a cosine from the initial rate to `alpha` times it, after an optional linear warm-up.
 
     With `warmup_target` the rate rises from initial to it in `warmup_steps`, and falls from it.
@@ -227,8 +242,8 @@ class CosineDecay(LearningRateSchedule):
         self.warmup_target = warmup_target
         self.warmup_steps = warmup_steps
 
-    def __call__(self, step: Any) -> Any:
-        number, steps = _f32(step_number(step)), _f32(self.decay_steps)
+    def rate(self, step: float) -> Any:
+        number, steps = _f32(step), _f32(self.decay_steps)
         initial = _f32(self.initial_learning_rate)
         if self.warmup_target is None:
             return self._cosine(min(number, steps), steps, initial)

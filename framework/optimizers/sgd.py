@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from shardtape.optimizers.optimizer import Optimizer, hyperparameter
 from shardtape.optimizers.rule import Rule
 
 
@@ -35,7 +36,10 @@ class SGDRule(Rule):
         self.momentum = momentum
         self.nesterov = nesterov
         self.lazy = lazy
-        self.touches_only_rows = lazy or not momentum
+
+    @property
+    def touches_only_rows(self) -> bool:  # type: ignore[override]
+        return self.lazy or not self.momentum
 
     @property
     def own_slots(self) -> tuple[str, ...]:
@@ -93,3 +97,39 @@ class SGDRule(Rule):
 
     def factors(self, dtype: np.dtype, step: int, learning_rate: float) -> tuple[Any, ...]:
         return (dtype.type(learning_rate),)
+
+
+class SGD(Optimizer):
+    """Gradient descent, with momentum and Nesterov's variant: `SGDRule` on Variables.
+
+    Args: those of `SGDRule` and of `Optimizer`.
+    """
+
+    rule_class = SGDRule
+    momentum = hyperparameter()
+    nesterov = hyperparameter()
+    lazy = hyperparameter()
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        name: str = "SGD",
+        jit_compile: bool = True,
+        *,
+        lazy: bool = False,
+    ) -> None:
+        super().__init__(
+            learning_rate, name, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
+            ema_momentum, ema_overwrite_frequency, loss_scale_factor, jit_compile,
+            momentum=momentum, nesterov=nesterov, lazy=lazy,
+        )  # fmt: skip

@@ -1,0 +1,57 @@
+"""Norms and clipping of gradients, and sums of sparse ones, on plain arrays.
+
+An array is numpy's or cupy's; a sparse gradient is a pair (rows, values).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from shardtape.backend import array_module
+
+
+def sum_duplicates(rows: Any, values: Any) -> tuple[Any, Any]:
+    """Adds up the values of equal row ids, in the order in which they come.
+
+    Args:
+      rows: (n,) integers.
+      values: (n, ...).
+
+    Returns: (unique int64 rows, ascending; their sums).
+    """
+    xp = array_module(values)
+    rows = xp.asarray(rows).reshape(-1).astype(np.int64, copy=False)
+    unique, inverse = xp.unique(rows, return_inverse=True)
+    if len(unique) == len(rows):
+        sums = xp.empty_like(values)
+        sums[inverse] = values
+    else:
+        sums = xp.zeros((len(unique), *values.shape[1:]), values.dtype)
+        xp.add.at(sums, inverse, values)
+    return unique, sums
+
+
+def squared_norm(array: Any) -> float:
+    """Sum of the squares of an array's elements, summed in its compute type."""
+    xp = array_module(array)
+    flat = array.reshape(-1)
+    if flat.dtype.itemsize < 4:
+        flat = flat.astype(np.float32)
+    return float(xp.dot(flat, flat))
+
+
+def global_norm(arrays: Iterable[Any]) -> float:
+    """Euclidean norm of all elements of all arrays."""
+    return math.sqrt(sum(squared_norm(array) for array in arrays))
+
+
+def norm_factor(norm: float, clip_norm: float) -> float:
+    """What to multiply by so that `norm` becomes at most `clip_norm`; NaN for a norm that is not
+    finite, as in TensorFlow."""
+    if not math.isfinite(norm):
+        return math.nan
+    return clip_norm / max(norm, clip_norm)

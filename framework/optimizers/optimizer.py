@@ -1,0 +1,502 @@
+"""What the Keras-named optimizers share: they hold an update rule and run it on Variables."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from shardtape.backend import array_module
+from shardtape.errors import UnimplementedError
+from shardtape.optimizers.clipping import global_norm, norm_factor, sum_duplicates
+from shardtape.optimizers.rule import Rule, learning_rate_from_config
+from shardtape.optimizers.schedules import LearningRateSchedule
+from shardtape.tensor import SymbolicTensor, Tensor
+from shardtape.variable import Variable
+
+# (rows, values) of a sparse gradient, or the array of a dense one
+Gradient = Any
+
+
+class hyperparameter:
+    """An attribute of an optimizer that lives in its rule."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, optimizer: Any, owner: type) -> Any:
+        return self if optimizer is None else getattr(optimizer.rule, self._name)
+
+    def __set__(self, optimizer: Any, value: Any) -> None:
+        setattr(optimizer.rule, self._name, value)
+
+
+class Optimizer:
+    """Base of the optimizers.
+
+    Args (shared by all):
+      learning_rate: a float, a `LearningRateSchedule`, or a callable without arguments.
+      weight_decay: None, or the factor of `v -= v * weight_decay * learning_rate` before an update.
+      clipnorm: bound of the norm of each variable's gradient.
+      clipvalue: bound of the absolute value of each element.
+      global_clipnorm: bound of the norm of all gradients together. At most one of the three.
+      use_ema, ema_momentum, ema_overwrite_frequency: keep a moving average of the variables, and
+        write it over them every so many steps (None: only in `finalize_variable_values`).
+      loss_scale_factor: the loss was multiplied by it; gradients are divided by it.
+      name: any.
+      jit_compile: accepted for programs that pass it; there is nothing to compile.
+
+    Under a parameter server the rule runs on the shards (`rule_config`); what needs all gradients
+    stays with the worker (`prepare`).
+    """
+
+    rule_class: ClassVar[type[Rule]]
+
+    weight_decay = hyperparameter()
+    clipvalue = hyperparameter()
+    use_ema = hyperparameter()
+    ema_momentum = hyperparameter()
+    ema_overwrite_frequency = hyperparameter()
+
+    def __init__(
+        self,
+        learning_rate: Any,
+        name: str | None = None,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        jit_compile: bool = True,
+        **own: Any,
+    ) -> None:
+        given = [a for a in (clipnorm, clipvalue, global_clipnorm) if a is not None]
+        if len(given) > 1:
+            raise ValueError(
+                "Only one of `clipnorm`, `clipvalue` and `global_clipnorm` can be set. Received: "
+                f"clipnorm={clipnorm}, clipvalue={clipvalue}, global_clipnorm={global_clipnorm}"
+            )
+        if use_ema and not 0 <= ema_momentum <= 1:
+            raise ValueError(
+                f"`ema_momentum` must be in the range [0, 1]. Received: ema_momentum={ema_momentum}"
+            )
+        if (
+            use_ema
+            and ema_overwrite_frequency
+            and (not isinstance(ema_overwrite_frequency, int) or ema_overwrite_frequency < 1)
+        ):
+            raise ValueError(
+                "`ema_overwrite_frequency` must be an integer >= 1 or None. Received: "
+                f"ema_overwrite_frequency={ema_overwrite_frequency}"
+            )
+        self.name = name or type(self).__name__
+        self.clipnorm = clipnorm
+        self.global_clipnorm = global_clipnorm
+        self.loss_scale_factor = loss_scale_factor
+        self._callable: Any = None
+        self._rate: Variable | None = None
+        self._iterations: Variable | int = 0
+        self._variables: list[Any] = []
+        self._slots: dict[int, dict[str, Any]] = {}
+        if callable(learning_rate) and not isinstance(learning_rate, LearningRateSchedule):
+            self._callable, learning_rate = learning_rate, float(learning_rate())
+        self.rule = self.rule_class(
+            _checked_rate(learning_rate), weight_decay=weight_decay, clipvalue=clipvalue,
+            use_ema=use_ema, ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency, **own,
+        )  # fmt: skip
+
+    # ---- learning rate and steps -----------------------------------------------------------------
+
+    @property
+    def iterations(self) -> Variable:
+        """Updates so far, an int64 Variable (assignable)."""
+        if not isinstance(self._iterations, Variable):
+            self._iterations = _scalar(self._iterations, "int64", "iteration")
+        return self._iterations
+
+    @iterations.setter
+    def iterations(self, variable: Any) -> None:
+        if self._variables:
+            raise RuntimeError(
+                "Cannot set `iterations` to a new Variable after the Optimizer weights have been "
+                "created."
+            )
+        self._iterations = variable
+
+    @property
+    def learning_rate(self) -> Any:
+        """A float32 Variable (assignable); of a schedule: its value for the next update."""
+        rate = self.rule.learning_rate
+        if isinstance(rate, LearningRateSchedule):
+            return rate(self._step())
+        if self._callable is not None:
+            return self._callable()
+        if self._rate is None:
+            self._rate = _scalar(rate, "float32", "learning_rate")
+        return self._rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        if isinstance(value, LearningRateSchedule):
+            self.rule.learning_rate, self._rate, self._callable = value, None, None
+            return
+        if isinstance(self.rule.learning_rate, LearningRateSchedule):
+            raise TypeError(
+                "This optimizer was created with a `LearningRateSchedule` object as its "
+                "`learning_rate` constructor argument, hence its learning rate is not settable. "
+                "If you need the learning rate to be settable, you should instantiate the "
+                "optimizer with a float `learning_rate` argument."
+            )
+        self._callable = None
+        self.rule.learning_rate = _checked_rate(value)
+        if self._rate is not None:
+            self._rate.assign(self.rule.learning_rate)
+
+    lr = learning_rate
+
+    def _step(self) -> int:
+        return int(self._iterations)
+
+    def current_learning_rate(self) -> float:
+        """The learning rate of the next update."""
+        if self._rate is not None:
+            return float(self._rate)
+        if self._callable is not None:
+            return float(np.float32(self._callable()))
+        return self.rule.learning_rate_at(self._step())
+
+    # ---- updates on Variables --------------------------------------------------------------------
+
+    def build(self, var_list: Iterable[Any]) -> None:
+        """Makes the slots of variables that have none yet."""
+        for variable in var_list:
+            self._slots_of(variable)
+
+    def minimize(self, loss: Any, var_list: Any, tape: Any = None) -> None:
+        """Computes gradients of `loss` and applies them; see `compute_gradients`."""
+        self.apply_gradients(self.compute_gradients(loss, var_list, tape))
+
+    def compute_gradients(self, loss: Any, var_list: Any, tape: Any = None) -> list[Any]:
+        """(gradient or None, variable) pairs.
+
+        Args:
+          loss: a callable without arguments, or a Tensor that `tape` has recorded.
+          var_list: Variables, or a callable that returns them.
+        """
+        from shardtape.tape import GradientTape
+
+        if not callable(loss) and tape is None:
+            raise ValueError(
+                "`tape` is required when a `Tensor` loss is passed. "
+                f"Received: loss={loss}, tape={tape}."
+            )
+        if callable(loss):
+            tape = tape or GradientTape()
+            with tape:
+                if not callable(var_list):
+                    tape.watch(var_list)
+                loss = loss()
+                if callable(var_list):
+                    var_list = var_list()
+        elif callable(var_list):
+            var_list = var_list()
+        var_list = list(var_list)
+        return list(zip(tape.gradient(loss, var_list), var_list))
+
+    def apply_gradients(
+        self,
+        grads_and_vars: Iterable[tuple[Any, Any]],
+        name: str | None = None,
+        skip_gradients_aggregation: bool = False,
+        **ignored: Any,
+    ) -> Variable:
+        """Applies gradients to Variables, in place.
+
+        Args:
+          grads_and_vars: pairs; a gradient is a Tensor, an array, IndexedSlices (duplicates are
+            summed), or None (skipped with a warning).
+          name, skip_gradients_aggregation: accepted, without effect.
+
+        Returns: `iterations`, one higher.
+
+        Raises:
+          ValueError: no gradient at all, or a shape that does not fit.
+        """
+        pairs = list(grads_and_vars)
+        if not pairs:
+            return self.iterations
+        present = [(g, v) for g, v in pairs if g is not None]
+        if not present:
+            names = ([v.name for _, v in pairs],)
+            raise ValueError(f"No gradients provided for any variable: {names}.")
+        lacking = [v.name for g, v in pairs if g is None]
+        if lacking:
+            warnings.warn(
+                f"Gradients do not exist for variables {lacking} when minimizing the loss. If "
+                "you're using `model.compile()`, did you forget to provide a `loss` argument?",
+                stacklevel=2,
+            )
+        self.build(v for _, v in pairs)
+        self._apply([(gradient_arrays(g, v), v) for g, v in present])
+        if isinstance(self._iterations, int):
+            self._iterations += 1
+        else:
+            self._iterations.assign_add(1)
+        return self.iterations
+
+    def apply(self, grads: Iterable[Any], trainable_variables: Iterable[Any] | None = None) -> None:
+        """Keras 3's form of `apply_gradients`; without variables: those of `build`, in order."""
+        grads = list(grads)
+        variables = self._variables if trainable_variables is None else list(trainable_variables)
+        if len(grads) != len(variables):
+            raise ValueError(f"got {len(grads)} gradients for {len(variables)} variables")
+        self.apply_gradients(zip(grads, variables))
+
+    def _apply(self, pairs: list[tuple[Gradient, Any]]) -> None:
+        step, rate = self._step(), self.current_learning_rate()
+        factors = self._factors([g for g, _ in pairs])
+        for (gradient, variable), factor in zip(pairs, factors):
+            rule = self.rule.for_variable(variable.name)
+            slots = self._slots_of(variable)
+            array = variable._storage()
+            xp = array_module(array)
+            if isinstance(gradient, tuple):
+                rows, values = gradient
+                rule.rows(xp, array, rows, values, slots, step, rate, factor)
+            else:
+                rule.dense(xp, array, gradient, slots, step, rate, factor)
+            if getattr(variable, "constraint", None) is not None:
+                variable.assign(variable.constraint(variable.value()))
+
+    def _slots_of(self, variable: Any) -> dict[str, Any]:
+        key = variable._id
+        slots = self._slots.get(key)
+        if slots is None:
+            slots = self._slots[key] = {}
+            self._variables.append(variable)
+        for name in self.rule.slots:
+            if name not in slots:
+                slots[name] = self.rule.initial(name, variable._storage())
+        return slots
+
+    def _factors(self, gradients: list[Gradient]) -> list[float]:
+        """The scale of each gradient: loss scale and norm clipping."""
+        unscale = 1.0 / self.loss_scale_factor if self.loss_scale_factor else 1.0
+        arrays = [g[1] if isinstance(g, tuple) else g for g in gradients]
+        if self.global_clipnorm and self.global_clipnorm > 0:
+            factor = norm_factor(global_norm(arrays) * unscale, self.global_clipnorm)
+            return [unscale * factor] * len(gradients)
+        if self.clipnorm and self.clipnorm > 0:
+            return [
+                unscale * norm_factor(global_norm([array]) * unscale, self.clipnorm)
+                for array in arrays
+            ]
+        return [unscale] * len(gradients)
+
+    # ---- moving averages and weight decay --------------------------------------------------------
+
+    def finalize_variable_values(self, var_list: Iterable[Any]) -> None:
+        """With `use_ema`: writes the moving averages over the variables."""
+        if self.use_ema:
+            for variable in var_list:
+                average = self._slots_of(variable)["average"]
+                array = variable._storage()
+                array[...] = average
+
+    def exclude_from_weight_decay(
+        self, var_list: Iterable[Any] | None = None, var_names: Iterable[str] | None = None
+    ) -> None:
+        """Variables, or regular expressions of names, that are not decayed. Before `build`."""
+        if self._variables:
+            raise ValueError(
+                "`exclude_from_weight_decay()` can only be configured before the optimizer is "
+                "built."
+            )
+        exact = [f"^{re.escape(variable.name)}$" for variable in var_list or ()]
+        self.rule.exclude_from_weight_decay = (*exact, *(var_names or ()))
+
+    # ---- under a parameter server ----------------------------------------------------------------
+
+    def rule_config(self) -> dict[str, Any]:
+        """What a shard makes its update rule of; JSON-able."""
+        config = self.rule.config()
+        if self._rate is not None or self._callable is not None:  # it may have been assigned to
+            config["config"]["learning_rate"] = self.current_learning_rate()
+        return config
+
+    def prepare(self, gradients: Mapping[str, Any]) -> float:
+        """The worker's share of an update whose rule runs on the shards.
+
+        Clips each gradient by its own norm in place (`clipnorm`), which changes the arrays.
+
+        Args:
+          gradients: arrays, or objects with `rows` (unique) and `values`, by variable.
+
+        Returns: the scale to send with the commit: 1 / loss scale, times the global clip factor.
+          It is not finite if a norm is not: such a step is to be skipped.
+        """
+        arrays = [g.values if hasattr(g, "rows") else g for g in gradients.values()]
+        unscale = 1.0 / self.loss_scale_factor if self.loss_scale_factor else 1.0
+        if self.global_clipnorm and self.global_clipnorm > 0:
+            return self._factors(arrays)[0] if arrays else unscale
+        for array, factor in zip(arrays, self._factors(arrays)):
+            if factor != unscale:
+                xp = array_module(array)
+                xp.multiply(array, factor / unscale, array)
+        return unscale
+
+    # ---- state and configuration -----------------------------------------------------------------
+
+    @property
+    def variables(self) -> list[Any]:
+        """The Variables that have slots, in the order of `build`."""
+        return list(self._variables)
+
+    def state(self) -> dict[str, Any]:
+        """`{"iterations", "learning_rate", "slots"}`: the slots by name, then by variable, as
+        copies in the order of `build`. The learning rate is None for a schedule."""
+        scheduled = isinstance(self.rule.learning_rate, LearningRateSchedule)
+        return {
+            "iterations": self._step(),
+            "learning_rate": None if scheduled else self.current_learning_rate(),
+            "slots": {
+                name: [self._slots_of(v)[name].copy() for v in self._variables]
+                for name in self.rule.slots
+            },
+        }
+
+    def set_state(self, state: Mapping[str, Any], var_list: Iterable[Any]) -> None:
+        """Takes over what `state` returned.
+
+        Args:
+          var_list: the variables that the slots belong to, in their order.
+
+        Raises ValueError that names a slot or variable which does not fit.
+        """
+        variables = list(var_list)
+        self.build(variables)
+        for name in self.rule.slots:
+            arrays = state["slots"].get(name)
+            if arrays is None or len(arrays) != len(variables):
+                raise ValueError(
+                    f"{self.name}: the state has no slot {name!r} for {len(variables)} variables"
+                )
+            for variable, array in zip(variables, arrays):
+                live = self._slots_of(variable)[name]
+                if live.shape != array.shape:
+                    raise ValueError(
+                        f"{self.name}: slot {name!r} of variable {variable.name} has shape "
+                        f"{live.shape}, the state has {array.shape}"
+                    )
+                live[...] = array
+        if isinstance(self._iterations, int):
+            self._iterations = int(state["iterations"])
+        else:
+            self._iterations.assign(int(state["iterations"]))
+        if state.get("learning_rate") is not None:
+            self.learning_rate = state["learning_rate"]
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, JSON-able."""
+        rule = self.rule_config()["config"]
+        return {
+            "name": self.name,
+            "learning_rate": rule["learning_rate"],
+            "weight_decay": self.weight_decay,
+            "clipnorm": self.clipnorm,
+            "global_clipnorm": self.global_clipnorm,
+            "clipvalue": self.clipvalue,
+            "use_ema": self.use_ema,
+            "ema_momentum": self.ema_momentum,
+            "ema_overwrite_frequency": self.ema_overwrite_frequency,
+            "loss_scale_factor": self.loss_scale_factor,
+            **self.rule.own_config(),
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Any:
+        """An optimizer of `get_config`'s dictionary, or of Keras's."""
+        arguments = dict(config)
+        for ignored in ("is_legacy_optimizer", "gradient_accumulation_steps"):
+            if arguments.pop(ignored, None):
+                raise UnimplementedError(f"{cls.__name__}: {ignored} is not supported")
+        if "learning_rate" in arguments:
+            arguments["learning_rate"] = learning_rate_from_config(
+                arguments["learning_rate"], custom_objects
+            )
+        return cls(**arguments)
+
+    def __reduce__(self) -> Any:
+        # into a job goes what the optimizer is, not what it has done: the shards hold that
+        return _from_config, (type(self), self.get_config())
+
+
+def gradient_arrays(gradient: Any, variable: Any) -> Gradient:
+    """The array of a dense gradient; (unique int64 rows, values) of a sparse one.
+
+    Raises ValueError that names the variable if the shape does not fit.
+    """
+    shape = tuple(variable.shape)
+    if hasattr(gradient, "indices") and hasattr(gradient, "values"):
+        rows, values = sum_duplicates(_array(gradient.indices), _array(gradient.values))
+        if tuple(values.shape[1:]) != shape[1:]:
+            raise ValueError(
+                f"the sparse gradient of variable {variable.name} has rows of shape "
+                f"{tuple(values.shape[1:])}, the variable {shape[1:]}"
+            )
+        if len(rows) and not 0 <= int(rows[0]) <= int(rows[-1]) < shape[0]:
+            raise ValueError(
+                f"the sparse gradient of variable {variable.name} reaches from row {int(rows[0])} "
+                f"to {int(rows[-1])}, the variable has {shape[0]}"
+            )
+        return rows, values
+    array = _array(gradient)
+    if tuple(array.shape) != shape:
+        raise ValueError(
+            f"the gradient of variable {variable.name} has shape {tuple(array.shape)}, the "
+            f"variable {shape}"
+        )
+    return array
+
+
+def _array(value: Any) -> Any:
+    if isinstance(value, SymbolicTensor):
+        raise UnimplementedError(
+            "apply_gradients cannot yet be part of a graph or a traced function: call it outside, "
+            "on the gradients that the function returns"
+        )
+    if isinstance(value, Tensor):
+        value = value._array  # type: ignore[attr-defined]
+    return value if hasattr(value, "reshape") else np.asarray(value)
+
+
+def _checked_rate(value: Any) -> Any:
+    if isinstance(value, LearningRateSchedule):
+        return value
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "Argument `learning_rate` should be float, or an instance of LearningRateSchedule, or "
+            f"a callable. Received instead: learning_rate={value!r}"
+        ) from None
+
+
+def _scalar(value: Any, dtype: str, name: str) -> Variable:
+    from shardtape.context import building
+
+    with building(None):
+        return Variable(value, trainable=False, name=name, dtype=dtype)
+
+
+def _from_config(cls: type[Optimizer], config: dict[str, Any]) -> Optimizer:
+    return cls.from_config(config)
