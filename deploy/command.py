@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
 from shardtape.errors import OpError
 
 if TYPE_CHECKING:
@@ -112,12 +113,16 @@ def train(
 
 @app.command("inspect")
 def inspect_checkpoint(
-    checkpoint: Annotated[Path, typer.Argument(help="a checkpoint, or the directory of many")],
+    checkpoint: Annotated[str, typer.Argument(help="a checkpoint, or a directory of them")],
+    verify: Annotated[
+        bool, typer.Option("--verify", help="read everything and compare the digests")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the rows as JSON")] = False,
 ) -> None:
-    """List the tensors of a checkpoint."""
+    """List the tensors of a checkpoint; of a directory, the newest whole one's."""
     from shardtape.deploy.inspection import show
 
-    show(checkpoint)
+    show(checkpoint, verify=verify, as_json=as_json)
 
 
 @app.command()

@@ -16,6 +16,7 @@ OBJECT_STORE_BYTES = 80 * 1024 * 1024
 def probe() -> dict[str, object]:
     """Times a local start and a task; tells which file of Shardtape each side loads."""
     import ray
+
     import shardtape
 
     begin = time.monotonic()

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
 from shardtape.deploy import command
 from shardtape.workers.config import option_help, option_names
-from typer.testing import CliRunner
 
 LIMIT_S = 60
 

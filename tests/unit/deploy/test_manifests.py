@@ -18,6 +18,7 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
+
 from shardtape.deploy import manifests
 from shardtape.deploy.manifests import Job
 from shardtape.errors import InvalidArgumentError, NotFoundError

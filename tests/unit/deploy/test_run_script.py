@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from shardtape.deploy.run_script import ScriptError, run_script
 from shardtape.errors import NotFoundError
 
