@@ -17,7 +17,7 @@ from shardtape import errors
 
 Path = str | os.PathLike[str]
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def text(path: Path) -> str:
@@ -59,7 +59,7 @@ def translate(error: OSError, doing: str, path: Path) -> errors.OpError:
     """
     name = text(path)
     said = error.strerror or str(error) or type(error).__name__
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return errors.ResourceExhaustedError(
             f"cannot {doing} {name}: {said}{_space(name)}. Free some space, raise the quota, or "
             "write somewhere else."
@@ -206,3 +206,19 @@ def remove_directory(path: Path) -> None:
             fs.rm(inner, recursive=True)
         else:
             shutil.rmtree(text(path))
+
+
+def make_new_directory(path: Path) -> bool:
+    """Makes a folder in an existing one; False if the name is taken."""
+    with translated("make the folder", path):
+        try:
+            if is_remote(path):
+                fs, inner = filesystem(path)
+                if fs.exists(inner):
+                    return False
+                fs.mkdir(inner)
+            else:
+                os.mkdir(text(path))
+        except FileExistsError:
+            return False
+    return True

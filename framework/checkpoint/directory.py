@@ -1,0 +1,145 @@
+"""A folder with checkpoints in it: the newest whole one, the next one, and which ones go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from shardtape import errors, storage
+from shardtape.checkpoint.manifest import Manifest, check_size, read_manifest
+from shardtape.checkpoint.part import MANIFEST, SUFFIX
+
+_NAME = re.compile(r"checkpoint-(\d+)\.step-\d+\.generation-\d+")
+
+
+def new_directory(parent: storage.Path, step: int = 0, generation: int = 0) -> str:
+    """Makes the folder of the next checkpoint; no two callers get the same one.
+
+    Args:
+      parent: folder of the checkpoints of a job; made if missing.
+      step, generation: for the name only.
+
+    Returns:
+      Its path, `parent/checkpoint-000007.step-480.generation-0`.
+    """
+    storage.make_directory(parent)
+    sequence = _last_number(parent) + 1
+    while True:
+        name = f"checkpoint-{sequence:06d}.step-{step}.generation-{generation}"
+        path = storage.join(parent, name)
+        if storage.make_new_directory(path):
+            return path
+        sequence += 1
+
+
+def _last_number(parent: storage.Path) -> int:
+    """The highest number among the finished and unfinished checkpoints of a folder."""
+    numbers = [int(m[1]) for m in map(_NAME.fullmatch, storage.names(parent)) if m]
+    return max([0, *numbers, *(manifest.sequence for manifest in _manifests(parent))])
+
+
+def next_sequence(directory: storage.Path) -> int:
+    """The sequence number of a checkpoint that is about to be finished in `directory`."""
+    parent, name = storage.split(directory)
+    found = _NAME.fullmatch(name)
+    return int(found[1]) if found else _last_number(parent) + 1
+
+
+def _manifests(parent: storage.Path) -> list[Manifest]:
+    """The readable manifests below a folder, the newest first."""
+    found = []
+    for name in storage.names(parent):
+        path = storage.join(parent, name)
+        if storage.size_bytes(storage.join(path, MANIFEST)) is None:
+            continue
+        try:
+            found.append(read_manifest(path))
+        except errors.OpError:  # corrupt, or removed at this moment: it does not count
+            continue
+    return sorted(found, key=lambda manifest: (manifest.sequence, manifest.time), reverse=True)
+
+
+def whole_checkpoints(parent: storage.Path) -> list[str]:
+    """Paths of the finished checkpoints in a folder that have all their files, newest first.
+
+    Contents are not read: `read(path)` finds a file that has changed, and then the next of these
+    is the one to try.
+    """
+    paths = []
+    for manifest in _manifests(parent):
+        try:
+            for fragment in manifest.files:
+                check_size(manifest.path, fragment)
+        except errors.DataLossError:
+            continue
+        paths.append(manifest.path)
+    return paths
+
+
+def latest_checkpoint(
+    checkpoint_dir: storage.Path, latest_filename: str | None = None
+) -> str | None:
+    """The path of the newest whole checkpoint in a folder; None where there is none.
+
+    Args:
+      checkpoint_dir: folder that holds checkpoints.
+      latest_filename: accepted for TensorFlow's sake, without effect: what is in the folder
+        decides, no file that points at it.
+    """
+    return next(iter(whole_checkpoints(checkpoint_dir)), None)
+
+
+def prune(parent: storage.Path, max_to_keep: int | None, keep: Collection[str] = ()) -> list[str]:
+    """Removes all but the newest whole checkpoints, and what older ones left unfinished.
+
+    Args:
+      parent: folder of the checkpoints.
+      max_to_keep: whole ones that stay; None keeps all of them. The newest always stays.
+      keep: paths that stay besides, for example one that is being read.
+
+    Returns:
+      The paths that were removed.
+    """
+    whole = whole_checkpoints(parent)
+    if not whole:
+        return []
+    kept = {storage.text(path).rstrip("/") for path in keep}
+    old = [] if max_to_keep is None else whole[max(1, max_to_keep) :]
+    newest = read_manifest(whole[0]).sequence
+    for name in storage.names(parent):
+        path, found = storage.join(parent, name), _NAME.fullmatch(name)
+        # A checkpoint under way has a higher number than any finished one.
+        if found and int(found[1]) < newest and path not in whole:
+            old.append(path)
+    return [path for path in old if path not in kept and remove_checkpoint(path)]
+
+
+def remove_checkpoint(path: storage.Path) -> bool:
+    """Removes a checkpoint: its manifest first, so that half a removal leaves no half checkpoint.
+
+    Only files of a checkpoint are removed; the folder stays if it holds others.
+
+    Returns:
+      False if there was nothing to remove.
+    """
+    names = storage.names(path)
+    manifests = [name for name in names if name.startswith(MANIFEST)]
+    ours = sorted(manifests) + [name for name in names if name.endswith(SUFFIX)]
+    for name in ours:
+        storage.remove(storage.join(path, name))
+    if len(ours) == len(names):
+        storage.remove_directory(path)
+    return bool(ours) or not names
+
+
+def abandon(directory: storage.Path) -> None:
+    """Removes what was written of a checkpoint that will not be finished.
+
+    Raises:
+      FailedPreconditionError: it is finished.
+    """
+    if storage.size_bytes(storage.join(directory, MANIFEST)) is not None:
+        raise errors.FailedPreconditionError(
+            f"the checkpoint {storage.text(directory)} is finished; `prune` removes old ones"
+        )
+    remove_checkpoint(directory)
