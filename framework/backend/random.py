@@ -108,6 +108,11 @@ def global_seed() -> int | None:
     return _eager_seed.value
 
 
+def generation() -> int:
+    """How often the global seed was set."""
+    return _eager_seed.generation
+
+
 def get_seed(op_seed: int | None) -> tuple[int | None, int | None]:
     """The two seeds of an op, (None, None) where nothing was seeded."""
     graph = context.graph

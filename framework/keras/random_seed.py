@@ -1,0 +1,152 @@
+"""Seeds of Keras objects: initializers, dropout layers and whatever draws for a layer."""
+
+from __future__ import annotations
+
+import random as python_random
+import threading
+from typing import Any
+
+import numpy as np
+
+from shardtape.backend import random as streams
+from shardtape.ops import random, random_stateless
+from shardtape.random_generator import Generator
+
+_MAX_SEED = 10**9
+
+
+class _Local(threading.local):
+    generator: python_random.Random | None = None
+    # the global seed that `after_global` started from, and the choice made for it
+    generation = -1
+    after_global: python_random.Random | None = None
+
+
+_local = _Local()
+
+
+def set_random_seed(seed: int) -> None:
+    """Seeds Python, numpy and Shardtape; Keras objects made from now on are reproducible.
+
+    Raises ValueError for a seed that is no int.
+    """
+    if not isinstance(seed, int):
+        raise ValueError(
+            "Expected `seed` argument to be an integer. "
+            f"Received: seed={seed} (of type {type(seed)})"
+        )
+    python_random.seed(seed)
+    np.random.seed(seed)
+    random.set_seed(seed)
+    _local.generator = python_random.Random(seed)
+
+
+def make_seed(seed: int | None = None) -> int:
+    """`seed`, or the next one for an object that was given none.
+
+    After `set_random_seed` these are Keras's numbers. Keras then takes them from Python's random
+    numbers, which `tf.random.set_seed` does not seed; here that is enough: they follow from the
+    global seed, unless Python was seeded with it, too, which gives Keras's numbers again.
+    """
+    if seed is not None:
+        return seed
+    if _local.generator is not None:
+        return _local.generator.randint(1, _MAX_SEED)
+    return _from_global_seed().randint(1, _MAX_SEED)
+
+
+def _from_global_seed() -> Any:
+    overall, generation = streams.global_seed(), streams.generation()
+    if overall is None:
+        return python_random
+    if _local.generation != generation:
+        _local.generation = generation
+        made = python_random.Random(overall)
+        seeded_alike = made.getstate() == python_random.getstate()
+        _local.after_global = None if seeded_alike else made
+    return _local.after_global or python_random
+
+
+class RandomGenerator:
+    """Draws for an initializer or a layer.
+
+    Args:
+      seed: None, or the seed.
+      rng_type: "stateless": every draw is the same, from the seed or one that is made on first
+        use; "legacy_stateful" (default): the stateful ops, the seed counting up with each draw;
+        "stateful": a `tf.random.Generator`.
+    """
+
+    RNG_STATELESS = "stateless"
+    RNG_STATEFUL = "stateful"
+    RNG_LEGACY_STATEFUL = "legacy_stateful"
+
+    def __init__(self, seed: int | None = None, rng_type: str | None = None) -> None:
+        kinds = (self.RNG_STATELESS, self.RNG_STATEFUL, self.RNG_LEGACY_STATEFUL)
+        self._rng_type = rng_type or self.RNG_LEGACY_STATEFUL
+        if self._rng_type not in kinds:
+            raise ValueError(
+                "Invalid `rng_type` received. Valid `rng_type` are "
+                f'["stateless", "stateful", "legacy_stateful"]. Got: {rng_type}'
+            )
+        self._seed = seed
+        self._generator: Generator | None = None
+        self._made_seed = False
+
+    def make_seed_for_stateless_op(self) -> Any:
+        """A seed [2] for a stateless op, None for the legacy type."""
+        if self._rng_type == self.RNG_STATELESS:
+            if not self._made_seed:
+                self._seed, self._made_seed = make_seed(self._seed), True
+            return [self._seed, 0]
+        if self._rng_type == self.RNG_STATEFUL:
+            return self._stateful().make_seeds()[:, 0]  # type: ignore[index]
+        return None
+
+    def make_legacy_seed(self) -> int | None:
+        """The op seed for the next stateful op: it counts up; None without a seed."""
+        if self._seed is None:
+            return None
+        self._seed += 1
+        return self._seed - 1
+
+    def _stateful(self) -> Generator:
+        if self._generator is None:
+            self._generator = Generator.from_seed(make_seed(self._seed), alg="auto_select")
+        return self._generator
+
+    def random_normal(
+        self, shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = "float32",
+        nonce: int | None = None,
+    ) -> Any:  # fmt: skip
+        """Normal values."""
+        return self._draw("normal", random.random_normal, shape, mean, stddev, dtype, nonce)
+
+    def random_uniform(
+        self, shape: Any, minval: Any = 0.0, maxval: Any = None, dtype: Any = "float32",
+        nonce: int | None = None,
+    ) -> Any:  # fmt: skip
+        """Values uniform in [minval, maxval)."""
+        return self._draw("uniform", random.random_uniform, shape, minval, maxval, dtype, nonce)
+
+    def truncated_normal(
+        self, shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = "float32",
+        nonce: int | None = None,
+    ) -> Any:  # fmt: skip
+        """Normal values within two standard deviations."""
+        return self._draw(
+            "truncated_normal", random.truncated_normal, shape, mean, stddev, dtype, nonce
+        )
+
+    def _draw(
+        self, kind: str, stateful: Any, shape: Any, a: Any, b: Any, dtype: Any,
+        nonce: int | None,
+    ) -> Any:  # fmt: skip
+        if self._rng_type == self.RNG_LEGACY_STATEFUL:
+            return stateful(shape, a, b, dtype, seed=self.make_legacy_seed())
+        if self._rng_type == self.RNG_STATEFUL:
+            return getattr(self._stateful(), kind)(shape, a, b, dtype)
+        seed = self.make_seed_for_stateless_op()
+        if nonce:
+            seed = random_stateless.fold_in(seed, nonce)
+        return getattr(random_stateless, f"stateless_{kind}")(shape, seed, a, b, dtype)
