@@ -61,7 +61,7 @@ types: setup  ## mypy on an installed copy of the package
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --target .types .
 	@rm -rf build
 	@MYPYPATH=.types $(BIN)/mypy -p shardtape 2>&1 | \
-	  sed -E 's#\.types/shardtape/(ps|workers|protos|deploy)/#\1/#; s#\.types/shardtape/#framework/#'
+	  sed -E 's#\.types/shardtape/(ps|workers|protos|deploy)/#\1/#; s#\.types/shardtape/#framework/#' | cut -c1-400
 
 # The compiler is older than the installed protobuf on purpose (generated code runs on its own
 # version and newer ones), so it has an environment of its own; its pins are the extra `protos`.

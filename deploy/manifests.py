@@ -106,6 +106,8 @@ class Job:
         """The shell command that trains on the cluster's head."""
         words = ["shardtape", "train", f"{script_directory}/{self.script.name}"]
         words += ["--address", "auto", "--ps", str(self.ps), "--workers", str(self.workers)]
+        # All cores of its pod, so that Ray does not put two workers into one.
+        words += ["--cpus-per-worker", str(self.cpus_per_worker)]
         if self.gpus_per_worker:
             words += ["--gpus-per-worker", str(self.gpus_per_worker)]
         words += ["--logdir", f"{storage_directory}/{self.name}/runs"]

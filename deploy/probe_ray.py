@@ -5,6 +5,7 @@ Ray that hangs can be given up without leaving anything behind in the caller.
 """
 
 import json
+import logging
 import sys
 import time
 
@@ -25,7 +26,7 @@ def probe() -> dict[str, object]:
         num_cpus=1,
         include_dashboard=False,
         log_to_driver=False,
-        logging_level="ERROR",
+        logging_level=logging.ERROR,
         object_store_memory=OBJECT_STORE_BYTES,
     )
     started = time.monotonic()

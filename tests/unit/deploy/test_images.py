@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,15 @@ def test_the_build_context_holds_all_that_the_wheel_needs() -> None:
     folders = {"framework", "protos", "ps", "workers", "deploy"}
     assert folders | {"pyproject.toml", "setup.py", "README.md", "LICENSE"} <= kept
     assert all((ROOT / name).exists() for name in kept)
+
+
+def test_the_wheel_takes_every_template_along() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"]["*"]
+    templates = [p for p in (ROOT / "deploy" / "templates").iterdir() if p.suffix != ".pyc"]
+    for path in templates:
+        if path.is_file() and path.suffix != ".py":
+            assert any(fnmatch.fnmatch(path.name, pattern) for pattern in patterns), path.name
 
 
 def test_both_images_differ_by_the_gpu_parts_only() -> None:
