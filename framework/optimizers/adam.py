@@ -80,7 +80,7 @@ class AdamRule(Rule):
         xp.add(v, t, v)
         if self.amsgrad:
             largest = slots[2]
-            xp.maximum(largest, v, largest)
+            xp.maximum(largest, v, out=largest)
             v = largest
         xp.sqrt(v, t)
         xp.add(t, self.epsilon, t)

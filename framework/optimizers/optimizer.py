@@ -17,7 +17,7 @@ from shardtape.optimizers.schedules import LearningRateSchedule
 from shardtape.tensor import SymbolicTensor, Tensor
 from shardtape.variable import Variable
 
-# (rows, values) of a sparse gradient, or the array of a dense one
+# (row ids, values) of a sparse gradient, or the array of a dense one
 Gradient = Any
 
 
@@ -269,6 +269,10 @@ class Optimizer:
             xp = array_module(array)
             if isinstance(gradient, tuple):
                 rows, values = gradient
+                if self.clipvalue:  # Keras clips the rows of repeated ids before it sums them
+                    values = xp.clip(values * factor, -self.clipvalue, self.clipvalue)
+                    rule, factor = rule.without_clipping(), 1.0
+                rows, values = sum_duplicates(rows, values)
                 rule.rows(xp, array, rows, values, slots, step, rate, factor)
             else:
                 rule.dense(xp, array, gradient, slots, step, rate, factor)
@@ -441,22 +445,22 @@ class Optimizer:
 
 
 def gradient_arrays(gradient: Any, variable: Any) -> Gradient:
-    """The array of a dense gradient; (unique int64 rows, values) of a sparse one.
+    """The array of a dense gradient; (row ids, values) of a sparse one.
 
     Raises ValueError that names the variable if the shape does not fit.
     """
     shape = tuple(variable.shape)
     if hasattr(gradient, "indices") and hasattr(gradient, "values"):
-        rows, values = sum_duplicates(_array(gradient.indices), _array(gradient.values))
+        rows, values = _array(gradient.indices).reshape(-1), _array(gradient.values)
         if tuple(values.shape[1:]) != shape[1:]:
             raise ValueError(
                 f"the sparse gradient of variable {variable.name} has rows of shape "
                 f"{tuple(values.shape[1:])}, the variable {shape[1:]}"
             )
-        if len(rows) and not 0 <= int(rows[0]) <= int(rows[-1]) < shape[0]:
+        if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < shape[0]:
             raise ValueError(
-                f"the sparse gradient of variable {variable.name} reaches from row {int(rows[0])} "
-                f"to {int(rows[-1])}, the variable has {shape[0]}"
+                f"the sparse gradient of variable {variable.name} reaches from row "
+                f"{int(rows.min())} to {int(rows.max())}, the variable has {shape[0]}"
             )
         return rows, values
     array = _array(gradient)

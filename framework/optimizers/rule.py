@@ -164,6 +164,12 @@ class Rule:
         rule.weight_decay = None
         return rule
 
+    def without_clipping(self) -> Rule:
+        """This rule without `clipvalue`."""
+        rule = copy.copy(self)
+        rule.clipvalue = None
+        return rule
+
     def dense(
         self,
         xp: Any,
@@ -308,8 +314,8 @@ class Rule:
                     xp.multiply(scaled, scale, scaled)
             g = scaled
             if self.clipvalue:
-                xp.minimum(g, self.clipvalue, g)
-                xp.maximum(g, -self.clipvalue, g)
+                xp.minimum(g, self.clipvalue, out=g)
+                xp.maximum(g, -self.clipvalue, out=g)
         if self.weight_decay is not None:
             xp.multiply(p, self.weight_decay, t)
             xp.multiply(t, learning_rate, t)
