@@ -1,0 +1,207 @@
+"""`tf.nn`'s convolutions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardtape.ops.array import expand_dims, reshape, shape, squeeze
+from shardtape.ops.conv import conv2d_backprop_input, conv2d_op
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.depthwise import depthwise_conv2d_op
+from shardtape.ops.joining import concat
+from shardtape.ops.windows import is_channels_first, padding_attrs, per_dimension
+from shardtape.tensor import Tensor
+
+
+def _attrs(
+    strides: Any, padding: Any, data_format: str, dilations: Any, rank: int = 2
+) -> dict[str, Any]:
+    name, explicit = padding_attrs(padding, rank + 2)
+    return {
+        "strides": per_dimension(strides, rank, data_format, "strides"),
+        "padding": name,
+        "explicit_paddings": explicit,
+        "data_format": data_format,
+        "dilations": per_dimension(dilations, rank, data_format, "dilations"),
+    }
+
+
+def conv2d(
+    input: Any,
+    filters: Any,
+    strides: Any,
+    padding: Any,
+    data_format: str = "NHWC",
+    dilations: Any = None,
+    name: str | None = None,
+) -> Tensor:
+    """2-D convolution (cross-correlation, as everywhere in learning).
+
+    Args:
+      input: (..., h, w, c), or (..., c, h, w) with data_format "NCHW".
+      filters: (kh, kw, c / groups, f).
+      strides: an int, or a list of 1, 2 or 4 ints.
+      padding: "SAME", "VALID" or [[0, 0], [top, bottom], [left, right], [0, 0]].
+      dilations: as `strides`; default 1.
+
+    Returns (..., oh, ow, f).
+    """
+    x = input if isinstance(input, Tensor) else convert_to_tensor(input)
+    attrs = _attrs(strides, padding, data_format or "NHWC", dilations)
+    rank = x.shape.rank
+    if rank is None or rank == 4:
+        return conv2d_op(x, filters, name=name, **attrs)
+    if rank < 4:
+        raise ValueError(f"conv2d needs an input of rank 4 or more, got shape {x.shape}")
+    sizes = shape(x)
+    y = conv2d_op(reshape(x, concat([[-1], sizes[-3:]], 0)), filters, name=name, **attrs)
+    return reshape(y, concat([sizes[:-3], shape(y)[1:]], 0))
+
+
+def conv1d(
+    input: Any,
+    filters: Any,
+    stride: Any,
+    padding: Any,
+    data_format: str = "NWC",
+    dilations: Any = None,
+    name: str | None = None,
+) -> Tensor:
+    """1-D convolution: input (n, w, c), filters (k, c, f) to (n, ow, f)."""
+    layout = data_format or "NWC"
+    axis = _new_axis(layout)
+    attrs = _as_plane(stride, padding, layout, dilations)
+    y = conv2d_op(expand_dims(input, axis), expand_dims(filters, 0), name=name, **attrs)
+    return squeeze(y, [axis])
+
+
+def _new_axis(layout: str) -> int:
+    """Where a line of (n, w, c) gets the axis of height 1."""
+    return 2 if is_channels_first(layout) else 1
+
+
+def _as_plane(stride: Any, padding: Any, layout: str, dilations: Any) -> dict[str, Any]:
+    axis = _new_axis(layout)
+    attrs = _attrs(stride, padding, layout, dilations, rank=1)
+    for what in ("strides", "dilations"):
+        values = list(attrs[what])
+        attrs[what] = (*values[:axis], 1, *values[axis:])
+    if attrs["explicit_paddings"]:
+        pads = list(attrs["explicit_paddings"])
+        attrs["explicit_paddings"] = (*pads[: 2 * axis], 0, 0, *pads[2 * axis :])
+    attrs["data_format"] = "NCHW" if is_channels_first(layout) else "NHWC"
+    return attrs
+
+
+def conv2d_transpose(
+    input: Any,
+    filters: Any,
+    output_shape: Any,
+    strides: Any,
+    padding: Any = "SAME",
+    data_format: str = "NHWC",
+    dilations: Any = None,
+    name: str | None = None,
+) -> Tensor:
+    """The transpose of `conv2d` (the gradient of its input).
+
+    Args:
+      input: (n, h, w, c).
+      filters: (kh, kw, f, c).
+      output_shape: (n, oh, ow, f) as ints or an int tensor.
+
+    Raises ValueError for channels that do not fit.
+    """
+    attrs = _attrs(strides, padding, data_format or "NHWC", dilations)
+    return conv2d_backprop_input(output_shape, *_two(filters, input), name=name, **attrs)
+
+
+def conv1d_transpose(
+    input: Any,
+    filters: Any,
+    output_shape: Any,
+    strides: Any,
+    padding: Any = "SAME",
+    data_format: str = "NWC",
+    dilations: Any = None,
+    name: str | None = None,
+) -> Tensor:
+    """The transpose of `conv1d`: input (n, w, c), filters (k, f, c) to `output_shape`."""
+    layout = data_format or "NWC"
+    axis = _new_axis(layout)
+    attrs = _as_plane(strides, padding, layout, dilations)
+    sizes = convert_to_tensor(output_shape, hint_integer=True)
+    full = concat([sizes[:axis], [1], sizes[axis:]], 0)
+    filters, x = _two(filters, input)
+    y = conv2d_backprop_input(
+        full, expand_dims(filters, 0), expand_dims(x, axis), name=name, **attrs
+    )
+    return squeeze(y, [axis])
+
+
+def _two(filters: Any, x: Any) -> tuple[Tensor, Tensor]:
+    x = convert_to_tensor(x)
+    return convert_to_tensor(filters, None if hasattr(filters, "dtype") else x.dtype), x
+
+
+def atrous_conv2d(
+    value: Any, filters: Any, rate: int, padding: Any, name: str | None = None
+) -> Tensor:
+    """`conv2d` with stride 1 and filters whose members lie `rate` apart."""
+    return conv2d(value, filters, 1, padding, dilations=rate, name=name)
+
+
+def depthwise_conv2d(
+    input: Any,
+    filter: Any,
+    strides: Any,
+    padding: Any,
+    data_format: str | None = None,
+    dilations: Any = None,
+    name: str | None = None,
+) -> Tensor:
+    """Each channel by filters of its own: input (n, h, w, c), filter (kh, kw, c, m) to (.., c * m).
+
+    Args:
+      strides: 4 ints; those of height and width must be equal.
+    """
+    attrs = _attrs(strides, padding, data_format or "NHWC", dilations)
+    return depthwise_conv2d_op(input, filter, name=name, **attrs)
+
+
+def separable_conv2d(
+    input: Any,
+    depthwise_filter: Any,
+    pointwise_filter: Any,
+    strides: Any,
+    padding: Any,
+    data_format: str | None = None,
+    dilations: Any = None,
+    name: str | None = None,
+) -> Tensor:
+    """`depthwise_conv2d`, then a convolution over the channels with filters (1, 1, c * m, f)."""
+    layout = data_format or "NHWC"
+    y = depthwise_conv2d(input, depthwise_filter, strides, padding, layout, dilations)
+    return conv2d(y, pointwise_filter, 1, "VALID", layout, name=name)
+
+
+def convolution(
+    input: Any,
+    filters: Any,
+    strides: Any = None,
+    padding: Any = "VALID",
+    data_format: str | None = None,
+    dilations: Any = None,
+    name: str | None = None,
+) -> Tensor:
+    """A convolution over as many axes as the filters have: one or two.
+
+    Raises ValueError for another number.
+    """
+    filters = convert_to_tensor(filters)
+    rank = filters.shape.rank
+    if rank == 3:
+        return conv1d(input, filters, strides, padding, data_format or "NWC", dilations, name)
+    if rank == 4:
+        return conv2d(input, filters, strides, padding, data_format or "NHWC", dilations, name)
+    raise ValueError(f"convolution takes filters of rank 3 or 4, got shape {filters.shape}")

@@ -1,0 +1,205 @@
+"""Pooling of channels-last arrays, one axis after the other; any number of spatial axes.
+
+A window of k * k costs 2 * k passes over views of the input instead of k * k, and the passes
+along the outer axes run over whole rows. Where several inputs of a window are the largest, the
+first in row-major order is the one that gets the gradient: along the last axis the first of each
+row, then the first such row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from shardtape.ops.windows import Axis
+
+Axes = tuple[Axis, ...]
+
+
+def _at(axis: int, place: slice) -> tuple[slice, ...]:
+    return (*[slice(None)] * axis, place)
+
+
+def _resized(x: Any, axis: int, size: int) -> tuple[int, ...]:
+    return (*x.shape[:axis], size, *x.shape[axis + 1 :])
+
+
+def _lowest(dtype: Any) -> Any:
+    dtype = np.dtype(dtype)
+    return np.iinfo(dtype).min if dtype.kind in "iu" else -np.inf
+
+
+def _is_trivial(a: Axis) -> bool:
+    return a.window == 1 and a.stride == 1
+
+
+def _largest_along(xp: Any, x: Any, axis: int, a: Axis, out: Any = None) -> Any:
+    if out is None:
+        out = xp.empty(_resized(x, axis, a.outputs), x.dtype)
+    fresh = False
+    for offset in range(a.window):
+        span = a.span(offset)
+        source = x[_at(axis, span.inputs)]
+        if not fresh:
+            if span.whole:
+                out[...] = source
+                fresh = True
+                continue
+            out.fill(_lowest(x.dtype))
+            fresh = True
+        target = out[_at(axis, span.outputs)]
+        xp.maximum(target, source, out=target)
+    return out
+
+
+def _order(axes: Axes) -> list[tuple[int, Axis]]:
+    """(array axis, windows) from the first to the last, without those that change nothing."""
+    return [(i + 1, a) for i, a in enumerate(axes) if not _is_trivial(a)]
+
+
+def largest(xp: Any, x: Any, axes: Axes, out: Any = None) -> Any:
+    """The largest of each window: (n, spatial..., c) to (n, outputs..., c)."""
+    order = _order(axes)
+    if not order:
+        return x.copy()
+    for axis, a in order[:-1]:
+        x = _largest_along(xp, x, axis, a)
+    return _largest_along(xp, x, *order[-1], out)
+
+
+def _matches(x: Any, best: Any, axis: int, a: Axis) -> Iterator[tuple[Any, Any, Any]]:
+    """(places in x, places in best, mask) per offset; each window has one True, its first."""
+    taken = None
+    for offset in range(a.window):
+        span = a.span(offset)
+        inputs, outputs = _at(axis, span.inputs), _at(axis, span.outputs)
+        mask = x[inputs] == best[outputs]
+        if taken is None:
+            if a.window > 1:
+                if span.whole:
+                    taken = mask.copy()
+                else:
+                    taken = best != best
+                    taken[outputs] = mask
+        else:
+            part = taken[outputs]
+            mask &= ~part
+            part |= mask
+        yield inputs, outputs, mask
+
+
+def _stages(xp: Any, x: Any, axes: Axes) -> list[tuple[Any, Any, int, Axis]]:
+    """(input, output, axis, windows) of each step, from the last axis to the first."""
+    stages = []
+    for axis, a in reversed(_order(axes)):
+        best = _largest_along(xp, x, axis, a)
+        stages.append((x, best, axis, a))
+        x = best
+    return stages
+
+
+def _spread_along(xp: Any, x: Any, best: Any, g: Any, axis: int, a: Axis) -> Any:
+    """Carries `g` to the first place of each window where x is `best`."""
+    spread = xp.zeros(x.shape, g.dtype)
+    spans = [a.span(offset) for offset in range(a.window)]
+    whole = all(span.whole for span in spans)
+    left, own = g, False  # what no offset has taken yet
+    for offset, span in enumerate(spans):
+        target = spread[_at(axis, span.inputs)]
+        outputs = _at(axis, span.outputs)
+        last = offset == a.window - 1
+        if last and whole:
+            taken = left
+        else:
+            taken = left[outputs] * (x[_at(axis, span.inputs)] == best[outputs])
+        if a.overlaps:
+            target += taken
+        else:
+            target[...] = taken
+        if not last:
+            if own:
+                rest = left[outputs]
+                rest -= taken
+            elif span.whole:
+                left, own = left - taken, True
+            else:
+                left, own = left.copy(), True
+                rest = left[outputs]
+                rest -= taken
+    return spread
+
+
+def largest_gradient(xp: Any, x: Any, g: Any, axes: Axes) -> Any:
+    """Carries `g` (n, outputs..., c) to the places of the largest values of x."""
+    if not _order(axes):
+        return g.copy()
+    for source, best, axis, a in reversed(_stages(xp, x, axes)):
+        g = _spread_along(xp, source, best, g, axis, a)
+    return g
+
+
+def picked(xp: Any, x: Any, values: Any, axes: Axes) -> Any:
+    """The members of `values` (of x's shape) at the places of the largest values of x."""
+    if not _order(axes):
+        return values.copy()
+    for source, best, axis, a in _stages(xp, x, axes):
+        found = xp.zeros(best.shape, values.dtype)
+        for inputs, outputs, mask in _matches(source, best, axis, a):
+            target = found[outputs]
+            target += values[inputs] * mask
+        values = found
+    return values
+
+
+def _sum_along(xp: Any, x: Any, axis: int, a: Axis) -> Any:
+    out = None
+    for offset in range(a.window):
+        span = a.span(offset)
+        source = x[_at(axis, span.inputs)]
+        if out is None:
+            if span.whole:
+                out = source.copy()
+                continue
+            out = xp.zeros(_resized(x, axis, a.outputs), x.dtype)
+        target = out[_at(axis, span.outputs)]
+        target += source
+    return out
+
+
+def _counts(xp: Any, axes: Axes, dtype: Any) -> Any:
+    """Members of each window inside the input: one number, or an array (outputs..., 1)."""
+    if not any(a.before or a.after for a in axes):
+        count = 1
+        for a in axes:
+            count *= a.window
+        return count
+    counts = np.ones((), np.int64)
+    for a in axes:
+        counts = np.multiply.outer(counts, np.array(a.counts()))
+    return xp.asarray(counts[..., None].astype(dtype))
+
+
+def mean(xp: Any, x: Any, axes: Axes) -> Any:
+    """The mean of each window, of the members inside the input."""
+    y = x
+    for axis, a in _order(axes):
+        y = _sum_along(xp, y, axis, a)
+    return y / _counts(xp, axes, x.dtype)
+
+
+def mean_gradient(xp: Any, g: Any, axes: Axes) -> Any:
+    """Spreads `g` (n, outputs..., c) over the windows: (n, spatial..., c)."""
+    g = g / _counts(xp, axes, g.dtype)
+    for axis, a in reversed(_order(axes)):
+        spread = xp.zeros(_resized(g, axis, a.size), g.dtype)
+        for offset in range(a.window):
+            span = a.span(offset)
+            target = spread[_at(axis, span.inputs)]
+            if a.overlaps:
+                target += g[_at(axis, span.outputs)]
+            else:
+                target[...] = g[_at(axis, span.outputs)]
+        g = spread
+    return g

@@ -1,0 +1,178 @@
+"""`tf.nn`'s poolings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardtape.ops.array import expand_dims, squeeze
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.pool import avg_pool3d_op, avg_pool_op, max_pool_op
+from shardtape.ops.windows import is_channels_first, padding_attrs, per_dimension
+from shardtape.tensor import Tensor
+
+_LAYOUTS = {3: "NWC", 4: "NHWC", 5: "NDHWC"}
+
+
+def _attrs(
+    ksize: Any, strides: Any, padding: Any, data_format: str, rank: int, explicit: bool
+) -> dict[str, Any]:
+    name, pads = padding_attrs(padding, rank + 2)
+    if pads and not explicit:
+        raise ValueError(f"this pooling takes padding 'SAME' or 'VALID' only, got {padding!r}")
+    attrs = {
+        "ksize": per_dimension(ksize, rank, data_format, "ksize"),
+        "strides": per_dimension(strides, rank, data_format, "strides"),
+        "padding": name,
+        "data_format": data_format,
+    }
+    if explicit:
+        attrs["explicit_paddings"] = pads
+    return attrs
+
+
+def max_pool2d(
+    input: Any,
+    ksize: Any,
+    strides: Any,
+    padding: Any,
+    data_format: str = "NHWC",
+    name: str | None = None,
+) -> Tensor:
+    """The largest of each window: (n, h, w, c) to (n, oh, ow, c).
+
+    Args:
+      ksize, strides: an int, or a list of 1, 2 or 4 ints.
+      padding: "SAME", "VALID" or a list of pairs, one per dimension.
+    """
+    layout = data_format or "NHWC"
+    return max_pool_op(input, name=name, **_attrs(ksize, strides, padding, layout, 2, True))
+
+
+def avg_pool2d(
+    input: Any,
+    ksize: Any,
+    strides: Any,
+    padding: str,
+    data_format: str = "NHWC",
+    name: str | None = None,
+) -> Tensor:
+    """The mean of each window, of its members inside the input: (n, h, w, c) to (n, oh, ow, c).
+
+    Args:
+      ksize, strides: an int, or a list of 1, 2 or 4 ints.
+      padding: "SAME" or "VALID".
+    """
+    layout = data_format or "NHWC"
+    return avg_pool_op(input, name=name, **_attrs(ksize, strides, padding, layout, 2, False))
+
+
+def _line(
+    function: Any, x: Any, ksize: Any, strides: Any, padding: Any, layout: str, name: Any
+) -> Tensor:
+    """A pooling of (n, w, c) as one of images of height 1."""
+    first = is_channels_first(layout)
+    axis = 2 if first else 1
+    window = per_dimension(ksize, 1, layout, "ksize")
+    steps = per_dimension(strides, 1, layout, "strides")
+    if not isinstance(padding, str):
+        padding = [*padding[:axis], [0, 0], *padding[axis:]]
+    y = function(
+        expand_dims(x, axis), [*window[:axis], 1, *window[axis:]],
+        [*steps[:axis], 1, *steps[axis:]], padding, "NCHW" if first else "NHWC", name,
+    )  # fmt: skip
+    return squeeze(y, [axis])
+
+
+def max_pool1d(
+    input: Any,
+    ksize: Any,
+    strides: Any,
+    padding: Any,
+    data_format: str = "NWC",
+    name: str | None = None,
+) -> Tensor:
+    """The largest of each window: (n, w, c) to (n, ow, c)."""
+    return _line(max_pool2d, input, ksize, strides, padding, data_format or "NWC", name)
+
+
+def avg_pool1d(
+    input: Any,
+    ksize: Any,
+    strides: Any,
+    padding: str,
+    data_format: str = "NWC",
+    name: str | None = None,
+) -> Tensor:
+    """The mean of each window: (n, w, c) to (n, ow, c)."""
+    return _line(avg_pool2d, input, ksize, strides, padding, data_format or "NWC", name)
+
+
+def avg_pool3d(
+    input: Any,
+    ksize: Any,
+    strides: Any,
+    padding: str,
+    data_format: str = "NDHWC",
+    name: str | None = None,
+) -> Tensor:
+    """The mean of each window: (n, d, h, w, c) to (n, od, oh, ow, c)."""
+    layout = data_format or "NDHWC"
+    return avg_pool3d_op(input, name=name, **_attrs(ksize, strides, padding, layout, 3, False))
+
+
+def _by_rank(functions: dict[int, Any], input: Any, data_format: Any, what: str) -> Any:
+    x = input if isinstance(input, Tensor) else convert_to_tensor(input)
+    rank = len(data_format) if data_format else x.shape.rank
+    if rank not in functions:
+        raise ValueError(f"{what} takes an input of rank {sorted(functions)}, got shape {x.shape}")
+    return functions[rank], x, data_format or _LAYOUTS[rank]
+
+
+def max_pool(
+    input: Any,
+    ksize: Any,
+    strides: Any,
+    padding: Any,
+    data_format: str | None = None,
+    name: str | None = None,
+) -> Tensor:
+    """`max_pool1d` or `max_pool2d`, by the rank of the input."""
+    function, x, layout = _by_rank({3: max_pool1d, 4: max_pool2d}, input, data_format, "max_pool")
+    return function(x, ksize, strides, padding, layout, name)
+
+
+def avg_pool(
+    input: Any,
+    ksize: Any,
+    strides: Any,
+    padding: str,
+    data_format: str | None = None,
+    name: str | None = None,
+) -> Tensor:
+    """`avg_pool1d`, `avg_pool2d` or `avg_pool3d`, by the rank of the input."""
+    functions = {3: avg_pool1d, 4: avg_pool2d, 5: avg_pool3d}
+    function, x, layout = _by_rank(functions, input, data_format, "avg_pool")
+    return function(x, ksize, strides, padding, layout, name)
+
+
+def pool(
+    input: Any,
+    window_shape: Any,
+    pooling_type: str,
+    strides: Any = None,
+    padding: Any = "VALID",
+    data_format: str | None = None,
+    dilations: Any = None,
+    name: str | None = None,
+) -> Tensor:
+    """`max_pool` or `avg_pool` by name ("MAX", "AVG").
+
+    Raises ValueError for another name, or for dilations other than 1.
+    """
+    if dilations is not None and any(d != 1 for d in dilations):
+        raise ValueError(f"pool takes no dilations other than 1, got {dilations}")
+    functions = {"MAX": max_pool, "AVG": avg_pool}
+    if pooling_type not in functions:
+        raise ValueError(f"pooling_type must be one of {sorted(functions)}, got {pooling_type!r}")
+    steps = 1 if strides is None else strides
+    return functions[pooling_type](input, window_shape, steps, padding, data_format, name)

@@ -1,0 +1,228 @@
+"""Softmax, its logarithm, and the cross-entropies that TensorFlow computes with their gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape import errors
+from shardtape.ops import samples
+from shardtape.ops.array import expand_dims
+from shardtape.ops.math import exp
+from shardtape.ops.reduce import reduce_sum
+from shardtape.ops.registry import Arg, op
+from shardtape.shapes import TensorShape
+
+
+def _peak(xp: Any, x: Any) -> Any:
+    """The largest value of each row, kept as an axis."""
+    if xp is np:
+        return np.maximum.reduce(x, -1, keepdims=True)
+    return x.max(axis=-1, keepdims=True)
+
+
+def _sum(xp: Any, x: Any) -> Any:
+    return xp.add.reduce(x, -1, keepdims=True)
+
+
+def _logits_shape(logits: Arg) -> TensorShape:
+    return logits.shape.with_rank_at_least(1)
+
+
+def _check_rank(logits: Any) -> None:
+    if not logits.ndim:
+        raise ValueError("logits must have >= 1 dimension, got []")
+
+
+# ---- Softmax --------------------------------------------------------------------------------
+def _softmax_reference(x: Any) -> Any:
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+@op("Softmax", dtypes=dt.FLOATING, shape=_logits_shape, samples=samples.normal((2, 3), (4,)),
+    reference=_softmax_reference)  # fmt: skip
+def softmax_op(xp, logits):
+    """exp(logits) over its sum along the last axis; any shape of rank 1 or more."""
+    _check_rank(logits)
+    if not logits.size:
+        return logits.copy()
+    y = logits - _peak(xp, logits)
+    xp.exp(y, out=y)
+    y /= _sum(xp, y)
+    return y
+
+
+@softmax_op.writes_into(0)
+def _(xp, out, logits):
+    if logits.size:
+        xp.subtract(logits, _peak(xp, logits), out=out)
+        xp.exp(out, out=out)
+        out /= _sum(xp, out)
+
+
+@softmax_op.gradient
+def _(g, y, _logits):
+    return (g - reduce_sum(g * y, -1, keepdims=True)) * y
+
+
+@op("LogSoftmax", dtypes=dt.FLOATING, shape=_logits_shape, samples=samples.normal((2, 3), (4,)),
+    reference=lambda x: np.log(_softmax_reference(x)))  # fmt: skip
+def log_softmax_op(xp, logits):
+    """logits - log(sum(exp(logits))) along the last axis; any shape of rank 1 or more."""
+    _check_rank(logits)
+    if not logits.size:
+        return logits.copy()
+    y = logits - _peak(xp, logits)
+    y -= xp.log(_sum(xp, xp.exp(y)))
+    return y
+
+
+@log_softmax_op.writes_into(0)
+def _(xp, out, logits):
+    if logits.size:
+        xp.subtract(logits, _peak(xp, logits), out=out)
+        out -= xp.log(_sum(xp, xp.exp(out)))
+
+
+@log_softmax_op.gradient
+def _(g, y, _logits):
+    return g - reduce_sum(g, -1, keepdims=True) * exp(y)
+
+
+# ---- cross-entropy with probabilities -------------------------------------------------------
+def _dense_shapes(features: Arg, labels: Arg) -> list[TensorShape]:
+    both = features.shape.with_rank(2).merge_with(labels.shape.with_rank(2))
+    return [both[:1], both]
+
+
+def _dense_samples(rng: np.random.Generator) -> list[Any]:
+    labels = rng.uniform(0.1, 1.0, size=(3, 4))
+    return [((rng.normal(size=(3, 4)), labels / labels.sum(-1, keepdims=True)), {})]
+
+
+def _dense_reference(features: Any, labels: Any) -> Any:
+    y = _softmax_reference(features)
+    return -(labels * np.log(y)).sum(-1), y - labels
+
+
+@op("SoftmaxCrossEntropyWithLogits", dtypes=dt.FLOATING, shape=_dense_shapes, outputs=2,
+    samples=_dense_samples, reference=_dense_reference)  # fmt: skip
+def softmax_cross_entropy_op(xp, features, labels):
+    """features, labels (n, classes) to the loss (n,) and its gradient by features (n, classes).
+
+    The gradient is softmax(features) - labels: rows of labels are distributions.
+    """
+    if features.shape != labels.shape or features.ndim != 2:
+        raise ValueError(
+            "logits and labels must be matrices of one shape: logits_size="
+            f"{list(features.shape)} labels_size={list(labels.shape)}"
+        )
+    if not features.size:
+        return xp.zeros(features.shape[0], features.dtype), features.copy()
+    shifted = features - _peak(xp, features)
+    backprop = xp.exp(shifted)
+    total = _sum(xp, backprop)
+    shifted -= xp.log(total)
+    shifted *= labels
+    loss = -_sum(xp, shifted)[:, 0]
+    backprop /= total
+    backprop -= labels
+    return loss, backprop
+
+
+def _by_logits(grads: Any, outputs: Any, features: Any) -> Any:
+    """Gradient by the logits of (loss, backprop); both cross-entropies have the same one."""
+    g, gg = grads
+    by_loss = None if g is None else expand_dims(g, -1) * outputs[1]
+    if gg is None:
+        return by_loss
+    y = softmax_op(features)
+    by_backprop = (gg - reduce_sum(gg * y, -1, keepdims=True)) * y
+    return by_backprop if by_loss is None else by_loss + by_backprop
+
+
+def _by_labels(grads: Any, features: Any) -> Any:
+    g, gg = grads
+    by_loss = None if g is None else expand_dims(g, -1) * -log_softmax_op(features)
+    if gg is None:
+        return by_loss
+    return -gg if by_loss is None else by_loss - gg
+
+
+@softmax_cross_entropy_op.gradient
+def _(grads, outputs, features, _labels):
+    return _by_logits(grads, outputs, features), lambda: _by_labels(grads, features)
+
+
+# ---- cross-entropy with class numbers -------------------------------------------------------
+def _sparse_shapes(features: Arg, labels: Arg) -> list[TensorShape]:
+    x, rows = features.shape.with_rank(2), labels.shape.with_rank(1)
+    count = TensorShape([x[0]]).merge_with(rows)
+    return [count, count.concatenate(x[1:])]
+
+
+def _sparse_samples(rng: np.random.Generator) -> list[Any]:
+    return [
+        ((rng.normal(size=(3, 4)), np.array([2, 0, 3], np.int32)), {}),
+        ((rng.normal(size=(2, 3)), np.array([1, 1], np.int64)), {}),
+    ]
+
+
+def _sparse_reference(features: Any, labels: Any) -> Any:
+    return _dense_reference(features, np.eye(features.shape[-1])[labels])
+
+
+@op("SparseSoftmaxCrossEntropyWithLogits", dtypes=dt.FLOATING | {dt.int32, dt.int64}, mixed=True,
+    shape=_sparse_shapes, outputs=2, samples=_sparse_samples,
+    reference=_sparse_reference)  # fmt: skip
+def sparse_softmax_cross_entropy_op(xp, features, labels):
+    """features (n, classes), labels (n,) of classes to the loss (n,) and its gradient by features.
+
+    A label that is no class raises; on a GPU (where looking would cost a wait) its row is NaN.
+    """
+    if features.ndim != 2 or labels.ndim != 1 or features.shape[0] != labels.shape[0]:
+        raise ValueError(
+            "logits must be (n, classes) and labels (n,): got logits shape "
+            f"{list(features.shape)} and labels shape {list(labels.shape)}"
+        )
+    rows, classes = features.shape
+    if not features.size:
+        if rows:
+            raise ValueError(f"Must have at least one class, but got logits shape [{rows}, 0]")
+        return xp.zeros(0, features.dtype), features.copy()
+    if xp is np:
+        check_labels(labels, classes)
+    backprop = features - _peak(xp, features)
+    index = xp.arange(rows)
+    loss = -backprop[index, labels]
+    xp.exp(backprop, out=backprop)
+    total = _sum(xp, backprop)
+    loss += xp.log(total[:, 0])
+    backprop /= total
+    backprop[index, labels] -= 1
+    if xp is not np:
+        valid = (labels >= 0) & (labels < classes)
+        loss = xp.where(valid, loss, xp.nan)
+        backprop = xp.where(valid[:, None], backprop, xp.nan)
+    return loss, backprop
+
+
+def check_labels(labels: np.ndarray, classes: int) -> None:
+    """Raises InvalidArgumentError naming a label outside [0, classes)."""
+    unsigned = labels.view(np.uint32 if labels.dtype.itemsize == 4 else np.uint64)
+    if np.maximum.reduce(unsigned) < classes:  # as unsigned numbers negative ones are large
+        return
+    bad = labels[(labels < 0) | (labels >= classes)][0]
+    shown = " ".join(str(v) for v in labels[:256].tolist())
+    raise errors.InvalidArgumentError(
+        f"Received a label value of {bad} which is outside the valid range of [0, {classes}).  "
+        f"Label values: {shown} [Op:SparseSoftmaxCrossEntropyWithLogits]"
+    )
+
+
+@sparse_softmax_cross_entropy_op.gradient
+def _(grads, outputs, features, _labels):
+    return _by_logits(grads, outputs, features), None
