@@ -1,1 +1,149 @@
-import shardtape.backend  # noqa: F401 - first of all: it prepares the process before numpy loads
+"""Shardtape: TensorFlow's language on numpy and cupy, trained on a sharded parameter server.
+
+import shardtape as tf
+"""
+
+import shardtape.backend
+
+# isort: split
+import warnings as _warnings
+
+from shardtape import dtypes, errors, linalg, math, nest, nn, random
+from shardtape import graph as graph
+from shardtape.context import executing_eagerly
+from shardtape.dtypes import (
+    DType,
+    as_dtype,
+    bfloat16,
+    bool,
+    complex64,
+    complex128,
+    double,
+    float16,
+    float32,
+    float64,
+    half,
+    int8,
+    int16,
+    int32,
+    int64,
+    resource,
+    string,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+    variant,
+)
+from shardtape.graph.func_graph import TensorSpec
+from shardtape.graph.function import function
+from shardtape.graph.ir import Graph, Operation
+from shardtape.graph.placeholders import placeholder, placeholder_with_default
+from shardtape.graph.scopes import init_scope, name_scope
+from shardtape.indexed_slices import IndexedSlices
+from shardtape.ops import dispatch as _dispatch
+from shardtape.ops import operators as _operators
+from shardtape.ops.array import (
+    boolean_mask,
+    broadcast_dynamic_shape,
+    broadcast_to,
+    concat,
+    expand_dims,
+    fill,
+    gather,
+    identity,
+    ones,
+    ones_like,
+    range,
+    rank,
+    reshape,
+    shape,
+    size,
+    split,
+    squeeze,
+    stack,
+    stop_gradient,
+    tile,
+    transpose,
+    unstack,
+    where,
+    zeros,
+    zeros_like,
+)
+from shardtape.ops.convert import (
+    constant,
+    convert_to_tensor,
+    register_tensor_conversion_function,
+)
+from shardtape.ops.linalg import matmul
+from shardtape.ops.math import (
+    abs,
+    acos,
+    acosh,
+    add,
+    add_n,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    cast,
+    complex,
+    cos,
+    cosh,
+    divide,
+    equal,
+    exp,
+    floor,
+    greater,
+    greater_equal,
+    less,
+    less_equal,
+    logical_and,
+    logical_not,
+    logical_or,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    not_equal,
+    pow,
+    round,
+    saturate_cast,
+    scalar_mul,
+    sigmoid,
+    sign,
+    sin,
+    sinh,
+    sqrt,
+    square,
+    subtract,
+    tan,
+    tanh,
+    truediv,
+)
+from shardtape.ops.reduce import (
+    argmax,
+    argmin,
+    reduce_all,
+    reduce_any,
+    reduce_logsumexp,
+    reduce_max,
+    reduce_mean,
+    reduce_min,
+    reduce_prod,
+    reduce_sum,
+)
+from shardtape.ops.scanning import cumsum
+from shardtape.shapes import TensorShape
+from shardtape.step import Step
+from shardtape.tape import GradientTape, UnconnectedGradients
+from shardtape.tensor import Tensor, is_tensor
+from shardtape.variable import Variable, VariableAggregation, VariableSynchronization
+
+_operators.attach(Variable)
+# Kernels meet infinities and NaNs in the course of their work, and TensorFlow says nothing then.
+_warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"shardtape\.")
+
+newaxis = None
+__version__ = "2026.11.0"

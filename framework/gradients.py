@@ -112,9 +112,8 @@ def _unbroadcast(op: Op, g: Any, record: Record, index: int) -> Any:
     x = record.inputs[index]
     if x is None:
         shape, dtype = record.shapes[index]  # type: ignore[index]
-        if type(g) is EagerTensor:
-            if g._array.shape == shape:
-                return g
+        if type(g) is EagerTensor and g._array.shape == shape:
+            return g
         # a view of one zero has the shape and no memory
         x = EagerTensor(np.broadcast_to(np.zeros((), dtype), shape))
     elif type(g) is EagerTensor and type(x) is EagerTensor:

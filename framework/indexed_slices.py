@@ -50,8 +50,7 @@ class IndexedSlices:
 
         if self.dense_shape is None:
             raise ValueError(
-                "Tensor conversion requested for IndexedSlices without dense_shape: "
-                f"{self!r}"
+                f"Tensor conversion requested for IndexedSlices without dense_shape: {self!r}"
             )
         return unsorted_segment_sum(self.values, self.indices, self.dense_shape[0])
 

@@ -264,18 +264,6 @@ class SymbolicTensor(Tensor):
         """The operations that read this tensor."""
         return [o for o in self.graph.get_operations() if any(t is self for t in o.inputs)]
 
-    def eval(self, feed_dict: Any = None, session: Any = None) -> Any:
-        """The value in `session` or in the default session."""
-        from shardtape.graph.session import get_default_session
-
-        session = session or get_default_session()
-        if session is None:
-            raise ValueError(
-                "Cannot evaluate tensor using `eval()`: No default session is registered. Use "
-                "`with sess.as_default()` or pass an explicit session to `eval(session=sess)`"
-            )
-        return session.run(self, feed_dict)
-
     def __iter__(self) -> Iterator[Any]:
         if self._shape.rank is None or not len(self._shape) or self._shape[0] is None:
             raise TypeError(

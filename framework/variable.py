@@ -176,9 +176,6 @@ class Variable:
     def initialized_value(self) -> Tensor:
         return self.value()
 
-    def eval(self, session: Any = None) -> Any:
-        return self.value().eval(session=session)  # type: ignore[attr-defined]
-
     def _as_tensor(self, dtype: Any = None) -> Tensor:
         value = self.value()
         if dtype is not None and value.dtype is not dt.as_dtype(dtype):

@@ -122,9 +122,7 @@ class CompiledStep:
             if self._arrays is not None:
                 self._evaluation.bind(self._arrays)
             else:
-                self._evaluation.bind(
-                    {k: v._storage() for k, v in self._train.variables.items()}
-                )
+                self._evaluation.bind({k: v._storage() for k, v in self._train.variables.items()})
         return self._evaluation.evaluate(feed)
 
     def graph_def(self) -> Any:
@@ -145,9 +143,7 @@ class _Trace:
             self.variables = _by_key(made)
             self.loss, self.metrics = _check_step(step)
             self.gradients: dict[str, Any] = {}
-            trained = {
-                k: v for k, v in self.variables.items() if v.trainable and v._differentiable
-            }
+            trained = {k: v for k, v in self.variables.items() if v.trainable and v._differentiable}
             if training:
                 self.gradients = _gradients(tape, self.loss, trained)
         self.specs = tuple(

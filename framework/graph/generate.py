@@ -30,15 +30,14 @@ _ALIGNMENT_BYTES = 64
 # their values depend on their input's shape only
 _OF_SHAPE = frozenset(("Shape", "Size", "Rank", "ZerosLike", "OnesLike", "ShapeN"))
 _HALVES = frozenset(t.numpy_dtype for t in dt.HALVES)
+_OUTSIDE = -1  # base of what belongs to the caller: feeds and the values of Variables
 _serial = itertools.count()
 
 
 class Generated:
     """See the module's text. `run(feeds, out)` as `Plan.run`."""
 
-    def __init__(
-        self, plan: Any, feeds: Sequence[Any], values: dict[int, Any], trace: Any
-    ) -> None:
+    def __init__(self, plan: Any, feeds: Sequence[Any], values: dict[int, Any], trace: Any) -> None:
         self._plan = plan
         self._values = values
         self._xp = np if not backend.accelerated else backend.array_module(*feeds)
@@ -105,13 +104,16 @@ class Generated:
 
     # ---- what is known --------------------------------------------------------------------
     def _canonical(self, key: int) -> int:
-        return self._alias.get(key, key)
+        while key in self._alias:
+            key = self._alias[key]
+        return key
 
     def _classify(self) -> None:
         plan = self._plan
         self._known: set[int] = set()
         self._static: set[int] = {t._id for t in plan.feeds}
         self._live = [n for n in plan.nodes if n.index not in plan.same]
+        skipped: set[int] = set()  # sums over no axes: the same tensor under another key
         for node in self._live:
             op = node.op_def
             keys = [self._canonical(t._id) for t in node.inputs]
@@ -123,6 +125,13 @@ class Generated:
                 known = all(k in self._static or k in self._known for k in keys)
             else:
                 known = all(k in self._known for k in keys)
+            if node.type == "SumToShapeOf" and all(k in self._static for k in keys):
+                shapes = [np.shape(self._values[k]) for k in keys]
+                if shapes[0] == shapes[1]:
+                    self._alias[node.outputs[0]._id] = keys[0]
+                    self._static.add(node.outputs[0]._id)
+                    skipped.add(node.index)
+                    continue
             if known and all(
                 np.size(self._values[t._id]) <= _MAX_KNOWN_ELEMENTS for t in node.outputs
             ):
@@ -142,23 +151,28 @@ class Generated:
             for n in self._live
             if not (n.outputs and all(t._id in self._known for t in n.outputs))
             and n.type != "VarHandleOp"
+            and n.index not in skipped
         ]
 
     def _lives(self) -> None:
         """Which memory a tensor may share (`bases`), and when each base is last read."""
-        self._bases: dict[int, frozenset[int]] = {}
+        outside = frozenset((_OUTSIDE,))
+        self._bases: dict[int, frozenset[int]] = {t._id: outside for t in self._plan.feeds}
         self._last: dict[int, int] = {}
         for i, node in enumerate(self._work):
             op = node.op_def
             union: frozenset[int] = frozenset()
-            for t in node.inputs:
+            for position, t in enumerate(node.inputs):
+                if position in op.shape_only and self._canonical(t._id) in self._static:
+                    continue
                 bases = self._bases.get(self._canonical(t._id), frozenset())
                 union |= bases
                 for b in bases:
                     self._last[b] = i
             for t in node.outputs:
                 own = frozenset((t._id,))
-                self._bases[t._id] = (union or own) if op.may_view else own
+                views = op.may_view and not self._can_write(node)
+                self._bases[t._id] = (union or outside) if views else own
                 for b in self._bases[t._id]:
                     self._last[b] = max(i, self._last.get(b, i))
         for fetch in self._plan.fetches:
@@ -208,6 +222,12 @@ class Generated:
             return f"to_host({name})"
         return name
 
+    def _shape_of(self, tensor: Any) -> str:
+        """A view of one zero: shape and dtype of a tensor without its memory."""
+        value = self._values[self._canonical(tensor._id)]
+        zero = self._xp.zeros((), value.dtype)
+        return self._bind("s", self._xp.broadcast_to(zero, np.shape(value)))
+
     def _constant(self, value: Any, host: bool) -> str:
         if self._xp is not np and not host:
             value = backend.to_device(value)
@@ -221,7 +241,12 @@ class Generated:
     def _node_lines(self, index: int, node: Any) -> list[str]:
         op = node.op_def
         count = len(node.inputs)
-        args = [self._expression(t, op.is_host(i, count)) for i, t in enumerate(node.inputs)]
+        args = [
+            self._shape_of(t)
+            if i in op.shape_only and self._canonical(t._id) in self._static
+            else self._expression(t, op.is_host(i, count))
+            for i, t in enumerate(node.inputs)
+        ]
         keywords = [f"{k}={self._bind('a', v)}" for k, v in node.attrs.items()]
         targets = []
         for t in node.outputs:
@@ -250,10 +275,12 @@ class Generated:
             if name.startswith("O["):
                 return [
                     f"o = {name}",
-                    f"{targets[0]} = {plain} if o is None else {into.format(out='o')}",
+                    f"if o is None: {targets[0]} = {plain}",
+                    f"else: {into.format(out='o')}; {targets[0]} = o",
                     *self._casts(node, targets),
                 ]
-            return [f"{targets[0]} = {into.format(out=name)}"]
+            self._names[node.outputs[0]._id] = name
+            return [into.format(out=name)]
         return [f"{targets[0]} = {plain}", *self._casts(node, targets)]
 
     def _casts(self, node: Any, targets: list[str]) -> list[str]:
@@ -271,7 +298,7 @@ class Generated:
         """(destination, call with {out}) where the op computes into a given buffer."""
         op, t = node.op_def, node.outputs[0]
         value = self._values[t._id]
-        if op.into is None or t._id not in self._static or not isinstance(value, self._xp.ndarray):
+        if not self._can_write(node):
             return None
         into = self._bind("k", op.into)
         call = f"{into}({', '.join(['xp', '{out}', *args, *keywords])})"
@@ -279,14 +306,24 @@ class Generated:
         if fetch is not None:
             self._direct.add(t._id)
             return f"O[{fetch}]", call
-        if value.size < _MIN_OWNED_ELEMENTS or value.dtype.hasobject:
-            return None
         slot = self._inplace_slot(index, node, value)
         if slot is None:
             slot = self._free_slot(value.nbytes)
         self._owner[t._id] = slot
         self._views.append((slot, value.shape, value.dtype))
         return f"b{len(self._views) - 1}", call
+
+    def _can_write(self, node: Any) -> bool:
+        """Whether the node computes into an array that it is given."""
+        if node.op_def.into is None or len(node.outputs) != 1:
+            return False
+        key = node.outputs[0]._id
+        value = self._values[key]
+        if key not in self._static or not isinstance(value, self._xp.ndarray):
+            return False
+        return key in self._fetched or (
+            value.size >= _MIN_OWNED_ELEMENTS and not value.dtype.hasobject
+        )
 
     def _inplace_slot(self, index: int, node: Any, value: Any) -> int | None:
         for i in node.op_def.inplace:
@@ -330,9 +367,7 @@ class Generated:
                 continue
             bases = self._bases.get(key, frozenset())
             private = bases == frozenset((key,)) and self._fetched.get(fetch._id) == i
-            lines.append(
-                f"    if O[{i}] is not None: O[{i}][...] = {name}; {name} = O[{i}]"
-            )
+            lines.append(f"    if O[{i}] is not None: O[{i}][...] = {name}; {name} = O[{i}]")
             if not private:
                 lines.append(f"    else: {name} = {name}.copy()")
             out.append(name)

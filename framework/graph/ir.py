@@ -58,14 +58,6 @@ class Operation:
     def values(self) -> tuple[SymbolicTensor, ...]:
         return self.outputs
 
-    def run(self, feed_dict: Any = None, session: Any = None) -> None:
-        from shardtape.graph.session import get_default_session
-
-        session = session or get_default_session()
-        if session is None:
-            raise ValueError("Cannot execute operation using `run()`: No default session")
-        session.run(self, feed_dict)
-
     def __repr__(self) -> str:
         return f"<tf.Operation '{self.name}' type={self.type}>"
 
@@ -187,9 +179,7 @@ class Graph:
 
     def variables(self) -> list[Any]:
         """The Variables that the graph reads or writes, in the order of their creation."""
-        return [
-            handle.op.attrs["variable"] for _, handle in sorted(self._handles.items())
-        ]
+        return [handle.op.attrs["variable"] for _, handle in sorted(self._handles.items())]
 
     def finalize(self) -> None:
         """No node can be added from now on."""
@@ -203,6 +193,8 @@ class Graph:
         """
         if name.endswith("/"):
             name = name[:-1]
+            if name.lower() in self._names:
+                return name  # the node that carries the name of the scope around it
         elif state.name_stack and not absolute:
             name = f"{state.name_stack}/{name}"
         if not _NAME.match(name):
@@ -273,7 +265,9 @@ class Graph:
         lines = []
         for node in self._operations:
             shown = {
-                k: (f"<{v.dtype}{list(v.shape)}>" if isinstance(v, np.ndarray) and v.size > 8 else v)
+                k: (
+                    f"<{v.dtype}{list(v.shape)}>" if isinstance(v, np.ndarray) and v.size > 8 else v
+                )
                 for k, v in node.attrs.items()
             }
             types = ", ".join(f"{t.dtype.name}{t.shape}" for t in node.outputs)

@@ -2,8 +2,8 @@
 
 The first runs interpret the nodes one by one. When the same feed shapes come again, the plan is
 specialised for them (`graph/generate.py`): what depends only on shapes is folded, buffers are
-owned and reused, and the nodes become the lines of one function. `shardtape/docs` and
-`notes` on why: a specialised plan costs about the raw numpy calls.
+owned and reused, and the nodes become the lines of one function, which costs about what the raw
+numpy calls cost.
 """
 
 from __future__ import annotations

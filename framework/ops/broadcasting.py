@@ -30,6 +30,7 @@ def _sum_to_shape_reference(g: Any, x: Any) -> Any:
 @op(
     "SumToShapeOf",
     shape=same_as(1),
+    shape_only=("x",),
     mixed=True,
     may_view=True,
     samples=samples.normal([(2, 3), (3,)], [(2, 3), (2, 1)], [(2, 3), ()], [(2, 3), (2, 3)]),
@@ -42,13 +43,30 @@ def sum_to_shape_of(xp, g, x):
     """
     if g.shape == x.shape:
         return g
-    lead = g.ndim - x.ndim
-    axes = tuple(
-        [i for i in range(g.ndim) if i < lead or (x.shape[i - lead] == 1 and g.shape[i] != 1)]
-    )
+    axes = _summed_axes(g, x)
     kept = np.dtype(np.float32) if g.dtype in _HALF else g.dtype
     total = (np.add.reduce if xp is np else xp.sum)(g, axis=axes, dtype=kept)
     return total if total.shape == x.shape else total.reshape(x.shape)
+
+
+@sum_to_shape_of.writes_into()
+def _(xp, out, g, x):
+    if g.shape == x.shape:
+        out[...] = g
+    else:
+        lead = g.ndim - x.ndim
+        kept = tuple([a for a in _summed_axes(g, x) if a >= lead])
+        target = out if not kept else out.reshape([n for i, n in enumerate(x.shape)
+                                                   if i + lead not in kept])  # fmt: skip
+        (np.add.reduce if xp is np else xp.sum)(g, axis=_summed_axes(g, x), out=target)
+    return out
+
+
+def _summed_axes(g: Any, x: Any) -> tuple[int, ...]:
+    lead = g.ndim - x.ndim
+    return tuple(
+        [i for i in range(g.ndim) if i < lead or (x.shape[i - lead] == 1 and g.shape[i] != 1)]
+    )
 
 
 @sum_to_shape_of.gradient

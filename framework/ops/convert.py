@@ -78,6 +78,44 @@ def convert_to_tensor(
     return EagerTensor(array)
 
 
+def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Const") -> Tensor:
+    """A constant tensor.
+
+    Args:
+      value: Python values or an array; a single one fills `shape`.
+      dtype: the result's type.
+      shape: the result's shape; the values are laid out in it row by row.
+
+    Raises:
+      TypeError: a number of values that the shape cannot hold.
+    """
+    if isinstance(value, Tensor):
+        if dtype is not None and value.dtype is not dt.as_dtype(dtype):
+            from shardtape.ops.cast import cast
+
+            value = cast(value, dtype)
+        if type(value) is SymbolicTensor:
+            return value
+        array = value._array  # type: ignore[attr-defined]
+    else:
+        array = to_array(value, None if dtype is None else dt.as_dtype(dtype))
+    if shape is not None:
+        dims = shapes.as_shape(shape).as_list()
+        count = int(np.prod(dims))
+        if np.size(array) == count:
+            array = np.reshape(array, dims)[()]
+        elif np.size(array) == 1:
+            array = np.full(dims, np.reshape(array, ()))[()]
+        else:
+            raise TypeError(
+                f"Eager execution of tf.constant with unsupported shape. Tensor {value!r} has "
+                f"{np.size(array)} elements, the shape {tuple(dims)} has {count}."
+            )
+    if state.graph is not None:
+        return state.graph.constant(array, name)
+    return EagerTensor(array)
+
+
 def to_array(value: Any, dtype: dt.DType | None) -> Any:
     """A numpy array (a fresh one, since tensors never change) or numpy scalar of `value`."""
     kind = type(value)
@@ -225,7 +263,3 @@ def _leaf_dtype(value: Any) -> dt.DType | None:
             if found is not None:
                 return found
     return None
-
-
-def is_symbolic(value: Any) -> bool:
-    return isinstance(value, SymbolicTensor)

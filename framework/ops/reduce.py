@@ -64,6 +64,7 @@ def _spread_reference(g: Any, x: Any, axis: Any, keep_dims: bool, mean: bool) ->
     dtypes=dt.NUMERIC,
     host=("axis",),
     shape=same_as(1),
+    shape_only=("x",),
     may_view=True,
     mixed=True,
     samples=lambda rng: [

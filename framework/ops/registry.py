@@ -77,6 +77,7 @@ class Op:
         outputs: Any,
         effects: str,
         may_view: bool,
+        shape_only: Sequence[Any],
         dynamic: bool,
         widen: bool | None,
         differentiable: bool,
@@ -118,6 +119,10 @@ class Op:
         )
         # positions of host inputs; negative ones count from the end of a variadic list
         self.host = tuple(self.input_names.index(h) if isinstance(h, str) else h for h in host)
+        # inputs of which only the shape is read: a plan keeps no values alive for them
+        self.shape_only = tuple(
+            self.input_names.index(n) if isinstance(n, str) else n for n in shape_only
+        )
         self.widen = widen if widen is not None else (dt.string not in dtypes and not may_view)
         # numpy dtype numbers of the inputs that were found right -> result's numpy dtype; for ops
         # with one output and without attributes, where nothing else decides
@@ -252,6 +257,7 @@ def op(
     outputs: Any = 1,
     effects: str = PURE,
     may_view: bool = False,
+    shape_only: Sequence[Any] = (),
     dynamic: bool = False,
     widen: bool | None = None,
     differentiable: bool = True,
@@ -274,6 +280,7 @@ def op(
       outputs: number of outputs, or `f(attrs, input_count) -> int`.
       effects: PURE, READS, WRITES, RANDOM, IO or BLOCKING.
       may_view: the result may share memory with an input.
+      shape_only: inputs (names or positions) of which the kernel reads only shape and dtype.
       dynamic: the result's shape depends on values.
       widen: float16 and bfloat16 are computed in float32 (default: for arithmetic ops).
       differentiable: False lists the op as one without a gradient (None flows back).
@@ -289,7 +296,7 @@ def op(
         made = Op(
             kernel, type_name, shape=shape, dtype=dtype, dtypes=dtypes, host=host, mixed=mixed,
             broadcasts=broadcasts, outputs=outputs, effects=effects, may_view=may_view,
-            dynamic=dynamic, widen=widen, differentiable=differentiable, samples=samples,
+            shape_only=shape_only, dynamic=dynamic, widen=widen, differentiable=differentiable, samples=samples,
             reference=reference, name=name,
         )  # fmt: skip
         REGISTRY[type_name] = made

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
-from shardtape import shapes
+from shardtape import errors, shapes
 from shardtape.context import state
 from shardtape.ops.registry import READS, WRITES, Op, op
 from shardtape.tensor import EagerTensor, SymbolicTensor
@@ -31,7 +31,13 @@ def apply_resource(
                 graph = x.graph
                 break
     if graph is None:
-        got = resource_op.kernel(np, variable, *[t._array for t in inputs], **attrs)
+        arrays = [t._array for t in inputs]
+        try:
+            got = resource_op.kernel(np, variable, *arrays, **attrs)
+        except (ValueError, TypeError, IndexError) as error:
+            raise errors.InvalidArgumentError(
+                f"{error} [Op:{resource_op.type}] on variable '{variable.name}'"
+            ) from error
         outputs = None if got is None else EagerTensor(got)
     else:
         handle = graph.variable_handle(variable)

@@ -1,0 +1,123 @@
+"""The graph of a traced function: what it takes from outside becomes further inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from shardtape import dtypes as dt
+from shardtape import shapes
+from shardtape.context import building
+from shardtape.graph.ir import Graph, Operation
+from shardtape.ops import source
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.registry import PURE, READS
+from shardtape.tensor import SymbolicTensor, Tensor
+
+
+class TensorSpec:
+    """Shape, dtype and name of a tensor that a function takes.
+
+    Args:
+      shape: None for unknown rank, sizes with None where unknown.
+      dtype: the element type.
+      name: the argument's name in the graph.
+    """
+
+    __slots__ = ("shape", "dtype", "name")
+
+    def __init__(self, shape: Any, dtype: Any = dt.float32, name: str | None = None) -> None:
+        self.shape, self.dtype, self.name = shapes.as_shape(shape), dt.as_dtype(dtype), name
+
+    @classmethod
+    def from_tensor(cls, tensor: Any, name: str | None = None) -> TensorSpec:
+        return cls(tensor.shape, tensor.dtype, name)
+
+    from_spec = from_tensor
+
+    def is_compatible_with(self, other: Any) -> bool:
+        other = other if isinstance(other, TensorSpec) else convert_to_tensor(other)
+        return self.dtype is other.dtype and self.shape.is_compatible_with(other.shape)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, TensorSpec)
+            and self.shape == other.shape
+            and self.dtype is other.dtype
+            and self.name == other.name
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype))
+
+    def __repr__(self) -> str:
+        return f"TensorSpec(shape={self.shape}, dtype={self.dtype!r}, name={self.name!r})"
+
+
+class FuncGraph(Graph):
+    """See the module's text; `captures` holds (outer tensor, placeholder) pairs."""
+
+    def __init__(self, name: str, outer: Graph | None) -> None:
+        super().__init__()
+        self.name, self.outer_graph = name, outer
+        self.captures: list[tuple[Any, SymbolicTensor]] = []
+
+    def capture(self, value: Any) -> SymbolicTensor:
+        if not isinstance(value, Tensor):
+            return super().capture(value)
+        if type(value) is SymbolicTensor and value.op.graph is self:
+            return value
+        key = value._key()  # type: ignore[attr-defined]
+        found = self._captured.get(key)
+        if found is None:
+            with building(self):
+                found = self.add_op(
+                    source.placeholder, (), {"dtype": value.dtype, "shape": value.shape}
+                )
+            self._captured[key] = found
+            self.captures.append((value, found))
+        return found
+
+    def effects(self) -> list[Operation]:
+        """Operations that every run executes, in the program's order."""
+        return [
+            n
+            for n in self.get_operations()
+            if n.op_def.effects not in (PURE, READS) and n.type not in ("Placeholder", "NoOp")
+        ]
+
+
+def inline(
+    target: Graph,
+    fetches: Sequence[Any],
+    effects: Sequence[Operation],
+    given: dict[int, Any],
+    scope: str,
+) -> list[Any]:
+    """Copies what `fetches` need into another graph.
+
+    Args:
+      given: tensors of `target` (or eager ones) by the key of the tensor that they stand for.
+
+    Returns:
+      The copies of `fetches`.
+    """
+    from shardtape.graph.plan import _needed
+    from shardtape.graph.scopes import name_scope
+
+    copies: dict[int, Any] = dict(given)
+    made: dict[int, Any] = {}
+    with building(target), name_scope(scope):
+        for node in _needed([*fetches, *effects], set(given)):
+            if node.type == "VarHandleOp":
+                copies[node.outputs[0]._id] = target.variable_handle(node.attrs["variable"])
+                continue
+            inputs = [copies[t._id] for t in node.inputs]
+            controls = [made[c.index] for c in node.control_inputs if c.index in made]
+            with target.control_dependencies(controls):
+                got = target.add_op(node.op_def, inputs, node.attrs, node.name.rsplit("/", 1)[-1])
+            outputs = got if isinstance(got, tuple) else (got,)
+            made[node.index] = outputs[0]
+            for t, copy in zip(node.outputs, outputs):
+                copies.setdefault(t._id, copy)
+    return [copies[f._id] for f in fetches]

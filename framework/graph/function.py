@@ -1,0 +1,383 @@
+"""`tf.function`: Python functions traced once for each kind of arguments, then run as plans."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import threading
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from shardtape import nest
+from shardtape.context import building, recording, state
+from shardtape.graph.func_graph import FuncGraph, TensorSpec, inline
+from shardtape.graph.segment import Segment
+from shardtape.indexed_slices import IndexedSlices
+from shardtape.ops import source
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
+from shardtape.variable import Variable, collecting
+
+_log = logging.getLogger("shardtape")
+_TRACES_BEFORE_WARNING = 5
+_MAX_TRACES = 512
+_run_eagerly = False
+
+
+def run_functions_eagerly(run_eagerly: bool) -> None:
+    """True: `tf.function` calls run their Python code."""
+    global _run_eagerly
+    _run_eagerly = bool(run_eagerly)
+
+
+def functions_run_eagerly() -> bool:
+    return _run_eagerly
+
+
+class ConcreteFunction:
+    """One trace of a function; call it with the tensors it was traced for."""
+
+    def __init__(
+        self,
+        graph: FuncGraph,
+        name: str,
+        arguments: Sequence[tuple[Any, SymbolicTensor]],
+        structure: Any,
+    ) -> None:
+        self.graph, self.name = graph, name
+        self._arguments = arguments
+        self.structured_outputs = structure
+        flat = nest.flatten(structure)
+        # positions of tensors among the flat outputs; the rest are Python values
+        self._tensors: list[tuple[int, Any]] = []
+        fetches: list[Any] = []
+        for i, leaf in enumerate(flat):
+            if isinstance(leaf, (SymbolicTensor, IndexedSlices)):
+                self._tensors.append((i, leaf))
+                fetches.extend(
+                    [leaf.values, leaf.indices] if isinstance(leaf, IndexedSlices) else [leaf]
+                )
+        self.outputs = fetches
+        self.inputs = [p for _, p in arguments] + [p for _, p in graph.captures]
+        self._segment = Segment(graph, self.inputs, fetches, graph.effects())
+        self._variables = graph.variables()
+
+    @property
+    def captured_inputs(self) -> list[Any]:
+        return [outer for outer, _ in self.graph.captures]
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        return tuple(self._variables)
+
+    @property
+    def trainable_variables(self) -> tuple[Variable, ...]:
+        return tuple(v for v in self._variables if v.trainable)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs the trace on tensors (or values that convert to them), in order or by name."""
+        names = [p.op.name for _, p in self._arguments]
+        flat = nest.flatten(args)
+        by_name = {k: v for k, v in kwargs.items() if k in names}
+        for name in names[len(flat) :]:
+            if name not in by_name:
+                raise TypeError(f"{self.name} misses the argument {name!r}")
+            flat.append(by_name[name])
+        values = []
+        for (_, p), value in zip(self._arguments, flat):
+            t = convert_to_tensor(value, None if isinstance(value, Tensor) else p.dtype)
+            if t.dtype is not p.dtype or not p.shape.is_compatible_with(t.shape):
+                raise TypeError(
+                    f"{self.name} was traced for {p.op.name}: {p.dtype.name}{p.shape}, it got "
+                    f"{t.dtype.name}{t.shape}"
+                )
+            values.append(t)
+        return self.call_flat(values)
+
+    def call_flat(self, values: Sequence[Tensor]) -> Any:
+        values = [*values, *[outer for outer, _ in self.graph.captures]]
+        symbolic = state.graph
+        if symbolic is None:
+            symbolic = next((v.graph for v in values if type(v) is SymbolicTensor), None)
+        if symbolic is not None:
+            given = {p._id: symbolic.capture(v) for p, v in zip(self.inputs, values)}
+            got: Sequence[Any] = inline(
+                symbolic, self.outputs, self._segment.effects, given, self.name
+            )
+        else:
+            got = self._segment.call(values, self._variables)
+        return self._structured(iter(got))
+
+    def _structured(self, got: Any) -> Any:
+        flat = nest.flatten(self.structured_outputs)
+        for i, leaf in self._tensors:
+            if isinstance(leaf, IndexedSlices):
+                flat[i] = IndexedSlices(next(got), next(got), leaf.dense_shape)
+            else:
+                flat[i] = next(got)
+        return nest.pack_sequence_as(self.structured_outputs, flat)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{p.op.name}: {p.dtype.name}{p.shape}" for _, p in self._arguments)
+        return f"<ConcreteFunction {self.name}({shown})>"
+
+
+class Function:
+    """What `tf.function` makes of a Python function."""
+
+    def __init__(
+        self,
+        python_function: Callable[..., Any],
+        name: str | None = None,
+        input_signature: Sequence[Any] | None = None,
+        reduce_retracing: bool = False,
+    ) -> None:
+        functools.update_wrapper(self, python_function)
+        self.python_function = python_function
+        self._name = name or getattr(python_function, "__name__", "function")
+        self.input_signature = None if input_signature is None else tuple(input_signature)
+        self._relax = reduce_retracing
+        self._traces: dict[Any, ConcreteFunction] = {}
+        self._signature = inspect.signature(python_function)
+        self._lock = threading.RLock()
+        self._made_variables: list[Variable] | None = None
+        self._count = 0
+        self._methods: weakref.WeakKeyDictionary[Any, Function] = weakref.WeakKeyDictionary()
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        if instance not in self._methods:
+            self._methods[instance] = Function(
+                self.python_function.__get__(instance, owner), self._name, self.input_signature,
+                self._relax,
+            )  # fmt: skip
+        return self._methods[instance]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if _run_eagerly:
+            return self.python_function(*args, **kwargs)
+        concrete, tensors = self._find(args, kwargs)
+        return concrete.call_flat(tensors)
+
+    def get_concrete_function(self, *args: Any, **kwargs: Any) -> ConcreteFunction:
+        """The trace for these arguments or TensorSpecs."""
+        if not args and not kwargs and self.input_signature is not None:
+            args = self.input_signature
+        return self._find(args, kwargs)[0]
+
+    def experimental_get_tracing_count(self) -> int:
+        return self._count
+
+    # ---- arguments ------------------------------------------------------------------------
+    def _find(self, args: Any, kwargs: Any) -> tuple[ConcreteFunction, list[Any]]:
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        arguments = bound.arguments
+        if self.input_signature is not None:
+            arguments = self._conform(arguments)
+        names, leaves = _named_leaves(arguments)
+        key = tuple([_key(x) for x in leaves]) + (_structure(arguments), _context_key())
+        with self._lock:
+            found = self._traces.get(key)
+            if found is None:
+                found = self._trace_new(key, bound, arguments, names, leaves)
+        return found, [_tensor(x) for x in leaves if _is_tensor_like(x)]
+
+    def _conform(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        specs = self.input_signature or ()
+        if len(specs) < len(arguments):
+            raise TypeError(
+                f"{self._name} has an input_signature of {len(specs)} arguments, it takes "
+                f"{len(arguments)}"
+            )
+        out = {}
+        for (name, value), spec in zip(arguments.items(), specs):
+            flat_specs, flat = nest.flatten(spec), nest.flatten(value)
+            if len(flat_specs) != len(flat):
+                raise TypeError(f"argument {name!r} of {self._name} does not match {spec!r}")
+            made = []
+            for s, v in zip(flat_specs, flat):
+                t = v if isinstance(v, TensorSpec) else _tensor(v, s.dtype)
+                if t.dtype is not s.dtype or not s.shape.is_compatible_with(t.shape):
+                    raise TypeError(
+                        f"Binding inputs to tf.function `{self._name}` failed: argument {name!r} "
+                        f"has {t.dtype.name}{t.shape}, the input_signature asks for {s!r}"
+                    )
+                made.append(_Declared(t, s))
+            out[name] = nest.pack_sequence_as(value, made)
+        return out
+
+    def _trace_new(
+        self, key: Any, bound: Any, arguments: Any, names: list[str], leaves: list[Any]
+    ) -> ConcreteFunction:
+        self._count += 1
+        if self._count == _TRACES_BEFORE_WARNING + 1:
+            _log.warning(
+                "%d out of the last %d calls to %s triggered tf.function retracing. Tracing is "
+                "expensive: pass tensors instead of Python objects, or use reduce_retracing=True",
+                self._count, self._count, self._name,
+            )  # fmt: skip
+        concrete = self._trace(bound, arguments, names, leaves)
+        if len(self._traces) >= _MAX_TRACES:
+            self._traces.pop(next(iter(self._traces)))
+        self._traces[key] = concrete
+        return concrete
+
+    def _trace(self, bound: Any, arguments: Any, names: list[str], leaves: Any) -> ConcreteFunction:
+        graph = FuncGraph(self._name, state.graph)
+        placeholders: list[tuple[Any, SymbolicTensor]] = []
+        replaced = []
+        with building(graph), recording(()), collecting() as made:
+            for name, leaf in zip(names, leaves):
+                if not _is_tensor_like(leaf):
+                    replaced.append(leaf)
+                    continue
+                dtype, shape = _declared(leaf)
+                p = graph.add_op(
+                    source.placeholder, (), {"dtype": dtype, "shape": shape}, _valid_name(name)
+                )
+                placeholders.append((leaf, p))
+                replaced.append(p)
+            rebuilt = nest.pack_sequence_as(dict(arguments), _in_nest_order(arguments, replaced))
+            bound = inspect.BoundArguments(self._signature, _ordered(bound.arguments, rebuilt))
+            result = self.python_function(*bound.args, **bound.kwargs)
+            result = nest.map_structure(_as_output, result)
+        if made:
+            if self._made_variables is not None:
+                raise ValueError(
+                    "tf.function only supports singleton tf.Variables created on the first call. "
+                    f"{self._name} made {made[0].name!r} again."
+                )
+            self._made_variables = list(made)
+        return ConcreteFunction(graph, self._name, placeholders, result)
+
+    def __repr__(self) -> str:
+        return f"<Function {self._name}>"
+
+
+class _Declared:
+    """A value with the TensorSpec that an input_signature gives it."""
+
+    __slots__ = ("value", "spec")
+
+    def __init__(self, value: Any, spec: TensorSpec) -> None:
+        self.value, self.spec = value, spec
+
+
+def _is_tensor_like(x: Any) -> bool:
+    return isinstance(x, (Tensor, np.ndarray, np.generic, TensorSpec, _Declared))
+
+
+def _tensor(x: Any, dtype: Any = None) -> Any:
+    if isinstance(x, _Declared):
+        x = x.value
+    if isinstance(x, (Tensor, TensorSpec)):
+        return x
+    return convert_to_tensor(x, dtype)
+
+
+def _declared(x: Any) -> tuple[Any, Any]:
+    if isinstance(x, _Declared):
+        return x.spec.dtype, x.spec.shape
+    if isinstance(x, (Tensor, TensorSpec)):
+        return x.dtype, x.shape
+    t = convert_to_tensor(x)
+    return t.dtype, t.shape
+
+
+def _key(x: Any) -> Any:
+    if type(x) is EagerTensor:
+        return x._array.dtype.num, x._array.shape
+    if _is_tensor_like(x):
+        dtype, shape = _declared(x)
+        return dtype.numpy_dtype.num, tuple(shape) if shape.rank is not None else None
+    if isinstance(x, Variable):
+        return "variable", x._id
+    try:
+        hash(x)
+    except TypeError:
+        return type(x), id(x)
+    return type(x), x
+
+
+def _context_key() -> Any:
+    return state.training
+
+
+def _structure(value: Any) -> Any:
+    if not nest.is_nested(value):
+        return None
+    if isinstance(value, Mapping):
+        return (type(value).__name__, tuple((k, _structure(v)) for k, v in sorted(value.items())))
+    return (type(value).__name__, tuple(_structure(v) for v in nest._children(value)))
+
+
+def _named_leaves(arguments: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
+    names, leaves = [], []
+    for name, value in arguments.items():
+        flat = nest.flatten(value)
+        for i, leaf in enumerate(flat):
+            names.append(name if len(flat) == 1 else f"{name}_{i}")
+            leaves.append(leaf)
+    return names, leaves
+
+
+def _in_nest_order(arguments: Mapping[str, Any], leaves: list[Any]) -> list[Any]:
+    """Leaves in the order of the arguments, put into the sorted order that nest flattens in."""
+    rest = iter(leaves)
+    by_name = {n: [next(rest) for _ in nest.flatten(v)] for n, v in arguments.items()}
+    return [leaf for n in sorted(by_name) for leaf in by_name[n]]
+
+
+def _ordered(original: Mapping[str, Any], rebuilt: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: rebuilt[name] for name in original}
+
+
+def _valid_name(name: str) -> str:
+    return name.lstrip("_") or "arg"
+
+
+def _as_output(x: Any) -> Any:
+    if x is None or isinstance(x, (SymbolicTensor, IndexedSlices, str)):
+        return x
+    if isinstance(x, (EagerTensor, Variable, np.ndarray, np.generic, int, float, bool, complex)):
+        t = convert_to_tensor(x)
+        if type(t) is not SymbolicTensor:
+            t = state.graph.capture(t)
+        return t
+    return x
+
+
+def function(
+    func: Callable[..., Any] | None = None,
+    input_signature: Sequence[Any] | None = None,
+    autograph: bool = True,
+    jit_compile: bool | None = None,
+    reduce_retracing: bool = False,
+    experimental_implements: str | None = None,
+    experimental_autograph_options: Any = None,
+    experimental_attributes: Any = None,
+    experimental_relax_shapes: bool | None = None,
+    experimental_compile: bool | None = None,
+    experimental_follow_type_hints: bool | None = None,
+) -> Any:
+    """Traces a function into a graph and runs it as a compiled plan.
+
+    Args:
+      func: the function; without it a decorator is returned.
+      input_signature: TensorSpecs; one trace then serves all calls.
+      reduce_retracing: let shapes that changed once be unknown.
+
+    Raises:
+      TypeError: arguments that do not fit the signature.
+    """
+
+    def decorate(inner: Callable[..., Any]) -> Function:
+        return Function(inner, None, input_signature, reduce_retracing)
+
+    return decorate if func is None else decorate(func)

@@ -1,0 +1,5 @@
+"""`tf.linalg`."""
+
+from shardtape.ops.linalg import matmul, matvec
+
+__all__ = ["matmul", "matvec"]

@@ -1,0 +1,105 @@
+"""Variables: TensorFlow's printed forms and rules of assignment."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import shardtape as tf
+
+
+def test_printed_forms():
+    v = tf.Variable([1, 2, 3], dtype=tf.float32)
+    assert repr(v) == (
+        "<tf.Variable 'Variable:0' shape=(3,) dtype=float32, "
+        "numpy=array([1., 2., 3.], dtype=float32)>"
+    )
+    c = tf.Variable([[1, 2], [3, 4], [5, 6]], name="weights")
+    assert repr(c) == (
+        "<tf.Variable 'weights:0' shape=(3, 2) dtype=int32, numpy=\n"
+        "array([[1, 2],\n       [3, 4],\n       [5, 6]], dtype=int32)>"
+    )
+    assert type(v).__name__ == "ResourceVariable"
+    assert isinstance(v, tf.Variable)
+
+
+def test_unknown_shape_takes_any_value():
+    d = tf.Variable([1, 2, 3], shape=tf.TensorShape(None))
+    assert "shape=<unknown>" in repr(d)
+    d.assign([[1, 2], [3, 4]])
+    np.testing.assert_array_equal(d.numpy(), [[1, 2], [3, 4]])
+
+
+def test_strings_and_complex_numbers():
+    s = tf.Variable(["gato", "cavalo"])
+    assert "dtype=string" in repr(s)
+    assert list(s.numpy()) == [b"gato", b"cavalo"]
+    assert tf.Variable([[1 + 2j]]).dtype is tf.complex128
+
+
+def test_assignments():
+    v = tf.Variable([1.0, 2.0])
+    v.assign([5.0, 6.0])
+    v.assign_add([1.0, 1.0])
+    got = v.assign_sub([0.5, 0.5])
+    np.testing.assert_array_equal(got.numpy(), [5.5, 6.5])
+    with pytest.raises(ValueError, match="Shape mismatch"):
+        v.assign([1.0])
+    with pytest.raises((TypeError, ValueError), match="Variable:0"):
+        v.assign_add(tf.constant([1, 2]))
+
+
+def test_an_update_in_place_never_shows_in_a_value_that_was_read():
+    v = tf.Variable(np.arange(6.0, dtype=np.float32))
+    read = v.value()
+    view = v.value().numpy()
+    v.assign_add(np.ones(6, np.float32))
+    v.assign_add(np.ones(6, np.float32))
+    np.testing.assert_array_equal(read.numpy(), np.arange(6))
+    np.testing.assert_array_equal(view, np.arange(6))
+    np.testing.assert_array_equal(v.numpy(), np.arange(6) + 2)
+
+
+def test_an_assigned_tensor_is_not_changed_by_later_updates():
+    t = tf.constant([1.0, 2.0])
+    v = tf.Variable([0.0, 0.0])
+    v.assign(t)
+    v.assign_add([5.0, 5.0])
+    np.testing.assert_array_equal(t.numpy(), [1.0, 2.0])
+
+
+def test_what_nobody_holds_is_updated_in_place():
+    v = tf.Variable(np.zeros(1000, np.float32))
+    v.assign_add(np.ones(1000, np.float32))
+    address = v._array.ctypes.data
+    v.assign_add(np.ones(1000, np.float32))
+    assert v._array.ctypes.data == address
+
+
+def test_names_follow_scopes():
+    with tf.name_scope("layer"):
+        v = tf.Variable(1.0, name="w")
+    assert v.name == "layer/w:0"
+
+
+def test_pickling_is_refused_and_says_where_variables_belong():
+    with pytest.raises(TypeError, match="inside the model function"):
+        pickle.dumps(tf.Variable(1.0))
+
+
+def test_sparse_read_has_a_sparse_gradient():
+    table = tf.Variable(np.arange(12.0, dtype=np.float32).reshape(4, 3))
+    with tf.GradientTape() as tape:
+        rows = table.sparse_read([2, 0, 2])
+    g = tape.gradient(rows, table)
+    assert isinstance(g, tf.IndexedSlices)
+    np.testing.assert_array_equal(g.indices.numpy(), [2, 0, 2])
+    dense = tf.convert_to_tensor(g).numpy()
+    np.testing.assert_array_equal(dense[:, 0], [1, 0, 2, 0])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not in"):
+        table.sparse_read([4])
+
+
+def test_missing_initial_value():
+    with pytest.raises(ValueError, match="initial_value"):
+        tf.Variable()
