@@ -13,4 +13,58 @@ from shardtape.ops.activations import (
     softsign,
     swish,
 )
-from shardtape.ops.math import sigmoid, tanh
+from shardtape.ops.bias import (
+    bias_add,
+)
+from shardtape.ops.convolutions import (
+    atrous_conv2d,
+    conv1d,
+    conv1d_transpose,
+    conv2d,
+    conv2d_transpose,
+    convolution,
+    depthwise_conv2d,
+    separable_conv2d,
+)
+from shardtape.ops.cross_entropy import (
+    log_poisson_loss,
+    log_softmax,
+    sigmoid_cross_entropy_with_logits,
+    softmax,
+    softmax_cross_entropy_with_logits,
+    sparse_softmax_cross_entropy_with_logits,
+    weighted_cross_entropy_with_logits,
+)
+from shardtape.ops.dropout import (
+    dropout,
+)
+from shardtape.ops.in_top_k import (
+    in_top_k,
+)
+from shardtape.ops.math import (
+    sigmoid,
+    tanh,
+)
+from shardtape.ops.normalization import (
+    batch_norm_with_global_normalization,
+    batch_normalization,
+    l2_normalize,
+    moments,
+    normalize_moments,
+    sufficient_statistics,
+    weighted_moments,
+)
+from shardtape.ops.poolings import (
+    avg_pool,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    max_pool,
+    max_pool1d,
+    max_pool2d,
+    pool,
+)
+from shardtape.ops.reduce import (
+    l2_loss,
+    zero_fraction,
+)

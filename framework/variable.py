@@ -407,7 +407,9 @@ def _if_convertible(value: Any, dtype: Any) -> Any:
 def _scoped_name(name: str) -> str:
     scoped = f"{state.name_stack}/{name}" if state.name_stack else name
     if state.graph is not None:
-        return state.graph.unique_name(scoped, absolute=True)
+        unique = state.graph.unique_name(scoped, absolute=True)
+        state.graph.variable_names.add(unique)
+        return unique
     return scoped
 
 

@@ -124,7 +124,10 @@ class Generated:
             elif node.type in _OF_SHAPE:
                 known = all(k in self._static or k in self._known for k in keys)
             else:
-                known = all(k in self._known for k in keys)
+                known = all(
+                k in self._known or (i in op.shape_only and k in self._static)
+                for i, k in enumerate(keys)
+            )
             if node.type == "SumToShapeOf" and all(k in self._static for k in keys):
                 shapes = [np.shape(self._values[k]) for k in keys]
                 if shapes[0] == shapes[1]:

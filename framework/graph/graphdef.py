@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from tensorboard.compat.proto import attr_value_pb2, graph_pb2, tensor_shape_pb2
+from tensorboard.compat.proto import (
+    attr_value_pb2,
+    graph_pb2,
+    node_def_pb2,
+    tensor_shape_pb2,
+)
 
 from shardtape import dtypes as dt
 from shardtape import shapes
@@ -23,9 +28,9 @@ def graph_def(graph: Graph) -> graph_pb2.GraphDef:
     return out
 
 
-def node_def(operation: Operation) -> graph_pb2.NodeDef:
+def node_def(operation: Operation) -> node_def_pb2.NodeDef:
     """One node."""
-    node = graph_pb2.NodeDef(name=operation.name, op=operation.type, device=operation.device or "")
+    node = node_def_pb2.NodeDef(name=operation.name, op=operation.type, device=operation.device or "")
     for t in operation.inputs:
         node.input.append(t.op.name if t.value_index == 0 else f"{t.op.name}:{t.value_index}")
     node.input.extend(f"^{c.name}" for c in operation.control_inputs)

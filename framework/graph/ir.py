@@ -79,6 +79,7 @@ class Graph:
         self._names: dict[str, int] = {}
         self._handles: dict[int, SymbolicTensor] = {}
         self._captured: dict[int, SymbolicTensor] = {}
+        self.variable_names: set[str] = set()  # reserved by the Variables made in this graph
         self.collections: dict[str, list[Any]] = {}
         self.seed: int | None = None
         self.random_count = 0
@@ -168,7 +169,9 @@ class Graph:
         """The tensor of type resource that stands for a Variable."""
         found = self._handles.get(variable._id)
         if found is None:
-            node_name = self.unique_name(variable._name, absolute=True, reserve=False)
+            node_name = variable._name
+            if node_name not in self.variable_names or node_name in self._by_name:
+                node_name = self.unique_name(node_name, absolute=True, reserve=False)
             with building(self):
                 state.control_inputs = ()
                 found = self.add_op(
