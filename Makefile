@@ -37,7 +37,8 @@ setup: $(STAMP)  ## make .venv and install Shardtape with its pinned dependencie
 
 $(STAMP): pyproject.toml setup.py requirements.lock
 	@test -x $(BIN)/python || { python=$$($(FIND_PYTHON)); echo "making $(VENV) with $$python"; "$$python" -m venv $(VENV); }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
+	@echo "installing Shardtape and its pinned dependencies into $(VENV) (once, about a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
 	@touch $@
 
 train: setup  ## train SCRIPT with the parameter server on this machine
