@@ -16,6 +16,7 @@ from shardtape.backend.environment import apply_to_this_process
 apply_to_this_process()  # before numpy, which chooses its BLAS kernel while it is loaded
 
 import numpy as np  # noqa: E402
+
 from shardtape import errors  # noqa: E402
 from shardtape.context import state  # noqa: E402
 
@@ -62,6 +63,11 @@ def require_accelerator() -> Accelerator:
             raise errors.FailedPreconditionError("A GPU was asked for, but CUDA finds none here.")
         _accelerator = _cupy_accelerator(cupy)
     accelerated = True
+    return _accelerator
+
+
+def current_accelerator() -> Accelerator | None:
+    """What stands for the GPU in this process, if one is in use."""
     return _accelerator
 
 

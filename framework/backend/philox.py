@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from shardtape.backend import single_precision
 
 _MULTIPLIERS = 0xD2511F53, 0xCD9E8D57

@@ -73,6 +73,7 @@ class _EagerSeed:
         self.value: Any = None
         self.generation = 0
         self.next_op: random.Random | None = None
+        self.required = False
 
 
 _eager_seed = _EagerSeed()
@@ -108,17 +109,30 @@ def global_seed() -> int | None:
     return _eager_seed.value
 
 
+def require_seeds() -> None:
+    """From now on an op without any seed raises RuntimeError (`enable_op_determinism`)."""
+    _eager_seed.required = True
+
+
 def generation() -> int:
     """How often the global seed was set."""
     return _eager_seed.generation
 
 
 def get_seed(op_seed: int | None) -> tuple[int | None, int | None]:
-    """The two seeds of an op, (None, None) where nothing was seeded."""
+    """The two seeds of an op, (None, None) where nothing was seeded.
+
+    Raises RuntimeError for an unseeded op after `require_seeds`.
+    """
     graph = context.graph
     overall = _eager_seed.value if graph is None else graph.seed
     if overall is None:
         if op_seed is None:
+            if _eager_seed.required:
+                raise RuntimeError(
+                    "Random ops require a seed to be set when determinism is enabled. Please set "
+                    "a seed before running the op, e.g. by calling tf.random.set_seed(1)."
+                )
             return None, None
         overall = DEFAULT_GRAPH_SEED
     elif op_seed is None:

@@ -19,6 +19,7 @@ import operator
 from typing import Any
 
 import numpy as np
+
 from shardtape import backend
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from shardtape.backend import environment
 
 ZEN5 = "avx2 fma avx512f avx512dq avx512bw avx512vl avx512cd"

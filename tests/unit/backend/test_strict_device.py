@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from shardtape import backend
 from unit.backend import strict_device as device
 from unit.backend.strict_device import XP as xp
+
+from shardtape import backend
 
 
 @pytest.fixture
