@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"shardtape/protos/coordinator.proto\x12\x14shardtape.control.v1\"\xf4\x02\n\nFromWorker\x12*\n\x04join\x18\x01 \x01(\x0b\x32\x1a.shardtape.control.v1.JoinH\x00\x12,\n\x05ready\x18\x02 \x01(\x0b\x32\x1b.shardtape.control.v1.ReadyH\x00\x12.\n\x06report\x18\x03 \x01(\x0b\x32\x1c.shardtape.control.v1.ReportH\x00\x12.\n\x06\x66\x61iled\x18\x04 \x01(\x0b\x32\x1c.shardtape.control.v1.FailedH\x00\x12\x34\n\tevaluated\x18\x05 \x01(\x0b\x32\x1f.shardtape.control.v1.EvaluatedH\x00\x12\x38\n\x0bunavailable\x18\x06 \x01(\x0b\x32!.shardtape.control.v1.UnavailableH\x00\x12\x34\n\theartbeat\x18\x07 \x01(\x0b\x32\x1f.shardtape.control.v1.HeartbeatH\x00\x42\x06\n\x04\x62ody\"\xd0\x01\n\x08ToWorker\x12\x30\n\x07welcome\x18\x01 \x01(\x0b\x32\x1d.shardtape.control.v1.WelcomeH\x00\x12*\n\x04work\x18\x02 \x01(\x0b\x32\x1a.shardtape.control.v1.WorkH\x00\x12\x32\n\x08\x65valuate\x18\x03 \x01(\x0b\x32\x1e.shardtape.control.v1.EvaluateH\x00\x12*\n\x04stop\x18\x04 \x01(\x0b\x32\x1a.shardtape.control.v1.StopH\x00\x42\x06\n\x04\x62ody\"E\n\x05\x42\x61tch\x12\r\n\x05\x65poch\x18\x01 \x01(\r\x12\r\n\x05split\x18\x02 \x01(\r\x12\r\n\x05index\x18\x03 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\r\"C\n\x08Variable\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05shape\x18\x02 \x03(\x03\x12\r\n\x05\x64type\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\"\xb2\x01\n\x04Join\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x10\n\x08protocol\x18\x02 \x01(\r\x12\x0e\n\x06worker\x18\x03 \x01(\r\x12\x0b\n\x03pid\x18\x04 \x01(\x03\x12\x0c\n\x04host\x18\x05 \x01(\t\x12\x0e\n\x06\x64igest\x18\x06 \x01(\t\x12\x31\n\tvariables\x18\x07 \x03(\x0b\x32\x1e.shardtape.control.v1.Variable\x12\r\n\x05graph\x18\x08 \x01(\x0c\x12\x0e\n\x06\x64\x65vice\x18\t \x01(\t\"6\n\x05Shard\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0c\n\x04term\x18\x02 \x01(\r\x12\x0e\n\x06number\x18\x03 \x01(\r\"v\n\x07Welcome\x12\x12\n\ngeneration\x18\x01 \x01(\r\x12\x16\n\x0eplacement_json\x18\x02 \x01(\t\x12+\n\x06shards\x18\x03 \x03(\x0b\x32\x1b.shardtape.control.v1.Shard\x12\x12\n\ninitialize\x18\x04 \x01(\x08\"\x1b\n\x05Ready\x12\x12\n\ngeneration\x18\x01 \x01(\r\"W\n\x04Work\x12\x12\n\ngeneration\x18\x01 \x01(\r\x12\r\n\x05round\x18\x02 \x01(\x12\x12,\n\x07\x62\x61tches\x18\x03 \x03(\x0b\x32\x1b.shardtape.control.v1.Batch\"\xa9\x01\n\x06Report\x12\x12\n\ngeneration\x18\x01 \x01(\r\x12/\n\x08outcomes\x18\x02 \x03(\x0b\x32\x1d.shardtape.control.v1.Outcome\x12*\n\x05\x65nded\x18\x03 \x03(\x0b\x32\x1b.shardtape.control.v1.Ended\x12.\n\x07\x66igures\x18\x04 \x01(\x0b\x32\x1d.shardtape.control.v1.Figures\"\xb5\x01\n\x07Outcome\x12*\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1b.shardtape.control.v1.Batch\x12\x34\n\x06status\x18\x02 \x01(\x0e\x32$.shardtape.control.v1.Outcome.Status\"H\n\x06Status\x12\t\n\x05UNSET\x10\x00\x12\x0b\n\x07\x41PPLIED\x10\x01\x12\r\n\tDUPLICATE\x10\x02\x12\n\n\x06STAGED\x10\x03\x12\x0b\n\x07\x44ROPPED\x10\x04\"5\n\x05\x45nded\x12\r\n\x05\x65poch\x18\x01 \x01(\r\x12\r\n\x05split\x18\x02 \x01(\r\x12\x0e\n\x06length\x18\x03 \x01(\r\"\xa4\x02\n\x07\x46igures\x12\r\n\x05steps\x18\x01 \x01(\x04\x12\x10\n\x08\x65xamples\x18\x02 \x01(\x04\x12\x0c\n\x04loss\x18\x03 \x01(\x01\x12;\n\x07metrics\x18\x04 \x03(\x0b\x32*.shardtape.control.v1.Figures.MetricsEntry\x12\x11\n\tstaleness\x18\x05 \x01(\x01\x12\x15\n\rstaleness_max\x18\x06 \x01(\x04\x12\x12\n\ncompute_ms\x18\x07 \x01(\x01\x12\x0f\n\x07wait_ms\x18\x08 \x01(\x01\x12.\n\x07traffic\x18\t \x03(\x0b\x32\x1d.shardtape.control.v1.Traffic\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"b\n\x07Traffic\x12\r\n\x05shard\x18\x01 \x01(\r\x12\x12\n\npush_bytes\x18\x02 \x01(\x04\x12\x12\n\npull_bytes\x18\x03 \x01(\x04\x12\x0f\n\x07push_ms\x18\x04 \x01(\x01\x12\x0f\n\x07pull_ms\x18\x05 \x01(\x01\"\x94\x01\n\x06\x46\x61iled\x12\x12\n\ngeneration\x18\x01 \x01(\r\x12*\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x1b.shardtape.control.v1.Batch\x12\x12\n\nerror_type\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x11\n\ttraceback\x18\x05 \x01(\t\x12\x12\n\nerror_code\x18\x06 \x01(\x05\"m\n\x08\x45valuate\x12\x12\n\ngeneration\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\r\n\x05start\x18\x03 \x01(\r\x12\x0c\n\x04stop\x18\x04 \x01(\r\x12\x12\n\nhistograms\x18\x05 \x01(\x08\x12\r\n\x05\x63lock\x18\x06 \x01(\x12\"\x81\x02\n\tEvaluated\x12\x12\n\ngeneration\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\r\n\x05start\x18\x03 \x01(\r\x12\x10\n\x08\x65xamples\x18\x04 \x01(\x04\x12\x0c\n\x04loss\x18\x05 \x01(\x01\x12=\n\x07metrics\x18\x06 \x03(\x0b\x32,.shardtape.control.v1.Evaluated.MetricsEntry\x12\x33\n\nhistograms\x18\x07 \x03(\x0b\x32\x1f.shardtape.control.v1.Histogram\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"-\n\tHistogram\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\x13\n\x07\x62uckets\x18\x02 \x03(\x01\x42\x02\x10\x01\"@\n\x0bUnavailable\x12\x12\n\ngeneration\x18\x01 \x01(\r\x12\r\n\x05shard\x18\x02 \x01(\r\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x19\n\tHeartbeat\x12\x0c\n\x04held\x18\x01 \x01(\r\"\x16\n\x04Stop\x12\x0e\n\x06reason\x18\x01 \x01(\t2^\n\x0b\x43oordinator\x12O\n\x07Session\x12 .shardtape.control.v1.FromWorker\x1a\x1e.shardtape.control.v1.ToWorker(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"shardtape/protos/coordinator.proto\x12\x14shardtape.control.v1\"\xf4\x02\n\nFromWorker\x12*\n\x04join\x18\x01 \x01(\x0b\x32\x1a.shardtape.control.v1.JoinH\x00\x12,\n\x05ready\x18\x02 \x01(\x0b\x32\x1b.shardtape.control.v1.ReadyH\x00\x12.\n\x06report\x18\x03 \x01(\x0b\x32\x1c.shardtape.control.v1.ReportH\x00\x12.\n\x06\x66\x61iled\x18\x04 \x01(\x0b\x32\x1c.shardtape.control.v1.FailedH\x00\x12\x34\n\tevaluated\x18\x05 \x01(\x0b\x32\x1f.shardtape.control.v1.EvaluatedH\x00\x12\x38\n\x0bunavailable\x18\x06 \x01(\x0b\x32!.shardtape.control.v1.UnavailableH\x00\x12\x34\n\theartbeat\x18\x07 \x01(\x0b\x32\x1f.shardtape.control.v1.HeartbeatH\x00\x42\x06\n\x04\x62ody\"\xd0\x01\n\x08ToWorker\x12\x30\n\x07welcome\x18\x01 \x01(\x0b\x32\x1d.shardtape.control.v1.WelcomeH\x00\x12*\n\x04work\x18\x02 \x01(\x0b\x32\x1a.shardtape.control.v1.WorkH\x00\x12\x32\n\x08\x65valuate\x18\x03 \x01(\x0b\x32\x1e.shardtape.control.v1.EvaluateH\x00\x12*\n\x04stop\x18\x04 \x01(\x0b\x32\x1a.shardtape.control.v1.StopH\x00\x42\x06\n\x04\x62ody\"E\n\x05\x42\x61tch\x12\r\n\x05\x65poch\x18\x01 \x01(\r\x12\r\n\x05split\x18\x02 \x01(\r\x12\r\n\x05index\x18\x03 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\r\"C\n\x08Variable\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05shape\x18\x02 \x03(\x03\x12\r\n\x05\x64type\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\"\xa2\x01\n\x04Join\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x10\n\x08protocol\x18\x02 \x01(\r\x12\x0e\n\x06worker\x18\x03 \x01(\r\x12\x0b\n\x03pid\x18\x04 \x01(\x03\x12\x0c\n\x04host\x18\x05 \x01(\t\x12\x31\n\tvariables\x18\x06 \x03(\x0b\x32\x1e.shardtape.control.v1.Variable\x12\r\n\x05graph\x18\x07 \x01(\x0c\x12\x0e\n\x06\x64\x65vice\x18\x08 \x01(\t\"6\n\x05Shard\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0c\n\x04term\x18\x02 \x01(\r\x12\x0e\n\x06number\x18\x03 \x01(\r\"v\n\x07Welcome\x12\x12\n\ngeneration\x18\x01 \x01(\r\x12\x16\n\x0eplacement_json\x18\x02 \x01(\t\x12+\n\x06shards\x18\x03 \x03(\x0b\x32\x1b.shardtape.control.v1.Shard\x12\x12\n\ninitialize\x18\x04 \x01(\x08\"\x1b\n\x05Ready\x12\x12\n\ngeneration\x18\x01 \x01(\r\"k\n\x04Work\x12\x12\n\ngeneration\x18\x01 \x01(\r\x12\r\n\x05round\x18\x02 \x01(\x12\x12,\n\x07\x62\x61tches\x18\x03 \x03(\x0b\x32\x1b.shardtape.control.v1.Batch\x12\x12\n\nsplit_base\x18\x04 \x01(\r\"\xa9\x01\n\x06Report\x12\x12\n\ngeneration\x18\x01 \x01(\r\x12/\n\x08outcomes\x18\x02 \x03(\x0b\x32\x1d.shardtape.control.v1.Outcome\x12*\n\x05\x65nded\x18\x03 \x03(\x0b\x32\x1b.shardtape.control.v1.Ended\x12.\n\x07\x66igures\x18\x04 \x01(\x0b\x32\x1d.shardtape.control.v1.Figures\"\xb5\x01\n\x07Outcome\x12*\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1b.shardtape.control.v1.Batch\x12\x34\n\x06status\x18\x02 \x01(\x0e\x32$.shardtape.control.v1.Outcome.Status\"H\n\x06Status\x12\t\n\x05UNSET\x10\x00\x12\x0b\n\x07\x41PPLIED\x10\x01\x12\r\n\tDUPLICATE\x10\x02\x12\n\n\x06STAGED\x10\x03\x12\x0b\n\x07\x44ROPPED\x10\x04\"5\n\x05\x45nded\x12\r\n\x05\x65poch\x18\x01 \x01(\r\x12\r\n\x05split\x18\x02 \x01(\r\x12\x0e\n\x06length\x18\x03 \x01(\r\"\xa4\x02\n\x07\x46igures\x12\r\n\x05steps\x18\x01 \x01(\x04\x12\x10\n\x08\x65xamples\x18\x02 \x01(\x04\x12\x0c\n\x04loss\x18\x03 \x01(\x01\x12;\n\x07metrics\x18\x04 \x03(\x0b\x32*.shardtape.control.v1.Figures.MetricsEntry\x12\x11\n\tstaleness\x18\x05 \x01(\x01\x12\x15\n\rstaleness_max\x18\x06 \x01(\x04\x12\x12\n\ncompute_ms\x18\x07 \x01(\x01\x12\x0f\n\x07wait_ms\x18\x08 \x01(\x01\x12.\n\x07traffic\x18\t \x03(\x0b\x32\x1d.shardtape.control.v1.Traffic\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"b\n\x07Traffic\x12\r\n\x05shard\x18\x01 \x01(\r\x12\x12\n\npush_bytes\x18\x02 \x01(\x04\x12\x12\n\npull_bytes\x18\x03 \x01(\x04\x12\x0f\n\x07push_ms\x18\x04 \x01(\x01\x12\x0f\n\x07pull_ms\x18\x05 \x01(\x01\"\x94\x01\n\x06\x46\x61iled\x12\x12\n\ngeneration\x18\x01 \x01(\r\x12*\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x1b.shardtape.control.v1.Batch\x12\x12\n\nerror_type\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x11\n\ttraceback\x18\x05 \x01(\t\x12\x12\n\nerror_code\x18\x06 \x01(\x05\"\x86\x01\n\x08\x45valuate\x12\x12\n\ngeneration\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\r\n\x05start\x18\x03 \x01(\r\x12\x0c\n\x04stop\x18\x04 \x01(\r\x12\x12\n\nhistograms\x18\x05 \x01(\x08\x12\r\n\x05\x63lock\x18\x06 \x01(\x12\x12\x17\n\x0fonly_histograms\x18\x07 \x01(\x08\"\x81\x02\n\tEvaluated\x12\x12\n\ngeneration\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\r\n\x05start\x18\x03 \x01(\r\x12\x10\n\x08\x65xamples\x18\x04 \x01(\x04\x12\x0c\n\x04loss\x18\x05 \x01(\x01\x12=\n\x07metrics\x18\x06 \x03(\x0b\x32,.shardtape.control.v1.Evaluated.MetricsEntry\x12\x33\n\nhistograms\x18\x07 \x03(\x0b\x32\x1f.shardtape.control.v1.Histogram\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"-\n\tHistogram\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\x13\n\x07\x62uckets\x18\x02 \x03(\x01\x42\x02\x10\x01\"@\n\x0bUnavailable\x12\x12\n\ngeneration\x18\x01 \x01(\r\x12\r\n\x05shard\x18\x02 \x01(\r\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x19\n\tHeartbeat\x12\x0c\n\x04held\x18\x01 \x01(\r\"\x16\n\x04Stop\x12\x0e\n\x06reason\x18\x01 \x01(\t2^\n\x0b\x43oordinator\x12O\n\x07Session\x12 .shardtape.control.v1.FromWorker\x1a\x1e.shardtape.control.v1.ToWorker(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,45 +46,45 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VARIABLE']._serialized_start=717
   _globals['_VARIABLE']._serialized_end=784
   _globals['_JOIN']._serialized_start=787
-  _globals['_JOIN']._serialized_end=965
-  _globals['_SHARD']._serialized_start=967
-  _globals['_SHARD']._serialized_end=1021
-  _globals['_WELCOME']._serialized_start=1023
-  _globals['_WELCOME']._serialized_end=1141
-  _globals['_READY']._serialized_start=1143
-  _globals['_READY']._serialized_end=1170
-  _globals['_WORK']._serialized_start=1172
-  _globals['_WORK']._serialized_end=1259
-  _globals['_REPORT']._serialized_start=1262
-  _globals['_REPORT']._serialized_end=1431
-  _globals['_OUTCOME']._serialized_start=1434
-  _globals['_OUTCOME']._serialized_end=1615
-  _globals['_OUTCOME_STATUS']._serialized_start=1543
-  _globals['_OUTCOME_STATUS']._serialized_end=1615
-  _globals['_ENDED']._serialized_start=1617
-  _globals['_ENDED']._serialized_end=1670
-  _globals['_FIGURES']._serialized_start=1673
-  _globals['_FIGURES']._serialized_end=1965
-  _globals['_FIGURES_METRICSENTRY']._serialized_start=1919
-  _globals['_FIGURES_METRICSENTRY']._serialized_end=1965
-  _globals['_TRAFFIC']._serialized_start=1967
-  _globals['_TRAFFIC']._serialized_end=2065
-  _globals['_FAILED']._serialized_start=2068
-  _globals['_FAILED']._serialized_end=2216
-  _globals['_EVALUATE']._serialized_start=2218
-  _globals['_EVALUATE']._serialized_end=2327
-  _globals['_EVALUATED']._serialized_start=2330
-  _globals['_EVALUATED']._serialized_end=2587
-  _globals['_EVALUATED_METRICSENTRY']._serialized_start=1919
-  _globals['_EVALUATED_METRICSENTRY']._serialized_end=1965
-  _globals['_HISTOGRAM']._serialized_start=2589
-  _globals['_HISTOGRAM']._serialized_end=2634
-  _globals['_UNAVAILABLE']._serialized_start=2636
-  _globals['_UNAVAILABLE']._serialized_end=2700
-  _globals['_HEARTBEAT']._serialized_start=2702
-  _globals['_HEARTBEAT']._serialized_end=2727
-  _globals['_STOP']._serialized_start=2729
-  _globals['_STOP']._serialized_end=2751
-  _globals['_COORDINATOR']._serialized_start=2753
-  _globals['_COORDINATOR']._serialized_end=2847
+  _globals['_JOIN']._serialized_end=949
+  _globals['_SHARD']._serialized_start=951
+  _globals['_SHARD']._serialized_end=1005
+  _globals['_WELCOME']._serialized_start=1007
+  _globals['_WELCOME']._serialized_end=1125
+  _globals['_READY']._serialized_start=1127
+  _globals['_READY']._serialized_end=1154
+  _globals['_WORK']._serialized_start=1156
+  _globals['_WORK']._serialized_end=1263
+  _globals['_REPORT']._serialized_start=1266
+  _globals['_REPORT']._serialized_end=1435
+  _globals['_OUTCOME']._serialized_start=1438
+  _globals['_OUTCOME']._serialized_end=1619
+  _globals['_OUTCOME_STATUS']._serialized_start=1547
+  _globals['_OUTCOME_STATUS']._serialized_end=1619
+  _globals['_ENDED']._serialized_start=1621
+  _globals['_ENDED']._serialized_end=1674
+  _globals['_FIGURES']._serialized_start=1677
+  _globals['_FIGURES']._serialized_end=1969
+  _globals['_FIGURES_METRICSENTRY']._serialized_start=1923
+  _globals['_FIGURES_METRICSENTRY']._serialized_end=1969
+  _globals['_TRAFFIC']._serialized_start=1971
+  _globals['_TRAFFIC']._serialized_end=2069
+  _globals['_FAILED']._serialized_start=2072
+  _globals['_FAILED']._serialized_end=2220
+  _globals['_EVALUATE']._serialized_start=2223
+  _globals['_EVALUATE']._serialized_end=2357
+  _globals['_EVALUATED']._serialized_start=2360
+  _globals['_EVALUATED']._serialized_end=2617
+  _globals['_EVALUATED_METRICSENTRY']._serialized_start=1923
+  _globals['_EVALUATED_METRICSENTRY']._serialized_end=1969
+  _globals['_HISTOGRAM']._serialized_start=2619
+  _globals['_HISTOGRAM']._serialized_end=2664
+  _globals['_UNAVAILABLE']._serialized_start=2666
+  _globals['_UNAVAILABLE']._serialized_end=2730
+  _globals['_HEARTBEAT']._serialized_start=2732
+  _globals['_HEARTBEAT']._serialized_end=2757
+  _globals['_STOP']._serialized_start=2759
+  _globals['_STOP']._serialized_end=2781
+  _globals['_COORDINATOR']._serialized_start=2783
+  _globals['_COORDINATOR']._serialized_end=2877
 # @@protoc_insertion_point(module_scope)

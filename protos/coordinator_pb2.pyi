@@ -177,7 +177,6 @@ class Join(_message.Message):
     WORKER_FIELD_NUMBER: _builtins.int
     PID_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
-    DIGEST_FIELD_NUMBER: _builtins.int
     VARIABLES_FIELD_NUMBER: _builtins.int
     GRAPH_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
@@ -186,13 +185,13 @@ class Join(_message.Message):
     worker: _builtins.int
     pid: _builtins.int
     host: _builtins.str
-    digest: _builtins.str
-    """SHA-256 of the variables' (key, shape, dtype, role): all workers must have the same model."""
     graph: _builtins.bytes
     """serialized tensorboard GraphDef of the step; worker 0 only"""
     device: _builtins.str
     @_builtins.property
-    def variables(self) -> _containers.RepeatedCompositeFieldContainer[Global___Variable]: ...
+    def variables(self) -> _containers.RepeatedCompositeFieldContainer[Global___Variable]:
+        """all workers must have the same ones"""
+
     def __init__(
         self,
         *,
@@ -201,14 +200,13 @@ class Join(_message.Message):
         worker: _builtins.int = ...,
         pid: _builtins.int = ...,
         host: _builtins.str = ...,
-        digest: _builtins.str = ...,
         variables: _abc.Iterable[Global___Variable] | None = ...,
         graph: _builtins.bytes = ...,
         device: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "digest", b"digest", "graph", b"graph", "host", b"host", "job", b"job", "pid", b"pid", "protocol", b"protocol", "variables", b"variables", "worker", b"worker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "graph", b"graph", "host", b"host", "job", b"job", "pid", b"pid", "protocol", b"protocol", "variables", b"variables", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -299,9 +297,12 @@ class Work(_message.Message):
     GENERATION_FIELD_NUMBER: _builtins.int
     ROUND_FIELD_NUMBER: _builtins.int
     BATCHES_FIELD_NUMBER: _builtins.int
+    SPLIT_BASE_FIELD_NUMBER: _builtins.int
     generation: _builtins.int
     round: _builtins.int
     """sync: number of the round, which is also the clock of its pull; else -1"""
+    split_base: _builtins.int
+    """of the batches' split numbers: what the data source counts from 0 begins here"""
     @_builtins.property
     def batches(self) -> _containers.RepeatedCompositeFieldContainer[Global___Batch]: ...
     def __init__(
@@ -310,10 +311,11 @@ class Work(_message.Message):
         generation: _builtins.int = ...,
         round: _builtins.int = ...,
         batches: _abc.Iterable[Global___Batch] | None = ...,
+        split_base: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "generation", b"generation", "round", b"round"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "generation", b"generation", "round", b"round", "split_base", b"split_base"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -574,6 +576,7 @@ class Evaluate(_message.Message):
     STOP_FIELD_NUMBER: _builtins.int
     HISTOGRAMS_FIELD_NUMBER: _builtins.int
     CLOCK_FIELD_NUMBER: _builtins.int
+    ONLY_HISTOGRAMS_FIELD_NUMBER: _builtins.int
     generation: _builtins.int
     epoch: _builtins.int
     start: _builtins.int
@@ -581,6 +584,9 @@ class Evaluate(_message.Message):
     histograms: _builtins.bool
     """also send histograms of the weights and of the newest gradients"""
     clock: _builtins.int
+    """sync: the round whose values are evaluated; else -1"""
+    only_histograms: _builtins.bool
+    """leave the test set out, send histograms only"""
     def __init__(
         self,
         *,
@@ -590,10 +596,11 @@ class Evaluate(_message.Message):
         stop: _builtins.int = ...,
         histograms: _builtins.bool = ...,
         clock: _builtins.int = ...,
+        only_histograms: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "epoch", b"epoch", "generation", b"generation", "histograms", b"histograms", "start", b"start", "stop", b"stop"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "epoch", b"epoch", "generation", b"generation", "histograms", b"histograms", "only_histograms", b"only_histograms", "start", b"start", "stop", b"stop"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+
 from shardtape.errors import InvalidArgumentError, NotFoundError
 
 MODES = ("async", "ssp", "sync")

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+
 from shardtape.errors import FailedPreconditionError, InvalidArgumentError
 from shardtape.ps.ids import BatchId
 
@@ -386,6 +387,27 @@ def _slices_of(data: Any) -> Callable[..., Iterable[Any]]:
     if callable(shard):
         return lambda split, of: shard(of, split)
     return lambda split, of: itertools.islice(iter(data), split, None, of)
+
+
+def feeds_of(arrays: Batch) -> dict[str, tuple[str, tuple[int | None, ...]]]:
+    """(dtype, shape with None for the batch) by feed name, of a batch or of whole arrays."""
+    return {key: (array.dtype.name, (None, *array.shape[1:])) for key, array in arrays.items()}
+
+
+def batches_between(source: Source, start: int, stop: int) -> Iterator[Batch]:
+    """Batches start..stop (stop excluded; 0..0: all) of a source, in the order of its splits."""
+    if isinstance(source, ArraySource):
+        numbers = range(start, stop) if stop else itertools.count()
+        ids = (BatchId(0, *divmod(number, BATCHES_PER_SPLIT)) for number in numbers)
+        found: Iterator[Batch | None] = (source.batch(batch) for batch in ids)
+        yield from itertools.takewhile(lambda batch: batch is not None, found)  # type: ignore
+        return
+    for split in range(len(source.lengths())):
+        for index in itertools.count():
+            batch = source.batch(BatchId(0, split, index))
+            if batch is None:
+                break
+            yield batch
 
 
 def examples_in(batch: Batch) -> int:

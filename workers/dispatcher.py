@@ -23,6 +23,9 @@ RETRY = "retry"
 SKIP = "skip"
 STOP = "stop"
 
+# number of the worker that the coordinator itself counts as
+COORDINATOR = -1
+
 
 class Item(NamedTuple):
     """One try at one batch."""
@@ -133,6 +136,10 @@ class EpochBook:
         for batch in back:
             self.give_back(batch)
         return back
+
+    def held_by(self, worker: int) -> int:
+        """Number of batches that `worker` holds."""
+        return sum(holder == worker for holder, _ in self.held.values())
 
     def ended(self, split: int, length: int) -> None:
         """A worker read the split to its end: it has `length` batches.
@@ -308,8 +315,8 @@ class Dispatcher:
         return new
 
     def failed(self, worker: int, batch: BatchId) -> str:
-        """The step raised. Returns RETRY (another worker gets it), SKIP (the coordinator marks
-        the ledgers, then calls `skipped`) or STOP."""
+        """The step raised. Returns RETRY (another worker gets it), SKIP (see `skip`) or
+        STOP."""
         if batch.epoch != self.epoch or self.book.is_done(batch):
             return RETRY
         verdict = self.bad.failed(worker, batch)
@@ -317,10 +324,12 @@ class Dispatcher:
             self.book.give_back(batch)
         return verdict
 
-    def skipped(self, batch: BatchId) -> None:
-        """Every ledger has a skip mark for the batch."""
+    def skip(self, batch: BatchId) -> Item:
+        """The attempt under which the coordinator itself gives every ledger a skip mark; it then
+        reports it like a worker (`done` or, in sync, `staged`)."""
         self.bad.skipped.append(batch)
-        self.book.mark_done(batch)
+        self.book.void(batch)
+        return self.book.hand_out(COORDINATOR, batch)
 
     def ended(self, split: int, length: int) -> None:
         """A worker found the end of a split whose length was not known."""
@@ -354,10 +363,3 @@ class Dispatcher:
         """Goes to the position of a checkpoint: `missing` of `epoch` is still to be done."""
         self._open(epoch, base)
         self.book.restore(missing)
-
-    def holders(self) -> dict[int, list[BatchId]]:
-        """Who holds what, for messages on stragglers."""
-        held: dict[int, list[BatchId]] = {}
-        for batch, (worker, _) in sorted(self.book.held.items()):
-            held.setdefault(worker, []).append(batch)
-        return held

@@ -78,6 +78,7 @@ class Meter:
         self.point = Sums()
         self.epoch = Sums()
         self.total_examples = 0
+        self.total_steps = 0
         self._busy_since: float | None = None
         self._busy_s = 0.0
         self._window: deque[tuple[float, int]] = deque()
@@ -87,6 +88,7 @@ class Meter:
         self.point.add(figures)
         self.epoch.add(figures)
         self.total_examples += figures.examples
+        self.total_steps += figures.steps
         now = self._clock()
         self._window.append((now, figures.examples))
         while self._window and self._window[0][0] < now - SPEED_WINDOW_S:

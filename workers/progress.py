@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
+
 from shardtape.workers.status import Note, Result, Status
 
 # Plain lines come at most this often within an epoch.
@@ -166,7 +167,7 @@ def summary_lines(result: Result) -> list[str]:
     figures = result.summary
     lines = ["stopped before the end" if result.interrupted else "finished"]
     rows: list[tuple[str, Any]] = [
-        (f"test {name}" if figures.get("tested", True) else name, f"{value:.4f}")
+        (f"test {name}" if result.tested else name, f"{value:.4f}")
         for name, value in result.metrics.items()
     ]
     rows.append(("examples/s", f"{figures['examples_per_s']:,.0f}"))

@@ -47,6 +47,9 @@ class Round:
 class RoundDispatcher(Dispatcher):
     """Batches of one round after the other.
 
+    Attributes:
+      rounds_done: that the shards have applied.
+
     Args:
       round_batches: batches that a round averages; the last round of an epoch may have fewer.
       backup: batches that a round has on top and does not wait for.
@@ -179,10 +182,6 @@ class RoundDispatcher(Dispatcher):
         self._collect_returned()
         return verdict
 
-    def skipped(self, batch: BatchId) -> None:
-        super().skipped(batch)
-        self._drop(batch)
-
     def ended(self, split: int, length: int) -> None:
         super().ended(split, length)
         for batch in [b for b in self.round.batches if not self._exists(b)]:
@@ -240,11 +239,8 @@ class RoundDispatcher(Dispatcher):
         self.round = Round(self.rounds_done)
         self._fill()
 
-    def restart(
-        self, epoch: int, missing: Iterable[BatchId], base: int = 0, rounds: int | None = None
-    ) -> None:
-        """As `Dispatcher.restart`; `rounds` have been applied at the checkpoint."""
+    def restart(self, epoch: int, missing: Iterable[BatchId], base: int = 0) -> None:
+        """As `Dispatcher.restart`; `rounds_done` is what the checkpoint has."""
         super().restart(epoch, missing, base)
         self.book.returned.clear()
-        self.rounds_done = self.rounds_done if rounds is None else rounds
         self._restart_order()

@@ -75,13 +75,18 @@ class Outcome:
       error: what it failed with, ready to be raised, else None.
       interrupted: it was stopped on request.
       history: per epoch: means of loss and metrics, and "test_*" where it was evaluated.
+      tested: whether `metrics` are of the test set.
+      skipped: batches that were left out because they raised.
+      digest: of the final values, see `Result`.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     checkpoint: str | None = None
     summary: dict[str, Any] = field(default_factory=dict)
-    digests: list[str] = field(default_factory=list)
+    digest: str = ""
+    tested: bool = False
+    skipped: list[str] = field(default_factory=list)
     error: Exception | None = None
     interrupted: bool = False
 
@@ -95,7 +100,9 @@ class Result:
       checkpoint: path of the last one, or None.
       summary: the end figures (`SUMMARY_KEYS`).
       history: one mapping per epoch.
-      digests: SHA-256 of each shard's parameters.
+      digest: SHA-256 of all variables' final values, whatever shards held them; "" where they
+        are too large to be collected for it.
+      skipped: batches that were left out because they raised (`on_bad_batch="skip"`).
       interrupted: whether it was stopped before its end.
     """
 
@@ -103,7 +110,9 @@ class Result:
     checkpoint: str | None
     summary: dict[str, Any]
     history: list[dict[str, float]]
-    digests: list[str]
+    digest: str = ""
+    tested: bool = False
+    skipped: list[str] = field(default_factory=list)
     interrupted: bool = False
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from shardtape.errors import InvalidArgumentError
 from shardtape.ps.ids import BatchId
 from shardtape.workers import data

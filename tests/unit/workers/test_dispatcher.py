@@ -3,6 +3,7 @@
 import random
 
 import pytest
+
 from shardtape.errors import FailedPreconditionError
 from shardtape.ps.ids import BatchId
 from shardtape.workers.dispatcher import RETRY, SKIP, STOP, BadBatches, Dispatcher
@@ -160,7 +161,8 @@ def test_bad_batches():
     (item,) = dispatcher.take(1, 1).items
     assert item.attempt == 1
     assert dispatcher.failed(1, item.batch) == SKIP
-    dispatcher.skipped(item.batch)
+    assert dispatcher.skip(item.batch) == (item.batch, 2)
+    assert dispatcher.done(item.batch)
     assert dispatcher.ready_to_verify and bad.skipped == [item.batch]
     assert Dispatcher([1], 1, bad=BadBatches(1)).failed(0, BatchId(0, 0, 0)) == STOP
 

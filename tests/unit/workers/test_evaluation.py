@@ -1,6 +1,7 @@
 """Evaluation in pieces, and the sums of figures."""
 
 import pytest
+
 from shardtape.protos import coordinator_pb2 as pb
 from shardtape.workers.evaluation import Evaluation, Piece
 from shardtape.workers.figures import Meter

@@ -1,6 +1,7 @@
 """Options: the order of their sources, and one readable error for each wrong value."""
 
 import pytest
+
 from shardtape.errors import InvalidArgumentError, NotFoundError
 from shardtape.workers import config
 from shardtape.workers.config import Interval, JobConfig, overriding, resolve

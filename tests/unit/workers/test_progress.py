@@ -73,7 +73,7 @@ def test_durations():
 
 def test_the_summary_names_checkpoint_and_tensorboard(tmp_path):
     summary = dict.fromkeys(SUMMARY_KEYS, 0) | {"logdir": "runs/x", "examples_per_s": 1234.5}
-    result = Result({"accuracy": 0.98}, "c/ckpt-3", summary, [], [])
+    result = Result({"accuracy": 0.98}, "c/ckpt-3", summary, [], tested=True)
     text = "\n".join(progress.summary_lines(result))
     for part in ("test accuracy  0.9800", "1,234", "c/ckpt-3", "tensorboard --logdir runs/x"):
         assert part in text

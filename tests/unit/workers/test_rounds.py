@@ -3,6 +3,7 @@
 import random
 
 import pytest
+
 from shardtape.ps.ids import BatchId
 from shardtape.workers.dispatcher import RETRY, SKIP, BadBatches
 from shardtape.workers.rounds import RoundDispatcher
@@ -120,7 +121,7 @@ def test_a_batch_that_a_ledger_has_leaves_the_round():
     assert dispatcher.decide().contributions == (second, third)
 
 
-def test_bad_batches_leave_the_round():
+def test_bad_batches_count_as_skipped_in_their_round():
     dispatcher = RoundDispatcher([3], 1, round_batches=2, bad=BadBatches(2, SKIP))
     dispatcher.joined(0), dispatcher.joined(1)
     (a,), (b,) = dispatcher.take(0, 1).items, dispatcher.take(1, 1).items
@@ -128,17 +129,18 @@ def test_bad_batches_leave_the_round():
     assert dispatcher.take(0, 1) is None
     (a,) = dispatcher.take(1, 1).items
     assert dispatcher.failed(1, a.batch) == SKIP
-    dispatcher.skipped(a.batch)
-    (c,) = dispatcher.take(0, 1).items
-    dispatcher.staged(*b), dispatcher.staged(*c)
-    assert dispatcher.decide().contributions == (b, c)
+    skip = dispatcher.skip(a.batch)
+    assert skip == (a.batch, 2)
+    dispatcher.staged(*b), dispatcher.staged(*skip)
+    assert dispatcher.decide().contributions == (skip, b), "the shards leave it out of the mean"
 
 
 def test_restart_from_a_checkpoints_position():
     dispatcher = RoundDispatcher([4], 2, round_batches=2)
     dispatcher.joined(0)
     dispatcher.take(0, 1)
-    dispatcher.restart(1, [BatchId(1, 0, 2), BatchId(1, 0, 3)], rounds=3)
+    dispatcher.rounds_done = 3
+    dispatcher.restart(1, [BatchId(1, 0, 2), BatchId(1, 0, 3)])
     work = dispatcher.take(0, 1)
     assert work.round == 3 and [i.batch.index for i in work.items] == [2, 3]
     for item in work.items:

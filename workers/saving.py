@@ -1,0 +1,255 @@
+"""Checkpoints of a job: when, how, and from where a job goes on.
+
+Every shard copies itself while training goes on and writes one file; the manifest, written last,
+makes the checkpoint whole. The position in the data is not stored as such: it follows from the
+ledgers, which are in the shards' files. `Position` is only what reads them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from shardtape import checkpoint, storage
+from shardtape.checkpoint.part import MANIFEST
+from shardtape.errors import CancelledError, DataLossError, OpError
+from shardtape.workers.config import Interval
+from shardtape.workers.sessions import Post, Saved
+from shardtape.workers.shard_group import ShardGroup
+
+_log = logging.getLogger("shardtape.workers")
+
+
+@dataclass
+class Position:
+    """What a job needs beside the shards' states to go on.
+
+    Fields:
+      epoch: the first that is not closed; epoch_begun: some of its batches are done.
+      steps: batches done.
+      split_base, lengths: first split number of that epoch, and batches of each split.
+      signature: of the training data, see `DataSpec.signature`.
+      history: means of the closed epochs.
+    """
+
+    epoch: int = 0
+    steps: int = 0
+    split_base: int = 0
+    signature: dict[str, Any] = field(default_factory=dict)
+    lengths: list[int | None] = field(default_factory=list)
+    epoch_begun: bool = False
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any], path: str) -> Position:
+        """Raises DataLossError: `path` is no checkpoint of a training job."""
+        names = {f.name for f in dataclasses.fields(cls)}
+        found = values.get("position")
+        if not isinstance(found, dict) or not set(found) <= names:
+            raise DataLossError(f"{path} has no position in the data: no training job wrote it")
+        return cls(**found)
+
+
+class Saver:
+    """Writes and finds a job's checkpoints; all but the writing thread is the coordinator's.
+
+    Args:
+      parent: folder of the checkpoints; None: there are none, and nothing is ever due.
+      every: how often, None for only at the end.
+      keep: newest checkpoints that stay.
+      facts: plain JSON values that every manifest gets (job, mode, options).
+    """
+
+    def __init__(
+        self,
+        parent: str | None,
+        every: Interval | None = None,
+        keep: int = 3,
+        facts: dict[str, Any] | None = None,
+    ) -> None:
+        self._parent = parent
+        self._every = every
+        self._keep = keep
+        self._facts = facts or {}
+        self._thread: threading.Thread | None = None
+        self._abandoned = threading.Event()
+        self._next_due = 0.0
+        self._saved_steps = -1
+        self._failed: OpError | None = None
+        self.last: str | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether checkpoints are written at all."""
+        return self._parent is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a checkpoint is being written."""
+        return self._thread is not None
+
+    # ---- when -------------------------------------------------------------------------------
+
+    def begin(self, now_s: float, steps: int) -> None:
+        """Training begins (or begins again): intervals count from here."""
+        if self._every is not None:
+            start = now_s if self._every.unit == "second" else steps
+            self._next_due = start + self._every.count
+
+    def due(self, now_s: float, steps: int) -> bool:
+        """Whether an interval of steps or seconds is over."""
+        if self._parent is None or self._every is None or self.busy:
+            return False
+        if self._every.unit == "epoch":
+            return False
+        here = now_s if self._every.unit == "second" else steps
+        if here < self._next_due:
+            return False
+        self._next_due = here + self._every.count
+        return True
+
+    def due_after_epoch(self, epochs: int) -> bool:
+        """Whether a checkpoint is due when so many epochs are over."""
+        if self._parent is None or self._every is None or self._every.unit != "epoch":
+            return False
+        return epochs % max(1, round(self._every.count)) == 0
+
+    # ---- writing ----------------------------------------------------------------------------
+
+    def start(self, shards: ShardGroup, position: Position, post: Post, mark: str = "") -> None:
+        """Writes a checkpoint from a thread of its own and posts `Saved` at the end.
+
+        Args:
+          mark: of the snapshots that a round's decision began on all shards.
+        """
+        if self._parent is None or self.busy:
+            return
+        self._abandoned = abandoned = threading.Event()
+
+        def write() -> None:
+            try:
+                path = self._write(shards, position, mark, abandoned)
+                post(Saved(path, steps=position.steps))
+            except Exception as error:  # noqa: BLE001 - the coordinator's thread hears of it
+                post(Saved("", error))
+
+        self._thread = threading.Thread(target=write, name="checkpoint", daemon=True)
+        self._thread.start()
+
+    def finished(self, event: Saved) -> None:
+        """The coordinator got the `Saved` of the checkpoint under way."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if event.error is None and not self._abandoned.is_set():
+            self.last, self._saved_steps = event.path, event.steps
+
+    def abandon(self) -> None:
+        """A roll-back: what is being written now will not be finished."""
+        self._abandoned.set()
+
+    def final(self, shards: ShardGroup, position: Position) -> str | None:
+        """The last checkpoint of a job, waited for; None without a folder.
+
+        Raises:
+          OpError: it could not be written.
+        """
+        if self._thread is not None:
+            self._thread.join()
+        if self._parent is None:
+            return None
+        if self._saved_steps == position.steps and self.last is not None:
+            return self.last
+        self.last = self._write(shards, position, "", threading.Event())
+        return self.last
+
+    def _write(
+        self, shards: ShardGroup, position: Position, mark: str, abandoned: threading.Event
+    ) -> str:
+        assert self._parent is not None
+        directory = checkpoint.new_directory(self._parent, position.steps, shards.generation)
+        channels = list(shards.channels)
+        try:
+            # threads of its own: those of the group must stay free for rounds and heartbeats
+            with ThreadPoolExecutor(len(channels), thread_name_prefix="snapshot") as threads:
+                fragments = list(
+                    threads.map(
+                        lambda channel: channel.snapshot(directory, mark=mark, step=position.steps),
+                        channels,
+                    )
+                )
+            if abandoned.is_set():
+                raise CancelledError(f"{directory} belongs to a generation that is over")
+            extra = {**self._facts, "position": dataclasses.asdict(position)}
+            path = checkpoint.write_manifest(directory, fragments, extra)
+        except BaseException:
+            self._clear_away(directory)
+            raise
+        try:
+            checkpoint.prune(self._parent, self._keep)
+        except OpError as error:
+            _log.warning("old checkpoints could not be removed: %s", error)
+        return path
+
+    def _clear_away(self, directory: str) -> None:
+        try:
+            checkpoint.abandon(directory)
+        except OpError as error:
+            _log.warning("the unfinished %s could not be removed: %s", directory, error)
+
+    # ---- reading ----------------------------------------------------------------------------
+
+    def candidates(self) -> list[str]:
+        """Whole checkpoints, newest first."""
+        if self._parent is None or not storage.is_directory(self._parent):
+            return []
+        return checkpoint.whole_checkpoints(self._parent)
+
+    def refuse_broken(self) -> None:
+        """Raises DataLossError if there are finished checkpoints and none of them is whole:
+        to begin anew in silence would hide the loss."""
+        if self._parent is None or not storage.is_directory(self._parent):
+            return
+        for name in sorted(storage.names(self._parent), reverse=True):
+            folder = storage.join(self._parent, name)
+            if storage.size_bytes(storage.join(folder, MANIFEST)) is not None:
+                checkpoint.read(folder).verify()
+
+    def position_of(self, path: str) -> Position:
+        """Raises DataLossError: it is corrupt, or no training job wrote it."""
+        return Position.from_json(checkpoint.read_manifest(path).state, path)
+
+    def restored(self, path: str, steps: int) -> None:
+        """All shards have loaded it: it is also the newest of this run."""
+        self.last, self._saved_steps = path, steps
+
+
+def check_variables(path: str, specs: Sequence[Any]) -> None:
+    """Compares a checkpoint's variables with the model's.
+
+    Raises:
+      FailedPreconditionError: names the first variable that is missing or has another shape.
+    """
+    from shardtape.errors import FailedPreconditionError
+
+    with checkpoint.read(path, verify=False) as stored:
+        have = stored.variables
+        for spec in specs:
+            info = have.get(spec.key)
+            if info is None or tuple(info.shape) != spec.shape or info.dtype != spec.dtype:
+                found = f"{info.dtype}{list(info.shape)}" if info is not None else "nothing"
+                raise FailedPreconditionError(
+                    f"{path} does not fit the model: for {spec.key} it has {found}, the model "
+                    f"{spec.dtype}{list(spec.shape)}. Train into another checkpoint_dir, or go "
+                    "back to the model that wrote it"
+                )
+        extra = sorted(set(have) - {spec.key for spec in specs})
+        if extra:
+            raise FailedPreconditionError(
+                f"{path} does not fit the model: it has {extra[0]}, which the model does not make"
+            )

@@ -1,0 +1,162 @@
+"""All shards of a job as the coordinator speaks to them: the same call to each, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from shardtape.errors import DeadlineExceededError, OpError, UnavailableError
+from shardtape.ps.ids import BatchId, Incarnation, VariableSpec
+from shardtape.ps.messages import Push, RoundDecision, Scalars
+from shardtape.ps.partition import Placement
+
+# Errors that say that a shard is gone, not that what it was asked is wrong.
+_GONE = (UnavailableError, DeadlineExceededError)
+
+
+class ShardLostError(UnavailableError):
+    """A shard did not answer. Fields: shard (its number)."""
+
+    def __init__(self, message: str, shard: int = 0) -> None:
+        super().__init__(message)
+        self.shard = shard
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message, self.shard)
+
+
+class ShardGroup:
+    """The shards' channels, and one thread per shard to call them with.
+
+    Args:
+      channels: one per shard, in their order.
+      term: of the coordinator.
+    """
+
+    def __init__(self, channels: Sequence[Any], term: int = 0) -> None:
+        self.channels = list(channels)
+        self.generation = 0
+        self.incarnations = [Incarnation(term, 0)] * len(self.channels)
+        self._threads = ThreadPoolExecutor(
+            max(1, len(self.channels)), thread_name_prefix="shard-control"
+        )
+
+    def __len__(self) -> int:
+        return len(self.channels)
+
+    def each(self, call: Callable[[int, Any], Any]) -> list[Any]:
+        """`call(index, channel)` for all shards at once; results in their order.
+
+        Raises:
+          ShardLostError: a shard is gone; it names the first such one.
+          Another OpError: what a shard answered.
+        """
+        if len(self.channels) == 1:
+            futures: list[Future[Any] | None] = [None]
+        else:
+            futures = [
+                self._threads.submit(call, index, channel)
+                for index, channel in enumerate(self.channels)
+            ]
+        results, first = [], None
+        for index, future in enumerate(futures):
+            try:
+                done = call(0, self.channels[0]) if future is None else future.result()
+                results.append(done)
+            except OpError as error:
+                lost = isinstance(error, _GONE)
+                if lost and not isinstance(first, ShardLostError):
+                    first = ShardLostError(f"shard-{index}: {error.message}", index)
+                elif first is None:
+                    first = error
+        if first is not None:
+            raise first
+        return results
+
+    def replace(self, index: int, channel: Any) -> None:
+        """Another process takes the place of a dead one."""
+        self.channels[index].close()
+        self.channels[index] = channel
+
+    def next_generation(self) -> int:
+        """Raises generation and incarnations; the shards learn of it with `assume`/`restore`."""
+        self.generation += 1
+        self.incarnations = [Incarnation(i.term, i.number + 1) for i in self.incarnations]
+        return self.generation
+
+    def decide(
+        self, number: int, contributions: tuple[tuple[BatchId, int], ...], mark: str = ""
+    ) -> None:
+        """Applies a sync round on every shard."""
+
+        def call(index: int, channel: Any) -> Any:
+            return channel.decide(
+                RoundDecision(
+                    number,
+                    contributions,
+                    self.generation,
+                    self.incarnations[index],
+                    mark=mark,
+                )
+            )
+
+        self.each(call)
+
+    def members(self, live: Iterable[int], idle: Iterable[int]) -> None:
+        live_set, idle_set = set(live), set(idle)
+        self.each(lambda _, channel: channel.members(live_set, idle_set))
+
+    def counters(self) -> list[dict[str, Any]]:
+        return self.each(lambda _, channel: channel.counters())
+
+    def missing(self, expected: Mapping[tuple[int, int], int]) -> set[BatchId]:
+        """Batches that any range of any shard lacks."""
+        lacking = self.each(lambda _, channel: channel.missing(dict(expected)))
+        return {BatchId(*batch) for part in lacking for batch in part}
+
+    def close_epoch(self, epoch: int) -> None:
+        self.each(lambda _, channel: channel.close_epoch(epoch))
+
+    def skip(self, batch: BatchId, attempt: int, based_on: int) -> set[str]:
+        """Gives every ledger a skip mark for a batch; the shards' answers."""
+
+        def call(index: int, channel: Any) -> str:
+            push = Push(
+                batch=batch,
+                attempt=attempt,
+                worker=-1,
+                generation=self.generation,
+                incarnation=self.incarnations[index],
+                based_on=max(0, based_on),
+                commit=Scalars(skip=True),
+            )
+            return channel.push(push).result().status
+
+        return set(self.each(call))
+
+    def dead(self, deadline_s: float) -> list[int]:
+        """Shards that do not answer a heartbeat in time."""
+
+        def call(_: int, channel: Any) -> bool:
+            try:
+                channel.heartbeat(deadline_s)
+            except _GONE:
+                return True
+            return False
+
+        return [index for index, gone in enumerate(self.each(call)) if gone]
+
+    def close(self) -> None:
+        """Ends the threads and the channels."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for channel in self.channels:
+            channel.close()
+
+
+def placement_for(specs: Sequence[VariableSpec], shards: int, partitioner: str) -> Placement:
+    """Where the variables live. Raises InvalidArgumentError: more parts than rows."""
+    from shardtape.ps.partition import FixedShardsPartitioner, place
+
+    how: Any = "auto" if partitioner == "auto" else FixedShardsPartitioner(int(partitioner))
+    return place(specs, shards, how)
