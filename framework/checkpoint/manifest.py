@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shardtape import errors, storage
-from shardtape.checkpoint.part import MANIFEST
+from shardtape.checkpoint.part import MANIFEST, SUFFIX
 
 FORMAT = "shardtape-checkpoint"
 VERSION = 1
@@ -46,6 +46,7 @@ def write_manifest(
     extra: Mapping[str, Any] | None = None,
     *,
     sequence: int | None = None,
+    replacing: bool = False,
 ) -> str:
     """Finishes a checkpoint: checks that its parts are there and fit, and names them.
 
@@ -54,6 +55,7 @@ def write_manifest(
       fragments: what `write_part` returned, from every shard.
       extra: state of the job (step, data position, object graph, ...); plain JSON values.
       sequence: place among the checkpoints of the parent folder; one more than the last if None.
+      replacing: takes the place of a finished checkpoint in one step, and removes its files.
 
     Returns:
       The path of the checkpoint, which is `directory`.
@@ -71,7 +73,7 @@ def write_manifest(
         check_size(folder, fragment)
     check_rows(files)
     target = storage.join(folder, MANIFEST)
-    if storage.size_bytes(target) is not None:
+    if not replacing and storage.size_bytes(target) is not None:
         raise errors.AlreadyExistsError(f"the checkpoint {folder} is finished already")
     body = {
         "sha256": _UNKNOWN,
@@ -90,7 +92,15 @@ def write_manifest(
         ) from error
     text = text.replace(_UNKNOWN.encode(), hashlib.sha256(text).hexdigest().encode(), 1)
     _publish(folder, target, text)
+    if replacing:
+        _remove_others(folder, {fragment["file"] for fragment in files})
     return folder
+
+
+def _remove_others(folder: str, kept: set[str]) -> None:
+    for name in storage.names(folder):
+        if name.endswith(SUFFIX) and name not in kept:
+            storage.remove(storage.join(folder, name))
 
 
 def _publish(folder: str, target: str, text: bytes) -> None:

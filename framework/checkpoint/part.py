@@ -49,6 +49,8 @@ def write_part(
     name: str,
     tensors: Mapping[str, np.ndarray] | Iterable[Piece],
     metadata: Mapping[str, Any] | None = None,
+    *,
+    replacing: bool = False,
 ) -> dict[str, Any]:
     """Writes one file of an unfinished checkpoint and waits until it is on the disk.
 
@@ -62,6 +64,7 @@ def write_part(
         complex (stored as pairs), or strings (stored as bytes and offsets). Arrays are read while
         the call runs: they must not change.
       metadata: what else belongs to this part (ledger, versions, ...); plain JSON values.
+      replacing: allows a finished checkpoint, which `write_manifest` is going to replace.
 
     Returns:
       The fragment for `write_manifest`: plain JSON values.
@@ -77,7 +80,7 @@ def write_part(
             f"a part's name has letters, digits, '.', '-' and '_' only, got {name!r}"
         )
     storage.make_directory(directory)
-    if storage.size_bytes(storage.join(directory, MANIFEST)) is not None:
+    if not replacing and storage.size_bytes(storage.join(directory, MANIFEST)) is not None:
         raise errors.FailedPreconditionError(
             f"the checkpoint {storage.text(directory)} is finished: start another one"
         )

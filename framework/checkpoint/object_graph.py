@@ -1,0 +1,92 @@
+"""The objects behind a `Checkpoint` and the paths that name their values."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shardtape.optimizers.optimizer import Optimizer
+from shardtape.variable import Variable
+
+VARIABLE_VALUE = "VARIABLE_VALUE"
+
+
+@dataclass(slots=True)
+class Node:
+    """An object, the path at which it was met first, and what hangs on it."""
+
+    value: Any
+    path: str
+    children: dict[str, int] = field(default_factory=dict)
+
+
+def nodes_of(root: Any) -> list[Node]:
+    """All objects that can be reached from `root`, which comes first with path "".
+
+    Breadth first, so that an object with several names gets the shortest, as in TensorFlow.
+    """
+    nodes = [Node(root, "")]
+    numbers = {id(root): 0}
+    queue = deque([0])
+    while queue:
+        node = nodes[queue.popleft()]
+        for name, child in children_of(node.value).items():
+            number = numbers.get(id(child))
+            if number is None:
+                number = numbers[id(child)] = len(nodes)
+                step = name.replace(".", "..").replace("/", ".S")
+                nodes.append(Node(child, f"{node.path}/{step}" if node.path else step))
+                queue.append(number)
+            node.children[name] = number
+    return nodes
+
+
+def children_of(value: Any) -> dict[str, Any]:
+    """The tracked attributes or elements of an object, by name.
+
+    An object may say itself what they are with `_trackable_children() -> dict`.
+    """
+    if hasattr(type(value), "_trackable_children"):
+        return dict(value._trackable_children())
+    if isinstance(value, Variable):
+        return {}
+    if isinstance(value, Optimizer):
+        return _optimizer_children(value)
+    if isinstance(value, (list, tuple)):
+        return {str(i): item for i, item in enumerate(value) if is_trackable(item)}
+    if isinstance(value, Mapping):
+        return {str(k): item for k, item in value.items() if is_trackable(item)}
+    attributes = {k: v for k, v in getattr(value, "__dict__", {}).items() if is_trackable(v)}
+    # Names that were chosen for others to read come first.
+    return dict(sorted(attributes.items(), key=lambda item: item[0].startswith("_")))
+
+
+def _optimizer_children(optimizer: Optimizer) -> dict[str, Any]:
+    children: dict[str, Any] = {"iterations": optimizer.iterations}
+    if isinstance(optimizer.learning_rate, Variable):
+        children["learning_rate"] = optimizer.learning_rate
+    return children
+
+
+def is_trackable(value: Any) -> bool:
+    """True for Variables, optimizers, modules and layers, and containers that hold any."""
+    return _is_trackable(value, set())
+
+
+def _is_trackable(value: Any, seen: set[int]) -> bool:
+    if isinstance(value, (Variable, Optimizer)):
+        return True
+    if isinstance(value, type) or callable(value) and not hasattr(value, "__dict__"):
+        return False
+    kind = type(value)
+    if any(hasattr(kind, name) for name in ("_trackable_children", "_serialize_to_tensors")):
+        return True
+    if hasattr(kind, "trainable_variables"):  # modules, layers, models
+        return True
+    if isinstance(value, (list, tuple, Mapping)) and id(value) not in seen:
+        seen.add(id(value))
+        items = value.values() if isinstance(value, Mapping) else value
+        return any(_is_trackable(item, seen) for item in items)
+    return False
