@@ -197,7 +197,8 @@ class Function:
             )
         out = {}
         for (name, value), spec in zip(arguments.items(), specs):
-            flat_specs, flat = nest.flatten(spec), nest.flatten(value)
+            flat_specs = nest.flatten(spec)
+            flat = [value] if isinstance(spec, TensorSpec) else nest.flatten(value)
             if len(flat_specs) != len(flat):
                 raise TypeError(f"argument {name!r} of {self._name} does not match {spec!r}")
             made = []
@@ -209,7 +210,7 @@ class Function:
                         f"has {t.dtype.name}{t.shape}, the input_signature asks for {s!r}"
                     )
                 made.append(_Declared(t, s))
-            out[name] = nest.pack_sequence_as(value, made)
+            out[name] = nest.pack_sequence_as(spec, made)
         return out
 
     def _trace_new(

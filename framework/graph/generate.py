@@ -125,9 +125,9 @@ class Generated:
                 known = all(k in self._static or k in self._known for k in keys)
             else:
                 known = all(
-                k in self._known or (i in op.shape_only and k in self._static)
-                for i, k in enumerate(keys)
-            )
+                    k in self._known or (i in op.shape_only and k in self._static)
+                    for i, k in enumerate(keys)
+                )
             if node.type == "SumToShapeOf" and all(k in self._static for k in keys):
                 shapes = [np.shape(self._values[k]) for k in keys]
                 if shapes[0] == shapes[1]:
@@ -260,18 +260,21 @@ class Generated:
             call = f"{kernel}({', '.join(['xp', *args, *keywords])})"
             return [f"{targets[0]} = {call}" if targets else call]
         inputs = [self._values.get(self._canonical(t._id)) for t in node.inputs]
+        # an op with a number of outputs that attrs decide returns a tuple, even of one
+        several = len(targets) > 1 or op.outputs != 1
+        left = ", ".join(targets) + ("," if several and len(targets) == 1 else "")
         halves = any(getattr(a, "dtype", None) in _HALVES for a in inputs)
         if halves:
             name = self._bind("o", op)
             attrs = self._bind("a", node.attrs)
             call = f"compute({name}, xp, [{', '.join(args)}], {attrs})"
-            return [f"{', '.join(targets)} = {call}"] if targets else [call]
+            return [f"{left} = {call}"] if targets else [call]
         kernel = self._bind("k", op.kernel)
         plain = f"{kernel}({', '.join(['xp', *args, *keywords])})"
         if not targets:
             return [plain]
-        if len(targets) > 1:
-            return [f"{', '.join(targets)} = {plain}", *self._casts(node, targets)]
+        if several:
+            return [f"{left} = {plain}", *self._casts(node, targets)]
         written = self._written(index, node, args, keywords)
         if written is not None:
             name, into = written

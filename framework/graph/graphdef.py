@@ -30,7 +30,9 @@ def graph_def(graph: Graph) -> graph_pb2.GraphDef:
 
 def node_def(operation: Operation) -> node_def_pb2.NodeDef:
     """One node."""
-    node = node_def_pb2.NodeDef(name=operation.name, op=operation.type, device=operation.device or "")
+    node = node_def_pb2.NodeDef(
+        name=operation.name, op=operation.type, device=operation.device or ""
+    )
     for t in operation.inputs:
         node.input.append(t.op.name if t.value_index == 0 else f"{t.op.name}:{t.value_index}")
     node.input.extend(f"^{c.name}" for c in operation.control_inputs)

@@ -115,7 +115,7 @@ class Plan:
                     continue
                 inputs = [values[t._id] for t in node.inputs]
                 got = run_node(node, inputs)
-                if len(node.outputs) == 1:
+                if type(got) is not tuple and len(node.outputs) == 1:
                     got = (got,)
                 for t, value in zip(node.outputs, got or ()):
                     values.setdefault(t._id, value)

@@ -163,7 +163,12 @@ class _Backward:
             elif g is not None:
                 self.flat.append(g)
         self.kept = _frontier(self.flat, boundary, given)
-        self.pinned = [i for i, t in enumerate(self.kept) if t.op.op_def.effects != registry.PURE]
+        # what was read or drawn cannot be computed again from the inputs
+        self.pinned = [
+            i
+            for i, t in enumerate(self.kept)
+            if t.op.op_def.effects != registry.PURE and t._id not in given
+        ]
         self.live = [i for i, s in enumerate(self.seeds) if s is not None]
         seeds_in = [self.seeds[i] for i in self.live]
         self.segment = Segment(graph, [*self.kept, *seeds_in], self.flat)
@@ -209,10 +214,8 @@ def _call_op(segment: Segment) -> Op:
         raise errors.InternalError("a traced function runs its plan, not a kernel")
 
     made = Op(
-        never, "PartitionedCall", shape=registry.unknown, dtype=None, dtypes=dt.ANY, host=(),
-        mixed=True, broadcasts=False, outputs=-1, effects=registry.PURE, may_view=False,
-        dynamic=True, widen=False, differentiable=True, samples=None, reference=None, name=None,
-    )  # fmt: skip
+        never, "PartitionedCall", shape=registry.unknown, dtypes=dt.ANY, mixed=True, outputs=-1
+    )
 
     @made.gradient
     def _(grads: Any, outputs: Any, *inputs: Any) -> Any:

@@ -69,21 +69,21 @@ class Op:
         type_name: str,
         *,
         shape: Callable[..., Any],
-        dtype: Any,
-        dtypes: frozenset[dt.DType],
-        host: Sequence[Any],
-        mixed: bool,
-        broadcasts: bool,
-        outputs: Any,
-        effects: str,
-        may_view: bool,
-        shape_only: Sequence[Any],
-        dynamic: bool,
-        widen: bool | None,
-        differentiable: bool,
-        samples: Callable[..., Any] | None,
-        reference: Callable[..., Any] | None,
-        name: str | None,
+        dtype: Any = None,
+        dtypes: frozenset[dt.DType] = dt.NUMERIC,
+        host: Sequence[Any] = (),
+        mixed: bool = False,
+        broadcasts: bool = False,
+        outputs: Any = 1,
+        effects: str = PURE,
+        may_view: bool = False,
+        shape_only: Sequence[Any] = (),
+        dynamic: bool = False,
+        widen: bool | None = None,
+        differentiable: bool = True,
+        samples: Callable[..., Any] | None = None,
+        reference: Callable[..., Any] | None = None,
+        name: str | None = None,
     ) -> None:
         self.kernel = kernel
         self.type = type_name
@@ -245,26 +245,7 @@ def get(type_name: str) -> Op:
     return REGISTRY[type_name]
 
 
-def op(
-    type_name: str,
-    *,
-    shape: Callable[..., Any],
-    dtype: Any = None,
-    dtypes: frozenset[dt.DType] = dt.NUMERIC,
-    host: Sequence[Any] = (),
-    mixed: bool = False,
-    broadcasts: bool = False,
-    outputs: Any = 1,
-    effects: str = PURE,
-    may_view: bool = False,
-    shape_only: Sequence[Any] = (),
-    dynamic: bool = False,
-    widen: bool | None = None,
-    differentiable: bool = True,
-    samples: Callable[..., Any] | None = None,
-    reference: Callable[..., Any] | None = None,
-    name: str | None = None,
-) -> Callable[[Callable[..., Any]], Op]:
+def op(type_name: str, **options: Any) -> Callable[[Callable[..., Any]], Op]:
     """Registers an op under its TensorFlow type name.
 
     Args:
@@ -293,12 +274,7 @@ def op(
     def register(kernel: Callable[..., Any]) -> Op:
         if type_name in REGISTRY:
             raise ValueError(f"op {type_name!r} is registered twice")
-        made = Op(
-            kernel, type_name, shape=shape, dtype=dtype, dtypes=dtypes, host=host, mixed=mixed,
-            broadcasts=broadcasts, outputs=outputs, effects=effects, may_view=may_view,
-            shape_only=shape_only, dynamic=dynamic, widen=widen, differentiable=differentiable, samples=samples,
-            reference=reference, name=name,
-        )  # fmt: skip
+        made = Op(kernel, type_name, **options)
         REGISTRY[type_name] = made
         return made
 

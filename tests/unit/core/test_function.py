@@ -1,0 +1,172 @@
+"""tf.function: traces, captured tensors, variables, gradients through the call."""
+
+import numpy as np
+import pytest
+import shardtape as tf
+
+
+def test_one_trace_for_each_signature_and_python_runs_once_for_each():
+    seen = []
+
+    @tf.function
+    def double(x):
+        seen.append(x)
+        return x + x
+
+    assert double(tf.constant(2.0)).numpy() == 4.0
+    assert double(tf.constant(3.0)).numpy() == 6.0
+    assert double(tf.constant([1, 2])).numpy().tolist() == [2, 4]
+    assert double(3).numpy() == 6
+    assert double(4).numpy() == 8
+    assert len(seen) == 4
+    assert double.experimental_get_tracing_count() == 4
+
+
+def test_nested_arguments_and_results():
+    @tf.function
+    def f(batch, *, scale=2.0):
+        return {"sum": batch["b"] + batch["a"][0] * scale, "none": None, "text": "t"}
+
+    got = f({"b": tf.constant(1.0), "a": [tf.constant(5.0)]})
+    assert got["sum"].numpy() == 11.0
+    assert got["none"] is None
+    assert got["text"] == "t"
+
+
+def test_gradients_of_arguments_variables_and_captured_tensors():
+    v, c = tf.Variable(3.0), tf.constant(4.0)
+
+    @tf.function
+    def f(x):
+        return x * x * v + c * x
+
+    x = tf.constant(2.0)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([x, c])
+        y = f(x)
+    assert y.numpy() == 20.0
+    assert tape.gradient(y, x).numpy() == 16.0
+    assert tape.gradient(y, v).numpy() == 4.0
+    assert tape.gradient(y, c).numpy() == 2.0
+
+
+def test_gradients_of_higher_order_through_a_call():
+    @tf.function
+    def f(x):
+        return tf.sin(x) * x
+
+    x = tf.constant(0.7)
+    with tf.GradientTape() as t3:
+        t3.watch(x)
+        with tf.GradientTape() as t2:
+            t2.watch(x)
+            with tf.GradientTape() as t1:
+                t1.watch(x)
+                y = f(x)
+            first = t1.gradient(y, x)
+        second = t2.gradient(first, x)
+    third = t3.gradient(second, x)
+    s, c = np.sin(0.7), np.cos(0.7)
+    assert first.numpy() == pytest.approx(c * 0.7 + s, rel=1e-5)
+    assert second.numpy() == pytest.approx(-s * 0.7 + 2 * c, rel=1e-5)
+    assert third.numpy() == pytest.approx(-c * 0.7 - 3 * s, rel=1e-5)
+
+
+def test_a_tape_inside_a_function():
+    v = tf.Variable([1.0, 2.0])
+
+    @tf.function
+    def step(x):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(v * v * x)
+        g = tape.gradient(loss, v)
+        v.assign_sub(0.1 * g)
+        return loss
+
+    assert step(tf.constant(1.0)).numpy() == 5.0
+    np.testing.assert_allclose(v.numpy(), [0.8, 1.6], rtol=1e-6)
+    step(tf.constant(1.0))
+    np.testing.assert_allclose(v.numpy(), [0.64, 1.28], rtol=1e-6)
+
+
+def test_effects_happen_in_the_programs_order():
+    v = tf.Variable(1.0)
+
+    @tf.function
+    def f():
+        v.assign_add(1.0)
+        first = v.read_value()
+        v.assign(v * 10.0)
+        return first, v.read_value()
+
+    for _ in range(4):
+        v.assign(1.0)
+        first, second = f()
+        assert (first.numpy(), second.numpy()) == (2.0, 20.0)
+
+
+def test_variables_are_made_on_the_first_call_only():
+    class Layer:
+        w = None
+
+    layer = Layer()
+
+    @tf.function
+    def good(x):
+        if layer.w is None:
+            layer.w = tf.Variable(2.0)
+        return x * layer.w
+
+    assert good(tf.constant(3.0)).numpy() == 6.0
+    assert good(tf.constant([3.0])).numpy() == [6.0]
+
+    @tf.function
+    def bad(x):
+        return x * tf.Variable(2.0)
+
+    with pytest.raises(ValueError, match="singleton"):
+        bad(tf.constant(1.0))
+        bad(tf.constant([1.0]))
+
+
+def test_functions_call_functions_and_methods_are_functions():
+    class Model:
+        def __init__(self, k):
+            self.k = tf.Variable(k)
+
+        @tf.function
+        def inner(self, x):
+            return x * self.k
+
+        @tf.function
+        def __call__(self, x):
+            return self.inner(x) + 1.0
+
+    a, b = Model(2.0), Model(5.0)
+    assert (a(tf.constant(3.0)).numpy(), b(tf.constant(3.0)).numpy()) == (7.0, 16.0)
+    with tf.GradientTape() as tape:
+        y = a(tf.constant(3.0))
+    assert tape.gradient(y, a.k).numpy() == 3.0
+
+
+def test_input_signature_gives_one_trace_and_checks():
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+    def total(x):
+        return tf.reduce_sum(x)
+
+    assert total(tf.constant([1.0, 2.0])).numpy() == 3.0
+    assert total([1.0, 2.0, 3.0]).numpy() == 6.0
+    assert total.experimental_get_tracing_count() == 1
+    with pytest.raises(TypeError, match="input_signature"):
+        total(tf.constant([1, 2]))
+
+
+def test_concrete_functions():
+    @tf.function
+    def f(x, y):
+        return x + y
+
+    concrete = f.get_concrete_function(tf.TensorSpec([], tf.float32), tf.TensorSpec([], tf.float32))
+    assert concrete(tf.constant(1.0), y=tf.constant(2.0)).numpy() == 3.0
+    with pytest.raises(TypeError, match="traced for"):
+        concrete(tf.constant(1), tf.constant(2))
