@@ -1,0 +1,62 @@
+"""Writes the inputs of all op cases for `record_ops_tf.py`, which runs them in TensorFlow 2.15.
+
+python tests/parity/record_ops.py /tmp/cases.pickle          # in the project's environment
+PYTHON_OF_TF215 tests/parity/record_ops_tf.py /tmp/cases.pickle tests/parity/data/ops_tf215.npz
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+from parity.op_cases import cases, weights
+
+import shardtape  # noqa: F401 - registers every op
+from shardtape import dtypes as dt
+from shardtape.ops.registry import PURE, REGISTRY
+
+
+def _plain(x: np.ndarray) -> Any:
+    """An array without types that another numpy does not know: (dtype name, array)."""
+    name = dt.from_numpy(x.dtype).name
+    return name, x.astype(np.float32) if name == "bfloat16" else x
+
+
+def _attr(value: Any) -> Any:
+    if isinstance(value, dt.DType):
+        return {"dtype": value.name}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def dump() -> list[dict[str, Any]]:
+    """One record per case: type, inputs, attributes, digest, whether to differentiate."""
+    out = []
+    for op in REGISTRY.values():
+        if op.effects != PURE:
+            continue
+        for case in cases(op):
+            out.append(
+                {
+                    "key": case.key,
+                    "type": op.type,
+                    "inputs": [_plain(x) for x in case.inputs],
+                    "attrs": {k: _attr(v) for k, v in case.attrs.items() if k != "SrcT"},
+                    "digest": case.digest(),
+                    "gradient": case.dtype in (dt.float64, dt.complex128) or not case.smooth,
+                    "host": [op.is_host(i, len(case.inputs)) for i in range(len(case.inputs))],
+                }
+            )
+    return out
+
+
+if __name__ == "__main__":
+    records = dump()
+    Path(sys.argv[1]).write_bytes(pickle.dumps(records, protocol=4))
+    print(
+        f"{len(records)} cases of {len({r['type'] for r in records})} ops; weights {weights((2,), np.dtype(float))}"
+    )
