@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.ops import compare, samples
@@ -252,7 +253,7 @@ def xlogy(xp, x, y):
 @xlogy.gradient
 def _(g, _y, a, b):
     there = cast(compare.not_equal(a, zeros_like_op(a)), a.dtype)
-    return g * conj(xlogy(there, b)), g * conj(xdivy(a, b))
+    return g * xlogy(there, b), g * xdivy(a, b)
 
 
 @op("Xlog1py", dtypes=_SMOOTH, broadcasts=True, shape=broadcast, samples=_POSITIVE)
@@ -264,7 +265,7 @@ def xlog1py(xp, x, y):
 @xlog1py.gradient
 def _(g, _y, a, b):
     there = cast(compare.not_equal(a, zeros_like_op(a)), a.dtype)
-    return g * conj(xlog1py(there, b)), g * conj(xdivy(a, b + 1))
+    return g * xlog1py(there, b), g * xdivy(a, b + 1)
 
 
 @op("Xdivy", dtypes=_SMOOTH, broadcasts=True, shape=broadcast, samples=_DIVISORS)
@@ -276,8 +277,7 @@ def xdivy(xp, x, y):
 @xdivy.gradient
 def _(g, _y, a, b):
     there = cast(compare.not_equal(a, zeros_like_op(a)), a.dtype)
-    b = conj(b)
-    return g * xdivy(there, b), g * xdivy(negative(conj(a)), b * b)
+    return g * xdivy(there, b), g * xdivy(negative(a), b * b)
 
 
 @ufunc_op("Atan2", "arctan2", 2, dtypes=dt.FLOATING, samples=_DIVISORS)

@@ -193,7 +193,8 @@ def _as_dtype(array: Any, wanted: np.dtype) -> Any:
     if got is wanted or got == wanted:
         return array
     if got is None:
-        return np.asarray(array, wanted)[()]
+        made = np.asarray(array, wanted)
+        return made if wanted.kind == "O" else made[()]
     return array.astype(wanted)
 
 

@@ -80,7 +80,8 @@ def gather_op(xp, params, indices, axis, *, batch_dims=0):
 def _(g, _y, params, indices, axis, *, batch_dims):
     if batch_dims == 0 and _is_zero(axis):
         sizes = shape(params)
-        rows = reshape(g, concat([[-1], sizes[1:]], 0))
+        count = reshape(size(indices), [1])
+        rows = reshape(g, concat([count, sizes[1:]], 0))
         return IndexedSlices(rows, reshape(indices, [-1]), sizes), None
     return scatter_like(g, params, indices, axis, batch_dims=batch_dims), None
 
@@ -93,13 +94,12 @@ def _is_zero(axis: Any) -> bool:
 
 
 def _scatter_like_reference(g: Any, params: Any, indices: Any, axis: Any, batch_dims: int) -> Any:
-    at = int(axis) % params.ndim
     where = np.arange(params.size).reshape(params.shape)
     places = gather_op.kernel(np, where, indices, axis, batch_dims=batch_dims)
-    out = np.zeros(params.size)
+    out = np.zeros(params.size, g.dtype)
     for place, value in zip(places.ravel(), g.ravel()):
         out[place] += value
-    return out.reshape(params.shape) + 0 * at
+    return out.reshape(params.shape)
 
 
 @op(
@@ -201,7 +201,8 @@ def unsorted_segment_sum(xp, data, segment_ids, num_segments):
         raise errors.InvalidArgumentError(
             f"segment_ids has {ids.max()}, which is not in [0, {count}) [Op:UnsortedSegmentSum]"
         )
-    rows = data.reshape(ids.shape[0], -1) if data.size else data.reshape(ids.shape[0], 0)
+    width = int(np.prod(data.shape[rank:], dtype=np.int64))
+    rows = data.reshape(ids.shape[0], width)
     return sum_rows(xp, rows, ids, count).reshape(count, *data.shape[rank:])
 
 

@@ -145,7 +145,8 @@ def _(g, _y, input, begin, end, strides, *, begin_mask, end_mask, ellipsis_mask,
 
 @op(
     "StridedSliceGrad",
-    dtypes=DATA,
+    dtypes=dt.NUMERIC | dt.BOOL,
+    widen=False,
     host=("shape", "begin", "end", "strides"),
     shape=from_vector(0),
     samples=lambda rng: [

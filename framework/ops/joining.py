@@ -133,7 +133,6 @@ def _concat_shape(*args: Arg, **attrs: Any) -> TensorShape:
     samples=samples.given(
         lambda rng: ((rng.normal(size=(2, 3)), rng.normal(size=(1, 3)), np.int32(0)), {}),
         lambda rng: ((rng.normal(size=(2, 1)), rng.normal(size=(2, 3)), np.int32(-1)), {}),
-        lambda rng: ((rng.normal(size=(2,)), np.int32(0)), {}),
     ),
 )
 def concat_op(xp, *inputs):

@@ -15,7 +15,7 @@ from shardtape.ops.registry import Arg, op
 from shardtape.shapes import UNKNOWN, TensorShape, broadcast_shapes
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 
-_TYPES = dt.FLOATING | dt.COMPLEX | {dt.int16, dt.int32, dt.int64, dt.uint8, dt.uint16}
+_TYPES = dt.FLOATING | dt.COMPLEX | {dt.int32, dt.int64}
 _FLAGS = ((False, False), (False, True), (True, False), (True, True))
 
 

@@ -56,7 +56,8 @@ def _spread_reference(g: Any, x: Any, axis: Any, keep_dims: bool, mean: bool) ->
     axes = tuple(np.atleast_1d(axis) % max(x.ndim, 1)) if np.size(axis) else ()
     shaped = np.reshape(g, [1 if i in axes else n for i, n in enumerate(x.shape)])
     count = np.prod([x.shape[i] for i in axes])
-    return np.ones_like(x) * shaped / (count if mean else 1)
+    spread = np.ones(x.shape, g.dtype) * shaped
+    return (spread / count).astype(g.dtype) if mean else spread
 
 
 @op(

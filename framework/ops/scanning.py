@@ -8,7 +8,6 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape.ops import arithmetic
-from shardtape.ops.complex_numbers import conj
 from shardtape.ops.constants import int_scalar
 from shardtape.ops.registry import op, same_as
 from shardtape.ops.shape_rules import axis_index
@@ -57,8 +56,8 @@ def cumprod_op(xp, x, axis, *, exclusive=False, reverse=False):
 
 @cumprod_op.gradient
 def _(g, y, x, axis, *, exclusive, reverse):
-    sums = cumsum_op(conj(y) * g, axis, exclusive=exclusive, reverse=not reverse)
-    return arithmetic.div_no_nan(sums, conj(x))
+    sums = cumsum_op(y * g, axis, exclusive=exclusive, reverse=not reverse)
+    return arithmetic.div_no_nan(sums, x)
 
 
 def cumsum(

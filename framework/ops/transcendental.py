@@ -176,19 +176,17 @@ def _(xp, out, x):
 
 @sigmoid.gradient
 def _(g, y, _x):
-    return sigmoid_grad(y, g)
+    return sigmoid_grad(conj(y), g)
 
 
 @_slope("SigmoidGrad")
 def sigmoid_grad(xp, y, dy):
     """dy * y * (1 - y): the gradient of y = sigmoid(x)."""
-    y = xp.conj(y) if y.dtype.kind == "c" else y
     return dy * y * (1 - y)
 
 
 @sigmoid_grad.writes_into()
 def _(xp, out, y, dy):
-    y = xp.conj(y) if y.dtype.kind == "c" else y
     xp.subtract(1, y, out=out)
     xp.multiply(out, y, out=out)
     xp.multiply(out, dy, out=out)
@@ -209,19 +207,17 @@ def tanh(x):
 
 @tanh.gradient
 def _(g, y, _x):
-    return tanh_grad(y, g)
+    return tanh_grad(conj(y), g)
 
 
 @_slope("TanhGrad")
 def tanh_grad(xp, y, dy):
     """dy * (1 - y^2): the gradient of y = tanh(x)."""
-    y = xp.conj(y) if y.dtype.kind == "c" else y
     return dy * (1 - y * y)
 
 
 @tanh_grad.writes_into(0)
 def _(xp, out, y, dy):
-    y = xp.conj(y) if y.dtype.kind == "c" else y
     xp.multiply(y, y, out=out)
     xp.subtract(1, out, out=out)
     xp.multiply(out, dy, out=out)

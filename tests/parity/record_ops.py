@@ -14,7 +14,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
-from parity.op_cases import cases, weights
+from parity.op_cases import cases
 
 import shardtape  # noqa: F401 - registers every op
 from shardtape import dtypes as dt
@@ -57,6 +57,4 @@ def dump() -> list[dict[str, Any]]:
 if __name__ == "__main__":
     records = dump()
     Path(sys.argv[1]).write_bytes(pickle.dumps(records, protocol=4))
-    print(
-        f"{len(records)} cases of {len({r['type'] for r in records})} ops; weights {weights((2,), np.dtype(float))}"
-    )
+    print(f"{len(records)} cases of {len({r['type'] for r in records})} ops")
