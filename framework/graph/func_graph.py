@@ -7,6 +7,7 @@ from typing import Any
 
 from shardtape import dtypes as dt
 from shardtape import shapes
+from shardtape.backend import random
 from shardtape.context import building
 from shardtape.graph.ir import Graph, Operation
 from shardtape.ops import source
@@ -60,6 +61,7 @@ class FuncGraph(Graph):
     def __init__(self, name: str, outer: Graph | None) -> None:
         super().__init__()
         self.name, self.outer_graph = name, outer
+        self.seed = random.global_seed() if outer is None else outer.seed
         self.captures: list[tuple[Any, SymbolicTensor]] = []
 
     def capture(self, value: Any) -> SymbolicTensor:

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import shardtape as tf
 from shardtape import initializers
 from shardtape.backend import philox, random
 from shardtape.graph.ir import Graph
 from shardtape.graph.plan import Plan
 from shardtape.keras import initializers as keras
 from shardtape.keras import random_seed
-from shardtape.ops import dispatch  # noqa: F401 - ops run through it
 from shardtape.ops import random as ops
 from shardtape.ops import random_stateless as stateless
 from shardtape.random_generator import Generator, create_rng_state
@@ -145,18 +145,16 @@ def test_eager_seeds(recorded):
 
 def test_a_function_has_streams_of_its_own_which_the_global_seed_resets(recorded):
     ops.set_seed(5)
-    graph = Graph()
-    graph.seed = random.global_seed()
-    with graph.as_default():
-        fetches = [ops.random_uniform([2]), ops.random_normal([2]), ops.random_uniform([2], seed=1)]
-    plan, streams = Plan(graph, [], fetches), random.Streams()
+
+    @tf.function
+    def drawing():
+        return tf.random.uniform([2]), tf.random.normal([2]), tf.random.uniform([2], seed=1)
+
     for call in range(2):
-        with random.using(streams):
-            for i, drawn in enumerate(plan.run([])):
-                same(drawn, recorded[f"seeds/function/{call}/{i}"])
+        for i, drawn in enumerate(drawing()):
+            same(drawn, recorded[f"seeds/function/{call}/{i}"])
     ops.set_seed(5)
-    with random.using(streams):
-        same(plan.run([])[0], recorded["seeds/function/reset"])
+    same(drawing()[0], recorded["seeds/function/reset"])
 
 
 def test_each_session_has_streams_of_its_own(recorded):

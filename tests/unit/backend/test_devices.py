@@ -8,7 +8,6 @@ from shardtape import backend, devices, errors
 from shardtape.context import state
 from shardtape.devices import DeviceSpec
 from shardtape.graph.ir import Graph
-from shardtape.ops import dispatch  # noqa: F401 - ops run through it
 from shardtape.ops.filling import fill
 from shardtape.ops.random import random_uniform
 

@@ -9,7 +9,6 @@ from shardtape.backend import random
 from shardtape.backend.philox import Philox, from_seeds
 from shardtape.graph.ir import Graph
 from shardtape.graph.plan import Plan
-from shardtape.ops import dispatch  # noqa: F401 - ops run through it
 from shardtape.ops import random as ops
 from shardtape.random_generator import Generator
 
