@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from shardtape import dtypes as dt
 from shardtape.ops import samples
 from shardtape.ops.array import zeros_like
@@ -106,15 +108,17 @@ def _(g, _y, _gradients, features):
 @op("LeakyRelu", dtypes=dt.FLOATING, shape=same_as(0),
     samples=lambda rng: [*samples.away_from_zero((2, 3))(rng),
                          *samples.away_from_zero((2, 3), alpha=1.5)(rng)],
-    reference=lambda x, alpha=0.2: x * (x > 0) + alpha * x * (x <= 0))  # fmt: skip
+    reference=lambda x, alpha=0.2: x * (x > 0) + np.float32(alpha) * x * (x <= 0))  # fmt: skip
 def leaky_relu_op(xp, features, *, alpha=0.2):
-    """x above 0, alpha * x below, elementwise."""
+    """x above 0, alpha * x below, elementwise; alpha has single precision."""
+    alpha = float(np.float32(alpha))
     scaled = features * alpha
     return xp.maximum(features, scaled) if alpha <= 1 else xp.minimum(features, scaled)
 
 
 @leaky_relu_op.writes_into()
 def _(xp, out, features, *, alpha=0.2):
+    alpha = float(np.float32(alpha))
     xp.multiply(features, alpha, out=out)
     (xp.maximum if alpha <= 1 else xp.minimum)(features, out, out=out)
 
@@ -125,17 +129,17 @@ def _(g, _y, features, *, alpha):
 
 
 @op("LeakyReluGrad", dtypes=dt.FLOATING, shape=_merged, samples=samples.away_from_zero(_PAIR),
-    reference=lambda g, x, alpha=0.2: g * (x > 0) + alpha * g * (x <= 0))  # fmt: skip
+    reference=lambda g, x, alpha=0.2: g * (x > 0) + np.float32(alpha) * g * (x <= 0))  # fmt: skip
 def leaky_relu_grad(xp, gradients, features, *, alpha=0.2):
     """`gradients` where `features` are above 0, else alpha times as much."""
     above = features > 0
-    return gradients * above + gradients * alpha * ~above
+    return gradients * above + gradients * float(np.float32(alpha)) * ~above
 
 
 @leaky_relu_grad.writes_into(0)
 def _(xp, out, gradients, features, *, alpha=0.2):
     above = features > 0
-    below = gradients * alpha
+    below = gradients * float(np.float32(alpha))
     below *= ~above
     xp.multiply(gradients, above, out=out)
     out += below
@@ -167,12 +171,12 @@ def _(g, y, _features):
 @op("EluGrad", dtypes=dt.FLOATING, shape=_merged, samples=samples.away_from_zero(_PAIR))
 def elu_grad(xp, gradients, outputs):
     """gradients * (outputs + 1) where the outputs of Elu are below 0, else `gradients`."""
-    return gradients * (xp.minimum(outputs, 0) + 1)
+    return gradients * (xp.fmin(outputs, 0) + 1)
 
 
 @elu_grad.writes_into(1)
 def _(xp, out, gradients, outputs):
-    xp.minimum(outputs, 0, out=out)
+    xp.fmin(outputs, 0, out=out)
     out += 1
     out *= gradients
 
@@ -205,7 +209,9 @@ def _(g, y, _features):
 def selu_grad(xp, gradients, outputs):
     """`gradients` times the slope of Selu, told from its outputs."""
     below = outputs < 0
-    slope = (outputs + _SELU_SCALE_ALPHA) * below + ~below * _SELU_SCALE
+    kind = outputs.dtype.type
+    slope = xp.fmin(outputs, 0) + below * kind(_SELU_SCALE_ALPHA)
+    slope += ~below * kind(_SELU_SCALE)
     return gradients * slope
 
 

@@ -167,7 +167,9 @@ def _gradient_samples(cases: list[Any], of_inputs: bool) -> Callable[..., Any]:
 
     def made(rng: np.random.Generator) -> list[Any]:
         out = []
-        for (x,), attrs in _value_samples(cases)(rng):
+        for sizes, attrs in cases:
+            # positive, with whole numbers apart: also as integers y holds the largest of x
+            x = rng.permutation(int(np.prod(sizes))).reshape(sizes) + rng.uniform(0.5, 1.0, sizes)
             y = _direct_largest(x, **attrs)
             out.append(((x, y, rng.normal(size=(x if of_inputs else y).shape)), attrs))
         return out

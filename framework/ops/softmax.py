@@ -15,6 +15,8 @@ from shardtape.ops.reduce import reduce_sum
 from shardtape.ops.registry import Arg, op
 from shardtape.shapes import TensorShape
 
+_CLASSES = frozenset((dt.int32, dt.int64))
+
 
 def _peak(xp: Any, x: Any) -> Any:
     """The largest value of each row, kept as an axis."""
@@ -175,8 +177,17 @@ def _sparse_reference(features: Any, labels: Any) -> Any:
     return _dense_reference(features, np.eye(features.shape[-1])[labels])
 
 
-@op("SparseSoftmaxCrossEntropyWithLogits", dtypes=dt.FLOATING | {dt.int32, dt.int64}, mixed=True,
-    shape=_sparse_shapes, outputs=2, samples=_sparse_samples,
+def _sparse_dtype(dtypes: Any, attrs: Any) -> dt.DType:
+    if not dtypes[0].is_floating or dtypes[1] not in _CLASSES:
+        raise errors.InvalidArgumentError(
+            "SparseSoftmaxCrossEntropyWithLogits takes floating logits and int32 or int64 labels, "
+            f"not {dtypes[0].name} and {dtypes[1].name}"
+        )
+    return dtypes[0]
+
+
+@op("SparseSoftmaxCrossEntropyWithLogits", dtypes=dt.FLOATING | _CLASSES, mixed=True,
+    dtype=_sparse_dtype, shape=_sparse_shapes, outputs=2, samples=_sparse_samples,
     reference=_sparse_reference)  # fmt: skip
 def sparse_softmax_cross_entropy_op(xp, features, labels):
     """features (n, classes), labels (n,) of classes to the loss (n,) and its gradient by features.
