@@ -29,8 +29,8 @@ from typing import Any
 
 import numpy as np
 
+from shardtape import backend, shapes
 from shardtape import dtypes as dt
-from shardtape import shapes
 from shardtape.context import state
 from shardtape.tensor import EagerTensor
 
@@ -117,6 +117,8 @@ class Op:
         self.required_attrs = frozenset(
             n for n, d in self.attr_defaults.items() if d is inspect.Parameter.empty
         )
+        # shared by all calls that give no attribute; nobody may change it
+        self.defaults = None if self.required_attrs else self.attr_defaults
         # positions of host inputs; negative ones count from the end of a variadic list
         self.host = tuple(self.input_names.index(h) if isinstance(h, str) else h for h in host)
         # inputs of which only the shape is read: a plan keeps no values alive for them
@@ -169,8 +171,8 @@ class Op:
 
     def bind_attrs(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Attributes with defaults filled in. Raises TypeError for an unknown or missing one."""
-        if not self.attr_defaults and not attrs:
-            return attrs
+        if not attrs and self.defaults is not None:
+            return self.defaults
         for name in attrs:
             if name not in self.attr_defaults:
                 raise TypeError(f"{self.name}() got an unexpected keyword argument {name!r}")
@@ -311,7 +313,7 @@ def _fast_unary(ufunc: Any) -> type[Op]:
 
     class FastOp(Op):
         def __call__(self, x: Any, *, name: str | None = None) -> Any:  # type: ignore[override]
-            if type(x) is EagerTensor and not state.busy:
+            if type(x) is EagerTensor and not (state.busy or backend.accelerated):
                 a = x._array
                 if (a.dtype.num,) in self.signatures:
                     return EagerTensor(ufunc(a))
@@ -323,7 +325,8 @@ def _fast_unary(ufunc: Any) -> type[Op]:
 def _fast_binary(ufunc: Any) -> type[Op]:
     class FastOp(Op):
         def __call__(self, x: Any, y: Any, *, name: str | None = None) -> Any:  # type: ignore[override]
-            if type(x) is EagerTensor and type(y) is EagerTensor and not state.busy:
+            known = type(x) is EagerTensor and type(y) is EagerTensor
+            if known and not (state.busy or backend.accelerated):
                 a, b = x._array, y._array
                 if (a.dtype.num, b.dtype.num) in self.signatures:
                     try:
