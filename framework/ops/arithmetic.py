@@ -15,6 +15,7 @@ from shardtape.ops.filling import zeros_like, zeros_like_op
 from shardtape.ops.registry import broadcast, op, ufunc_op
 from shardtape.ops.selecting import matching, select
 from shardtape.ops.shape_rules import merged
+from shardtape.tensor import EagerTensor
 
 _SMOOTH = dt.FLOATING | dt.COMPLEX
 _PAIRS = samples.normal([(2, 3), (2, 3)], [(2, 3), (3,)], [(2, 1), (1, 3)], [(), (2,)])
@@ -345,6 +346,8 @@ def truediv(x: Any, y: Any, name: str | None = None) -> Any:
 
     Raises TypeError for different dtypes.
     """
+    if type(x) is EagerTensor and x._array.dtype.kind == "f":
+        return real_div(x, y, name=name)
     x, y = matching(x, y)
     if x.dtype.is_floating or x.dtype.is_complex:
         return real_div(x, y, name=name)

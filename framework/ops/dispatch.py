@@ -138,7 +138,8 @@ def check_dtypes(op: Op, in_dtypes: list[dt.DType]) -> None:
 
 def _run(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     arrays = [t._array for t in inputs]
-    if not attrs and not backend.accelerated:
+    plain = attrs is op.defaults or not attrs  # the kernel's own defaults
+    if plain and not backend.accelerated:
         expected = op.signatures.get(tuple([a.dtype.num for a in arrays]))
         if expected is not None:
             try:
@@ -152,7 +153,7 @@ def _run(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     result = compute(op, xp, arrays, attrs)
     if type(result) is tuple:
         return tuple([EagerTensor(a) for a in result])
-    if not attrs and xp is np and not any(a.dtype in _HALF for a in arrays):
+    if plain and xp is np and not any(a.dtype in _HALF for a in arrays):
         # a fast op returns its ufunc's result as it is, so that has to have the right type
         if not op.is_ufunc or op.kernel(np, *arrays).dtype == result.dtype:
             op.signatures[tuple([a.dtype.num for a in arrays])] = result.dtype

@@ -210,6 +210,8 @@ def matmul(
             a, transpose_a = conj(a), True
         if adjoint_b:
             b, transpose_b = conj(b), True
+        if not (transpose_a or transpose_b):
+            return mat_mul(a, b, name=name)
         return mat_mul(
             a, b, transpose_a=bool(transpose_a), transpose_b=bool(transpose_b), name=name
         )

@@ -359,7 +359,9 @@ def _reduction(reduce_op: Any) -> Any:
             axis = int_scalar(axis)
         elif type(axis) in (tuple, list) and all(type(a) is int for a in axis):
             axis = int_vector(axis)
-        return reduce_op(x, axis, keep_dims=bool(keepdims), name=name)
+        if keepdims:
+            return reduce_op(x, axis, keep_dims=True, name=name)
+        return reduce_op(x, axis, name=name)
 
     return reduce
 
