@@ -8,9 +8,10 @@ import shardtape.backend
 # isort: split
 import warnings as _warnings
 
-from shardtape import dtypes, errors, linalg, math, nest, nn, random
+from shardtape import config, dtypes, errors, initializers, linalg, math, nest, nn, random
 from shardtape import graph as graph
 from shardtape.context import executing_eagerly
+from shardtape.devices import DeviceSpec, device
 from shardtape.dtypes import (
     DType,
     as_dtype,
@@ -135,6 +136,13 @@ from shardtape.ops.reduce import (
     reduce_sum,
 )
 from shardtape.ops.scanning import cumsum
+from shardtape.plain_initializers import (
+    constant_initializer,
+    ones_initializer,
+    random_normal_initializer,
+    random_uniform_initializer,
+    zeros_initializer,
+)
 from shardtape.shapes import TensorShape
 from shardtape.step import Step
 from shardtape.tape import GradientTape, UnconnectedGradients

@@ -18,9 +18,9 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape.keras.floatx import floatx
 from shardtape.keras.random_seed import RandomGenerator
+from shardtape.ops import filling
 from shardtape.ops import math as ops
 from shardtape.ops.convert import convert_to_tensor
-from shardtape.ops.filling import fill, ones, zeros
 from shardtape.shapes import TensorShape
 from shardtape.tensor import SymbolicTensor, Tensor
 
@@ -93,7 +93,7 @@ class Zeros(Initializer):
 
     def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Tensor:
         sizes = self._sizes(shape, kwargs)
-        return zeros(sizes, self._dtype(dtype, _is_number, "numeric or boolean dtype"))
+        return filling.zeros(sizes, self._dtype(dtype, _is_number, "numeric or boolean dtype"))
 
 
 class Ones(Initializer):
@@ -101,7 +101,7 @@ class Ones(Initializer):
 
     def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Tensor:
         sizes = self._sizes(shape, kwargs)
-        return ones(sizes, self._dtype(dtype, _is_number, "numeric or boolean dtype"))
+        return filling.ones(sizes, self._dtype(dtype, _is_number, "numeric or boolean dtype"))
 
 
 class Constant(Initializer):
@@ -118,7 +118,7 @@ class Constant(Initializer):
         sizes = self._sizes(shape, kwargs)
         value = convert_to_tensor(self.value, dt.as_dtype(floatx() if dtype is None else dtype))
         if isinstance(value, SymbolicTensor) or value.shape.rank == 0:
-            return fill(sizes, value)
+            return filling.fill(sizes, value)
         return convert_to_tensor(np.reshape(value.numpy(), sizes))  # type: ignore[attr-defined]
 
     def get_config(self) -> dict[str, Any]:
@@ -437,3 +437,12 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
             "own class in `custom_objects`, or the object itself."
         )
     return cls.from_config(dict(config.get("config") or {}))
+
+
+# ---- Keras's lower-case names -----------------------------------------------------------------
+zeros, ones, constant, identity = Zeros, Ones, Constant, Identity
+random_uniform, random_normal, truncated_normal = RandomUniform, RandomNormal, TruncatedNormal
+variance_scaling, orthogonal = VarianceScaling, Orthogonal
+glorot_uniform, glorot_normal = GlorotUniform, GlorotNormal
+he_uniform, he_normal = HeUniform, HeNormal
+lecun_uniform, lecun_normal = LecunUniform, LecunNormal

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import shardtape as tf
-from shardtape import initializers
+from shardtape import plain_initializers as initializers
 from shardtape.backend import philox, random
 from shardtape.graph.ir import Graph
 from shardtape.graph.plan import Plan

@@ -2,34 +2,35 @@
 
 from shardtape.ops.random import (
     categorical,
-    random_normal,
-    random_shuffle,
-    random_uniform,
     set_seed,
     truncated_normal,
 )
-from shardtape.ops.random_stateless import Algorithm as Algorithm
+from shardtape.ops.random import random_normal as normal
+from shardtape.ops.random import random_shuffle as shuffle
+from shardtape.ops.random import random_uniform as uniform
 from shardtape.ops.random_stateless import (
+    Algorithm,
     fold_in,
     split,
     stateless_categorical,
     stateless_normal,
-    stateless_shuffle,
     stateless_truncated_normal,
     stateless_uniform,
 )
-from shardtape.random_generator import Generator, get_global_generator, set_global_generator
-
-normal = random_normal
-uniform = random_uniform
-shuffle = random_shuffle
-experimental_stateless_split = split
+from shardtape.random import experimental
+from shardtape.random_generator import (
+    Generator,
+    create_rng_state,
+    get_global_generator,
+    set_global_generator,
+)
 
 __all__ = [
     "Algorithm",
     "Generator",
     "categorical",
-    "experimental_stateless_split",
+    "create_rng_state",
+    "experimental",
     "fold_in",
     "get_global_generator",
     "normal",
@@ -39,7 +40,6 @@ __all__ = [
     "split",
     "stateless_categorical",
     "stateless_normal",
-    "stateless_shuffle",
     "stateless_truncated_normal",
     "stateless_uniform",
     "truncated_normal",
