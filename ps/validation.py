@@ -204,6 +204,7 @@ def all_finite(values: np.ndarray) -> bool:
     if values.dtype in (np.float32, np.float64):
         flat = values.reshape(-1)
         # one pass without a temporary; only if it overflows is every element looked at
-        if np.isfinite(np.dot(flat, flat)):
-            return True
+        with np.errstate(over="ignore"):
+            if np.isfinite(np.dot(flat, flat)):
+                return True
     return bool(np.isfinite(values).all())
