@@ -30,6 +30,11 @@ _INTS = (dt.int32, dt.int64)
 # ---- kernels ----------------------------------------------------------------------------------
 def sizes_of(shape: np.ndarray) -> tuple[tuple[int, ...], int]:
     """The sizes in a shape input, and the number of elements. Raises ValueError."""
+    if shape.dtype.kind not in "iu":
+        raise ValueError(
+            f"Value for attr 'T' of {shape.dtype} is not in the list of allowed values: int32, "
+            "int64"
+        )
     if shape.ndim != 1:
         raise ValueError(
             f"shape must be a vector of {{int32,int64}}, got shape {list(np.shape(shape))}"
@@ -184,7 +189,7 @@ def seeds(op_seed: int | None) -> dict[str, int]:
 
 def shape_input(shape: Any) -> Any:
     """The shape input of a random op; in a graph a constant named "shape"."""
-    if state.graph is None:
+    if state.graph is None and type(shape) is not int:  # a number is no shape, as in TensorFlow
         return host_shape(shape)
     return convert_to_tensor(shape, name="shape", hint_integer=True)
 
