@@ -334,7 +334,7 @@ class Orthogonal(_Random):
         flat = [max(rows, columns), min(rows, columns)]
         drawn = self._drawn_now(flat, dtype, self._nonce(kwargs))
         # QR has no kernel for halves
-        wide = drawn.astype(np.float64 if drawn.dtype == np.float64 else np.float32)
+        wide: Any = drawn.astype(np.float64 if drawn.dtype == np.float64 else np.float32)
         q, r = np.linalg.qr(wide)
         q *= np.sign(np.diagonal(r))
         q = q.T if rows < columns else q
