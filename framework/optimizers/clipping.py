@@ -41,7 +41,7 @@ def squared_norm(array: Any) -> float:
     flat = array.reshape(-1)
     if flat.dtype.itemsize < 4:
         flat = flat.astype(np.float32)
-    return float(xp.dot(flat, flat))
+    return xp.dot(flat, flat).item()
 
 
 def global_norm(arrays: Iterable[Any]) -> float:

@@ -457,10 +457,11 @@ def gradient_arrays(gradient: Any, variable: Any) -> Gradient:
                 f"the sparse gradient of variable {variable.name} has rows of shape "
                 f"{tuple(values.shape[1:])}, the variable {shape[1:]}"
             )
-        if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < shape[0]:
+        low, high = (rows.min().item(), rows.max().item()) if len(rows) else (0, 0)
+        if len(rows) and not 0 <= low <= high < shape[0]:
             raise ValueError(
-                f"the sparse gradient of variable {variable.name} reaches from row "
-                f"{int(rows.min())} to {int(rows.max())}, the variable has {shape[0]}"
+                f"the sparse gradient of variable {variable.name} reaches from row {low} to "
+                f"{high}, the variable has {shape[0]}"
             )
         return rows, values
     array = _array(gradient)

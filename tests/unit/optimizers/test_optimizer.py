@@ -6,11 +6,12 @@ import pickle
 
 import numpy as np
 import pytest
+from unit.backend import strict_device as device
 
 from shardtape import optimizers
 from shardtape.indexed_slices import IndexedSlices
 from shardtape.optimizers import SGD, Adagrad, Adam, RMSprop, schedules
-from shardtape.optimizers.clipping import sum_duplicates
+from shardtape.optimizers.clipping import squared_norm, sum_duplicates
 from shardtape.tensor import EagerTensor
 from shardtape.variable import Variable
 
@@ -314,12 +315,15 @@ def test_local_and_prepared_updates_agree():
 
 
 def test_sum_duplicates():
-    rows, values = sum_duplicates(
-        np.array([5, 1, 5, 1, 3], np.int32), np.arange(10.0).reshape(5, 2)
-    )
+    ids, given = np.array([5, 1, 5, 1, 3], np.int32), np.arange(10.0).reshape(5, 2)
+    rows, values = sum_duplicates(ids, given)
     np.testing.assert_array_equal(rows, [1, 3, 5])
     assert rows.dtype == np.int64
     np.testing.assert_array_equal(values, [[8, 10], [8, 9], [4, 6]])
+    with device.whole_program():
+        rows, values = sum_duplicates(device.put(ids), device.put(given))
+        assert squared_norm(values) == 8 * 8 + 10 * 10 + 8 * 8 + 9 * 9 + 4 * 4 + 6 * 6
+    np.testing.assert_array_equal(rows.get(), [1, 3, 5])
     rows, values = sum_duplicates(np.array([4, 2]), np.array([1.0, 2.0], np.float32))
     np.testing.assert_array_equal(rows, [2, 4])
     np.testing.assert_array_equal(values, [2, 1])

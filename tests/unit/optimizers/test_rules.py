@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from unit.backend import strict_device as device
 
 from shardtape.errors import InvalidArgumentError
 from shardtape.optimizers import rule as rules
@@ -124,6 +125,25 @@ def test_lazy_rules_leave_other_rows_alone(name):
     alone, alone_slots = before[rows].copy(), {n: np.zeros((2, 4), np.float32) for n in slots}
     run_dense(rule, alone, alone_slots, [gradient((2, 4), step) for step in range(2)])
     np.testing.assert_array_equal(param[rows], alone)
+
+
+@pytest.mark.parametrize("name", [*RULES, *(f"lazy {name}" for name in LAZY)])
+def test_a_device_computes_the_same(name):
+    """On arrays that refuse numpy's functions and copies to the host, as cupy's do."""
+    rule = LAZY[name[5:]] if name.startswith("lazy") else RULES[name]
+    param, slots = start(rule, (9, 4))
+    rows = np.array([7, 2, 3], np.int64)
+    with device.whole_program():
+        there = device.put(param)
+        there_slots = {n: rule.initial(n, there) for n in rule.slots}
+        for step in range(3):
+            grad = gradient((9, 4), step)
+            rule.dense(device.XP, there, device.put(grad), there_slots, 2 * step, 0.1, 0.5)
+            rule.dense(np, param, grad, slots, 2 * step, 0.1, 0.5)
+            part = device.put(grad[:3])
+            rule.rows(device.XP, there, device.put(rows), part, there_slots, 2 * step + 1, 0.1)
+            rule.rows(np, param, rows, grad[:3], slots, 2 * step + 1, 0.1)
+    assert_same(param, there.get(), slots, {n: a.get() for n, a in there_slots.items()})
 
 
 def test_adam_is_the_papers_formula_in_float64():
