@@ -129,16 +129,18 @@ class Clocks:
         """Whether a worker may use values at its own clock, `staleness` ahead of the slowest.
 
         Args:
-          clock: the worker process's own count.
+          clock: the worker process's own count; 0 is the first pull of a process. Several pulls
+            may be asked about again and again, in any order.
         """
-        if clock < self._pulled.get(worker, 0):  # the process was restarted
-            self._counts.pop(worker, None)
-            self._offsets.pop(worker, None)
-            self._recent.pop(worker, None)
+        pulled = self._pulled.get(worker)
+        if pulled is not None and clock == 0 < pulled:  # the process was restarted
+            for book in (self._counts, self._offsets, self._recent, self._pulled):
+                book.pop(worker, None)
+            pulled = None
         self._join(worker)
-        if worker not in self._pulled or clock < self._pulled[worker]:
+        if pulled is None:
             self._offsets[worker] = self._counts[worker] - clock
-        self._pulled[worker] = clock
+        self._pulled[worker] = max(clock, pulled or 0)
         others = [self._counts[w] for w in self.active() if w != worker and w in self._counts]
         return not others or clock + self._offsets[worker] - min(others) <= staleness
 

@@ -179,7 +179,8 @@ class StateMachine:
         batch, scalars = entry.batch, entry.scalars
         assert batch is not None and scalars is not None
         self._counts["pushes"] += 1
-        self._clocks.advance(entry.worker, batch, entry.attempt)
+        if entry.worker >= 0:  # the coordinator, which marks skipped batches, has no clock
+            self._clocks.advance(entry.worker, batch, entry.attempt)
         staged = self._staging.get((batch, entry.attempt))
         result = PushResult(batch, entry.attempt, DUPLICATE, 0, 0)
         open_groups = [g for g, group in enumerate(self._groups) if batch not in group.ledger]

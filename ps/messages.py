@@ -124,8 +124,8 @@ class Pull:
 
     Fields:
       clock: ssp: batches that this worker process will have pushed when it uses the values (a
-        prefetch counts ahead; the first pull of a process is no prefetch). sync: the round that
-        it will compute for. async: ignored.
+        prefetch counts ahead; the first pull of a process has 0). sync: the round that it will
+        compute for. async: ignored.
       keys: (key, part) of the ranges; None: all of the shard.
     """
 

@@ -62,6 +62,28 @@ def test_prefetches_count_into_the_bound():
     assert workers.may_go(0, ahead=2)
 
 
+def test_waiting_pulls_are_asked_about_in_any_order():
+    workers = Workers(2, 0)
+    assert workers.may_go(0)
+    for _ in range(3):
+        workers.work(0)
+    for _ in range(2):
+        assert not workers.may_go(0) and not workers.may_go(0, ahead=1)
+    for _ in range(3):
+        workers.work(1)
+    assert workers.may_go(0) and not workers.may_go(0, ahead=1) and workers.may_go(0)
+    assert workers.shard.counters()["clocks"] == {0: 3, 1: 3}
+
+
+def test_the_coordinators_skip_marks_are_no_clock():
+    job = Job(1, "ssp").initialize()
+    job.push((0, 0, 0), worker=-1)
+    for index in (1, 2):
+        assert job.shards[0].ready_to_pull(0, index - 1)
+        job.push((0, 0, index), worker=0)
+    assert job.shards[0].counters()["clocks"] == {0: 2}
+
+
 def test_duplicates_and_empty_commits_count_and_repeated_messages_do_not():
     workers = Workers(2, 0)
     workers.work(0, (0, 0, 0))
