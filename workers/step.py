@@ -18,7 +18,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors
-from shardtape.backend.random import step_key
+from shardtape.backend.random import seeded, step_key
 from shardtape.context import building, training_phase
 from shardtape.graph.graphdef import graph_def
 from shardtape.graph.ir import Graph
@@ -137,7 +137,7 @@ class _Trace:
         self.graph = Graph()
         self.graph.seed = seed
         tape = GradientTape()
-        with collecting() as made, building(self.graph), training_phase(training):
+        with collecting() as made, building(self.graph), training_phase(training), seeded(seed):
             with tape:
                 step = _call_model(model, feeds, training)
             self.variables = _by_key(made)

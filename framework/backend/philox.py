@@ -30,7 +30,9 @@ _KEY_STEPS = (
 
 # Blocks computed at once: on the host as many as stay in a core's cache, on a GPU as many as
 # bound the temporaries to some hundred megabytes.
-_HOST_CHUNK, _DEVICE_CHUNK = 1 << 13, 1 << 22
+_HOST_CHUNK, _DEVICE_CHUNK = 1 << 14, 1 << 22
+# Up to so many blocks Python's integers are faster than 60 calls of numpy.
+_FEW_BLOCKS = 2
 
 # TensorFlow reserves this many blocks of the stream for every value of an op's output, whatever
 # the distribution needs.
@@ -82,6 +84,9 @@ def from_stateless_seed(seed0: int, seed1: int) -> Philox:
 def words(xp: Any, state: Philox, size: int) -> Any:
     """`size` consecutive words, uint32."""
     blocks = -(-size // 4)
+    if blocks <= _FEW_BLOCKS and xp is np:
+        drawn = [word for i in range(blocks) for word in state.skip(i).block()]
+        return np.array(drawn[:size], np.uint32)
     out = xp.empty((blocks, 4), np.uint32)
     chunk = _HOST_CHUNK if xp is np else _DEVICE_CHUNK
     for start in range(0, blocks, chunk):

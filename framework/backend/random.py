@@ -45,7 +45,7 @@ class Streams:
         self._lock = threading.Lock()
         self._positions: dict[Hashable, Philox] = {}
         self._resets = resets
-        self._generation = _eager_seed.generation
+        self._seeded_by: Any = None
 
     def take(self, identity: Hashable, seed: int, seed2: int, blocks: int) -> Philox:
         """The position of the stream `identity`, which then moves on by `blocks`.
@@ -53,9 +53,11 @@ class Streams:
         A stream that is used for the first time starts at its two seeds, anywhere if both are 0.
         """
         with self._lock:
-            if self._resets and self._generation != _eager_seed.generation:
-                self._positions.clear()
-                self._generation = _eager_seed.generation
+            if self._resets:
+                seeded_by = current_seed().setting
+                if seeded_by is not self._seeded_by:
+                    self._positions.clear()
+                    self._seeded_by = seeded_by
             position = self._positions.get(identity)
             if position is None:
                 if seed == 0 and seed2 == 0:
@@ -65,28 +67,52 @@ class Streams:
         return position
 
 
-class _EagerSeed:
-    """The global seed of eager mode and the running op seeds that follow from it."""
+class GlobalSeed:
+    """The global seed of eager mode and what follows from it.
 
-    def __init__(self) -> None:
+    Attributes:
+      value: the seed, or None.
+      setting: a new object each time the seed is set.
+      objects: generator of seeds for objects that were given none, if one was set.
+      required: ops without any seed are errors.
+    """
+
+    def __init__(self, value: Any = None) -> None:
         self.lock = threading.Lock()
-        self.value: Any = None
-        self.generation = 0
-        self.next_op: random.Random | None = None
         self.required = False
+        self.objects: random.Random | None = None
+        self.set(value)
+
+    def set(self, value: Any) -> None:
+        with self.lock:
+            self.value = value
+            self.setting = object()
+            self._next_op = random.Random(value)
+
+    def next_op_seed(self) -> int:
+        """The next op seed of eager mode."""
+        with self.lock:
+            return self._next_op.randint(0, _MAXINT32)
 
 
-_eager_seed = _EagerSeed()
-_eager_streams = Streams()
+_process_seed = GlobalSeed()
+_process_streams = Streams()
 _random_ops_of: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
 
 class _Local(threading.local):
+    seed: GlobalSeed | None = None
+    eager_streams: Streams | None = None
     streams: Streams | None = None
     step: _Step | None = None
 
 
 _local = _Local()
+
+
+def current_seed() -> GlobalSeed:
+    """The global seed that holds in this thread."""
+    return _local.seed or _process_seed
 
 
 # ---- seeds ------------------------------------------------------------------------------------
@@ -98,25 +124,38 @@ def set_seed(seed: int) -> None:
         seed = int(seed)  # arrays of one element
     if hasattr(seed, "item"):
         seed = seed.item()  # Random seeds itself from a numpy number by its hash, as from an int
-    with _eager_seed.lock:
-        _eager_seed.value = seed
-        _eager_seed.next_op = random.Random(seed)
-        _eager_seed.generation += 1
+    current_seed().set(seed)
 
 
 def global_seed() -> int | None:
     """The global seed of eager mode; a function's graph takes it as its own when it is made."""
-    return _eager_seed.value
+    return current_seed().value
 
 
 def require_seeds() -> None:
     """From now on an op without any seed raises RuntimeError (`enable_op_determinism`)."""
-    _eager_seed.required = True
+    current_seed().required = True
 
 
-def generation() -> int:
-    """How often the global seed was set."""
-    return _eager_seed.generation
+class seeded:
+    """Block in which this thread has a global seed and streams of its own.
+
+    What is drawn inside, initial values of Variables too, follows from `seed` alone, and what
+    is drawn outside goes on as if the block had not been. None leaves the outer seed in force.
+    """
+
+    def __init__(self, seed: int | None) -> None:
+        self._seed = seed
+
+    def __enter__(self) -> None:
+        self._outer = _local.seed, _local.eager_streams, _local.streams
+        if self._seed is not None:
+            _local.seed = GlobalSeed(self._seed)
+            _local.seed.objects = random.Random(self._seed)
+            _local.eager_streams, _local.streams = Streams(), None
+
+    def __exit__(self, *exc: Any) -> None:
+        _local.seed, _local.eager_streams, _local.streams = self._outer
 
 
 def get_seed(op_seed: int | None) -> tuple[int | None, int | None]:
@@ -124,11 +163,11 @@ def get_seed(op_seed: int | None) -> tuple[int | None, int | None]:
 
     Raises RuntimeError for an unseeded op after `require_seeds`.
     """
-    graph = context.graph
-    overall = _eager_seed.value if graph is None else graph.seed
+    graph, current = context.graph, current_seed()
+    overall = current.value if graph is None else graph.seed
     if overall is None:
         if op_seed is None:
-            if _eager_seed.required:
+            if current.required:
                 raise RuntimeError(
                     "Random ops require a seed to be set when determinism is enabled. Please set "
                     "a seed before running the op, e.g. by calling tf.random.set_seed(1)."
@@ -136,15 +175,9 @@ def get_seed(op_seed: int | None) -> tuple[int | None, int | None]:
             return None, None
         overall = DEFAULT_GRAPH_SEED
     elif op_seed is None:
-        op_seed = _next_eager_seed() if graph is None else _next_graph_seed(graph)
+        op_seed = current.next_op_seed() if graph is None else _next_graph_seed(graph)
     seeds = int(overall) % _MAXINT32, int(op_seed) % _MAXINT32
     return (0, _MAXINT32) if seeds == (0, 0) else seeds  # (0, 0) means unseeded to a kernel
-
-
-def _next_eager_seed() -> int:
-    with _eager_seed.lock:
-        assert _eager_seed.next_op is not None
-        return _eager_seed.next_op.randint(0, _MAXINT32)
 
 
 def _next_graph_seed(graph: Any) -> int:
@@ -163,7 +196,8 @@ def take(identity: Hashable, seed: int, seed2: int, blocks: int) -> Philox:
     """
     if _local.step is not None:
         return _local.step.next()
-    return (_local.streams or _eager_streams).take(identity, seed, seed2, blocks)
+    streams = _local.streams or _local.eager_streams or _process_streams
+    return streams.take(identity, seed, seed2, blocks)
 
 
 class using:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random as python_random
-import threading
+import weakref
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,8 @@ from shardtape.random_generator import Generator
 _MAX_SEED = 10**9
 
 
-class _Local(threading.local):
-    generator: python_random.Random | None = None
-    # the global seed that `after_global` started from, and the choice made for it
-    generation = -1
-    after_global: python_random.Random | None = None
-
-
-_local = _Local()
+# Python's generator that the current global seed led to, None for Python's own
+_derived: weakref.WeakKeyDictionary[Any, tuple[Any, Any]] = weakref.WeakKeyDictionary()
 
 
 def set_random_seed(seed: int) -> None:
@@ -38,7 +32,7 @@ def set_random_seed(seed: int) -> None:
     python_random.seed(seed)
     np.random.seed(seed)
     random.set_seed(seed)
-    _local.generator = python_random.Random(seed)
+    streams.current_seed().objects = python_random.Random(seed)
 
 
 def make_seed(seed: int | None = None) -> int:
@@ -50,21 +44,21 @@ def make_seed(seed: int | None = None) -> int:
     """
     if seed is not None:
         return seed
-    if _local.generator is not None:
-        return _local.generator.randint(1, _MAX_SEED)
-    return _from_global_seed().randint(1, _MAX_SEED)
+    current = streams.current_seed()
+    generator = current.objects or _from_global_seed(current)
+    return generator.randint(1, _MAX_SEED)
 
 
-def _from_global_seed() -> Any:
-    overall, generation = streams.global_seed(), streams.generation()
-    if overall is None:
+def _from_global_seed(current: streams.GlobalSeed) -> Any:
+    if current.value is None:
         return python_random
-    if _local.generation != generation:
-        _local.generation = generation
-        made = python_random.Random(overall)
-        seeded_alike = made.getstate() == python_random.getstate()
-        _local.after_global = None if seeded_alike else made
-    return _local.after_global or python_random
+    setting, made = _derived.get(current, (None, None))
+    if setting is not current.setting:
+        fresh = python_random.Random(current.value)
+        seeded_alike = fresh.getstate() == python_random.getstate()
+        made = None if seeded_alike else fresh
+        _derived[current] = current.setting, made
+    return made or python_random
 
 
 class RandomGenerator:

@@ -38,7 +38,7 @@ def recorded():
 
 @pytest.fixture(autouse=True)
 def _forget_keras_seed(monkeypatch):
-    monkeypatch.setattr(random_seed, "_local", random_seed._Local())
+    monkeypatch.setattr(random, "_process_seed", random.GlobalSeed())
 
 
 def bits(tensor):
@@ -115,8 +115,8 @@ def test_ranges_shuffles_and_choices(recorded):
 
 # ---- seeds ------------------------------------------------------------------------------------
 def test_a_seeded_op_goes_on_in_its_stream(monkeypatch):
-    monkeypatch.setattr(random, "_eager_seed", random._EagerSeed())  # no global seed
-    monkeypatch.setattr(random, "_eager_streams", random.Streams())
+    monkeypatch.setattr(random, "_process_seed", random.GlobalSeed())  # no global seed
+    monkeypatch.setattr(random, "_process_streams", random.Streams())
     drawn = [ops.random_uniform((1, 1), seed=1).numpy().item() for _ in range(4)]
     assert (
         np.float32(drawn).tolist()

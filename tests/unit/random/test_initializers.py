@@ -7,6 +7,7 @@ import pytest
 
 import shardtape as tf
 from shardtape import plain_initializers as plain
+from shardtape.backend import random
 from shardtape.keras import initializers, random_seed
 from shardtape.keras.floatx import set_floatx
 
@@ -15,7 +16,7 @@ CLASSES = initializers._CLASSES
 
 @pytest.fixture(autouse=True)
 def _forget_seeds(monkeypatch):
-    monkeypatch.setattr(random_seed, "_local", random_seed._Local())
+    monkeypatch.setattr(random, "_process_seed", random.GlobalSeed())
 
 
 @pytest.mark.parametrize("cls", CLASSES)

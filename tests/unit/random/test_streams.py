@@ -5,18 +5,20 @@ import threading
 import numpy as np
 import pytest
 
+import shardtape as tf
 from shardtape.backend import random
 from shardtape.backend.philox import Philox, from_seeds
 from shardtape.graph.ir import Graph
 from shardtape.graph.plan import Plan
+from shardtape.keras import initializers
 from shardtape.ops import random as ops
 from shardtape.random_generator import Generator
 
 
 @pytest.fixture(autouse=True)
 def _unseeded(monkeypatch):
-    monkeypatch.setattr(random, "_eager_seed", random._EagerSeed())
-    monkeypatch.setattr(random, "_eager_streams", random.Streams())
+    monkeypatch.setattr(random, "_process_seed", random.GlobalSeed())
+    monkeypatch.setattr(random, "_process_streams", random.Streams())
 
 
 def draws(count=3):
@@ -66,6 +68,28 @@ def test_unseeded_ops_are_refused_where_determinism_is_wanted():
     ops.random_uniform([1], seed=1)
     random.set_seed(1)
     ops.random_uniform([1])
+
+
+def test_a_seeded_block_follows_from_its_seed_alone():
+    def draw():
+        return [
+            tf.random.uniform([2]).numpy(),
+            tf.random.normal([2], seed=3).numpy(),
+            initializers.get("glorot_uniform")([2, 2]).numpy(),
+        ]
+
+    ops.set_seed(1)
+    outside = draw()
+    with random.seeded(8):
+        inside = draw()
+        assert random.global_seed() == 8
+    ops.set_seed(1)
+    with random.seeded(8):
+        assert equal(draw(), inside)
+    with random.seeded(None):
+        assert equal(draw(), outside)  # neither block moved the outer streams
+    with random.seeded(9):
+        assert not equal(draw(), inside)
 
 
 # ---- streams ----------------------------------------------------------------------------------
