@@ -63,7 +63,7 @@ def gather_op(xp, params, indices, axis, *, batch_dims=0):
         raise TypeError(f"indices must be integers, not {indices.dtype}")
     at = axis_index(int(axis), params.ndim)
     check_range(xp, indices, params.shape[at], "GatherV2")
-    batch = axis_index(batch_dims, indices.ndim + 1) if batch_dims else 0
+    batch = batch_dims + indices.ndim if batch_dims < 0 else batch_dims
     if not batch:
         return xp.take(params, indices, at)
     grid = []
@@ -135,7 +135,7 @@ def _scatter_like_reference(g: Any, params: Any, indices: Any, axis: Any, batch_
 def scatter_like(xp, g, params, indices, axis, *, batch_dims=0):
     """The gradient of `gather` along any axis: `g` added up at `indices` in zeros like `params`."""
     at = axis_index(int(axis), params.ndim)
-    batch = axis_index(batch_dims, indices.ndim + 1) if batch_dims else 0
+    batch = batch_dims + indices.ndim if batch_dims < 0 else batch_dims
     outer = int(np.prod(params.shape[:batch], dtype=np.int64))
     middle = int(np.prod(params.shape[batch:at], dtype=np.int64))
     inner = int(np.prod(params.shape[at + 1 :], dtype=np.int64))

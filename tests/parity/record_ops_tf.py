@@ -39,15 +39,19 @@ def _arguments(definition: Any, tensors: list[Any], attrs: dict[str, Any]) -> di
     defined = [a.name for a in definition.input_arg] + [a.name for a in definition.attr]
     others = iter([n for n in known if n not in defined and n != "name"])
     called = {a.name: a.name if a.name in known else next(others) for a in definition.input_arg}
-    spare = len(tensors) - len(definition.input_arg)
+    lists = [a for a in definition.input_arg if a.number_attr or a.type_list_attr]
+    members = (len(tensors) - len(definition.input_arg) + len(lists)) // max(len(lists), 1)
+    counts = {a.number_attr for a in lists}
     rest = iter(tensors)
     for arg in definition.input_arg:
         if arg.number_attr or arg.type_list_attr:
-            arguments[called[arg.name]] = [next(rest) for _ in range(spare + 1)]
+            arguments[called[arg.name]] = [next(rest) for _ in range(members)]
         else:
             arguments[called[arg.name]] = next(rest)
     kinds = {a.name: a.type for a in definition.attr}
     for name, value in attrs.items():
+        if name in counts and name not in known:
+            continue
         if name not in kinds:
             raise KeyError(f"{definition.name} has no attribute {name}")
         if isinstance(value, dict):

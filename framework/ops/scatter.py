@@ -1,0 +1,265 @@
+"""Elements by index vectors: GatherNd, ScatterNd and updates of tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape import errors
+from shardtape.ops import compare
+from shardtape.ops.cast import cast
+from shardtape.ops.constants import DATA
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.filling import ones_like_op, zeros_like_op
+from shardtape.ops.gather import sum_rows
+from shardtape.ops.registry import Arg, op, same_as
+from shardtape.ops.shape_rules import from_vector
+from shardtape.ops.shaping import host_shape, shape
+from shardtape.shapes import UNKNOWN, TensorShape
+from shardtape.tensor import Tensor
+
+
+def _columns(xp: Any, indices: Any, dims: Any, what: str) -> tuple[Any, ...]:
+    """Index vectors [..., depth] as one array per axis. Raises for one that is out of range."""
+    depth = indices.shape[-1]
+    if depth > len(dims):
+        raise ValueError(f"index vectors of {depth} entries for a tensor of rank {len(dims)}")
+    columns = tuple([indices[..., i] for i in range(depth)])
+    if xp is np:
+        for i, column in enumerate(columns):
+            if column.size and (column.min() < 0 or column.max() >= dims[i]):
+                flat = indices.reshape(-1, depth)
+                bad = np.argmax(((flat < 0) | (flat >= np.array(dims[:depth]))).any(1))
+                place = "".join(f"[{n}]" for n in np.unravel_index(bad, indices.shape[:-1]))
+                raise errors.InvalidArgumentError(
+                    f"indices{place} = {flat[bad].tolist()} does not index into shape "
+                    f"{list(dims)} [Op:{what}]"
+                )
+    return columns
+
+
+# ---- reading ----------------------------------------------------------------------------------
+def _gather_nd_shape(params: Arg, indices: Arg) -> TensorShape:
+    if params.shape.rank is None or indices.shape.rank is None or indices.shape[-1] is None:
+        return UNKNOWN
+    if indices.shape[-1] > params.shape.rank:
+        raise ValueError(
+            f"indices.shape[-1] must be <= params.rank, but saw indices shape: {indices.shape} "
+            f"and params shape: {params.shape}"
+        )
+    return indices.shape[:-1].concatenate(params.shape[indices.shape[-1] :])
+
+
+@op(
+    "GatherNd",
+    dtypes=DATA,
+    mixed=True,
+    shape=_gather_nd_shape,
+    samples=lambda rng: [
+        ((rng.normal(size=(3, 4)), np.array([[0, 1], [2, 3], [0, 1]], np.int32)), {}),
+        ((rng.normal(size=(3, 4)), np.array([[[2]], [[0]]], np.int64)), {}),
+    ],
+)
+def gather_nd_op(xp, params, indices):
+    """Elements or slices of `params` at index vectors: indices [..., depth]."""
+    columns = _columns(xp, indices, params.shape, "GatherNd")
+    if not columns:
+        return xp.broadcast_to(params, indices.shape[:-1] + params.shape).copy()
+    return params[columns]
+
+
+@gather_nd_op.gradient
+def _(g, _y, params, indices):
+    return scatter_nd_op(indices, g, shape(params)), None
+
+
+# ---- writing ----------------------------------------------------------------------------------
+@op(
+    "ScatterNd",
+    dtypes=dt.NUMERIC | dt.BOOL,
+    mixed=True,
+    dtype=lambda dtypes, attrs: dtypes[1],
+    host=("shape",),
+    shape=from_vector(2),
+    samples=lambda rng: [
+        ((np.array([[1], [3], [1]], np.int32), rng.normal(size=(3,)), np.array([4], np.int32)), {}),
+        ((np.array([[0], [2]], np.int32), rng.normal(size=(2, 3)), np.array([3, 3], np.int32)), {}),
+        ((np.array([[0, 1]], np.int32), rng.normal(size=(1,)), np.array([2, 2], np.int32)), {}),
+    ],
+)
+def scatter_nd_op(xp, indices, updates, shape):
+    """Zeros of `shape` with `updates` added at the index vectors: indices [..., depth]."""
+    dims, depth = tuple(shape.tolist()), indices.shape[-1]
+    columns = _columns(xp, indices, dims, "ScatterNd")
+    flat = xp.zeros(indices.shape[:-1], np.int64)
+    for column, n in zip(columns, dims):
+        flat = flat * n + column
+    count = int(np.prod(dims[:depth], dtype=np.int64))
+    width = int(np.prod(dims[depth:], dtype=np.int64))
+    if updates.dtype.kind == "b":
+        out = xp.zeros(dims, updates.dtype)
+        out[columns] = updates
+        return out
+    rows = updates.reshape(flat.size, width)
+    return sum_rows(xp, rows, flat.reshape(-1), count).reshape(dims)
+
+
+@scatter_nd_op.gradient
+def _(g, _y, indices, _updates, _shape):
+    return None, gather_nd_op(g, indices)
+
+
+def _update_dtype(dtypes: Any, attrs: Any) -> dt.DType:
+    if dtypes[0] is not dtypes[2]:
+        raise errors.InvalidArgumentError(
+            f"tensor and updates need one dtype, got {dtypes[0].name} and {dtypes[2].name}"
+        )
+    return dtypes[0]
+
+
+def _update_samples(rng: np.random.Generator) -> Any:
+    return [
+        ((rng.normal(size=(4,)), np.array([[1], [3]], np.int32), rng.normal(size=(2,))), {}),
+        ((rng.normal(size=(3, 2)), np.array([[2]], np.int32), rng.normal(size=(1, 2))), {}),
+    ]
+
+
+def _update(type_name: str, dtypes: Any, cases: Any = _update_samples) -> Any:
+    return op(type_name, dtypes=dtypes, dtype=_update_dtype, mixed=True, shape=same_as(0),
+              widen=False, samples=cases)  # fmt: skip
+
+
+@_update("TensorScatterUpdate", DATA)
+def tensor_scatter_update_op(xp, tensor, indices, updates):
+    """`tensor` with `updates` at the index vectors; of several for one place the last stays."""
+    out = tensor.copy()
+    out[_columns(xp, indices, tensor.shape, "TensorScatterUpdate")] = updates
+    return out
+
+
+@tensor_scatter_update_op.gradient
+def _(g, _y, _tensor, indices, updates):
+    kept = tensor_scatter_update_op(g, indices, zeros_like_op(updates))
+    return kept, None, gather_nd_op(g, indices)
+
+
+@_update("TensorScatterAdd", dt.NUMERIC)
+def tensor_scatter_add_op(xp, tensor, indices, updates):
+    """`tensor` with `updates` added at the index vectors."""
+    out = tensor.copy()
+    xp.add.at(out, _columns(xp, indices, tensor.shape, "TensorScatterAdd"), updates)
+    return out
+
+
+@tensor_scatter_add_op.gradient
+def _(g, _y, _tensor, indices, _updates):
+    return g, None, gather_nd_op(g, indices)
+
+
+@_update("TensorScatterSub", dt.NUMERIC)
+def tensor_scatter_sub_op(xp, tensor, indices, updates):
+    """`tensor` with `updates` subtracted at the index vectors."""
+    out = tensor.copy()
+    xp.subtract.at(out, _columns(xp, indices, tensor.shape, "TensorScatterSub"), updates)
+    return out
+
+
+@tensor_scatter_sub_op.gradient
+def _(g, _y, _tensor, indices, _updates):
+    return g, None, -gather_nd_op(g, indices)
+
+
+@_update("TensorScatterMax", dt.REAL)
+def tensor_scatter_max_op(xp, tensor, indices, updates):
+    """The larger of `tensor` and the `updates` at the index vectors."""
+    out = tensor.copy()
+    xp.maximum.at(out, _columns(xp, indices, tensor.shape, "TensorScatterMax"), updates)
+    return out
+
+
+@_update("TensorScatterMin", dt.REAL)
+def tensor_scatter_min_op(xp, tensor, indices, updates):
+    """The smaller of `tensor` and the `updates` at the index vectors."""
+    out = tensor.copy()
+    xp.minimum.at(out, _columns(xp, indices, tensor.shape, "TensorScatterMin"), updates)
+    return out
+
+
+def _extreme_gradient(g: Any, y: Any, tensor: Any, indices: Any, updates: Any) -> Any:
+    """Equal shares for the element and all updates that are the extreme one."""
+    chosen = gather_nd_op(y, indices)
+    here = cast(compare.equal(chosen, updates), g.dtype)
+    there = cast(compare.equal(y, tensor), g.dtype)
+    shares = g / tensor_scatter_add_op(there, indices, here)
+    return there * shares, None, here * gather_nd_op(shares, indices)
+
+
+tensor_scatter_max_op.gradient(_extreme_gradient)
+tensor_scatter_min_op.gradient(_extreme_gradient)
+
+
+# ---- public functions -------------------------------------------------------------------------
+def gather_nd(params: Any, indices: Any, batch_dims: int = 0, name: str | None = None) -> Tensor:
+    """Elements or slices of `params` at index vectors: indices [..., depth].
+
+    The first `batch_dims` axes of both go together.
+    """
+    indices = convert_to_tensor(indices)
+    if batch_dims:
+        indices = _with_batch_index(indices, batch_dims)
+    return gather_nd_op(convert_to_tensor(params), indices, name=name)
+
+
+def _with_batch_index(indices: Tensor, batch_dims: int) -> Tensor:
+    """Index vectors that begin with their own place along the batch axes."""
+    from shardtape.ops.filling import range as range_
+    from shardtape.ops.joining import concat
+    from shardtape.ops.shaping import reshape
+
+    sizes = shape(indices)
+    one = ones_like_op(indices[..., :1])
+    parts = []
+    for i in range(batch_dims):
+        places = cast(range_(sizes[i]), indices.dtype)
+        dims = [-1 if k == i else 1 for k in range(len(indices.shape))]
+        parts.append(reshape(places, dims) * one)
+    return concat([*parts, indices], axis=-1)
+
+
+def scatter_nd(indices: Any, updates: Any, shape: Any, name: str | None = None) -> Tensor:
+    """Zeros of `shape` with `updates` added at the index vectors."""
+    return scatter_nd_op(indices, updates, host_shape(shape), name=name)
+
+
+def _updated(update_op: Any, tensor: Any, indices: Any, updates: Any, name: Any) -> Tensor:
+    x = convert_to_tensor(tensor)
+    if not isinstance(updates, Tensor):
+        updates = convert_to_tensor(updates, None if hasattr(updates, "dtype") else x.dtype)
+    return update_op(x, indices, updates, name=name)
+
+
+def tensor_scatter_nd_update(tensor: Any, indices: Any, updates: Any, name: Any = None) -> Tensor:
+    """`tensor` with `updates` at the index vectors."""
+    return _updated(tensor_scatter_update_op, tensor, indices, updates, name)
+
+
+def tensor_scatter_nd_add(tensor: Any, indices: Any, updates: Any, name: Any = None) -> Tensor:
+    """`tensor` with `updates` added at the index vectors."""
+    return _updated(tensor_scatter_add_op, tensor, indices, updates, name)
+
+
+def tensor_scatter_nd_sub(tensor: Any, indices: Any, updates: Any, name: Any = None) -> Tensor:
+    """`tensor` with `updates` subtracted at the index vectors."""
+    return _updated(tensor_scatter_sub_op, tensor, indices, updates, name)
+
+
+def tensor_scatter_nd_max(tensor: Any, indices: Any, updates: Any, name: Any = None) -> Tensor:
+    """The larger of `tensor` and the `updates` at the index vectors."""
+    return _updated(tensor_scatter_max_op, tensor, indices, updates, name)
+
+
+def tensor_scatter_nd_min(tensor: Any, indices: Any, updates: Any, name: Any = None) -> Tensor:
+    """The smaller of `tensor` and the `updates` at the index vectors."""
+    return _updated(tensor_scatter_min_op, tensor, indices, updates, name)
