@@ -20,9 +20,10 @@ import numpy as np
 from shardtape import errors, storage
 from shardtape.checkpoint.digest import PageDigest
 
-# Bytes per call of the kernel: they stay in a core's cache between digest and copy, and bigger
-# writes make ext4 allocate huge folios, which was measured to be three times slower.
+# Bytes per call of the kernel: they stay in a core's cache between digest and copy. Bigger writes
+# make ext4 allocate huge folios, which was measured to be three times slower.
 BLOCK_BYTES = 256 << 10
+READ_BLOCK_BYTES = 1 << 20
 _WRITEBACK_BYTES = 32 << 20  # written back early, in this portion, so that fsync has less to do
 _ALIGN_BYTES = 64  # where the data starts; the library asks for 8
 _HEADER_LIMIT_BYTES = 100_000_000  # the library refuses more
@@ -279,20 +280,22 @@ class PartFile:
           DataLossError: the bytes are not those that were written.
         """
         if not verify or tensor.name in self._good:
-            for start in range(0, len(out), BLOCK_BYTES):
-                self._read_into(out[start : start + BLOCK_BYTES], tensor.offset + begin + start)
+            for start in range(0, len(out), READ_BLOCK_BYTES):
+                self._read_into(
+                    out[start : start + READ_BLOCK_BYTES], tensor.offset + begin + start
+                )
             return
         taken = PageDigest()
         spare: memoryview | None = None
         end = begin + len(out)
-        for start in range(0, tensor.bytes, BLOCK_BYTES):
-            stop = min(start + BLOCK_BYTES, tensor.bytes)
+        for start in range(0, tensor.bytes, READ_BLOCK_BYTES):
+            stop = min(start + READ_BLOCK_BYTES, tensor.bytes)
             if begin <= start and stop <= end:
                 block = out[start - begin : stop - begin]
                 self._read_into(block, tensor.offset + start)
             else:  # outside of what is asked for, wholly or in part
                 if spare is None:
-                    spare = memoryview(np.empty(BLOCK_BYTES, np.uint8))
+                    spare = memoryview(np.empty(READ_BLOCK_BYTES, np.uint8))
                 block = spare[: stop - start]
                 self._read_into(block, tensor.offset + start)
                 low, high = max(start, begin), min(stop, end)
@@ -312,8 +315,8 @@ class PartFile:
         view = self._map[tensor.offset : tensor.offset + tensor.bytes]
         if verify and tensor.name not in self._good:
             taken = PageDigest()
-            for start in range(0, tensor.bytes, BLOCK_BYTES):
-                taken.update(view[start : start + BLOCK_BYTES])
+            for start in range(0, tensor.bytes, READ_BLOCK_BYTES):
+                taken.update(view[start : start + READ_BLOCK_BYTES])
             self._compare(tensor, taken)
         return view
 
