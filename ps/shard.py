@@ -193,9 +193,8 @@ class Shard(StateMachine):
         A round that was applied before is a duplicate.
 
         Raises:
-          FailedPreconditionError: a contribution is not staged and closed here, or is based on
-            another round; an earlier round is missing; the round was applied from another list.
-            Nothing was changed.
+          FailedPreconditionError: a contribution is not staged and closed here, an earlier round
+            is missing, or the round was applied from another list. Nothing was changed.
           InvalidArgumentError: the list is empty or names a batch twice.
           AbortedError: another generation or incarnation.
         """
@@ -374,5 +373,3 @@ class Shard(StateMachine):
             if staged is None or staged.scalars is None:
                 state = "not staged" if staged is None else "staged only in part"
                 raise FailedPreconditionError(f"{where} is {state}")
-            if staged.based_on != number:
-                raise FailedPreconditionError(f"{where} is based on round {staged.based_on}")

@@ -23,6 +23,7 @@ from shardtape.optimizers.adam import AdamRule
 from shardtape.optimizers.sgd import SGDRule
 from shardtape.ps import snapshot as snapshots
 from shardtape.ps.ids import BatchId, VariableSpec
+from shardtape.ps.ledger import joined
 from shardtape.ps.messages import Part, Push, Scalars
 from shardtape.ps.partition import place
 from shardtape.ps.reshard import reshard, reshard_one
@@ -88,6 +89,7 @@ def test_any_mixture_of_copies_and_writes(rule, seed):
     specs = (VariableSpec("table", (40, 2), "float32"), VariableSpec("bias", (5,), "float32"))
     job = Job(1, rule=rule, specs=specs).initialize()
     shard = job.shards[0]
+    job.push((1, 0, 0), gradients(99, specs))  # from now on momentum moves every row
     before_size, snapshots.BLOCK_BYTES = snapshots.BLOCK_BYTES, 48
     try:
         before = arrays_of(shard)
@@ -259,6 +261,9 @@ def test_another_number_of_shards_has_equal_arrays(old, new, data):
     back = reshard(reshard(states_of(other), job.placement), placement)
     for a, b in zip(states_of(other), back):
         assert_arrays(arrays_in(a), arrays_in(b))
+        assert a.groups == b.groups
+        own = sorted((r.key, r.start, r.stop) for r in placement.of_shard(a.index))
+        assert sorted(cut for g in a.groups for cut in g.segments) == joined(own)
 
 
 @settings(deadline=None, max_examples=60)
