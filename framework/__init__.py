@@ -36,6 +36,7 @@ from shardtape.dtypes import (
     uint64,
     variant,
 )
+from shardtape.graph.control_flow import case, cond, switch_case, while_loop
 from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.function import function
 from shardtape.graph.ir import Graph, Operation

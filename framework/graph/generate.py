@@ -255,10 +255,10 @@ class Generated:
         for t in node.outputs:
             self._names[t._id] = f"v{len(self._names)}"
             targets.append(self._names[t._id])
-        if op.effects in (READS, WRITES):
+        if op.direct:
             kernel = self._bind("k", op.kernel)
             call = f"{kernel}({', '.join(['xp', *args, *keywords])})"
-            return [f"{targets[0]} = {call}" if targets else call]
+            return [f"{', '.join(targets)} = {call}" if targets else call]
         inputs = [self._values.get(self._canonical(t._id)) for t in node.inputs]
         # an op with a number of outputs that attrs decide returns a tuple, even of one
         several = len(targets) > 1 or op.outputs != 1

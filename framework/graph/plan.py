@@ -152,7 +152,7 @@ def run_node(node: Operation, inputs: list[Any]) -> Any:
     """Runs one node; errors get the node's name and the user's line."""
     op = node.op_def
     try:
-        if op.effects in (READS, WRITES):
+        if op.direct:
             return op.kernel(array_module(inputs), *inputs, **node.attrs)
         if backend.accelerated:
             inputs = host_and_device(op, inputs)

@@ -58,14 +58,17 @@ class Segment:
           variables: the Variables that the segment reads; tapes that watch them see the call.
         """
         if not state.recorders:
-            if self._plan is None:
-                self._plan = Plan(self.graph, self.inputs, [*self.outputs, *self.effects])
-            got = self._plan.run([v._array for v in values])
-            return [EagerTensor(a) for a in got[: len(self.outputs)]]
+            return self._run(values)
         for recorder in state.recorders:
             for v in variables:
                 recorder.read(v)
-        backward = self.backward()
+        try:
+            backward = self.backward()
+        except LookupError:  # it is raised again when somebody asks for the gradient
+            outputs = self._run(values)
+            for recorder in state.recorders:
+                recorder.record(self._op, (*values, *variables), {}, tuple(outputs))
+            return outputs
         got = backward.forward_plan.run([v._array for v in values])
         count = len(self.outputs)
         made = tuple([EagerTensor(a) for a in got[: count + len(backward.kept)]])
@@ -73,6 +76,12 @@ class Segment:
         for recorder in state.recorders:
             recorder.record(self._op, inputs, {}, made)
         return list(made[:count])
+
+    def _run(self, values: Sequence[Any]) -> list[EagerTensor]:
+        if self._plan is None:
+            self._plan = Plan(self.graph, self.inputs, [*self.outputs, *self.effects])
+        got = self._plan.run([v._array for v in values])
+        return [EagerTensor(a) for a in got[: len(self.outputs)]]
 
     def gradient(self, grads: Any, outputs: Any, inputs: Any) -> list[Any]:
         """Gradients of a recorded call with respect to its inputs and Variables.

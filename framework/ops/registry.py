@@ -79,6 +79,7 @@ class Op:
         may_view: bool = False,
         shape_only: Sequence[Any] = (),
         dynamic: bool = False,
+        direct: bool | None = None,
         widen: bool | None = None,
         differentiable: bool = True,
         samples: Callable[..., Any] | None = None,
@@ -122,6 +123,8 @@ class Op:
         # positions of host inputs; negative ones count from the end of a variadic list
         self.host = tuple(self.input_names.index(h) if isinstance(h, str) else h for h in host)
         # inputs of which only the shape is read: a plan keeps no values alive for them
+        # the kernel takes Variables or other objects and gives its results as they are
+        self.direct = effects in (READS, WRITES) if direct is None else direct
         self.shape_only = tuple(
             self.input_names.index(n) if isinstance(n, str) else n for n in shape_only
         )
@@ -265,6 +268,8 @@ def op(type_name: str, **options: Any) -> Callable[[Callable[..., Any]], Op]:
       may_view: the result may share memory with an input.
       shape_only: inputs (names or positions) of which the kernel reads only shape and dtype.
       dynamic: the result's shape depends on values.
+      direct: inputs may be Variables or other objects, and results are given as they are
+        (default: for ops that read or write Variables).
       widen: float16 and bfloat16 are computed in float32 (default: for arithmetic ops).
       differentiable: False lists the op as one without a gradient (None flows back).
       samples: `f(rng) -> [(inputs, attrs), ...]` with float64 arrays for floating inputs, at
