@@ -7,8 +7,21 @@ import shardtape.backend
 
 # isort: split
 import warnings as _warnings
+from typing import Any as _Any
 
-from shardtape import config, dtypes, errors, initializers, linalg, math, nest, nn, random
+from shardtape import (
+    config,
+    dtypes,
+    errors,
+    initializers,
+    linalg,
+    math,
+    nest,
+    nn,
+    random,
+    summary,
+    train,
+)
 from shardtape import graph as graph
 from shardtape.context import executing_eagerly
 from shardtape.devices import DeviceSpec, device
@@ -156,3 +169,25 @@ _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"shardtape\.
 
 newaxis = None
 __version__ = "2026.11.0"
+
+# Names that belong to packages above: handed on when they are first asked for, so that the
+# language itself needs neither Ray nor gRPC.
+_FROM_ABOVE = {"Trainer": "shardtape.workers.trainer"}
+
+
+def __getattr__(name: str) -> _Any:
+    if name in _FROM_ABOVE:
+        import importlib
+
+        found = getattr(importlib.import_module(_FROM_ABOVE[name]), name)
+        globals()[name] = found
+        return found
+    import difflib
+
+    near = difflib.get_close_matches(name, [n for n in globals() if not n.startswith("_")], 1)
+    hint = f"; the nearest name is '{near[0]}'" if near else ""
+    raise AttributeError(f"module 'shardtape' has no attribute '{name}'{hint}")
+
+
+def __dir__() -> list[str]:
+    return sorted(n for n in {*globals(), *_FROM_ABOVE} if not n.startswith("_"))

@@ -30,19 +30,6 @@ DROPPED = "dropped"  # sync: it came after its round was decided without it; run
 
 
 @dataclass(slots=True)
-class Rows:
-    """A sparse gradient of a whole variable: `values[i]` belongs to row `rows[i]`.
-
-    Fields:
-      rows: int64 (n,), each row at most once.
-      values: (n, ...) of the variable's dtype.
-    """
-
-    rows: np.ndarray
-    values: np.ndarray
-
-
-@dataclass(slots=True)
 class Part:
     """What a batch has to say to one range.
 

@@ -26,7 +26,7 @@ from shardtape.graph.placeholders import PlaceholderSpec, check_feed, placeholde
 from shardtape.graph.plan import Plan
 from shardtape.indexed_slices import IndexedSlices
 from shardtape.ops.convert import convert_to_tensor
-from shardtape.ps.messages import Rows
+from shardtape.ps.client import Rows
 from shardtape.ps.partition import VariableSpec
 from shardtape.step import Step
 from shardtape.tape import GradientTape

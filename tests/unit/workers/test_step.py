@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import shardtape as tf
-from shardtape.ps.messages import Rows
+from shardtape.ps.client import Rows
 from shardtape.workers.step import CompiledStep
 
 KEY = (7, 0, 0, 0)
