@@ -11,10 +11,11 @@ import numpy as np
 
 from shardtape.backend import array_module
 from shardtape.errors import UnimplementedError
+from shardtape.optimizers import graph_op
 from shardtape.optimizers.clipping import global_norm, norm_factor, sum_duplicates
 from shardtape.optimizers.rule import Rule, learning_rate_from_config
 from shardtape.optimizers.schedules import LearningRateSchedule
-from shardtape.tensor import SymbolicTensor, Tensor
+from shardtape.tensor import Tensor
 from shardtape.variable import Variable
 
 # (row ids, values) of a sparse gradient, or the array of a dense one
@@ -216,7 +217,7 @@ class Optimizer:
         name: str | None = None,
         skip_gradients_aggregation: bool = False,
         **ignored: Any,
-    ) -> Variable:
+    ) -> Any:
         """Applies gradients to Variables, in place.
 
         Args:
@@ -224,7 +225,9 @@ class Optimizer:
             summed), or None (skipped with a warning).
           name, skip_gradients_aggregation: accepted, without effect.
 
-        Returns: `iterations`, one higher.
+        Inside a traced function or a graph this adds an operation, which updates when it runs.
+
+        Returns: `iterations`, one higher; the operation where a graph (not a function) is built.
 
         Raises:
           ValueError: no gradient at all, or a shape that does not fit.
@@ -244,12 +247,23 @@ class Optimizer:
                 stacklevel=2,
             )
         self.build(v for _, v in pairs)
-        self._apply([(gradient_arrays(g, v), v) for g, v in present])
+        if graph_op.wanted([g for g, _ in present]):
+            made = graph_op.add(self, present)
+            return self.iterations if hasattr(made.graph, "captures") else made
+        self.run_update([(gradient_arrays(g, v), v) for g, v in present])
+        return self.iterations
+
+    def run_update(self, pairs: list[tuple[Gradient, Any]]) -> None:
+        """Applies gradients that are plain arrays, now: what `apply_gradients` comes down to.
+
+        Args:
+          pairs: (array of the variable's shape or (row ids, values), Variable).
+        """
+        self._apply(pairs)
         if isinstance(self._iterations, int):
             self._iterations += 1
         else:
             self._iterations.assign_add(1)
-        return self.iterations
 
     def apply(self, grads: Iterable[Any], trainable_variables: Iterable[Any] | None = None) -> None:
         """Keras 3's form of `apply_gradients`; without variables: those of `build`, in order."""
@@ -474,11 +488,6 @@ def gradient_arrays(gradient: Any, variable: Any) -> Gradient:
 
 
 def _array(value: Any) -> Any:
-    if isinstance(value, SymbolicTensor):
-        raise UnimplementedError(
-            "apply_gradients cannot yet be part of a graph or a traced function: call it outside, "
-            "on the gradients that the function returns"
-        )
     if isinstance(value, Tensor):
         value = value._array  # type: ignore[attr-defined]
     return value if hasattr(value, "reshape") else np.asarray(value)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from unit.backend import strict_device as device
 
+import shardtape as tf
 from shardtape import optimizers
 from shardtape.indexed_slices import IndexedSlices
 from shardtape.optimizers import SGD, Adagrad, Adam, RMSprop, schedules
@@ -223,6 +224,54 @@ def test_minimize():
     np.testing.assert_allclose(v.numpy(), [0.75])
     with pytest.raises(ValueError, match="tape"):
         optimizer.minimize(v * v, [v])
+
+
+def train_eagerly_and_traced(make_optimizer, steps=4):
+    """Values after the same steps, with and without tf.function."""
+    results = []
+    for trace in (False, True):
+        table = variable(np.arange(12.0).reshape(6, 2) / 10, name="table")
+        bias = variable([0.5, -0.5], name="bias")
+        optimizer = make_optimizer()
+
+        def step(rows):
+            with tf.GradientTape() as tape:
+                y = tf.gather(table, rows) * 2.0 + bias  # noqa: B023 - called in this round only
+                loss = tf.reduce_sum(y * y)
+            grads = tape.gradient(loss, [table, bias])  # noqa: B023
+            optimizer.apply_gradients(zip(grads, [table, bias]))  # noqa: B023
+            return loss
+
+        run = tf.function(step) if trace else step
+        losses = [float(run(tf.constant([i % 3, 5]))) for i in range(steps)]
+        results.append((losses, table.numpy(), bias.numpy(), int(optimizer.iterations)))
+    return results
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SGD(0.01, momentum=0.9),
+        lambda: Adam(schedules.ExponentialDecay(0.1, 2, 0.5), global_clipnorm=0.5),
+        lambda: Adagrad(0.1, clipvalue=0.3),
+    ],
+)
+def test_inside_a_traced_function(make):
+    eager, traced = train_eagerly_and_traced(make)
+    assert eager[0] == traced[0] and eager[3] == traced[3] == 4
+    np.testing.assert_array_equal(eager[1], traced[1])
+    np.testing.assert_array_equal(eager[2], traced[2])
+
+
+def test_a_traced_gradient_must_fit():
+    v = variable([1.0, 2.0], name="v")
+
+    @tf.function
+    def step(g):
+        SGD(1.0).apply_gradients([(g, v)])
+
+    with pytest.raises(ValueError, match=r"v:0 has shape \(3,\)"):
+        step(tf.constant([1.0, 2.0, 3.0]))
 
 
 def test_constraint_is_applied_after_the_update():
