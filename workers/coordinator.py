@@ -149,6 +149,10 @@ class Coordinator:
         """The newest status, with the notes after number `after_note`."""
         return self._reporter.status(after_note)
 
+    def learning_rate(self, rate: float) -> None:
+        """The shards' present learning rate, for the curves."""
+        self._reporter.learning_rate = rate
+
     # ---- the loop ---------------------------------------------------------------------------
 
     def run(self) -> Outcome:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from shardtape.protos import coordinator_pb2 as pb
-from shardtape.summary.histogram import linear_buckets
+from shardtape.summary.buckets import linear_buckets
 
 # Of a larger array every n-th value is counted: 1 million values take about 10 ms.
 _VALUES = 1 << 20

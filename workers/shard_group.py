@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from shardtape.errors import DeadlineExceededError, OpError, UnavailableError
-from shardtape.ps.ids import BatchId, Incarnation, VariableSpec
-from shardtape.ps.messages import Push, RoundDecision, Scalars
-from shardtape.ps.partition import Placement
+import numpy as np
 
+from shardtape.errors import DeadlineExceededError, OpError, UnavailableError
+from shardtape.ps.consistency import Consistency
+from shardtape.ps.ids import BatchId, Incarnation, VariableSpec, dtype_of
+from shardtape.ps.messages import Pull, Push, RoundDecision, Scalars
+from shardtape.ps.partition import FixedShardsPartitioner, Placement, place
+
+# Final values up to this size are collected to tell runs apart by one digest.
+DIGEST_LIMIT_BYTES = 256 << 20
+_PULL_DEADLINE_S = 60.0
 # Errors that say that a shard is gone, not that what it was asked is wrong.
 _GONE = (UnavailableError, DeadlineExceededError)
 
@@ -85,6 +92,32 @@ class ShardGroup:
         self.incarnations = [Incarnation(i.term, i.number + 1) for i in self.incarnations]
         return self.generation
 
+    def assume(
+        self,
+        placement: Placement,
+        specs: Sequence[VariableSpec],
+        optimizer: dict[str, Any],
+        consistency: Consistency,
+    ) -> None:
+        """Gives every shard its role in this generation; they have no values then."""
+
+        def call(index: int, channel: Any) -> None:
+            channel.assume(
+                index,
+                placement,
+                specs,
+                optimizer,
+                consistency,
+                generation=self.generation,
+                incarnation=self.incarnations[index],
+            )
+
+        self.each(call)
+
+    def restore(self, directory: str) -> None:
+        """Loads a checkpoint into all shards. Raises DataLossError: it is damaged."""
+        self.each(lambda _, channel: channel.restore(directory))
+
     def decide(
         self, number: int, contributions: tuple[tuple[BatchId, int], ...], mark: str = ""
     ) -> None:
@@ -135,6 +168,34 @@ class ShardGroup:
 
         return set(self.each(call))
 
+    def values_digest(self, placement: Placement, specs: Sequence[VariableSpec]) -> str:
+        """SHA-256 of all variables by key, whatever shards hold them; "" where they are larger
+        than what is worth collecting for it."""
+        if sum(spec.bytes for spec in specs) > DIGEST_LIMIT_BYTES:
+            return ""
+        by_key = {spec.key: spec for spec in specs}
+
+        def call(index: int, channel: Any) -> dict[Any, np.ndarray]:
+            arrays = {
+                r.id: np.empty(r.shape(by_key[r.key]), dtype_of(by_key[r.key].dtype))
+                for r in placement.of_shard(index)
+            }
+            incarnation = self.incarnations[index]
+            channel.hello(-1, generation=self.generation, incarnation=incarnation)
+            pull = Pull(-1, 0, self.generation, incarnation)
+            channel.pull(pull, arrays).wait(_PULL_DEADLINE_S)
+            return arrays
+
+        found: dict[Any, np.ndarray] = {}
+        for arrays in self.each(call):
+            found.update(arrays)
+        digest = hashlib.sha256()
+        for key in sorted(by_key):
+            digest.update(f"{key} {by_key[key].dtype} {by_key[key].shape}".encode())
+            for r in placement.of_variable(key):
+                digest.update(found[r.id].tobytes())
+        return digest.hexdigest()
+
     def dead(self, deadline_s: float) -> list[int]:
         """Shards that do not answer a heartbeat in time."""
 
@@ -154,9 +215,15 @@ class ShardGroup:
             channel.close()
 
 
-def placement_for(specs: Sequence[VariableSpec], shards: int, partitioner: str) -> Placement:
-    """Where the variables live. Raises InvalidArgumentError: more parts than rows."""
-    from shardtape.ps.partition import FixedShardsPartitioner, place
+def placement_for(specs: Sequence[VariableSpec], shards: int, partitioner: Any) -> Placement:
+    """Where the variables live.
 
-    how: Any = "auto" if partitioner == "auto" else FixedShardsPartitioner(int(partitioner))
-    return place(specs, shards, how)
+    Args:
+      partitioner: "auto", a number of parts as text, or a partitioner object.
+
+    Raises:
+      InvalidArgumentError: more parts than a variable has rows.
+    """
+    if isinstance(partitioner, str) and partitioner != "auto":
+        partitioner = FixedShardsPartitioner(int(partitioner))
+    return place(specs, shards, partitioner)

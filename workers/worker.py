@@ -8,6 +8,7 @@ gets a session, a function that connects to the shards, and a function that buil
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import time
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from shardtape import backend, context, optimizers
 from shardtape.errors import (
     AbortedError,
     CancelledError,
@@ -74,16 +76,17 @@ class WorkerJob:
 
     Fields:
       model: the user's function; build: makes the step of (model, seed, feeds).
+      clipping: configuration of an optimizer that clips by norms: the worker's share of it.
       push_timeout_s: longest wait for an acknowledgement before the shard counts as lost.
     """
 
     job: str
-    mode: str
     seed: int
     model: Any
     train: data.DataSpec
     test: data.DataSpec | None
     build: Callable[[Any, int, Any], StepLike]
+    clipping: dict[str, Any] | None = None
     push_timeout_s: float = 60.0
     device: str = "CPU"
 
@@ -136,6 +139,7 @@ class WorkerLoop:
         self._version = 0
         self._wait_ms = self._pull_ms = 0.0
         self._gradients: Mapping[str, Any] = {}
+        self._clipper: Any = None
 
     # ---- life -------------------------------------------------------------------------------
 
@@ -157,6 +161,11 @@ class WorkerLoop:
     def _prepare(self) -> pb.Join:
         """Opens the data, builds the step, and says who this is."""
         job = self.job
+        if job.device == "GPU":
+            backend.require_accelerator()
+            context.state.device = "/GPU:0"  # of this thread, which builds and runs the step
+        if job.clipping is not None:
+            self._clipper = optimizers.deserialize(job.clipping)
         feeds = None
         self._train = data.open_source(job.train, self._fetch)
         if isinstance(self._train, data.ArraySource):
@@ -165,6 +174,7 @@ class WorkerLoop:
             first = self._train.batch(BatchId(0, 0, 0))
             feeds = data.feeds_of(first) if first else None
         self._step = job.build(job.model, job.seed, feeds)
+        self._initial_values = self._step.initial_values()  # before `bind` replaces them
         names = tuple(self._step.placeholders)
         if not isinstance(self._train, data.ArraySource):
             self._train = data.open_source(job.train, self._fetch, names)
@@ -238,9 +248,9 @@ class WorkerLoop:
         self._generation = welcome.generation
         try:
             self._client = self._connect(welcome, self._step.specs, self.index)
-            self._step.bind(self._client.parameters)
             if welcome.initialize:
-                self._client.initialize(self._step.initial_values())
+                self._client.initialize(self._initial_values)
+            self._step.bind(self._client.parameters)
         except _CUT_OFF as error:
             self._cut_off(error)
             return
@@ -319,12 +329,16 @@ class WorkerLoop:
         return result
 
     def _push(self, name: BatchId, batch: pb.Batch, result: Any, slot: int, examples: int) -> None:
+        commit = Scalars()
+        if self._clipper is not None:
+            scale = self._clipper.prepare(result.gradients)
+            commit = Scalars(scale) if math.isfinite(scale) else Scalars(skip=True)
         handle = self._client.push(
             name,
             batch.attempt,
             result.gradients,
             slot=slot,
-            commit=Scalars(),
+            commit=commit,
             updates=result.updates,
         )
         self._pushed += 1

@@ -1,0 +1,312 @@
+"""The three kinds of processes of a job as Ray actors: coordinator, shard, worker.
+
+The coordinator owns the others, so Ray ends them when it dies. Nothing here is on a step's path:
+actor calls only start, watch and end processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import ray
+from ray.exceptions import RayError
+
+from shardtape.backend.environment import process_environment
+from shardtape.errors import OpError, UnavailableError
+from shardtape.protos import coordinator_pb2 as pb
+from shardtape.ps.actor import ShardActor
+from shardtape.ps.client import Client
+from shardtape.ps.grpc_channel import GrpcChannel
+from shardtape.ps.ids import VariableSpec
+from shardtape.ps.partition import Placement
+from shardtape.workers.assembly import assemble, worker_job
+from shardtape.workers.control import ControlServer, GrpcSession
+from shardtape.workers.coordinator import Coordinator
+from shardtape.workers.data import DataSpec, Handle
+from shardtape.workers.job import Job
+from shardtape.workers.shard_group import ShardGroup
+from shardtape.workers.status import Outcome, Status
+from shardtape.workers.title import (
+    coordinator_title,
+    set_process_title,
+    shard_title,
+    worker_title,
+)
+from shardtape.workers.watch import ShardWatch
+from shardtape.workers.worker import SLOTS, WorkerLoop
+
+_log = logging.getLogger("shardtape.workers")
+
+# A worker that lost the coordinator tries to come back for so long, then its process ends.
+_REJOIN_LIMIT_S = 30.0
+# Until a shard's process answers with its address.
+_SHARD_START_DEADLINE_S = 120.0
+_KILLED_EXIT = 1
+
+
+class ShardProcess(ShardActor):
+    """A shard's process with its title. It has no role until the coordinator gives it one."""
+
+    def __init__(self, title: str, **server: Any) -> None:
+        set_process_title(title)
+        super().__init__(**server)
+
+
+class WorkerProcess:
+    """A worker's process: it joins by itself, also after Ray has restarted it."""
+
+    def __init__(self, job: Job, index: int, coordinator: str) -> None:
+        set_process_title(worker_title(job.config.job, index))
+        thread = threading.Thread(
+            target=self._live, args=(job, index, coordinator), name="worker", daemon=True
+        )
+        thread.start()
+
+    def _live(self, job: Job, index: int, address: str) -> None:
+        """Works until the coordinator says stop; without a coordinator the process ends."""
+        lost_s: float | None = None
+        while True:
+            try:
+                session = GrpcSession(address, job.token, job.config.job)
+                lost_s = None
+                try:
+                    self._loop(job, index, session).run()
+                finally:
+                    session.close()
+                return
+            except UnavailableError as error:
+                _log.warning("worker-%d: %s", index, error)
+                lost_s = lost_s or time.monotonic()
+                if time.monotonic() - lost_s > _REJOIN_LIMIT_S:
+                    os._exit(_KILLED_EXIT)
+                time.sleep(0.2)
+            except OpError as error:
+                _log.error("worker-%d: %s", index, error)
+                os._exit(_KILLED_EXIT)
+
+    def _loop(self, job: Job, index: int, session: GrpcSession) -> WorkerLoop:
+        config = job.config
+
+        def connect(welcome: pb.Welcome, specs: tuple[VariableSpec, ...], worker: int) -> Client:
+            placement = Placement.from_json(welcome.placement_json)
+            channels = [
+                GrpcChannel(shard.address, job.token, job=config.job, shard=number)
+                for number, shard in enumerate(welcome.shards)
+            ]
+            return Client(
+                channels,
+                placement,
+                specs,
+                worker,
+                generation=welcome.generation,
+                job=config.job,
+                slots=SLOTS,
+            )
+
+        return WorkerLoop(index, worker_job(job), session, connect, ray.get)
+
+
+class CoordinatorProcess:
+    """The coordinator's process; `run` blocks until the job is over."""
+
+    def __init__(self, job: Job) -> None:
+        set_process_title(coordinator_title(job.config.job))
+        self._job = job
+        self._coordinator: Coordinator | None = None
+        self._fleet: RayFleet | None = None
+        self._stops: list[str] = []
+        self._lock = threading.Lock()
+
+    def run(self) -> Outcome:
+        """Starts all processes, trains, ends all processes."""
+        try:
+            fleet = self._fleet = RayFleet(_own_arrays(self._job))
+            return fleet.run(self._started)
+        except OpError as error:
+            return Outcome(error=error)
+        finally:
+            self.end()
+
+    def _started(self, coordinator: Coordinator) -> None:
+        with self._lock:
+            self._coordinator = coordinator
+            for reason in self._stops:
+                coordinator.stop(reason)
+
+    def status(self, after_note: int = 0) -> Status:
+        if self._coordinator is None:
+            config = self._job.config
+            return Status(workers=config.workers, epochs=config.epochs)
+        return self._coordinator.status(after_note)
+
+    def stop(self, reason: str) -> None:
+        with self._lock:
+            self._stops.append(reason)
+            if self._coordinator is not None:
+                self._coordinator.stop(reason)
+
+    def end(self) -> None:
+        """Kills the workers and shards; may be called twice."""
+        if self._fleet is not None:
+            self._fleet.close()
+
+
+class RayFleet:
+    """The processes of one job, started and replaced by its coordinator."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._environment = {
+            "env_vars": process_environment(
+                job.config.threads
+                or max(1, (os.cpu_count() or 1) // (job.config.ps + job.config.workers))
+            )
+        }
+        self._shards: list[Any] = []
+        self._addresses: list[str] = []
+        self._workers: list[Any] = []
+        self._server: ControlServer | None = None
+        self._watch: ShardWatch | None = None
+        self._closed = False
+        self._host = _listening_host()
+
+    def run(self, started: Any) -> Outcome:
+        """The whole life of a job; `started` gets its coordinator."""
+        job, config = self._job, self._job.config
+        term = _next_term(config.job)
+        posted: list[Any] = []
+        coordinator: Coordinator | None = None
+
+        def post(event: Any) -> None:
+            posted.append(event) if coordinator is None else coordinator.post(event)
+
+        # before anything else is started: a port in use is told at once
+        self._server = ControlServer(
+            post, job.token, config.job, config.workers, self._host, config.port
+        )
+        self._shards = [self._start_shard(index) for index in range(config.ps)]
+        self._start_workers(self._server.address)
+        self._addresses = _answers(self._shards)
+        shards = ShardGroup([self._connect(i) for i in range(config.ps)], term)
+        coordinator = assemble(job, shards, self)
+        for event in posted:
+            coordinator.post(event)
+        self._watch = ShardWatch(shards, coordinator, config.heartbeat_timeout_s)
+        started(coordinator)
+        try:
+            return coordinator.run()
+        finally:
+            self._watch.close()
+            shards.close()
+
+    def _start_shard(self, index: int) -> Any:
+        config = self._job.config
+        # no whole CPU: an actor that Ray cannot place waits in silence
+        options = {"num_cpus": 0, "max_concurrency": 4, "runtime_env": self._environment}
+        return (
+            ray.remote(ShardProcess)
+            .options(**options)
+            .remote(
+                shard_title(config.job, index),
+                host=self._host,
+                token=self._job.token,
+                job=config.job,
+            )
+        )
+
+    def _connect(self, index: int) -> GrpcChannel:
+        return GrpcChannel(
+            self._addresses[index], self._job.token, job=self._job.config.job, shard=index
+        )
+
+    def _start_workers(self, address: str) -> None:
+        config = self._job.config
+        options: dict[str, Any] = {
+            "num_cpus": config.cpus_per_worker,
+            "num_gpus": config.gpus_per_worker,
+            "max_restarts": -1,
+            "runtime_env": self._environment,
+        }
+        job = ray.put(self._job)
+        self._workers = [
+            ray.remote(WorkerProcess).options(**options).remote(job, index, address)
+            for index in range(config.workers)
+        ]
+
+    # ---- what the coordinator asks for ------------------------------------------------------
+
+    def address(self, index: int) -> str:
+        return self._addresses[index]
+
+    def replace_shard(self, index: int) -> GrpcChannel:
+        with contextlib.suppress(RayError):
+            ray.kill(self._shards[index])
+        self._shards[index] = self._start_shard(index)
+        (self._addresses[index],) = _answers([self._shards[index]])
+        return self._connect(index)
+
+    def restart_worker(self, index: int) -> None:
+        with contextlib.suppress(RayError):
+            ray.kill(self._workers[index], no_restart=False)
+
+    def close(self) -> None:
+        """Kills all processes; may be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        for actor in (*self._workers, *self._shards):
+            with contextlib.suppress(RayError):
+                ray.kill(actor)
+        if self._server is not None:
+            self._server.close()
+
+
+def _answers(shards: list[Any]) -> list[str]:
+    """Addresses of shards that were just started."""
+    try:
+        return ray.get([s.address.remote() for s in shards], timeout=_SHARD_START_DEADLINE_S)
+    except RayError as error:
+        raise UnavailableError(f"a shard's process did not start: {error}") from error
+
+
+def _listening_host() -> str:
+    """Loopback, unless the cluster has other nodes."""
+    nodes = [node for node in ray.nodes() if node.get("Alive")]
+    return "127.0.0.1" if len(nodes) <= 1 else ray.util.get_node_ip_address()
+
+
+def _next_term(job: str) -> int:
+    """The coordinator's term, from a register that gives every number once."""
+    from ray.experimental import internal_kv
+
+    term = 0
+    while internal_kv._internal_kv_put(f"shardtape:{job}:term:{term}", b"taken", overwrite=False):
+        term += 1
+    return term
+
+
+def _own_arrays(job: Job) -> Job:
+    """On a cluster of its own life the data must outlive the driver: the coordinator owns it."""
+    if job.config.address == "local":
+        return job
+
+    def adopted(spec: DataSpec | None) -> DataSpec | None:
+        if spec is None:
+            return None
+        arrays: dict[str, np.ndarray | Handle] = {}
+        for name, array in spec.arrays.items():
+            if isinstance(array, Handle) and array.reference is not None:
+                own = ray.put(ray.get(array.reference))
+                array = Handle(array.dtype, array.shape, reference=own)
+            arrays[name] = array
+        return DataSpec(**{**spec.__dict__, "arrays": arrays})
+
+    train = adopted(job.train)
+    assert train is not None
+    return Job(**{**job.__dict__, "train": train, "test": adopted(job.test)})

@@ -1,0 +1,206 @@
+"""The driver's side of a job on Ray: joins or starts a cluster, starts the coordinator, follows it.
+
+The coordinator is an actor and never the driver: a driver that came in through `ray://` cannot
+reach the shards, and on a cluster of its own life a job outlives the driver.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import secrets
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayActorError, RayError
+
+from shardtape.backend.environment import process_environment
+from shardtape.errors import (
+    AlreadyExistsError,
+    ResourceExhaustedError,
+    UnavailableError,
+)
+from shardtape.workers.config import JobConfig
+from shardtape.workers.data import DataSpec, portable
+from shardtape.workers.job import Functions, Job, clipping_of, pack, strip
+from shardtape.workers.ray_actors import CoordinatorProcess
+from shardtape.workers.status import Outcome, Status
+
+_log = logging.getLogger("shardtape.workers")
+
+# Named actors of all jobs live here, so that another driver finds them.
+NAMESPACE = "shardtape"
+# Answers of the coordinator's own actor to the driver.
+_ANSWER_DEADLINE_S = 30.0
+
+
+class RayRunner:
+    """Runs a job on Ray.
+
+    Raises:
+      ResourceExhaustedError: the cluster lacks CPUs or GPUs; the text says how many.
+      UnavailableError: there is no cluster at the address.
+      AlreadyExistsError: a job of this name runs on the cluster.
+    """
+
+    def __init__(
+        self,
+        config: JobConfig,
+        functions: Functions,
+        train: DataSpec,
+        test: DataSpec | None,
+        optimizer: Any,
+        partitioner: Any = None,
+    ) -> None:
+        self._config = config
+        self._coordinator: Any = None
+        self._status = Status(workers=config.workers, epochs=config.epochs)
+        packed = pack(functions)
+        self._started_ray = _join_cluster(config)
+        try:
+            _check_resources(config)
+            train_spec, test_spec = strip(train), strip(test)
+            assert train_spec is not None
+            job = Job(
+                config=config,
+                functions=packed,
+                train=portable(train_spec, ray.put),
+                test=portable(test_spec, ray.put) if test_spec is not None else None,
+                optimizer=optimizer.rule_config(),
+                clipping=clipping_of(optimizer),
+                partitioner=partitioner,
+                token=secrets.token_hex(16),
+            )
+            self._coordinator = self._start_coordinator(job)
+            self._outcome = self._coordinator.run.remote()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start_coordinator(self, job: Job) -> Any:
+        config = self._config
+        options: dict[str, Any] = {
+            "num_cpus": 0,
+            "max_concurrency": 8,
+            "runtime_env": {"env_vars": process_environment(1)},
+        }
+        if config.address != "local":
+            # on a cluster with a life of its own the job outlives its driver
+            options |= {
+                "name": f"shardtape:{config.job}:coordinator",
+                "namespace": NAMESPACE,
+                "lifetime": "detached",
+            }
+        try:
+            return ray.remote(CoordinatorProcess).options(**options).remote(job)
+        except ValueError as error:
+            if "already" not in str(error) and "taken" not in str(error):
+                raise
+            raise AlreadyExistsError(
+                f"job {config.job!r} is running on this cluster: wait for it, or give this one "
+                "another name (job=...)"
+            ) from None
+
+    def status(self, after_note: int) -> Status:
+        try:
+            reference = self._coordinator.status.remote(after_note)
+            self._status = ray.get(reference, timeout=_ANSWER_DEADLINE_S)
+        except (RayError, GetTimeoutError):
+            # `wait` tells what became of the coordinator
+            self._status.notes = []
+        return self._status
+
+    def stop(self, reason: str) -> None:
+        with contextlib.suppress(RayError):
+            self._coordinator.stop.remote(reason)
+
+    def wait(self, timeout_s: float) -> Outcome | None:
+        done, _ = ray.wait([self._outcome], timeout=timeout_s)
+        if not done:
+            return None
+        try:
+            return ray.get(self._outcome)
+        except RayActorError as error:
+            raise _coordinator_died(self._config, error) from error
+
+    def close(self) -> None:
+        coordinator, self._coordinator = self._coordinator, None
+        if coordinator is not None and ray.is_initialized():
+            with contextlib.suppress(RayError):
+                reference = coordinator.end.remote()
+                ray.wait([reference], timeout=10.0)
+                ray.kill(coordinator)
+        if self._started_ray:
+            self._started_ray = False
+            ray.shutdown()
+
+
+def _join_cluster(config: JobConfig) -> bool:
+    """Connects to Ray. Returns whether this call started a cluster, which `close` ends."""
+    if ray.is_initialized():
+        return False
+    # Ray warns on every start that this will be its default
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    common: dict[str, Any] = {
+        "namespace": NAMESPACE,
+        "logging_level": logging.ERROR,
+        "log_to_driver": True,
+    }
+    if config.address == "local":
+        cores = os.cpu_count() or 1
+        wanted = math.ceil(config.workers * config.cpus_per_worker)
+        ray.init(
+            address="local",
+            num_cpus=max(cores, wanted),
+            include_dashboard=False,
+            **common,
+        )
+        return True
+    try:
+        ray.init(address=config.address, **common)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise UnavailableError(
+            f"no Ray cluster at {config.address!r}: {error}. Start one with `ray start --head`, "
+            "or use address=local"
+        ) from error
+    return True
+
+
+def _check_resources(config: JobConfig) -> None:
+    """An actor that Ray cannot place waits in silence, so resources are compared first."""
+    have = ray.available_resources()
+    total = ray.cluster_resources()
+    needs = {
+        "CPU": config.workers * config.cpus_per_worker,
+        "GPU": config.workers * config.gpus_per_worker,
+    }
+    for name, need in needs.items():
+        free = have.get(name, 0.0)
+        if need <= free:
+            continue
+        each = config.cpus_per_worker if name == "CPU" else config.gpus_per_worker
+        raise ResourceExhaustedError(
+            f"the job needs {need:g} {name}s ({config.workers} workers, {each:g} each), Ray has "
+            f"{free:g} free of {total.get(name, 0.0):g}: use fewer workers, lower "
+            f"{'cpus' if name == 'CPU' else 'gpus'}_per_worker, or add machines"
+        )
+
+
+def _coordinator_died(config: JobConfig, error: RayActorError) -> Exception:
+    died = UnavailableError(
+        f"the coordinator of job {config.job!r} died ({_reason(error)}) and its job with it. "
+        + (
+            f"The same command goes on from the newest checkpoint in {config.checkpoint_dir}"
+            if config.checkpoint_dir
+            else "Without checkpoint_dir the job has to begin anew"
+        )
+    )
+    died.coordinator_died = True  # type: ignore[attr-defined]
+    return died
+
+
+def _reason(error: RayActorError) -> str:
+    text = str(error).strip().splitlines()
+    return next((line.strip() for line in text if "exit" in line.lower()), text[0] if text else "")

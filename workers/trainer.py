@@ -1,0 +1,243 @@
+"""`shardtape.Trainer`: a model, data and options; `fit` trains and returns what came of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from shardtape import storage
+from shardtape.workers import data, progress
+from shardtape.workers.config import JobConfig, read_file, resolve
+from shardtape.workers.job import Functions
+from shardtape.workers.marker import Marker
+from shardtape.workers.status import Outcome, Result, Status, write_summary
+
+# How often the display is refreshed.
+_POLL_S = 0.2
+# After the second Ctrl-C or a stop that hangs, processes are killed after so long.
+_STOP_LIMIT_S = 60.0
+
+
+class Runner(Protocol):
+    """A job that is running somewhere."""
+
+    def status(self, after_note: int) -> Status:
+        """Its newest status."""
+
+    def stop(self, reason: str) -> None:
+        """Asks it to stop; a second time: at once."""
+
+    def wait(self, timeout_s: float) -> Outcome | None:
+        """Its outcome when it is over. Raises UnavailableError: its coordinator died."""
+
+    def close(self) -> None:
+        """Ends all of its processes; may be called twice."""
+
+
+class Trainer:
+    """Trains a model on a parameter server.
+
+    Args:
+      model: function without arguments that runs once in each worker. It makes placeholders and
+        returns `tf.Step(loss, metrics)`, or returns an eager function of a batch.
+      train: arrays by feed name; or a function of (split, of) that returns such arrays or an
+        iterable of batches; or an iterable of batches that can be iterated again.
+      test: the same for the test set, or None.
+      optimizer: a Keras-like optimizer, its name, or its configuration.
+      partitioner: "auto", a number of parts, or a partitioner object.
+      config: path of a YAML file with options.
+      options: see `shardtape.workers.config.JobConfig`; the file, `SHARDTAPE_*` variables and
+        the command line win over them.
+
+    Raises:
+      InvalidArgumentError: an unknown or wrong option, or data that cannot be.
+
+    Example:
+      >>> tf.Trainer(model, train={"x": x, "y": y}, epochs=3, ps=2, workers=2).fit().metrics
+      {'loss': 0.31}
+    """
+
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        train: Any,
+        test: Any = None,
+        optimizer: Any = "sgd",
+        *,
+        partitioner: Any = "auto",
+        config: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> None:
+        from shardtape import optimizers
+
+        self._partitioner = None
+        if isinstance(partitioner, (str, int)):
+            options["partitioner"] = partitioner
+        else:
+            self._partitioner = partitioner
+        file = None if config is None else read_file(config)
+        options.setdefault("job", _script_name())
+        self.config = resolve(options, file)
+        self._model = model
+        self._optimizer = optimizers.get(optimizer)
+        common = {"seed": self.config.seed, "splits": self.config.splits}
+        self._train = data.describe(
+            train,
+            name="train",
+            batch_size=self.config.batch_size,
+            shuffle=self.config.shuffle,
+            **common,
+        )
+        self._test = None
+        if test is not None:
+            size = self.config.eval_batch_size or self.config.batch_size
+            self._test = data.describe(test, name="test", batch_size=size, shuffle=False, **common)
+        self._build: Callable[..., Any] | None = None
+
+    def fit(self) -> Result:
+        """Trains to the end, showing how it goes.
+
+        Returns:
+          Metrics, the last checkpoint, the end figures.
+
+        Raises:
+          KeyboardInterrupt: Ctrl-C; the job stopped in order and wrote a checkpoint before.
+          OpError: what the job failed with: one readable text, with the user's own lines of the
+            traceback where user code raised.
+        """
+        config = _with_absolute_paths(self.config)
+        marker = Marker(config.checkpoint_dir, config.job)
+        killed = marker.set()
+        display = progress.open_display(config.progress)
+        try:
+            if killed and not config.resume:
+                config.resume = True
+                display.update(
+                    Status(notes=[_note("the last run here was killed: going on where it was")])
+                )
+            try:
+                runner = self._start(config)
+                outcome = _follow(runner, display)
+            finally:
+                display.close()
+        except BaseException as error:
+            # a coordinator that died leaves the marker: the same command goes on from there
+            if not getattr(error, "coordinator_died", False):
+                marker.clear()
+            raise
+        marker.clear()
+        return self._conclude(config, outcome)
+
+    def _start(self, config: JobConfig) -> Runner:
+        functions = Functions(
+            self._model, self._train.function, self._test and self._test.function, self._build
+        )
+        optimizer = self._optimizer
+        if config.workers == 0:
+            from shardtape.workers.local import LocalRunner
+
+            return LocalRunner(
+                config, functions, self._train, self._test, optimizer, self._partitioner
+            )
+        from shardtape.workers.ray_runner import RayRunner
+
+        return RayRunner(config, functions, self._train, self._test, optimizer, self._partitioner)
+
+    def _conclude(self, config: JobConfig, outcome: Outcome) -> Result:
+        result = Result(
+            metrics=outcome.metrics,
+            checkpoint=outcome.checkpoint,
+            summary=outcome.summary,
+            history=outcome.history,
+            digest=outcome.digest,
+            tested=outcome.tested,
+            skipped=outcome.skipped,
+            interrupted=outcome.interrupted,
+        )
+        if config.summary and outcome.summary:
+            write_summary(config.summary, outcome.summary)
+        if outcome.error is not None:
+            raise outcome.error
+        if config.progress != "none":
+            sys.stdout.write("\n".join(progress.summary_lines(result)) + "\n")
+            sys.stdout.flush()
+        if outcome.interrupted:
+            raise KeyboardInterrupt
+        return result
+
+
+def _follow(runner: Runner, display: progress.Display) -> Outcome:
+    """Shows a job's statuses until it is over; Ctrl-C asks it to stop."""
+    notes = 0
+    asked_s: float | None = None
+    try:
+        with _interrupts() as interrupted:
+            while True:
+                outcome = runner.wait(_POLL_S)
+                status = runner.status(notes)
+                notes = max([notes, *(note.number for note in status.notes)])
+                display.update(status)
+                if outcome is not None:
+                    return outcome
+                if interrupted.count:
+                    interrupted.count = 0
+                    runner.stop("interrupted" if asked_s is None else "interrupted twice")
+                    asked_s = asked_s or time.monotonic()
+                if asked_s is not None and time.monotonic() - asked_s > _STOP_LIMIT_S:
+                    raise KeyboardInterrupt
+    finally:
+        runner.close()
+
+
+class _Interrupts:
+    count = 0
+
+
+@contextmanager
+def _interrupts() -> Iterator[_Interrupts]:
+    """Counts SIGINT and SIGTERM in place of raising, which could tear a step in two."""
+    found = _Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield found
+        return
+
+    def count(number: int, frame: Any) -> None:
+        found.count += 1
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, count) for number in signals]
+    try:
+        yield found
+    finally:
+        for number, handler in zip(signals, before):
+            signal.signal(number, handler)
+
+
+def _note(text: str) -> Any:
+    from shardtape.workers.status import Note
+
+    return Note(0, text)
+
+
+def _script_name() -> str:
+    name = Path(sys.argv[0] if sys.argv else "").stem
+    return name if name and not name.startswith("-") else "train"
+
+
+def _with_absolute_paths(config: JobConfig) -> JobConfig:
+    """Other processes of the job have other working directories."""
+    from dataclasses import replace
+
+    config = replace(config)
+    for name in ("logdir", "checkpoint_dir"):
+        path = getattr(config, name)
+        if path is not None and not storage.is_remote(path):
+            setattr(config, name, os.path.abspath(storage.text(path)))
+    return config
