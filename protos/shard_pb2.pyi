@@ -718,8 +718,11 @@ class PullResult(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     LSN_FIELD_NUMBER: _builtins.int
     LAYOUT_FIELD_NUMBER: _builtins.int
+    IN_PIECES_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     lsn: _builtins.int
+    in_pieces: _builtins.bool
+    """The payload comes in pieces, and after it a PullEnd."""
     @_builtins.property
     def layout(self) -> _containers.RepeatedCompositeFieldContainer[Global___Place]:
         """Of the ranges asked for; left out for a whole shard, where Welcome has it."""
@@ -730,10 +733,11 @@ class PullResult(_message.Message):
         version: _builtins.int = ...,
         lsn: _builtins.int = ...,
         layout: _abc.Iterable[Global___Place] | None = ...,
+        in_pieces: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["layout", b"layout", "lsn", b"lsn", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["in_pieces", b"in_pieces", "layout", b"layout", "lsn", b"lsn", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1158,25 +1162,71 @@ class LearningRate(_message.Message):
 Global___LearningRate: _TypeAlias = LearningRate  # noqa: Y015
 
 @_typing.final
-class Role(_message.Message):
+class Variable(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    GENERATION_FIELD_NUMBER: _builtins.int
-    TERM_FIELD_NUMBER: _builtins.int
-    NUMBER_FIELD_NUMBER: _builtins.int
-    generation: _builtins.int
-    term: _builtins.int
-    number: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    SHAPE_FIELD_NUMBER: _builtins.int
+    DTYPE_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    dtype: _builtins.str
+    role: _builtins.str
+    @_builtins.property
+    def shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
         self,
         *,
+        key: _builtins.str = ...,
+        shape: _abc.Iterable[_builtins.int] | None = ...,
+        dtype: _builtins.str = ...,
+        role: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dtype", b"dtype", "key", b"key", "role", b"role", "shape", b"shape"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Variable: _TypeAlias = Variable  # noqa: Y015
+
+@_typing.final
+class Role(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARD_FIELD_NUMBER: _builtins.int
+    PLACEMENT_JSON_FIELD_NUMBER: _builtins.int
+    VARIABLES_FIELD_NUMBER: _builtins.int
+    OPTIMIZER_JSON_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_JSON_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    TERM_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    shard: _builtins.int
+    placement_json: _builtins.str
+    optimizer_json: _builtins.str
+    """Configuration of the update rule."""
+    consistency_json: _builtins.str
+    generation: _builtins.int
+    term: _builtins.int
+    number: _builtins.int
+    @_builtins.property
+    def variables(self) -> _containers.RepeatedCompositeFieldContainer[Global___Variable]: ...
+    def __init__(
+        self,
+        *,
+        shard: _builtins.int = ...,
+        placement_json: _builtins.str = ...,
+        variables: _abc.Iterable[Global___Variable] | None = ...,
+        optimizer_json: _builtins.str = ...,
+        consistency_json: _builtins.str = ...,
         generation: _builtins.int = ...,
         term: _builtins.int = ...,
         number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "number", b"number", "term", b"term"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_json", b"consistency_json", "generation", b"generation", "number", b"number", "optimizer_json", b"optimizer_json", "placement_json", b"placement_json", "shard", b"shard", "term", b"term", "variables", b"variables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1189,24 +1239,21 @@ class SnapshotRequest(_message.Message):
     DIRECTORY_FIELD_NUMBER: _builtins.int
     MARK_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
-    OPTIONS_JSON_FIELD_NUMBER: _builtins.int
     directory: _builtins.str
     mark: _builtins.str
     """Not empty: the snapshot that a round's decision began under this name."""
     step: _builtins.int
-    """Goes into file names; see shardtape.checkpoint."""
-    options_json: _builtins.str
+    """Of the job, for whoever reads the file."""
     def __init__(
         self,
         *,
         directory: _builtins.str = ...,
         mark: _builtins.str = ...,
         step: _builtins.int = ...,
-        options_json: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory", b"directory", "mark", b"mark", "options_json", b"options_json", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory", b"directory", "mark", b"mark", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1217,18 +1264,15 @@ class RestoreRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DIRECTORY_FIELD_NUMBER: _builtins.int
-    OPTIONS_JSON_FIELD_NUMBER: _builtins.int
     directory: _builtins.str
-    options_json: _builtins.str
     def __init__(
         self,
         *,
         directory: _builtins.str = ...,
-        options_json: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory", b"directory", "options_json", b"options_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory", b"directory"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

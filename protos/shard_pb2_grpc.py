@@ -84,8 +84,8 @@ class ShardStub(object):
                 request_serializer=shardtape_dot_protos_dot_shard__pb2.LearningRate.SerializeToString,
                 response_deserializer=shardtape_dot_protos_dot_shard__pb2.Done.FromString,
                 _registered_method=True)
-        self.SetRole = channel.unary_unary(
-                '/shardtape.ps.v1.Shard/SetRole',
+        self.Assume = channel.unary_unary(
+                '/shardtape.ps.v1.Shard/Assume',
                 request_serializer=shardtape_dot_protos_dot_shard__pb2.Role.SerializeToString,
                 response_deserializer=shardtape_dot_protos_dot_shard__pb2.Done.FromString,
                 _registered_method=True)
@@ -178,8 +178,9 @@ class ShardServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def SetRole(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+    def Assume(self, request, context):
+        """Gives the process its role, or another one; a role that it has already changes nothing.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -261,8 +262,8 @@ def add_ShardServicer_to_server(servicer, server):
                     request_deserializer=shardtape_dot_protos_dot_shard__pb2.LearningRate.FromString,
                     response_serializer=shardtape_dot_protos_dot_shard__pb2.Done.SerializeToString,
             ),
-            'SetRole': grpc.unary_unary_rpc_method_handler(
-                    servicer.SetRole,
+            'Assume': grpc.unary_unary_rpc_method_handler(
+                    servicer.Assume,
                     request_deserializer=shardtape_dot_protos_dot_shard__pb2.Role.FromString,
                     response_serializer=shardtape_dot_protos_dot_shard__pb2.Done.SerializeToString,
             ),
@@ -568,7 +569,7 @@ class Shard(object):
             _registered_method=True)
 
     @staticmethod
-    def SetRole(request,
+    def Assume(request,
             target,
             options=(),
             channel_credentials=None,
@@ -581,7 +582,7 @@ class Shard(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/shardtape.ps.v1.Shard/SetRole',
+            '/shardtape.ps.v1.Shard/Assume',
             shardtape_dot_protos_dot_shard__pb2.Role.SerializeToString,
             shardtape_dot_protos_dot_shard__pb2.Done.FromString,
             options,

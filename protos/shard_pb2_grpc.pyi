@@ -64,7 +64,8 @@ class ShardStub:
     GetStaged: _grpc.UnaryUnaryMultiCallable[_shard_pb2.Nothing, _shard_pb2.Attempts]
     CloseEpoch: _grpc.UnaryUnaryMultiCallable[_shard_pb2.Epoch, _shard_pb2.Done]
     SetLearningRate: _grpc.UnaryUnaryMultiCallable[_shard_pb2.LearningRate, _shard_pb2.Done]
-    SetRole: _grpc.UnaryUnaryMultiCallable[_shard_pb2.Role, _shard_pb2.Done]
+    Assume: _grpc.UnaryUnaryMultiCallable[_shard_pb2.Role, _shard_pb2.Done]
+    """Gives the process its role, or another one; a role that it has already changes nothing."""
     GetDigest: _grpc.UnaryUnaryMultiCallable[_shard_pb2.Nothing, _shard_pb2.Digest]
     TakeSnapshot: _grpc.UnaryUnaryMultiCallable[_shard_pb2.SnapshotRequest, _shard_pb2.Json]
     Restore: _grpc.UnaryUnaryMultiCallable[_shard_pb2.RestoreRequest, _shard_pb2.Json]
@@ -89,7 +90,8 @@ class ShardAsyncStub(ShardStub):
     GetStaged: _aio.UnaryUnaryMultiCallable[_shard_pb2.Nothing, _shard_pb2.Attempts]  # type: ignore[assignment]
     CloseEpoch: _aio.UnaryUnaryMultiCallable[_shard_pb2.Epoch, _shard_pb2.Done]  # type: ignore[assignment]
     SetLearningRate: _aio.UnaryUnaryMultiCallable[_shard_pb2.LearningRate, _shard_pb2.Done]  # type: ignore[assignment]
-    SetRole: _aio.UnaryUnaryMultiCallable[_shard_pb2.Role, _shard_pb2.Done]  # type: ignore[assignment]
+    Assume: _aio.UnaryUnaryMultiCallable[_shard_pb2.Role, _shard_pb2.Done]  # type: ignore[assignment]
+    """Gives the process its role, or another one; a role that it has already changes nothing."""
     GetDigest: _aio.UnaryUnaryMultiCallable[_shard_pb2.Nothing, _shard_pb2.Digest]  # type: ignore[assignment]
     TakeSnapshot: _aio.UnaryUnaryMultiCallable[_shard_pb2.SnapshotRequest, _shard_pb2.Json]  # type: ignore[assignment]
     Restore: _aio.UnaryUnaryMultiCallable[_shard_pb2.RestoreRequest, _shard_pb2.Json]  # type: ignore[assignment]
@@ -173,11 +175,12 @@ class ShardServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_shard_pb2.Done, _abc.Awaitable[_shard_pb2.Done]]: ...
 
     @_abc_1.abstractmethod
-    def SetRole(
+    def Assume(
         self,
         request: _shard_pb2.Role,
         context: _ServicerContext,
-    ) -> _typing.Union[_shard_pb2.Done, _abc.Awaitable[_shard_pb2.Done]]: ...
+    ) -> _typing.Union[_shard_pb2.Done, _abc.Awaitable[_shard_pb2.Done]]:
+        """Gives the process its role, or another one; a role that it has already changes nothing."""
 
     @_abc_1.abstractmethod
     def GetDigest(
