@@ -372,6 +372,6 @@ def gelu(features: Any, approximate: bool = False, name: str | None = None) -> T
     if approximate:
         cubic = x + 0.044715 * (x * x * x)
         return 0.5 * x * (1.0 + tanh(0.7978845608028654 * cubic))
-    from shardtape.ops.error_function import erf
+    from shardtape.ops.special import erf
 
     return 0.5 * x * (1.0 + erf(x / 1.4142135623730951))
