@@ -44,7 +44,7 @@ from shardtape.ps.messages import (
     RoundResult,
 )
 from shardtape.ps.partition import Placement
-from shardtape.ps.snapshot import ShardState, Snapshot
+from shardtape.ps.snapshot import Buffers, ShardState, Snapshot
 from shardtape.ps.staging import Staged, Staging
 from shardtape.ps.update import Segment, Updater, segments_of
 from shardtape.ps.validation import Validator
@@ -88,6 +88,7 @@ class StateMachine:
         self.generation = generation
         self.incarnation = Incarnation(*incarnation)
         self.on_write: Callable[[bool], None] | None = None
+        self.spare_buffers: Buffers | None = None
         self.ranges: dict[RangeId, Range] = {r.id: r for r in placement.of_shard(index)}
         self.parameters: dict[RangeId, np.ndarray] = {}
         for id, r in self.ranges.items():
@@ -331,9 +332,15 @@ class StateMachine:
     # ---- snapshot and restore ---------------------------------------------------------------
 
     def snapshot_begin(self, *, start: bool = True) -> Snapshot:
-        """Begins a copy of the state at the newest entry; updates go on (`ps.snapshot`)."""
+        """Begins a copy of the state at the newest entry; updates go on (`ps.snapshot`).
+
+        It goes to `spare_buffers`, if there are any.
+        """
         self._check_ready()
-        snapshot = Snapshot(self._header(), self.parameters, self.slots, start=start)
+        buffers, self.spare_buffers = self.spare_buffers, None
+        snapshot = Snapshot(
+            self._header(), self.parameters, self.slots, start=start, buffers=buffers
+        )
         self._snapshots = [s for s in self._snapshots if not s.done]
         self._snapshots.append(snapshot)
         return snapshot

@@ -62,6 +62,7 @@ class Shard(StateMachine):
       parameters: by (key, part), the live storage; written only inside calls.
       slots: by slot name, then by (key, part).
       on_write: None, or called with True before and False after parameters are written.
+      spare_buffers: None, or `ps.snapshot.Buffers` for the next snapshot, that of a mark included.
       on_entry: None, or called with each new entry before it is applied (to ship it).
 
     Raises InvalidArgumentError: placement and specs do not fit, or a trained variable has a type

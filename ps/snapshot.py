@@ -27,6 +27,8 @@ from shardtape.ps.partition import Placement
 
 # Rows are copied in blocks of about so many bytes: what a writer may have to wait for, 0.1 ms.
 BLOCK_BYTES = 1 << 20
+# A writer waits for the copy of one block; only a machine that is out of memory takes seconds.
+BLOCK_DEADLINE_S = 60.0
 
 Arrays = dict[RangeId, np.ndarray]
 
@@ -110,6 +112,28 @@ class ShardState:
         return state
 
 
+# What has happened to a block.
+_FREE, _CLAIMED, _COPIED = 0, 1, 2
+
+
+class Buffers:
+    """Memory for one snapshot, touched already: fresh pages cost ten times what the copy does.
+
+    Make it before the shard is asked for the snapshot, without holding the shard's lock. It may
+    serve the next snapshot when nobody uses the state of this one any more.
+
+    Args:
+      parameters, slots: the live arrays, of which only shapes and dtypes are read.
+    """
+
+    def __init__(self, parameters: Arrays, slots: Mapping[str, Arrays]) -> None:
+        self.parameters = {id: _touched(array) for id, array in parameters.items()}
+        self.slots = {
+            name: {id: _touched(array) for id, array in arrays.items()}
+            for name, arrays in slots.items()
+        }
+
+
 class Snapshot:
     """A copy in the making; `Shard.snapshot_begin` makes it.
 
@@ -117,6 +141,7 @@ class Snapshot:
       state: complete but for the arrays.
       parameters, slots: the live arrays.
       start: whether a background thread copies; without one `state()` does.
+      buffers: where to copy to; None: new memory.
     """
 
     def __init__(
@@ -126,23 +151,31 @@ class Snapshot:
         slots: Mapping[str, Arrays],
         *,
         start: bool = True,
+        buffers: Buffers | None = None,
     ) -> None:
         self._state = state
         self._pairs: dict[RangeId, list[tuple[np.ndarray, np.ndarray]]] = {}
-        state.parameters = {id: np.empty_like(array) for id, array in parameters.items()}
+        if buffers is not None:
+            state.parameters, state.slots = buffers.parameters, buffers.slots
+        else:
+            state.parameters = {id: np.empty_like(array) for id, array in parameters.items()}
+            for name, arrays in slots.items():
+                state.slots[name] = {id: np.empty_like(array) for id, array in arrays.items()}
         for id, array in parameters.items():
             self._pairs[id] = [(array, state.parameters[id])]
         for name, arrays in slots.items():
-            state.slots[name] = {id: np.empty_like(array) for id, array in arrays.items()}
             for id, array in arrays.items():
                 self._pairs[id].append((array, state.slots[name][id]))
         self._rows_per_block = {id: _rows_per_block(pairs) for id, pairs in self._pairs.items()}
-        self._copied = {
+        self._blocks = {
             id: bytearray(max(1, -(-_rows(pairs[0][0]) // self._rows_per_block[id])))
             for id, pairs in self._pairs.items()
         }
-        self._left = sum(len(flags) for flags in self._copied.values())
-        self._lock = threading.Lock()
+        self._left = sum(len(blocks) for blocks in self._blocks.values())
+        # held for moments only, and never while a block is copied: a thread that takes it again and
+        # again would keep the writer out until all is copied
+        self._changed = threading.Condition()
+        self._waiting = 0
         self._finished = threading.Event()
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
@@ -171,14 +204,14 @@ class Snapshot:
         if self._finished.is_set():
             return
         size = self._rows_per_block[id]
-        flags = self._copied[id]
+        states = self._blocks[id]
         if rows is None:
-            blocks: Any = range(first // size, min(len(flags), -(-last // size)))
+            blocks: Any = range(first // size, min(len(states), -(-last // size)))
         else:
             blocks = np.unique(rows // size).tolist()
         for block in blocks:
-            if not flags[block]:
-                self._copy(id, block)
+            if states[block] != _COPIED:
+                self._copy(id, block, wait=True)
 
     def state(self, deadline_s: float = 60.0) -> ShardState:
         """The finished copy.
@@ -206,46 +239,71 @@ class Snapshot:
 
     def cancel(self) -> None:
         """Stops copying; later writes are not slowed any more."""
-        with self._lock:
+        with self._changed:
             if not self._finished.is_set():
                 self._error = CancelledError(
                     f"the snapshot of shard {self._state.index} at entry {self.lsn} was cancelled"
                 )
                 self._finished.set()
+                self._changed.notify_all()
 
     def _run(self) -> None:
         try:
-            for id, flags in self._copied.items():
-                for block in range(len(flags)):
+            for id, states in self._blocks.items():
+                for block in range(len(states)):
                     if self._finished.is_set():
                         return
-                    if not flags[block]:
+                    if states[block] == _FREE:
                         self._copy(id, block)
         except Exception as error:  # noqa: BLE001 - whoever asks for the state gets it
-            self._error = error
-            self._finished.set()
+            with self._changed:
+                self._error = error
+                self._finished.set()
+                self._changed.notify_all()
 
-    def _copy(self, id: RangeId, block: int) -> None:
-        with self._lock:
-            flags = self._copied[id]
-            if flags[block] or self._finished.is_set():
+    def _copy(self, id: RangeId, block: int, wait: bool = False) -> None:
+        """Copies a block, unless another thread does; with `wait`, until it is copied."""
+        states = self._blocks[id]
+        with self._changed:
+            if wait and states[block] == _CLAIMED:
+                self._waiting += 1
+                copied = self._changed.wait_for(
+                    lambda: states[block] != _CLAIMED or self._finished.is_set(), BLOCK_DEADLINE_S
+                )
+                self._waiting -= 1
+                if not copied:
+                    raise DeadlineExceededError(
+                        f"a block of part {id[1]} of variable {id[0]!r} is not copied after "
+                        f"{BLOCK_DEADLINE_S:g} s: the snapshot's thread hangs"
+                    )
+            if states[block] != _FREE or self._finished.is_set():
                 return
-            size = self._rows_per_block[id]
-            cut = slice(block * size, (block + 1) * size)
-            for live, copy in self._pairs[id]:
-                if live.ndim:
-                    copy[cut] = live[cut]
-                else:
-                    copy[...] = live
-            flags[block] = 1
+            states[block] = _CLAIMED
+        size = self._rows_per_block[id]
+        cut = slice(block * size, (block + 1) * size)
+        for live, copy in self._pairs[id]:
+            if live.ndim:
+                copy[cut] = live[cut]
+            else:
+                copy[...] = live
+        with self._changed:
+            states[block] = _COPIED
             self._left -= 1
             if not self._left:
                 self._finished.set()
+            if self._waiting:
+                self._changed.notify_all()
 
 
 def begin(shard: Any) -> Snapshot:
     """Begins a snapshot of a shard at its newest entry (the same as `shard.snapshot_begin()`)."""
     return shard.snapshot_begin()
+
+
+def _touched(array: np.ndarray) -> np.ndarray:
+    copy = np.empty_like(array)
+    copy.fill(0)
+    return copy
 
 
 def _rows(array: np.ndarray) -> int:

@@ -94,7 +94,7 @@ def test_any_mixture_of_copies_and_writes(rule, seed):
     try:
         before = arrays_of(shard)
         snapshot = shard.snapshot_begin(start=False)
-        blocks = [(id, b) for id, flags in snapshot._copied.items() for b in range(len(flags))]
+        blocks = [(id, b) for id, flags in snapshot._blocks.items() for b in range(len(flags))]
         rng.shuffle(blocks)
         index = 0
         for block in blocks:
@@ -123,7 +123,7 @@ def test_a_sparse_write_copies_only_its_blocks(small_blocks):
     part = Part("table", 0, "rows", np.ones((2, 4), np.float32), rows)
     push = Push(BatchId(0, 0, 0), 0, 0, 0, shard.incarnation, 0, [part], Scalars())
     shard.push(push)
-    assert sum(snapshot._copied["table", 0]) == 2
+    assert sum(state != 0 for state in snapshot._blocks["table", 0]) == 2
 
 
 def test_a_background_thread_copies_while_updates_go_on():
@@ -139,6 +139,55 @@ def test_a_background_thread_copies_while_updates_go_on():
         assert_arrays(arrays_in(snapshot.state(deadline_s=30)), before)
     assert shard.counters()["applied"] == 20
     assert not [t for t in threading.enumerate() if t.name.startswith("snapshot")]
+
+
+def test_a_writer_waits_for_one_block_only(monkeypatch):
+    """The copying thread is in the middle of the first block; the writer copies its own."""
+    specs = (VariableSpec("a", (4,), "float32"), VariableSpec("z", (4,), "float32"))
+    job = Job(1, rule=SGDRule(1.0), specs=specs).initialize()
+    shard = job.shards[0]
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Slow(np.ndarray):
+        def __setitem__(self, cut, value):
+            inside.set()
+            assert go_on.wait(30)
+            super().__setitem__(cut, value)
+
+    buffers = snapshots.Buffers(shard.parameters, shard.slots)
+    buffers.parameters["a", 0] = buffers.parameters["a", 0].view(Slow)
+    shard.spare_buffers = buffers
+    before = arrays_of(shard)
+    snapshot = shard.snapshot_begin()
+    assert inside.wait(30)
+    job.push((0, 0, 0), {"z": np.ones(4, np.float32)})  # goes on at once
+    assert not snapshot.done
+    pushing = threading.Thread(
+        target=job.push, args=((0, 0, 1), {"a": np.ones(4, np.float32)}), daemon=True
+    )
+    pushing.start()
+    pushing.join(0.1)
+    assert pushing.is_alive()  # what it writes is being copied
+    go_on.set()
+    pushing.join(30)
+    assert not pushing.is_alive()
+    assert_arrays(arrays_in(snapshot.state()), before)
+    assert shard.counters()["applied"] == 2
+
+
+def test_buffers_serve_again(small_blocks):
+    job = Job(1, rule=RULE).initialize()
+    shard = job.shards[0]
+    buffers = snapshots.Buffers(shard.parameters, shard.slots)
+    for index in range(3):
+        shard.spare_buffers = buffers
+        before = arrays_of(shard)
+        snapshot = shard.snapshot_begin(start=False)
+        assert shard.spare_buffers is None
+        job.push((0, 0, index), gradients(index))
+        state = snapshot.state()
+        assert_arrays(arrays_in(state), before)
+        assert np.shares_memory(state.parameters["bias", 0], buffers.parameters["bias", 0])
 
 
 def test_two_snapshots_at_once(small_blocks):
@@ -170,9 +219,9 @@ def test_a_cancelled_snapshot_and_a_failed_one(monkeypatch):
     with pytest.raises(CancelledError, match="entry 1 was cancelled"):
         snapshot.state()
     job.push((0, 0, 0), gradients(0))
-    assert not any(sum(flags) for flags in snapshot._copied.values())
+    assert not any(sum(flags) for flags in snapshot._blocks.values())
 
-    def fail(self, id, block):
+    def fail(self, id, block, wait=False):
         raise MemoryError("no memory")
 
     monkeypatch.setattr(snapshots.Snapshot, "_copy", fail)
@@ -182,7 +231,9 @@ def test_a_cancelled_snapshot_and_a_failed_one(monkeypatch):
 
 
 def test_the_wait_for_a_snapshot_has_a_deadline(monkeypatch):
-    monkeypatch.setattr(snapshots.Snapshot, "_copy", lambda self, id, block: time.sleep(0.2))
+    monkeypatch.setattr(
+        snapshots.Snapshot, "_copy", lambda self, id, block, wait=False: time.sleep(0.2)
+    )
     snapshot = Job(1).initialize().shards[0].snapshot_begin()
     with pytest.raises(DeadlineExceededError, match="3 blocks are left"):
         snapshot.state(deadline_s=0.05)
