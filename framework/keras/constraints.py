@@ -1,0 +1,131 @@
+"""Constraints: functions from an updated weight to the weight to keep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardtape.keras.floatx import epsilon
+from shardtape.ops import math
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.reduce import reduce_sum
+
+
+def _norm(w: Any, axis: Any) -> Any:
+    return math.sqrt(reduce_sum(math.square(w), axis, keepdims=True))
+
+
+def _clip(x: Any, low: float, high: float) -> Any:
+    dtype = x.dtype
+    return math.minimum(
+        math.maximum(x, convert_to_tensor(low, dtype)), convert_to_tensor(high, dtype)
+    )
+
+
+class Constraint:
+    """Base: `constraint(weight) -> weight`."""
+
+    def __call__(self, w: Any) -> Any:
+        return w
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, fit for JSON."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        return cls(**config)
+
+
+class MaxNorm(Constraint):
+    """Norms along `axis` of at most `max_value`."""
+
+    def __init__(self, max_value: float = 2, axis: Any = 0) -> None:
+        self.max_value, self.axis = max_value, axis
+
+    def __call__(self, w: Any) -> Any:
+        w = convert_to_tensor(w)
+        norms = _norm(w, self.axis)
+        return w * (_clip(norms, 0.0, self.max_value) / (norms + epsilon()))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"max_value": self.max_value, "axis": self.axis}
+
+
+class NonNeg(Constraint):
+    """No negative weights."""
+
+    def __call__(self, w: Any) -> Any:
+        w = convert_to_tensor(w)
+        return w * math.cast(w >= 0.0, w.dtype)
+
+
+class UnitNorm(Constraint):
+    """Norms along `axis` of 1."""
+
+    def __init__(self, axis: Any = 0) -> None:
+        self.axis = axis
+
+    def __call__(self, w: Any) -> Any:
+        w = convert_to_tensor(w)
+        return w / (_norm(w, self.axis) + epsilon())
+
+    def get_config(self) -> dict[str, Any]:
+        return {"axis": self.axis}
+
+
+class MinMaxNorm(Constraint):
+    """Norms along `axis` moved towards [min_value, max_value] by the share `rate`."""
+
+    def __init__(
+        self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: Any = 0
+    ) -> None:
+        self.min_value, self.max_value, self.rate, self.axis = min_value, max_value, rate, axis
+
+    def __call__(self, w: Any) -> Any:
+        w = convert_to_tensor(w)
+        norms = _norm(w, self.axis)
+        inside = _clip(norms, self.min_value, self.max_value)
+        wanted = self.rate * inside + (1 - self.rate) * norms
+        return w * (wanted / (norms + epsilon()))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "min_value": self.min_value,
+            "max_value": self.max_value,
+            "rate": self.rate,
+            "axis": self.axis,
+        }
+
+
+max_norm, non_neg, unit_norm, min_max_norm = MaxNorm, NonNeg, UnitNorm, MinMaxNorm
+_BY_NAME: dict[str, Any] = {
+    "MaxNorm": MaxNorm, "max_norm": MaxNorm, "NonNeg": NonNeg, "non_neg": NonNeg,
+    "UnitNorm": UnitNorm, "unit_norm": UnitNorm, "MinMaxNorm": MinMaxNorm,
+    "min_max_norm": MinMaxNorm,
+}  # fmt: skip
+
+
+def get(identifier: Any) -> Any:
+    """A constraint from a name, a config or a callable; None stays None.
+
+    Raises ValueError for something else.
+    """
+    if identifier is None or callable(identifier):
+        return identifier
+    config: dict[str, Any] = {}
+    name = identifier
+    if isinstance(identifier, dict):
+        name, config = identifier.get("class_name"), identifier.get("config", {})
+    if name in _BY_NAME:
+        return _BY_NAME[name](**config)
+    raise ValueError(f"Could not interpret constraint function identifier: {identifier}")
+
+
+def serialize(constraint: Any) -> Any:
+    """`{"class_name", "config"}`, None for None."""
+    if constraint is None:
+        return None
+    return {"class_name": type(constraint).__name__, "config": constraint.get_config()}
+
+
+deserialize = get

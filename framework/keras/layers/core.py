@@ -1,0 +1,393 @@
+"""Dense, Activation, Flatten, Reshape, Lambda and the like."""
+
+from __future__ import annotations
+
+import math as python_math
+from typing import Any
+
+from shardtape import nn
+from shardtape.keras import activations, constraints, initializers, regularizers
+from shardtape.keras.floatx import floatx
+from shardtape.keras.layers.base import Layer
+from shardtape.keras.layers.input_spec import InputSpec
+from shardtape.keras.symbolic import symbolic_input
+from shardtape.ops.array import expand_dims, reshape, shape, tile, transpose
+from shardtape.ops.cast import cast
+from shardtape.ops.contraction import tensordot
+from shardtape.ops.linalg import matmul
+from shardtape.shapes import TensorShape
+from shardtape.tensor import SymbolicTensor, Tensor
+
+
+class InputLayer(Layer):
+    """The entrance of a model; see `Input`."""
+
+    def __init__(
+        self,
+        input_shape: Any = None,
+        batch_size: int | None = None,
+        dtype: Any = None,
+        input_tensor: Any = None,
+        sparse: bool | None = None,
+        name: str | None = None,
+        ragged: bool | None = None,
+        type_spec: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        if sparse or ragged or input_tensor is not None or type_spec is not None:
+            raise NotImplementedError(
+                "InputLayer takes a shape and a dtype; sparse, ragged and given tensors are not "
+                "supported"
+            )
+        full = kwargs.pop("batch_input_shape", None)
+        if "shape" in kwargs:
+            input_shape = kwargs.pop("shape")
+        if kwargs:
+            raise ValueError(f"Unrecognized keyword arguments: {list(kwargs)}")
+        if full is None:
+            sizes = [input_shape] if isinstance(input_shape, int) else input_shape
+            full = None if sizes is None else (batch_size, *tuple(sizes))
+        else:
+            full = tuple(full)
+        super().__init__(
+            name=name or _input_name(), dtype=dtype or floatx(),
+            **({} if full is None else {"batch_input_shape": full}),
+        )  # fmt: skip
+        self.is_placeholder = True
+        self.built = True
+        self._tensor = symbolic_input(full, self._dtype, self._name, self)
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+    @property
+    def input(self) -> Any:
+        return self._tensor
+
+    @property
+    def output(self) -> Any:
+        return self._tensor
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "batch_input_shape": self._batch_input_shape,
+            "dtype": self.dtype,
+            "sparse": False,
+            "ragged": False,
+            "name": self._name,
+        }
+
+
+def _input_name() -> str:
+    from shardtape.keras.naming import unique_object_name
+
+    return unique_object_name("input", zero_based=False)
+
+
+def Input(
+    shape: Any = None,
+    batch_size: int | None = None,
+    name: str | None = None,
+    dtype: Any = None,
+    sparse: bool | None = None,
+    tensor: Any = None,
+    ragged: bool | None = None,
+    type_spec: Any = None,
+    batch_shape: Any = None,
+    **kwargs: Any,
+) -> SymbolicTensor:
+    """A symbolic tensor to call layers on, from which `Model(inputs, outputs)` is made.
+
+    Args:
+      shape: sizes without the batch.
+      batch_size: its size, if it is fixed.
+      dtype: default float32.
+      batch_shape: the shape with the batch, instead of both.
+    """
+    full = kwargs.pop("batch_input_shape", batch_shape)
+    if kwargs:
+        raise ValueError(f"Unrecognized keyword arguments: {list(kwargs)}")
+    if shape is None and full is None:
+        raise ValueError(
+            "Please provide to Input a `shape` or a `tensor` or a `type_spec` argument. Note that "
+            "`shape` does not include the batch dimension."
+        )
+    layer = InputLayer(
+        None if shape is None else shape, batch_size, dtype, tensor, sparse, name, ragged,
+        type_spec, **({} if full is None else {"batch_input_shape": full}),
+    )  # fmt: skip
+    return layer.output
+
+
+class Dense(Layer):
+    """activation(inputs @ kernel + bias) on the last axis.
+
+    Args:
+      units: size of the last axis of the outputs.
+      activation: name or function; None leaves the sums.
+      use_bias: whether there is a bias.
+      *_initializer, *_regularizer, *_constraint: names or objects.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.units = int(units) if not isinstance(units, int) else units
+        if self.units < 0:
+            raise ValueError(
+                "Received an invalid value for `units`, expected a positive integer. Received: "
+                f"units={units}"
+            )
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+        self.input_spec = InputSpec(min_ndim=2)
+        self.supports_masking = True
+
+    def build(self, input_shape: Any) -> None:
+        last = TensorShape(input_shape)[-1]
+        if not (self._dtype.is_floating or self._dtype.is_complex):
+            raise TypeError(
+                "A Dense layer can only be built with a floating-point dtype. Received: "
+                f"dtype={self._dtype!r}"
+            )
+        if last is None:
+            raise ValueError(
+                "The last dimension of the inputs to a Dense layer should be defined. Found None. "
+                f"Full input shape received: {input_shape}"
+            )
+        self.input_spec = InputSpec(min_ndim=2, axes={-1: last})
+        self.kernel = self.add_weight(
+            "kernel", [last, self.units], initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer, constraint=self.kernel_constraint,
+        )  # fmt: skip
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                "bias", [self.units], initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer, constraint=self.bias_constraint,
+            )  # fmt: skip
+        self.built = True
+
+    def call(self, inputs: Any) -> Tensor:
+        if inputs.dtype is not self._dtype:
+            inputs = cast(inputs, self._dtype)
+        if inputs.shape.rank in (2, None):
+            outputs = matmul(inputs, self.kernel)
+        else:
+            outputs = tensordot(inputs, self.kernel, [[inputs.shape.rank - 1], [0]])
+        if self.use_bias:
+            outputs = nn.bias_add(outputs, self.bias)
+        if self.activation is not activations.linear:
+            outputs = self.activation(outputs)
+        return outputs
+
+    def compute_output_shape(self, input_shape: Any) -> TensorShape:
+        shape = TensorShape(input_shape).with_rank_at_least(2)
+        if shape[-1] is None:
+            raise ValueError(
+                "The last dimension of the input shape of a Dense layer should be defined. Found "
+                f"None. Received: input_shape={input_shape}"
+            )
+        return shape[:-1].concatenate([self.units])
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            **weight_config(self, "kernel"),
+            **weight_config(self, "bias"),
+            "activity_regularizer": regularizers.serialize(self._activity_regularizer),
+        }
+
+
+def weight_config(layer: Any, name: str) -> dict[str, Any]:
+    """The initializer, regularizer and constraint of a weight, fit for JSON."""
+    return {
+        f"{name}_initializer": initializers.serialize(getattr(layer, f"{name}_initializer")),
+        f"{name}_regularizer": regularizers.serialize(getattr(layer, f"{name}_regularizer")),
+        f"{name}_constraint": constraints.serialize(getattr(layer, f"{name}_constraint")),
+    }
+
+
+class Activation(Layer):
+    """An activation function, by name or as a function."""
+
+    def __init__(self, activation: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.activation = activations.get(activation)
+
+    def call(self, inputs: Any) -> Tensor:
+        return self.activation(inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> TensorShape:
+        return TensorShape(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "activation": activations.serialize(self.activation)}
+
+
+class Flatten(Layer):
+    """(batch, ...) to (batch, all the rest)."""
+
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.data_format = data_format or "channels_last"
+        self.input_spec = InputSpec(min_ndim=1)
+
+    def call(self, inputs: Any) -> Tensor:
+        rank = inputs.shape.rank
+        if self.data_format == "channels_first" and rank is not None and rank > 2:
+            inputs = transpose(inputs, [0, *range(2, rank), 1])
+        if rank == 1:
+            return expand_dims(inputs, -1)
+        if rank is None:
+            return reshape(inputs, [shape(inputs)[0], -1])
+        sizes = inputs.shape.as_list()
+        rest = sizes[1:]
+        if None not in rest:
+            return reshape(inputs, [-1, python_math.prod(rest)])
+        if sizes[0] is not None:
+            return reshape(inputs, [sizes[0], -1])
+        return reshape(inputs, [shape(inputs)[0], -1])
+
+    def compute_output_shape(self, input_shape: Any) -> TensorShape:
+        dims = TensorShape(input_shape).as_list()
+        rest = None if None in dims[1:] else python_math.prod(dims[1:])  # type: ignore[type-var]
+        return TensorShape([dims[0], rest])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "data_format": self.data_format}
+
+
+class Reshape(Layer):
+    """(batch, ...) to (batch, *target_shape); one size may be -1."""
+
+    def __init__(self, target_shape: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target_shape = tuple(int(d) for d in target_shape)
+
+    def call(self, inputs: Any) -> Tensor:
+        rest = inputs.shape.as_list()[1:] if inputs.shape.rank is not None else [None]
+        target = list(self.target_shape)
+        if None not in rest:
+            target = self._known(rest)
+        if -1 not in target:
+            return reshape(inputs, [-1, *target])
+        return reshape(inputs, [shape(inputs)[0], *target])
+
+    def _known(self, rest: list[int]) -> list[int]:
+        """The target with -1 worked out. Raises ValueError where the sizes do not fit."""
+        total, target = python_math.prod(rest), list(self.target_shape)
+        known = python_math.prod(d for d in target if d != -1)
+        fits = total == known if -1 not in target else known and total % known == 0
+        if not fits or target.count(-1) > 1:
+            raise ValueError(
+                f"total size of new array must be unchanged, input_shape = {rest}, "
+                f"output_shape = {target}"
+            )
+        return [total // known if d == -1 else d for d in target]
+
+    def compute_output_shape(self, input_shape: Any) -> TensorShape:
+        dims = TensorShape(input_shape).as_list()
+        if None in dims[1:]:
+            return TensorShape([dims[0], *[None if d == -1 else d for d in self.target_shape]])
+        return TensorShape([dims[0], *self._known(dims[1:])])  # type: ignore[arg-type]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "target_shape": self.target_shape}
+
+
+class Permute(Layer):
+    """Reorders the axes after the batch; `dims` counts from 1."""
+
+    def __init__(self, dims: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dims = tuple(dims)
+        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+            raise ValueError(
+                "Invalid permutation argument `dims` for Permute Layer. The set of indices in "
+                f"`dims` must be consecutive and start from 1. Received dims={dims}"
+            )
+        self.input_spec = InputSpec(ndim=len(self.dims) + 1)
+
+    def call(self, inputs: Any) -> Tensor:
+        return transpose(inputs, [0, *self.dims])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "dims": self.dims}
+
+
+class RepeatVector(Layer):
+    """(batch, features) to (batch, n, features)."""
+
+    def __init__(self, n: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(n, int):
+            raise TypeError(f"Expected an integer value for `n`, got {type(n)}.")
+        self.n = n
+        self.input_spec = InputSpec(ndim=2)
+
+    def call(self, inputs: Any) -> Tensor:
+        return tile(expand_dims(inputs, 1), [1, self.n, 1])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "n": self.n}
+
+
+class Lambda(Layer):
+    """Any function as a layer."""
+
+    def __init__(
+        self,
+        function: Any,
+        output_shape: Any = None,
+        mask: Any = None,
+        arguments: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.function = function
+        self.arguments = dict(arguments or {})
+        self._takes_training = _takes(function, "training")
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        given = dict(self.arguments)
+        if self._takes_training:
+            given["training"] = training
+        return self.function(inputs, **given)
+
+    def get_config(self) -> dict[str, Any]:
+        raise NotImplementedError(
+            f"Lambda layer {self.name!r} holds a function, which has no configuration: make a "
+            "subclass of Layer with `get_config` instead"
+        )
+
+
+def _takes(function: Any, name: str) -> bool:
+    import inspect
+
+    try:
+        return name in inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False

@@ -1,0 +1,122 @@
+"""Layers that act in training only: dropout and noise."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+from shardtape import nn
+from shardtape.keras.layers.base import Layer
+from shardtape.keras.layers.input_spec import InputSpec
+from shardtape.keras.random_seed import RandomGenerator
+from shardtape.ops.array import identity, shape
+from shardtape.shapes import TensorShape
+from shardtape.tensor import Tensor
+
+
+class _RandomLayer(Layer):
+    """A layer that draws random numbers in training."""
+
+    def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.seed = seed
+        self._random_generator = RandomGenerator(seed)
+        self.supports_masking = True
+
+    def compute_output_shape(self, input_shape: Any) -> TensorShape:
+        return TensorShape(input_shape)
+
+
+class Dropout(_RandomLayer):
+    """In training zeroes a share `rate` of the inputs and scales the others by 1 / (1 - rate).
+
+    Args:
+      noise_shape: shape of the mask, which broadcasts; None takes the size of the inputs.
+      seed: op seed of the mask.
+    """
+
+    def __init__(
+        self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(seed, **kwargs)
+        if isinstance(rate, (int, float)) and not 0 <= rate <= 1:
+            raise ValueError(
+                f"Invalid value {rate} received for `rate`, expected a value between 0 and 1."
+            )
+        self.rate, self.noise_shape = rate, noise_shape
+
+    def _get_noise_shape(self, inputs: Any) -> Any:
+        return self.noise_shape
+
+    def call(self, inputs: Any, training: Any = None) -> Tensor:
+        if isinstance(self.rate, numbers.Real) and self.rate == 0:
+            return identity(inputs)
+        if not training:
+            return identity(inputs)
+        return nn.dropout(
+            inputs, self.rate, self._get_noise_shape(inputs),
+            self._random_generator.make_legacy_seed(),
+        )  # fmt: skip
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "rate": self.rate,
+            "noise_shape": self.noise_shape,
+            "seed": self.seed,
+        }
+
+
+class SpatialDropout1D(Dropout):
+    """`Dropout` of whole channels of (batch, steps, channels)."""
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(rate, seed=seed, **kwargs)
+        self.input_spec = InputSpec(ndim=3)
+
+    def _get_noise_shape(self, inputs: Any) -> Any:
+        sizes = shape(inputs)
+        return [sizes[0], 1, sizes[2]]
+
+
+class SpatialDropout2D(Dropout):
+    """`Dropout` of whole channels of (batch, rows, columns, channels)."""
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(rate, seed=seed, **kwargs)
+        self.input_spec = InputSpec(ndim=4)
+
+    def _get_noise_shape(self, inputs: Any) -> Any:
+        sizes = shape(inputs)
+        return [sizes[0], 1, 1, sizes[3]]
+
+
+class GaussianNoise(_RandomLayer):
+    """In training adds normal values of mean 0 and deviation `stddev`."""
+
+    def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(seed, **kwargs)
+        self.stddev = stddev
+
+    def call(self, inputs: Any, training: Any = None) -> Tensor:
+        if not training:
+            return inputs
+        noise = self._random_generator.random_normal(shape(inputs), 0.0, self.stddev, inputs.dtype)
+        return inputs + noise
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "stddev": self.stddev, "seed": self.seed}
+
+
+class ActivityRegularization(Layer):
+    """Hands its inputs on, and adds their penalty to the loss."""
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
+        from shardtape.keras.regularizers import L1L2
+
+        super().__init__(activity_regularizer=L1L2(l1, l2), **kwargs)
+        self.l1, self.l2 = l1, l2
+        self.supports_masking = True
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "l1": self.l1, "l2": self.l2}

@@ -1,0 +1,119 @@
+"""Penalties on weights that are added to a loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardtape.ops import math
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.reduce import reduce_sum
+
+
+class Regularizer:
+    """Base: `regularizer(weights) -> scalar`."""
+
+    def __call__(self, x: Any) -> Any:
+        raise NotImplementedError(f"{self} does not define __call__(weights)")
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, fit for JSON."""
+        raise NotImplementedError(f"{self} does not implement get_config()")
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        return cls(**config)
+
+
+def _checked(factor: Any) -> float:
+    if isinstance(factor, bool) or not isinstance(factor, (int, float)) or factor != factor:
+        raise ValueError(
+            f"Invalid value for regularization factor: {factor}. It must be a finite number."
+        )
+    return float(factor)
+
+
+class L1L2(Regularizer):
+    """l1 * sum(abs(x)) + l2 * sum(x * x)."""
+
+    def __init__(self, l1: float | None = 0.0, l2: float | None = 0.0) -> None:
+        self.l1 = _checked(0.0 if l1 is None else l1)
+        self.l2 = _checked(0.0 if l2 is None else l2)
+
+    def __call__(self, x: Any) -> Any:
+        x = convert_to_tensor(x)
+        penalty = convert_to_tensor(0.0, x.dtype)
+        if self.l1:
+            penalty = penalty + self.l1 * reduce_sum(math.abs(x))
+        if self.l2:
+            penalty = penalty + self.l2 * reduce_sum(math.square(x))
+        return penalty
+
+    def get_config(self) -> dict[str, Any]:
+        return {"l1": self.l1, "l2": self.l2}
+
+
+class L1(Regularizer):
+    """l1 * sum(abs(x))."""
+
+    def __init__(self, l1: float | None = 0.01, **kwargs: Any) -> None:
+        l1 = kwargs.pop("l", l1)
+        if kwargs:
+            raise TypeError(f"Argument(s) not recognized: {kwargs}")
+        self.l1 = _checked(0.01 if l1 is None else l1)
+
+    def __call__(self, x: Any) -> Any:
+        return self.l1 * reduce_sum(math.abs(convert_to_tensor(x)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"l1": self.l1}
+
+
+class L2(Regularizer):
+    """l2 * sum(x * x)."""
+
+    def __init__(self, l2: float | None = 0.01, **kwargs: Any) -> None:
+        l2 = kwargs.pop("l", l2)
+        if kwargs:
+            raise TypeError(f"Argument(s) not recognized: {kwargs}")
+        self.l2 = _checked(0.01 if l2 is None else l2)
+
+    def __call__(self, x: Any) -> Any:
+        return self.l2 * reduce_sum(math.square(convert_to_tensor(x)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"l2": self.l2}
+
+
+def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
+    """An `L1L2` regularizer."""
+    return L1L2(l1=l1, l2=l2)
+
+
+l1, l2 = L1, L2
+_BY_NAME: dict[str, Any] = {"l1": L1, "L1": L1, "l2": L2, "L2": L2, "l1_l2": L1L2, "L1L2": L1L2}
+
+
+def get(identifier: Any) -> Any:
+    """A regularizer from a name, a config or a callable; None stays None.
+
+    Raises ValueError for something else.
+    """
+    if identifier is None or callable(identifier):
+        return identifier
+    config: dict[str, Any] = {}
+    name = identifier
+    if isinstance(identifier, dict):
+        name, config = identifier.get("class_name"), identifier.get("config", {})
+    if name in _BY_NAME:
+        return _BY_NAME[name](**config)
+    raise ValueError(f"Could not interpret regularizer identifier: {identifier}")
+
+
+def serialize(regularizer: Any) -> Any:
+    """`{"class_name", "config"}`, None for None."""
+    if regularizer is None:
+        return None
+    return {"class_name": type(regularizer).__name__, "config": regularizer.get_config()}
+
+
+deserialize = get
