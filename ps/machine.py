@@ -21,6 +21,7 @@ from shardtape.errors import (
 from shardtape.optimizers import rule_from_config
 from shardtape.optimizers.rule import Rule, compute_dtype
 from shardtape.ps.consistency import Clocks, Consistency
+from shardtape.ps.digest import hash_arrays
 from shardtape.ps.entry import Entry
 from shardtape.ps.ids import (
     AttemptId,
@@ -38,7 +39,6 @@ from shardtape.ps.messages import (
     APPLIED,
     DUPLICATE,
     STAGED,
-    InitialValues,
     PushResult,
     RoundDecision,
     RoundResult,
@@ -275,10 +275,10 @@ class StateMachine:
         h = hashlib.blake2b(digest_size=32)
         h.update(repr((self.lsn, self.round, self._updates, self.learning_rate)).encode())
         h.update(repr([group.to_json() for group in self._groups]).encode())
-        _hash_arrays(h, self.parameters)
+        hash_arrays(h, self.parameters)
         for name in sorted(self.slots):
             h.update(name.encode())
-            _hash_arrays(h, self.slots[name])
+            hash_arrays(h, self.slots[name])
         return h.hexdigest()
 
     def counters(self) -> dict[str, Any]:
@@ -487,17 +487,3 @@ class StateMachine:
                 f"the {what} of part {id[1]} of variable {id[0]!r} has shape {array.shape} and "
                 f"dtype {array.dtype}, expected {expected.shape} and {expected.dtype}"
             )
-
-
-def values_digest(values: InitialValues) -> str:
-    """Hexadecimal; equal for equal arrays under equal names."""
-    h = hashlib.blake2b(digest_size=32)
-    _hash_arrays(h, values)
-    return h.hexdigest()
-
-
-def _hash_arrays(h: Any, arrays: Mapping[RangeId, np.ndarray]) -> None:
-    for id in sorted(arrays):
-        array = np.ascontiguousarray(arrays[id])
-        h.update(repr((id, array.shape, array.dtype.name)).encode())
-        h.update(array.reshape(-1).view(np.uint8))

@@ -22,9 +22,10 @@ from shardtape.errors import (
 )
 from shardtape.ps import entry as kinds
 from shardtape.ps.consistency import Consistency
+from shardtape.ps.digest import values_digest
 from shardtape.ps.entry import Entry
 from shardtape.ps.ids import AttemptId, BatchId, Incarnation, VariableSpec, name_some
-from shardtape.ps.machine import Allocate, StateMachine, allocate_zeros, values_digest
+from shardtape.ps.machine import Allocate, StateMachine, allocate_zeros
 from shardtape.ps.messages import (
     DROPPED,
     DUPLICATE,

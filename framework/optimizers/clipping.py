@@ -1,4 +1,4 @@
-"""Norms and clipping of gradients, and sums of sparse ones, on plain arrays.
+"""Gradients as plain arrays: their shapes checked, their norms, sums of sparse ones.
 
 An array is numpy's or cupy's; a sparse gradient is a pair (rows, values).
 """
@@ -12,6 +12,42 @@ from typing import Any
 import numpy as np
 
 from shardtape.backend import array_module
+from shardtape.tensor import Tensor
+
+
+def gradient_arrays(gradient: Any, variable: Any) -> Any:
+    """The array of a dense gradient; (row ids, values) of a sparse one.
+
+    Raises ValueError that names the variable if the shape does not fit.
+    """
+    shape = tuple(variable.shape)
+    if hasattr(gradient, "indices") and hasattr(gradient, "values"):
+        rows, values = _array(gradient.indices).reshape(-1), _array(gradient.values)
+        if tuple(values.shape[1:]) != shape[1:]:
+            raise ValueError(
+                f"the sparse gradient of variable {variable.name} has rows of shape "
+                f"{tuple(values.shape[1:])}, the variable {shape[1:]}"
+            )
+        low, high = (rows.min().item(), rows.max().item()) if len(rows) else (0, 0)
+        if len(rows) and not 0 <= low <= high < shape[0]:
+            raise ValueError(
+                f"the sparse gradient of variable {variable.name} reaches from row {low} to "
+                f"{high}, the variable has {shape[0]}"
+            )
+        return rows, values
+    array = _array(gradient)
+    if tuple(array.shape) != shape:
+        raise ValueError(
+            f"the gradient of variable {variable.name} has shape {tuple(array.shape)}, the "
+            f"variable {shape}"
+        )
+    return array
+
+
+def _array(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        value = value._array  # type: ignore[attr-defined]
+    return value if hasattr(value, "reshape") else np.asarray(value)
 
 
 def sum_duplicates(rows: Any, values: Any) -> tuple[Any, Any]:

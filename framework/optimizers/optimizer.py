@@ -12,10 +12,14 @@ import numpy as np
 from shardtape.backend import array_module
 from shardtape.errors import UnimplementedError
 from shardtape.optimizers import graph_op
-from shardtape.optimizers.clipping import global_norm, norm_factor, sum_duplicates
+from shardtape.optimizers.clipping import (
+    global_norm,
+    gradient_arrays,
+    norm_factor,
+    sum_duplicates,
+)
 from shardtape.optimizers.rule import Rule, learning_rate_from_config
 from shardtape.optimizers.schedules import LearningRateSchedule
-from shardtape.tensor import Tensor
 from shardtape.variable import Variable
 
 # (row ids, values) of a sparse gradient, or the array of a dense one
@@ -456,41 +460,6 @@ class Optimizer:
     def __reduce__(self) -> Any:
         # into a job goes what the optimizer is, not what it has done: the shards hold that
         return _from_config, (type(self), self.get_config())
-
-
-def gradient_arrays(gradient: Any, variable: Any) -> Gradient:
-    """The array of a dense gradient; (row ids, values) of a sparse one.
-
-    Raises ValueError that names the variable if the shape does not fit.
-    """
-    shape = tuple(variable.shape)
-    if hasattr(gradient, "indices") and hasattr(gradient, "values"):
-        rows, values = _array(gradient.indices).reshape(-1), _array(gradient.values)
-        if tuple(values.shape[1:]) != shape[1:]:
-            raise ValueError(
-                f"the sparse gradient of variable {variable.name} has rows of shape "
-                f"{tuple(values.shape[1:])}, the variable {shape[1:]}"
-            )
-        low, high = (rows.min().item(), rows.max().item()) if len(rows) else (0, 0)
-        if len(rows) and not 0 <= low <= high < shape[0]:
-            raise ValueError(
-                f"the sparse gradient of variable {variable.name} reaches from row {low} to "
-                f"{high}, the variable has {shape[0]}"
-            )
-        return rows, values
-    array = _array(gradient)
-    if tuple(array.shape) != shape:
-        raise ValueError(
-            f"the gradient of variable {variable.name} has shape {tuple(array.shape)}, the "
-            f"variable {shape}"
-        )
-    return array
-
-
-def _array(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        value = value._array  # type: ignore[attr-defined]
-    return value if hasattr(value, "reshape") else np.asarray(value)
 
 
 def _checked_rate(value: Any) -> Any:
