@@ -1,5 +1,67 @@
 """`tf.linalg`."""
 
+from shardtape.ops.contraction import einsum, tensordot
 from shardtape.ops.linalg import matmul, matvec
+from shardtape.ops.matrix_parts import (
+    adjoint,
+    band_part,
+    cross,
+    matrix_transpose,
+    tensor_diag,
+    tensor_diag_part,
+    trace,
+)
+from shardtape.ops.matrix_parts import matrix_diag as diag
+from shardtape.ops.matrix_parts import matrix_diag_part as diag_part
+from shardtape.ops.matrix_parts import matrix_set_diag as set_diag
+from shardtape.ops.norms import norm
+from shardtape.ops.systems import (
+    cholesky,
+    cholesky_solve,
+    det,
+    eigh,
+    eigvalsh,
+    inv,
+    logdet,
+    lstsq,
+    matrix_rank,
+    pinv,
+    qr,
+    slogdet,
+    solve,
+    svd,
+    triangular_solve,
+)
 
-__all__ = ["matmul", "matvec"]
+__all__ = [
+    "adjoint",
+    "band_part",
+    "cholesky",
+    "cholesky_solve",
+    "cross",
+    "det",
+    "diag",
+    "diag_part",
+    "eigh",
+    "eigvalsh",
+    "einsum",
+    "inv",
+    "logdet",
+    "lstsq",
+    "matmul",
+    "matrix_rank",
+    "matrix_transpose",
+    "matvec",
+    "norm",
+    "pinv",
+    "qr",
+    "set_diag",
+    "slogdet",
+    "solve",
+    "svd",
+    "tensor_diag",
+    "tensor_diag_part",
+    "tensordot",
+    "trace",
+    "triangular_solve",
+]

@@ -145,6 +145,8 @@ def test_second_derivative(type_name):
 def test_gradient_is_that_of_tensorflow(type_name):
     arrays, notes = _recorded()
     for case in _cases(type_name):
+        if type_name in checks.UP_TO_SIGN:
+            continue  # the weights of the outputs would need their signs
         ours = _WRONG_THERE.get(type_name, ())
         checks.check_recorded_gradient(REGISTRY[type_name], case, arrays, notes, ours)
 

@@ -1,0 +1,252 @@
+"""Sums of products over named or numbered axes: einsum and tensordot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape.ops.complex_numbers import conj
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.joining import concat
+from shardtape.ops.linalg import matmul
+from shardtape.ops.reduce import reduce_prod
+from shardtape.ops.registry import Arg, op, same_as
+from shardtape.ops.shaping import reshape, shape, transpose
+from shardtape.shapes import TensorShape
+from shardtape.tensor import Tensor
+
+_TYPES = dt.FLOATING | dt.COMPLEX | {dt.int32, dt.int64}
+
+
+def _parts(equation: str) -> tuple[list[str], str]:
+    left, _, right = equation.partition("->")
+    return left.split(","), right
+
+
+def _einsum_shape(*inputs: Arg, equation: str) -> TensorShape:
+    subscripts, out = _parts(equation)
+    sizes: dict[str, int | None] = {}
+    for x, labels in zip(inputs, subscripts):
+        if x.shape.rank is None:
+            continue
+        if x.shape.rank != len(labels):
+            raise ValueError(f"{labels!r} of {equation!r} does not fit shape {x.shape}")
+        for label, n in zip(labels, x.shape):
+            known = sizes.get(label)
+            if known is not None and n is not None and known != n:
+                raise ValueError(f"axis {label!r} of {equation!r} has sizes {known} and {n}")
+            sizes[label] = n if known is None else known
+    return TensorShape([sizes.get(label) for label in out])
+
+
+def _einsum_samples(rng: np.random.Generator) -> Any:
+    n = rng.normal
+    return [
+        ((n(size=(2, 3)), n(size=(3, 4))), {"equation": "ij,jk->ik"}),
+        ((n(size=(2, 3, 2)), n(size=(2, 2, 3))), {"equation": "bij,bki->bkj"}),
+        ((n(size=(2, 3)),), {"equation": "ij->j"}),
+        ((n(size=(3, 3)), n(size=(3,))), {"equation": "ii,j->ij"}),
+        ((n(size=(2, 3)), n(size=(4,))), {"equation": "ij,k->k"}),
+    ]
+
+
+@op("Einsum", dtypes=_TYPES, shape=_einsum_shape, samples=_einsum_samples)
+def einsum_op(xp, *inputs, equation):
+    """Einstein's sum of one or two tensors; the equation names every axis and the result's."""
+    return xp.einsum(equation, *inputs, optimize=len(inputs) > 1, dtype=inputs[0].dtype)
+
+
+@einsum_op.gradient
+def _(g, _y, *inputs, equation):
+    subscripts, out = _parts(equation)
+
+    def gradient_of(k: int) -> Any:
+        labels = subscripts[k]
+        others = [x for i, x in enumerate(inputs) if i != k]
+        named = [s for i, s in enumerate(subscripts) if i != k]
+        there = set(out).union(*named) if named else set(out)
+        unique = "".join(dict.fromkeys(labels))
+        kept = "".join(label for label in unique if label in there)
+        left = ",".join([out, *named])
+        part = einsum_op(g, *[conj(x) for x in others], equation=f"{left}->{kept}")
+        if kept == labels:
+            return part
+        return einsum_spread(part, inputs[k], labels=labels, kept=kept)
+
+    return [lambda k=k: gradient_of(k) for k in range(len(inputs))]
+
+
+def _spread_reference(g: Any, x: Any, labels: str, kept: str) -> Any:
+    out = np.zeros(x.shape, g.dtype)
+    for at in np.ndindex(*x.shape):
+        where: dict[str, int] = {}
+        if all(where.setdefault(label, i) == i for label, i in zip(labels, at)):
+            out[at] = g[tuple(where[label] for label in kept)]
+    return out
+
+
+@op(
+    "EinsumSpread",
+    dtypes=_TYPES,
+    mixed=True,
+    shape=same_as(1),
+    shape_only=("x",),
+    samples=lambda rng: [
+        ((rng.normal(size=(3,)), np.zeros((3, 3))), {"labels": "ii", "kept": "i"}),
+        ((rng.normal(size=(3,)), np.zeros((2, 3))), {"labels": "ij", "kept": "j"}),
+        ((rng.normal(size=(3,)), np.zeros((3, 2, 3))), {"labels": "iji", "kept": "i"}),
+    ],
+    reference=_spread_reference,
+)
+def einsum_spread(xp, g, x, *, labels, kept):
+    """The transpose of `x[labels] -> [kept]`: repeated over summed axes, on diagonals, else 0."""
+    out = xp.zeros(x.shape, g.dtype)
+    unique = "".join(dict.fromkeys(labels))
+    view = xp.einsum(f"{labels}->{unique}", out)  # shares memory with `out`
+    sizes = dict(zip(labels, x.shape))
+    view[...] = g.reshape([sizes[label] if label in kept else 1 for label in unique])
+    return out
+
+
+@einsum_spread.gradient
+def _(gg, _y, _g, _x, *, labels, kept):
+    return einsum_op(gg, equation=f"{labels}->{kept}"), None
+
+
+# ---- public functions -------------------------------------------------------------------------
+def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
+    """Einstein's sum, as in `einsum("ij,jk->ik", a, b)`; `...` stands for further axes.
+
+    Without "->" the labels that occur once make the result, in alphabetical order.
+
+    Raises:
+      ValueError: an equation that does not fit the tensors.
+    """
+    name = kwargs.pop("name", None)
+    kwargs.pop("optimize", None)
+    if kwargs:
+        raise TypeError(f"Invalid keyword arguments for `einsum`: {sorted(kwargs)}")
+    tensors = [convert_to_tensor(x) for x in inputs]
+    equation = _explicit(equation.replace(" ", ""), tensors)
+    if len(tensors) <= 2:
+        return einsum_op(*tensors, equation=equation, name=name)
+    return _pairwise(equation, tensors, name)
+
+
+def _pairwise(equation: str, tensors: list[Any], name: Any) -> Tensor:
+    """More than two operands, two at a time, from the left."""
+    subscripts, out = _parts(equation)
+    while len(tensors) > 2:
+        needed = set(out).union(*subscripts[2:])
+        first, second = subscripts[:2]
+        labels = "".join(c for c in dict.fromkeys(first + second) if c in needed)
+        made = einsum_op(*tensors[:2], equation=f"{first},{second}->{labels}")
+        tensors, subscripts = [made, *tensors[2:]], [labels, *subscripts[2:]]
+    return einsum_op(*tensors, equation=f"{','.join(subscripts)}->{out}", name=name)
+
+
+def _explicit(equation: str, tensors: list[Any]) -> str:
+    """The equation with its result written out and `...` replaced by labels."""
+    subscripts, out = _parts(equation)
+    if len(subscripts) != len(tensors):
+        raise ValueError(
+            f"Got {len(tensors)} arguments for equation {equation!r}, expecting {len(subscripts)}"
+        )
+    spare = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in equation]
+    further = 0
+    for s, x in zip(subscripts, tensors):
+        if "..." in s:
+            if x.shape.rank is None:
+                raise ValueError(f"einsum with `...` needs known ranks, got {x!r}")
+            further = max(further, x.shape.rank - len(s.replace("...", "")))
+    dots = "".join(spare[:further])
+    full = []
+    for s, x in zip(subscripts, tensors):
+        if "..." in s:
+            count = x.shape.rank - len(s.replace("...", ""))
+            if count < 0:
+                raise ValueError(f"{s!r} of {equation!r} does not fit shape {x.shape}")
+            s = s.replace("...", dots[len(dots) - count :])
+        full.append(s)
+    if "->" in equation:
+        out = out.replace("...", dots)
+    else:
+        joined = "".join(full)
+        single = sorted(c for c in set(joined) if joined.count(c) == 1 and c not in dots)
+        out = dots + "".join(single)
+    unknown = [c for c in out if not any(c in s for s in full)]
+    if unknown:
+        raise ValueError(f"label {unknown[0]!r} of the result of {equation!r} is in no operand")
+    return f"{','.join(full)}->{out}"
+
+
+def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Tensor:
+    """The sum of products over `axes`: a number n (the last n of `a`, the first n of `b`), or a
+    pair of axes or lists of axes.
+
+    Raises:
+      ValueError: lists of different lengths.
+    """
+    a, b = convert_to_tensor(a), convert_to_tensor(b)
+    rank_a, rank_b = len(a.shape), len(b.shape)
+    if isinstance(axes, Tensor):
+        axes = axes.numpy().tolist()
+    if isinstance(axes, (int, np.integer)):
+        count = int(axes)
+        if count > min(rank_a, rank_b):
+            raise ValueError(
+                f"`axes` must not be larger than the number of dimensions of tensor {a}. "
+                f"Received {count}, vs tensor dimensions {rank_a}."
+            )
+        over_a, over_b = list(range(rank_a - count, rank_a)), list(range(count))
+    else:
+        over_a, over_b = [[x] if isinstance(x, (int, np.integer)) else list(x) for x in axes]
+        if len(over_a) != len(over_b):
+            raise ValueError(
+                f"Different number of contraction axes `a` and `b`, {len(over_a)} != {len(over_b)}."
+            )
+        over_a = [int(i) % rank_a for i in over_a]
+        over_b = [int(i) % rank_b for i in over_b]
+    free_a = [i for i in range(rank_a) if i not in over_a]
+    free_b = [i for i in range(rank_b) if i not in over_b]
+    left = _matrix(a, free_a, over_a, last=True)
+    right = _matrix(b, free_b, over_b, last=False)
+    product = matmul(left, right)
+    sizes = concat([_sizes(a, free_a), _sizes(b, free_b)], 0)
+    made = reshape(product, sizes, name=name)
+    return made
+
+
+def _sizes(x: Any, axes: list[int]) -> Any:
+    known = [x.shape[i] for i in axes]
+    if None not in known:
+        return convert_to_tensor(np.array(known, np.int32))
+    from shardtape.ops.gather import gather
+
+    return gather(shape(x), np.array(axes, np.int32))
+
+
+def _matrix(x: Any, free: list[int], over: list[int], last: bool) -> Any:
+    """`x` as a matrix, the axes that are summed over last or first."""
+    order = free + over if last else over + free
+    if order != list(range(len(order))):
+        x_moved = transpose(x, order)
+    else:
+        x_moved = x
+    first, second = (free, over) if last else (over, free)
+    sizes = [_product(x, first), _product(x, second)]
+    if None in sizes:
+        dynamic = [reshape(reduce_prod(_sizes(x, axes)), [1]) for axes in (first, second)]
+        return reshape(x_moved, concat(dynamic, 0))
+    return reshape(x_moved, sizes)
+
+
+def _product(x: Any, axes: list[int]) -> int | None:
+    total = 1
+    for i in axes:
+        if x.shape[i] is None:
+            return None
+        total *= x.shape[i]
+    return total

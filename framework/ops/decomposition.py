@@ -1,0 +1,436 @@
+"""Inverses, determinants, linear systems and decompositions of (batches of) matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape import errors
+from shardtape.ops import samples
+from shardtape.ops.broadcasting import sum_to_shape_of
+from shardtape.ops.cast import cast
+from shardtape.ops.complex_numbers import real
+from shardtape.ops.filling import zeros_like_op
+from shardtape.ops.joining import concat
+from shardtape.ops.linalg import matmul
+from shardtape.ops.matrix_parts import (
+    adjoint,
+    band_part,
+    matrix_diag,
+    matrix_diag_part,
+    matrix_set_diag,
+)
+from shardtape.ops.registry import Arg, op
+from shardtape.ops.shaping import expand_dims
+from shardtape.ops.transcendental import square
+from shardtape.shapes import UNKNOWN, TensorShape, broadcast_shapes
+
+_TYPES = frozenset((dt.float32, dt.float64, dt.complex64, dt.complex128))
+
+
+def _well_conditioned(rng: np.random.Generator, *dims: int) -> np.ndarray:
+    return rng.normal(size=dims) * 0.3 + 2 * np.eye(dims[-1])
+
+
+def _positive_definite(rng: np.random.Generator, *dims: int) -> np.ndarray:
+    a = rng.normal(size=dims)
+    return a @ a.swapaxes(-1, -2) + np.eye(dims[-1])
+
+
+def _h(xp: Any, x: Any) -> Any:
+    """The conjugate transpose of the last two axes."""
+    x = x.swapaxes(-1, -2)
+    return xp.conj(x) if x.dtype.kind == "c" else x
+
+
+def _square_shape(input: Arg, **attrs: Any) -> TensorShape:
+    x = input.shape
+    if x.rank is None:
+        return UNKNOWN
+    if x.rank < 2:
+        raise ValueError(f"Shape must be at least rank 2 but is rank {x.rank}")
+    if None not in (x[-1], x[-2]) and x[-1] != x[-2]:
+        raise ValueError(f"Dimensions must be equal, but are {x[-2]} and {x[-1]}")
+    side = x[-1] if x[-1] is not None else x[-2]
+    return x[:-2].concatenate([side, side])
+
+
+def _batch_shape(input: Arg, **attrs: Any) -> TensorShape:
+    whole = _square_shape(input)
+    return UNKNOWN if whole.rank is None else whole[:-2]
+
+
+# ---- inverses and determinants ----------------------------------------------------------------
+@op(
+    "MatrixInverse",
+    dtypes=_TYPES,
+    shape=_square_shape,
+    samples=samples.given(
+        lambda rng: ((_well_conditioned(rng, 3, 3),), {}),
+        lambda rng: ((_well_conditioned(rng, 2, 2, 2),), {"adjoint": True}),
+    ),
+)
+def matrix_inverse_op(xp, input, *, adjoint=False):
+    """The inverse of square matrices, or of their conjugate transposes."""
+    try:
+        return xp.linalg.inv(_h(xp, input) if adjoint else input)
+    except np.linalg.LinAlgError:
+        raise errors.InvalidArgumentError("Input is not invertible. [Op:MatrixInverse]") from None
+
+
+@matrix_inverse_op.gradient
+def _(g, y, _input, *, adjoint):
+    inner = matmul(g, y, adjoint_a=adjoint, adjoint_b=not adjoint)
+    return -matmul(y, inner, adjoint_a=not adjoint)
+
+
+@op(
+    "MatrixDeterminant",
+    dtypes=_TYPES,
+    shape=_batch_shape,
+    samples=samples.given(
+        lambda rng: ((_well_conditioned(rng, 3, 3),), {}),
+        lambda rng: ((_well_conditioned(rng, 2, 2, 2),), {}),
+    ),
+)
+def matrix_determinant(xp, input):
+    """The determinant of square matrices: [..., n, n] to [...]."""
+    return xp.linalg.det(input)
+
+
+def _per_matrix(x: Any) -> Any:
+    return expand_dims(expand_dims(x, -1), -1)
+
+
+@matrix_determinant.gradient
+def _(g, y, input):
+    return _per_matrix(g * y) * matrix_inverse_op(input, adjoint=True)
+
+
+@op(
+    "LogMatrixDeterminant",
+    dtypes=_TYPES,
+    outputs=2,
+    shape=lambda input: [_batch_shape(input)] * 2,
+    samples=samples.given(
+        lambda rng: ((_well_conditioned(rng, 3, 3),), {}),
+        lambda rng: ((-_well_conditioned(rng, 2, 3, 3),), {}),
+    ),
+)
+def log_matrix_determinant(xp, input):
+    """The sign of the determinant of square matrices, and the logarithm of its size."""
+    sign, log_abs = xp.linalg.slogdet(input)
+    return sign, log_abs
+
+
+@log_matrix_determinant.gradient
+def _(g, _y, input):
+    if g[1] is None:
+        return None
+    return _per_matrix(g[1]) * matrix_inverse_op(input, adjoint=True)
+
+
+# ---- linear systems ---------------------------------------------------------------------------
+def _solve_shape(matrix: Arg, rhs: Arg, **attrs: Any) -> TensorShape:
+    a, b = _square_shape(matrix), rhs.shape
+    if a.rank is None or b.rank is None:
+        return UNKNOWN
+    if None not in (a[-1], b[-2]) and a[-1] != b[-2]:
+        raise ValueError(f"Dimensions must be equal, but are {a[-1]} and {b[-2]}")
+    return broadcast_shapes(a[:-2], b[:-2]).concatenate([a[-1], b[-1]])
+
+
+@op(
+    "MatrixSolve",
+    dtypes=_TYPES,
+    shape=_solve_shape,
+    samples=samples.given(
+        lambda rng: ((_well_conditioned(rng, 3, 3), rng.normal(size=(3, 2))), {}),
+        lambda rng: (
+            (_well_conditioned(rng, 2, 2, 2), rng.normal(size=(2, 2, 1))),
+            {"adjoint": True},
+        ),
+    ),
+)
+def matrix_solve(xp, matrix, rhs, *, adjoint=False):
+    """x with matrix @ x = rhs: [..., n, n] and [..., n, k] to [..., n, k]."""
+    try:
+        return xp.linalg.solve(_h(xp, matrix) if adjoint else matrix, rhs)
+    except np.linalg.LinAlgError:
+        raise errors.InvalidArgumentError("Input matrix is not invertible. [Op:MatrixSolve]") from (
+            None
+        )
+
+
+@matrix_solve.gradient
+def _(g, y, matrix, _rhs, *, adjoint):
+    grad_b = matrix_solve(matrix, g, adjoint=not adjoint)
+    if adjoint:
+        return -matmul(y, grad_b, adjoint_b=True), grad_b
+    return -matmul(grad_b, y, adjoint_b=True), grad_b
+
+
+@op(
+    "MatrixTriangularSolve",
+    dtypes=_TYPES,
+    shape=_solve_shape,
+    samples=samples.given(
+        lambda rng: ((_well_conditioned(rng, 3, 3), rng.normal(size=(3, 2))), {}),
+        lambda rng: (
+            (_well_conditioned(rng, 2, 2, 2), rng.normal(size=(2, 2, 1))),
+            {"lower": False, "adjoint": True},
+        ),
+        lambda rng: ((_well_conditioned(rng, 3, 3), rng.normal(size=(2, 3, 1))), {}),
+    ),
+)
+def matrix_triangular_solve(xp, matrix, rhs, *, lower=True, adjoint=False):
+    """As `MatrixSolve`, of the lower or upper triangle of `matrix`; batch axes broadcast."""
+    triangle = xp.tril(matrix) if lower else xp.triu(matrix)
+    if adjoint:
+        triangle = _h(xp, triangle)
+    batch = np.broadcast_shapes(triangle.shape[:-2], rhs.shape[:-2])
+    triangle = xp.broadcast_to(triangle, (*batch, *triangle.shape[-2:]))
+    rhs = xp.broadcast_to(rhs, (*batch, *rhs.shape[-2:]))
+    try:
+        return xp.linalg.solve(triangle, rhs)
+    except np.linalg.LinAlgError:
+        raise errors.InvalidArgumentError(
+            "Input matrix is not invertible. [Op:MatrixTriangularSolve]"
+        ) from None
+
+
+@matrix_triangular_solve.gradient
+def _(g, y, matrix, rhs, *, lower, adjoint):
+    grad_b = matrix_triangular_solve(matrix, g, lower=lower, adjoint=not adjoint)
+    if adjoint:
+        grad_a = -matmul(y, grad_b, adjoint_b=True)
+    else:
+        grad_a = -matmul(grad_b, y, adjoint_b=True)
+    grad_a = band_part(grad_a, -1, 0) if lower else band_part(grad_a, 0, -1)
+    return sum_to_shape_of(grad_a, matrix), sum_to_shape_of(grad_b, rhs)
+
+
+# ---- decompositions ---------------------------------------------------------------------------
+@op(
+    "Cholesky",
+    dtypes=_TYPES,
+    shape=_square_shape,
+    samples=samples.given(
+        lambda rng: ((_positive_definite(rng, 3, 3),), {}),
+        lambda rng: ((_positive_definite(rng, 2, 2, 2),), {}),
+    ),
+)
+def cholesky(xp, input):
+    """The lower triangle L with L L^H = input, of positive definite matrices."""
+    try:
+        return xp.linalg.cholesky(input)
+    except np.linalg.LinAlgError:
+        raise errors.InvalidArgumentError(
+            "Cholesky decomposition was not successful. The input might not be valid. [Op:Cholesky]"
+        ) from None
+
+
+@cholesky.gradient
+def _(g, y, _input):
+    middle = matmul(y, g, adjoint_a=True)
+    middle = matrix_set_diag(middle, 0.5 * matrix_diag_part(middle))
+    middle = band_part(middle, -1, 0)
+    # l^-H middle l^-1 by two triangular systems instead of an inverse
+    left = matrix_triangular_solve(y, middle, adjoint=True)
+    grad = adjoint(matrix_triangular_solve(y, adjoint(left), adjoint=True))
+    return 0.5 * (grad + adjoint(grad))
+
+
+def _qr_shape(input: Arg, *, full_matrices: bool = False) -> list[TensorShape]:
+    x = input.shape
+    if x.rank is None:
+        return [UNKNOWN] * 2
+    m, n = x[-2:]
+    k = None if m is None or n is None else min(m, n)
+    if full_matrices:
+        return [x[:-2].concatenate([m, m]), x]
+    return [x[:-2].concatenate([m, k]), x[:-2].concatenate([k, n])]
+
+
+@op(
+    "Qr",
+    dtypes=_TYPES,
+    outputs=2,
+    shape=_qr_shape,
+    samples=samples.given(
+        lambda rng: ((_well_conditioned(rng, 3, 3),), {}),
+        lambda rng: ((rng.normal(size=(2, 4, 2)),), {}),
+        lambda rng: ((rng.normal(size=(2, 3)),), {}),
+    ),
+)
+def qr_op(xp, input, *, full_matrices=False):
+    """Q with orthonormal columns and an upper triangle R, Q R = input."""
+    q, r = xp.linalg.qr(input, mode="complete" if full_matrices else "reduced")
+    return q, r
+
+
+def _by_triangle(x: Any, r: Any) -> Any:
+    """x times the inverse of r^H, r an upper triangle."""
+    return adjoint(matrix_triangular_solve(r, adjoint(x), lower=False))
+
+
+def _qr_gradient(q: Any, r: Any, dq: Any, dr: Any) -> Any:
+    qdq = matmul(q, dq, adjoint_a=True)
+    rdr = matmul(r, dr, adjoint_b=True)
+    lower = band_part((qdq - adjoint(qdq)) + (rdr - adjoint(rdr)), -1, 0)
+    total = matmul(q, dr + _by_triangle(lower, r)) + _by_triangle(dq - matmul(q, qdq), r)
+    if q.dtype.is_complex:
+        m = rdr - adjoint(qdq)
+        diagonal = matrix_set_diag(zeros_like_op(m), matrix_diag_part(m))
+        correction = diagonal - cast(real(diagonal), q.dtype)
+        total = total + _by_triangle(matmul(q, adjoint(correction)), r)
+    return total
+
+
+@qr_op.gradient
+def _(g, y, input, *, full_matrices):
+    q, r = y
+    dq, dr = [zeros_like_op(o) if d is None else d for d, o in zip(g, y)]
+    rows, columns = r.shape[-2:]
+    if None in (rows, columns, q.shape[-2]):
+        raise NotImplementedError("the gradient of qr needs known sizes of the matrices")
+    if rows > columns and full_matrices:
+        raise NotImplementedError(
+            "QrGrad not implemented when nrows > ncols and full_matrices is true."
+        )
+    count = q.shape[-2]
+    if count >= columns:
+        return _qr_gradient(q, r, dq, dr)
+    rest, dv = input[..., count:], dr[..., count:]
+    dx = _qr_gradient(q, r[..., :count], dq + matmul(rest, dv, adjoint_b=True), dr[..., :count])
+    return concat([dx, matmul(q, dv)], -1)
+
+
+def _safe_reciprocal(x: Any) -> Any:
+    return x / (square(x) + 1e-20)
+
+
+def _eigh_shape(input: Arg, *, compute_v: bool = True) -> list[TensorShape]:
+    whole = _square_shape(input)
+    if whole.rank is None:
+        return [UNKNOWN] * 2
+    return [whole[:-1], whole if compute_v else TensorShape([0])]
+
+
+@op(
+    "SelfAdjointEigV2",
+    dtypes=_TYPES,
+    outputs=2,
+    shape=_eigh_shape,
+    samples=samples.given(
+        lambda rng: ((_positive_definite(rng, 3, 3),), {}),
+        lambda rng: ((_positive_definite(rng, 2, 2, 2),), {"compute_v": False}),
+    ),
+)
+def self_adjoint_eig(xp, input, *, compute_v=True):
+    """Eigenvalues in ascending order, and eigenvectors as columns, of Hermitian matrices."""
+    if not compute_v:
+        return xp.linalg.eigvalsh(input), xp.zeros((0,), input.dtype)
+    values, vectors = xp.linalg.eigh(input)
+    return values, vectors
+
+
+@self_adjoint_eig.gradient
+def _(g, y, input, *, compute_v):
+    values, vectors = y
+    grad_e = zeros_like_op(values) if g[0] is None else g[0]
+    inner = matrix_diag(grad_e)
+    if not compute_v:
+        vectors = self_adjoint_eig(input)[1]
+    elif g[1] is not None:
+        gaps = expand_dims(values, -2) - expand_dims(values, -1)
+        f = matrix_set_diag(_safe_reciprocal(gaps), zeros_like_op(values))
+        inner = inner + f * matmul(vectors, g[1], adjoint_a=True)
+    grad = matmul(vectors, matmul(inner, vectors, adjoint_b=True))
+    # the kernel reads the lower triangle only
+    grad = band_part(grad + adjoint(grad), -1, 0)
+    return matrix_set_diag(grad, 0.5 * matrix_diag_part(grad))
+
+
+def _svd_shape(
+    input: Arg, *, compute_uv: bool = True, full_matrices: bool = False
+) -> list[TensorShape]:
+    x = input.shape
+    if x.rank is None:
+        return [UNKNOWN] * 3
+    m, n = x[-2:]
+    k = None if m is None or n is None else min(m, n)
+    s = x[:-2].concatenate([k])
+    if not compute_uv:
+        return [s, TensorShape([0]), TensorShape([0])]
+    wide_u, wide_v = (m, n) if full_matrices else (k, k)
+    return [s, x[:-2].concatenate([m, wide_u]), x[:-2].concatenate([n, wide_v])]
+
+
+@op(
+    "Svd",
+    dtypes=_TYPES,
+    outputs=3,
+    dtype=lambda dtypes, attrs: (dtypes[0], dtypes[0], dtypes[0]),
+    shape=_svd_shape,
+    samples=samples.given(
+        lambda rng: ((_well_conditioned(rng, 3, 3),), {}),
+        lambda rng: ((rng.normal(size=(2, 2, 4)),), {}),
+        lambda rng: ((rng.normal(size=(4, 2)),), {"compute_uv": False}),
+        lambda rng: ((rng.normal(size=(4, 2)),), {}),
+    ),
+)
+def svd_op(xp, input, *, compute_uv=True, full_matrices=False):
+    """Singular values in descending order, left and right singular vectors as columns:
+    u diag(s) v^H = input."""
+    if not compute_uv:
+        empty = xp.zeros((0,), input.dtype)
+        return xp.linalg.svd(input, compute_uv=False), empty, empty
+    u, s, vh = xp.linalg.svd(input, full_matrices=full_matrices)
+    return s, u, _h(xp, vh)
+
+
+@svd_op.gradient
+def _(g, y, input, *, compute_uv, full_matrices):
+    s, u, v = y
+    grad_s = zeros_like_op(s) if g[0] is None else g[0]
+    inner = matrix_diag(grad_s)
+    if not compute_uv:
+        _, u, v = svd_op(input)
+        return matmul(u, matmul(inner, v, adjoint_b=True))
+    grad_u, grad_v = [zeros_like_op(o) if d is None else d for d, o in zip(g[1:], y[1:])]
+    m, n = input.shape[-2:]
+    if m is None or n is None:
+        raise NotImplementedError("the gradient of svd needs known sizes of the matrices")
+    tall = m > n
+    if tall:  # that of the conjugate transpose
+        m, n, u, v, grad_u, grad_v = n, m, v, u, grad_v, grad_u
+    if full_matrices and n - m > 1:
+        raise NotImplementedError(
+            "svd gradient is not implemented for abs(m - n) > 1 when full_matrices is True"
+        )
+    s2 = square(s)
+    gaps = expand_dims(s2, -2) - expand_dims(s2, -1)
+    f = matrix_set_diag(_safe_reciprocal(gaps), zeros_like_op(s))
+    s_mat = matrix_diag(s)
+    v1, grad_v1 = v[..., :m], grad_v[..., :m]
+    u_gu = matmul(u, grad_u, adjoint_a=True)
+    v_gv = matmul(v1, grad_v1, adjoint_a=True)
+    f_u, f_v = f * u_gu, f * v_gv
+    inner = inner + matmul(f_u + adjoint(f_u), s_mat) + matmul(s_mat, f_v + adjoint(f_v))
+    grad = matmul(u, matmul(inner, v1, adjoint_b=True))
+    inverse = matrix_diag(_safe_reciprocal(s))
+    if m != n:
+        gv1t = adjoint(grad_v1)
+        rest = gv1t - matmul(matmul(gv1t, v1), v1, adjoint_b=True)
+        if full_matrices:
+            v2, grad_v2 = v[..., m:n], grad_v[..., m:n]
+            rest = rest - matmul(matmul(v1, grad_v2, adjoint_a=True), v2, adjoint_b=True)
+        grad = grad + matmul(matmul(u, inverse), rest)
+    if input.dtype.is_complex:
+        diagonal = matrix_diag(matrix_diag_part(v_gv))
+        third = matmul(inverse, adjoint(diagonal) - diagonal)
+        grad = grad + 0.5 * matmul(u, matmul(third, v1, adjoint_b=True))
+    return adjoint(grad) if tall else grad
