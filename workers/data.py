@@ -37,6 +37,7 @@ DEFAULT_SPLITS = 8
 INLINE_LIMIT_BYTES = 1 << 20
 # Iterators over splits that are kept open, so that a worker can go on where it was.
 _OPEN_ITERATORS = 4
+_END = object()
 
 
 class Source(Protocol):
@@ -49,6 +50,9 @@ class Source(Protocol):
 
     def batch(self, batch: BatchId) -> Batch | None:
         """The examples of a batch; None beyond the end of its split."""
+
+    def length(self, epoch: int, split: int) -> int:
+        """Batches in a split, once `batch` has found its end."""
 
 
 @dataclass(frozen=True)
@@ -272,6 +276,10 @@ class ArraySource:
     def lengths(self) -> list[int | None]:
         return list(split_lengths(self.examples, self.batch_size))
 
+    def length(self, epoch: int, split: int) -> int:
+        del epoch
+        return split_lengths(self.examples, self.batch_size)[split]
+
     def order(self, epoch: int) -> np.ndarray:
         """int64 (examples,): the permutation of the examples in an epoch."""
         order = self._orders.get(epoch)
@@ -320,9 +328,13 @@ class FunctionSource:
         self._arguments = _positional(self._function, "the data function")
         self._open: OrderedDict[tuple[int, int], tuple[Iterator[Any], int]] = OrderedDict()
         self._last: tuple[BatchId, Batch | None] | None = None
+        self._ended: dict[tuple[int, int], int] = {}
 
     def lengths(self) -> list[int | None]:
         return [None] * self._spec.splits
+
+    def length(self, epoch: int, split: int) -> int:
+        return self._ended[epoch, split]
 
     def batch(self, batch: BatchId) -> Batch | None:
         if self._last is not None and self._last[0] == batch:
@@ -331,13 +343,16 @@ class FunctionSource:
         iterator, position = self._open.pop(key, (None, 0))
         if iterator is None or position > batch.index:
             iterator, position = self._iterate(batch.epoch, batch.split), 0
-        found = None
-        for element in itertools.islice(iterator, batch.index - position, None):
-            found = self._by_name(element, batch)
-            break
-        else:
-            return None
-        self._open[key] = (iterator, batch.index + 1)
+        while True:
+            element = next(iterator, _END)
+            if element is _END:
+                self._ended[key] = position
+                return None
+            position += 1
+            if position > batch.index:
+                break
+        found = self._by_name(element, batch)
+        self._open[key] = (iterator, position)
         while len(self._open) > _OPEN_ITERATORS:
             self._open.popitem(last=False)
         self._last = (batch, found)

@@ -242,6 +242,13 @@ class Dispatcher:
         self._lengths = list(lengths)
         self.book = EpochBook(first_epoch, self._lengths, base)
         self.steps = 0
+        self._last_total: int | None = None
+
+    @property
+    def batches_per_epoch(self) -> int | None:
+        """In this epoch, or in the one before while it is not known; None in the first one."""
+        total = self.book.total
+        return self._last_total if total is None else total
 
     @property
     def epoch(self) -> int:
@@ -352,6 +359,7 @@ class Dispatcher:
             self.book.give_back(batch)
         if missing:
             return False
+        self._last_total = self.book.total
         self._open(self.book.epoch + 1)
         return True
 

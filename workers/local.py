@@ -3,10 +3,12 @@ joined by queues and calls in place of sockets. Neither Ray nor gRPC is started.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from typing import Any
 
+from shardtape.errors import UnavailableError
 from shardtape.protos import coordinator_pb2 as pb
 from shardtape.ps.client import Client
 from shardtape.ps.ids import VariableSpec
@@ -33,6 +35,7 @@ class LocalFleet:
         self.channels = [LocalChannel() for _ in range(shards)]
         self.workers = workers
         self.threads: list[threading.Thread] = []
+        self.sessions: list[LocalSession] = []
 
     def replace_shard(self, index: int) -> LocalChannel:
         self.channels[index] = LocalChannel()
@@ -53,13 +56,13 @@ class LocalFleet:
                 target=self._live, args=(loop, session), name=f"worker-{index}", daemon=True
             )
             self.threads.append(thread)
+            self.sessions.append(session)
             thread.start()
 
     def _live(self, loop: WorkerLoop, session: LocalSession) -> None:
-        try:
+        with contextlib.suppress(UnavailableError):  # the coordinator ended it: a job that failed
             loop.run()
-        finally:
-            session.close()
+        session.close()
 
     def _connect(self, welcome: pb.Welcome, specs: tuple[VariableSpec, ...], worker: int) -> Client:
         return Client(
@@ -126,6 +129,8 @@ class LocalRunner:
             return None
 
     def close(self) -> None:
+        for session in self.fleet.sessions:
+            session.peer.close()
         for thread in (*self.fleet.threads, self._thread):
             thread.join(_JOIN_S)
         self._group.close()

@@ -103,7 +103,7 @@ class Reporter:
     def publish(self, state: str, dispatcher: Dispatcher, workers_live: int) -> None:
         """Puts a new status together."""
         config = self._config
-        total = dispatcher.book.total
+        total = dispatcher.batches_per_epoch
         steps = None if total is None else total * config.epochs
         done = dispatcher.steps
         trained_s = self.meter.training_s
@@ -148,7 +148,7 @@ class Reporter:
     ) -> None:
         """The end figures; `counters` is empty where the shards cannot be asked any more."""
         config = self._config
-        total = dispatcher.book.total
+        total = dispatcher.batches_per_epoch
         steps = dispatcher.steps
         if config.mode == "sync" and counters:
             steps = max(c["round"] for c in counters)

@@ -386,7 +386,8 @@ class WorkerLoop:
 
     def _end_of_split(self, name: BatchId) -> None:
         """The split has no batch `name`: nor do later ones of it that are in the queue exist."""
-        self._report.ended.add(epoch=name.epoch, split=name.split, length=name.index)
+        length = self._train.length(name.epoch, name.split - self._split_base)
+        self._report.ended.add(epoch=name.epoch, split=name.split, length=length)
         self._items = deque(
             (b, r) for b, r in self._items if (b.epoch, b.split) != (name.epoch, name.split)
         )

@@ -1,0 +1,290 @@
+"""Whole jobs on the in-process twin: every mode, exactly once, resume, errors of user code."""
+
+import re
+import threading
+import time
+
+import numpy as np
+import pytest
+from unit.workers.local_jobs import EXAMPLES, TRAIN, X, Y, finish, linear, run, start
+
+import shardtape as tf
+from shardtape import checkpoint
+from shardtape.errors import (
+    DataLossError,
+    FailedPreconditionError,
+    InvalidArgumentError,
+    UnknownError,
+)
+
+BATCHES = EXAMPLES // 8
+MODES = [
+    {"mode": "async"},
+    {"mode": "ssp", "staleness": 1},
+    {"mode": "sync", "round_batches": 4},
+]
+
+
+@pytest.mark.parametrize("options", MODES, ids=lambda o: o["mode"])
+@pytest.mark.parametrize(("shards", "workers"), [(1, 1), (3, 2)])
+def test_every_batch_is_applied_once_on_every_shard(options, shards, workers):
+    outcome = run(shards=shards, workers=workers, test=TRAIN, epochs=3, **options)
+    assert outcome.summary["applied_per_shard"] == [3 * BATCHES] * shards
+    assert outcome.summary["batches"] == 3 * BATCHES
+    assert outcome.summary["duplicates_dropped"] == 0
+    assert outcome.tested and outcome.metrics["loss"] < outcome.history[0]["loss"]
+    assert len(outcome.history) == 3 and "test_loss" in outcome.history[-1]
+
+
+def test_sync_results_depend_neither_on_workers_nor_on_shards():
+    digests = {
+        run(mode="sync", round_batches=4, shards=shards, workers=workers).digest
+        for shards, workers in [(1, 1), (1, 4), (2, 2), (3, 1)]
+    }
+    assert len(digests) == 1 and digests != {""}
+
+
+def test_a_sync_round_of_one_batch_is_plain_training():
+    a = run(mode="sync", round_batches=1)
+    b = run(mode="async")
+    assert a.summary["steps"] == b.summary["steps"] == 2 * BATCHES
+    assert a.digest == b.digest
+
+
+def test_data_from_a_function_in_splits_of_unknown_length():
+    def numbers(split, of):
+        for start_ in range(split * 8, EXAMPLES, of * 8):
+            yield {"x": X[start_ : start_ + 8], "y": Y[start_ : start_ + 8]}
+
+    for options in MODES:
+        outcome = run(train=numbers, shards=2, workers=2, **options)
+        assert outcome.summary["applied_per_shard"] == [2 * BATCHES] * 2, options
+        assert outcome.summary["batches"] == 2 * BATCHES
+
+
+def test_it_resumes_where_it_stopped(tmp_path):
+    options = {"checkpoint_dir": str(tmp_path), "test": TRAIN}
+    whole = run(epochs=4, test=TRAIN)
+    first = run(epochs=2, **options)
+    assert first.checkpoint == checkpoint.latest_checkpoint(str(tmp_path))
+    second = run(epochs=4, resume=True, **options)
+    assert second.digest == whole.digest
+    assert second.summary["applied_per_shard"] == [4 * BATCHES]
+    assert [h["loss"] for h in second.history] == [h["loss"] for h in whole.history]
+    again = run(epochs=4, resume=True, **options)
+    assert again.digest == whole.digest, "nothing is left to do"
+
+
+@pytest.mark.parametrize("options", MODES, ids=lambda o: o["mode"])
+def test_a_stop_in_mid_epoch_loses_nothing(options, tmp_path):
+    gate = threading.Event()
+
+    def slow(split, of):
+        for number in range(6):
+            if split == 1 and number == 3:
+                gate.set()
+            time.sleep(0.002)
+            yield {"x": X[:8] * (split + 1), "y": Y[:8]}
+
+    common = {"train": slow, "checkpoint_dir": str(tmp_path), "splits": 4, "epochs": 30}
+    runner = start(**common, shards=2, **options)
+    assert gate.wait(30)
+    runner.stop("the test says so")
+    outcome = finish(runner)
+    assert outcome.error is None and outcome.interrupted and outcome.checkpoint
+    done = outcome.summary["applied_per_shard"]
+    assert 0 < done[0] < 30 * 24
+    resumed = run(**{**common, "epochs": 3}, shards=1, workers=2, resume=True, **options)
+    assert resumed.summary["applied_per_shard"] == [3 * 24]
+
+
+def test_checkpoints_by_steps_while_training_goes_on(tmp_path):
+    for number, options in enumerate(MODES):
+        folder = str(tmp_path / str(number))
+        run(
+            checkpoint_dir=folder,
+            checkpoint_every="10 steps",
+            keep_checkpoints=50,
+            shards=2,
+            epochs=3,
+            **options,
+        )
+        saved = checkpoint.whole_checkpoints(folder)
+        assert len(saved) >= 2, options
+        steps = [checkpoint.read_manifest(path).state["position"]["steps"] for path in saved]
+        assert steps[0] == 3 * BATCHES and steps == sorted(steps, reverse=True)
+
+
+def test_another_batch_size_at_resume_begins_the_epoch_anew(tmp_path):
+    seen = []
+
+    def model():
+        step = linear()
+        seen.append(step)
+        return step
+
+    run(checkpoint_dir=str(tmp_path), epochs=1)
+    outcome = run(model=model, checkpoint_dir=str(tmp_path), epochs=2, batch_size=25, resume=True)
+    assert outcome.summary["applied_per_shard"] == [BATCHES + EXAMPLES // 25]
+
+
+def test_a_corrupt_checkpoint_is_refused_by_name(tmp_path):
+    run(checkpoint_dir=str(tmp_path), keep_checkpoints=1)
+    (file,) = tmp_path.glob("*/*.safetensors")
+    data = bytearray(file.read_bytes())
+    data[-8] ^= 1
+    file.write_bytes(bytes(data))
+    with pytest.raises(DataLossError, match=re.escape(file.name)):
+        run(checkpoint_dir=str(tmp_path), resume=True)
+
+
+def test_an_older_checkpoint_is_used_where_the_newest_is_corrupt(tmp_path):
+    run(checkpoint_dir=str(tmp_path), epochs=3)
+    newest, older = checkpoint.whole_checkpoints(str(tmp_path))[:2]
+    (file,) = (tmp_path / newest).glob("*.safetensors")
+    data = bytearray(file.read_bytes())
+    data[-8] ^= 1
+    file.write_bytes(bytes(data))
+    runner = start(checkpoint_dir=str(tmp_path), epochs=3, resume=True)
+    outcome = finish(runner)
+    assert outcome.error is None and outcome.summary["applied_per_shard"] == [3 * BATCHES]
+    texts = [note.text for note in runner.status(0).notes]
+    assert any(newest in t and "not used" in t for t in texts)
+    assert any(f"resumed from {older}" in t for t in texts)
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    def other():
+        x = tf.placeholder(tf.float32, (None, 6), name="x")
+        y = tf.placeholder(tf.float32, (None, 1), name="y")
+        w = tf.Variable(tf.zeros((6, 1)), name="w")
+        return tf.Step(tf.reduce_mean(tf.square(tf.matmul(x, w) - y)))
+
+    run(checkpoint_dir=str(tmp_path))
+    with pytest.raises(FailedPreconditionError, match=r"for w it has float32\[6, 8\], the model"):
+        run(model=other, checkpoint_dir=str(tmp_path), resume=True)
+
+
+# ---- errors of user code ----------------------------------------------------------------------
+
+
+def test_a_model_that_raises_gives_the_users_line():
+    def broken():
+        return 1 / 0  # the line that counts
+
+    with pytest.raises(UnknownError) as caught:
+        run(model=broken)
+    text = str(caught.value)
+    assert "ZeroDivisionError in the model or the data: division by zero" in text
+    assert "1 / 0  # the line that counts" in text and "test_local_job.py" in text
+    assert "workers/worker.py" not in text
+
+
+@pytest.mark.parametrize(
+    ("train", "text"),
+    [
+        ({"x": X, "z": Y}, "'z'"),
+        ({"x": X.astype(str), "y": Y}, "'x', which has type float32"),
+        ({"x": X[:, :5], "y": Y}, r"\(8, 5\) for placeholder 'x', which has shape \(None, 6\)"),
+        ({"x": X}, "'y'"),
+    ],
+    ids=["name", "dtype", "shape", "missing"],
+)
+def test_a_wrong_feed_is_named(train, text):
+    with pytest.raises(InvalidArgumentError, match=text):
+        run(train=train)
+
+
+def test_more_parts_than_rows():
+    with pytest.raises(InvalidArgumentError, match="fewer than the 9 shards"):
+        run(partitioner=9)
+
+
+def poisoned(bad):
+    def batches(split, of):
+        for number in range(5):
+            if (split, number) == bad:
+                raise ValueError(f"bad line in split {split}")
+            yield {"x": X[:8], "y": Y[:8]}
+
+    return batches
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_batch_that_always_raises_stops_the_job(workers):
+    with pytest.raises(UnknownError) as caught:
+        run(train=poisoned((1, 3)), splits=2, workers=workers, epochs=1)
+    text = str(caught.value)
+    assert "ValueError in batch 0/1/3" in text and "bad line in split 1" in text
+    assert ("1 other before" in text) == (workers == 2)
+    assert "raise ValueError" in text
+
+
+@pytest.mark.parametrize("options", MODES, ids=lambda o: o["mode"])
+def test_a_bad_batch_can_be_skipped(options):
+    def model():
+        step = linear()
+        return tf.Step(tf.where(step.loss > 1e9, step.loss, step.loss))
+
+    train = {"x": X.copy(), "y": Y}
+    bad = []
+
+    def data(split, of):
+        for number in range(5):
+            if (split, number) == (1, 3):
+                bad.append(number)
+                yield {"x": X[:8, :2], "y": Y[:8]}
+            else:
+                yield {"x": train["x"][:8], "y": train["y"][:8]}
+
+    outcome = run(
+        model=model,
+        train=data,
+        splits=2,
+        workers=2,
+        shards=2,
+        epochs=2,
+        on_bad_batch="skip",
+        **options,
+    )
+    assert outcome.skipped == ["batch 0/1/3", "batch 1/1/3"]
+    assert outcome.summary["applied_per_shard"] == [20, 20], "the ledgers have marks for them"
+    assert len(bad) >= 4
+
+
+def test_models_that_differ_between_workers_are_refused():
+    names = iter("abcdef")
+
+    def model():
+        step = linear()
+        tf.Variable(tf.zeros((2,)), name=next(names), trainable=False)
+        return step
+
+    with pytest.raises(FailedPreconditionError, match="worker-1 on .* built other variables"):
+        run(model=model, workers=2, epochs=50)
+
+
+def test_curves_and_figures_are_written(tmp_path):
+    event_accumulator = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator"
+    )
+    outcome = run(
+        logdir=str(tmp_path), test=TRAIN, shards=2, epochs=3, log_every=5, optimizer="adam"
+    )
+    assert outcome.summary["logdir"] == str(tmp_path)
+
+    def load(run_name):
+        found = event_accumulator.EventAccumulator(str(tmp_path / run_name))
+        found.Reload()
+        return found
+
+    train, test, ps = load("train"), load("test"), load("ps")
+    assert {"loss", "bias", "examples_per_s"} <= set(train.Tags()["tensors"])
+    assert {"weights/w", "gradients/w"} <= set(train.Tags()["tensors"])
+    assert train.Tags()["graph"]
+    assert {"loss", "bias"} <= set(test.Tags()["tensors"])
+    assert {"staleness/mean", "shard-0/push_bytes", "shard-1/pull_ms"} <= set(ps.Tags()["tensors"])
+    steps = [event.step for event in train.Tensors("loss")]
+    assert steps[0] in (5, 10) and steps == sorted(set(steps)) and len(steps) > 5
+    values = [np.frombuffer(e.tensor_proto.tensor_content, "f4") for e in train.Tensors("loss")]
+    assert len(values) == len(steps)
