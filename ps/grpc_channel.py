@@ -442,7 +442,7 @@ class _PullAnswer(Answer[PullResult]):
         self._only_ready = False
         self._given_up = False
         self._writing = threading.Lock()
-        self._result = PullResult(0, 0, {})
+        self._values = PullResult(0, 0, {})
 
     # ---- asking -----------------------------------------------------------------------------
 
@@ -482,7 +482,7 @@ class _PullAnswer(Answer[PullResult]):
         if answer.HasField("pull_end"):
             return None
         pulled = answer.pulled
-        self._result = PullResult(pulled.version, pulled.lsn, {})
+        self._values = PullResult(pulled.version, pulled.lsn, {})
         if self._only_ready:
             return None
         self.bytes = answer.payload_bytes
@@ -513,7 +513,7 @@ class _PullAnswer(Answer[PullResult]):
         if answer.pulled.in_pieces:
             return False
         if answer.HasField("pull_end"):
-            changed = answer.pull_end.version != self._result.version
+            changed = answer.pull_end.version != self._values.version
             greeting = self._channel._greeting
             if changed and greeting is not None and greeting.mode == "sync":
                 # of two rounds: not a state that ever was
@@ -522,8 +522,8 @@ class _PullAnswer(Answer[PullResult]):
                 except OpError as error:
                     self.fail(error)
                 return True
-        self._result.arrays = dict(self._into)
-        self.succeed(self._result)
+        self._values.arrays = dict(self._into)
+        self.succeed(self._values)
         return True
 
     def on_failure(self, error: OpError) -> None:

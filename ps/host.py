@@ -330,7 +330,8 @@ class ShardHost:
             yield chunk
 
     def _take_ready(self) -> list[_Waiting]:
-        ready, still = [], []
+        ready: list[_Waiting] = []
+        still: list[_Waiting] = []
         for waiting in self._waiting:
             go = self.failure is not None or self.shard.ready_to_pull(waiting.worker, waiting.clock)
             (ready if go else still).append(waiting)

@@ -62,7 +62,7 @@ class Session:
         self._host: ShardHost | None = None
         self._worker = -1
         self._answers: queue.SimpleQueue[Answer | OpError | None] = queue.SimpleQueue()
-        self._tables: dict[tuple[bytes, int], codec.Table] = {}
+        self._tables: dict[bytes, codec.Table] = {}
         self._in_memory: dict[tuple[bytes, int], list[Part]] = {}
         self._memories: dict[int, PeerMemory] = {}
 

@@ -79,7 +79,7 @@ class Offer:
     id: int
     pid: int
     fd: int
-    bytes: int
+    size_bytes: int
     nonce: bytes
 
 
@@ -165,7 +165,7 @@ class PeerMemory:
 
     def __init__(self, offer: Offer) -> None:
         path = f"/proc/{offer.pid}/fd/{offer.fd}"
-        total = _HEADER_BYTES + offer.bytes
+        total = _HEADER_BYTES + offer.size_bytes
         try:
             # asked first, because opening whatever else is there (a pipe, a device) may block
             target = os.readlink(path)
@@ -194,8 +194,8 @@ class PeerMemory:
         except OSError:
             pass  # only saves the page faults of the first reading
         self.id = offer.id
-        self.bytes = offer.bytes
-        self.data = np.frombuffer(memory, np.uint8, offer.bytes, _HEADER_BYTES)
+        self.bytes = offer.size_bytes
+        self.data = np.frombuffer(memory, np.uint8, offer.size_bytes, _HEADER_BYTES)
         self.sequence = Sequence(memory)
 
 
