@@ -20,6 +20,7 @@ class _State(threading.local):
     device: str | None = None
     name_stack: str = ""
     control_inputs: tuple[Any, ...] = ()
+    autograph: bool = False  # a function is being traced whose control flow is converted
     training: bool | None = None  # what Keras calls the learning phase; None: nobody said
 
 
@@ -66,6 +67,20 @@ class recording:
     def __exit__(self, *exc: Any) -> None:
         state.recorders = self._outer
         refresh()
+
+
+class converting:
+    """Context in which the control flow of called user code is converted (AutoGraph)."""
+
+    def __init__(self, on: bool) -> None:
+        self._on = on
+
+    def __enter__(self) -> None:
+        self._outer = state.autograph
+        state.autograph = self._on
+
+    def __exit__(self, *exc: Any) -> None:
+        state.autograph = self._outer
 
 
 class training_phase:

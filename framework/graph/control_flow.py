@@ -257,9 +257,9 @@ def _switch_op(
         if node.backwards is None:
             branch = node.branches[chosen]
             got = branch.plan().run(feeds)[: len(branch.outputs)]
-            return (*got, Frame(None))
+            return _results([*got, Frame(None)])
         outputs, kept = node.backwards[chosen].run_forward(feeds)
-        return (*outputs, Frame((chosen, kept)))
+        return _results([*outputs, Frame((chosen, kept))])
 
     made = _node_op(
         kind, kernel, [*dtypes, dt.variant], [*out_shapes, shapes.TensorShape([])], node.effects
@@ -272,6 +272,11 @@ def _switch_op(
         return [None, *_switch_gradients(node, kind, outputs[-1], seeds, inputs)]
 
     return made
+
+
+def _results(values: list[Any]) -> Any:
+    """What a kernel returns: a tuple, or the value itself where there is only one output."""
+    return values[0] if len(values) == 1 else tuple(values)
 
 
 def _seeds(grads: Any, outputs: Any) -> list[Any]:
@@ -310,7 +315,7 @@ def _switch_gradients(
             else:
                 place = backward.variable_places.get(node.variables[i - count]._id, -1)
             out.append(got[place] if place >= 0 else _zeros_like(original))
-        return tuple(out)
+        return _results(out)
 
     originals = [_readable(inputs[i]) for i in wanted]
     made = _node_op(
@@ -454,7 +459,7 @@ def _while_op(node: _Node, tensors: Sequence[Any], out_shapes: Sequence[Any], li
                 current, kept = node.backwards[1].run_forward(feeds)
                 frames.append((shapes_before, kept))
             turns += 1
-        return (*current, Frame(frames))
+        return _results([*current, Frame(frames)])
 
     made = _node_op(
         "While", kernel, [*[t.dtype for t in tensors], dt.variant],
@@ -499,7 +504,7 @@ def _while_gradients(
                 out.append(current[i])
             else:
                 out.append(sums[i] if i in sums else _zeros_like(originals[i]))
-        return tuple(out)
+        return _results(out)
 
     originals = [_readable(inputs[i]) for i in wanted]
     made = _node_op(

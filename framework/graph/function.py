@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import nest
-from shardtape.context import building, recording, state
+from shardtape.context import building, converting, recording, state
 from shardtape.graph.func_graph import FuncGraph, TensorSpec, inline
 from shardtape.graph.segment import Segment
 from shardtape.indexed_slices import IndexedSlices
@@ -135,7 +135,9 @@ class Function:
         name: str | None = None,
         input_signature: Sequence[Any] | None = None,
         reduce_retracing: bool = False,
+        autograph: bool = True,
     ) -> None:
+        self._autograph = autograph
         functools.update_wrapper(self, python_function)
         self.python_function = python_function
         self._name = name or getattr(python_function, "__name__", "function")
@@ -154,7 +156,7 @@ class Function:
         if instance not in self._methods:
             self._methods[instance] = Function(
                 self.python_function.__get__(instance, owner), self._name, self.input_signature,
-                self._relax,
+                self._relax, self._autograph,
             )  # fmt: skip
         return self._methods[instance]
 
@@ -233,7 +235,7 @@ class Function:
         graph = FuncGraph(self._name, state.graph)
         placeholders: list[tuple[Any, SymbolicTensor]] = []
         replaced = []
-        with building(graph), recording(()), collecting() as made:
+        with building(graph), recording(()), collecting() as made, converting(self._autograph):
             for name, leaf in zip(names, leaves):
                 if not _is_tensor_like(leaf):
                     replaced.append(leaf)
@@ -246,7 +248,7 @@ class Function:
                 replaced.append(p)
             rebuilt = nest.pack_sequence_as(dict(arguments), _in_nest_order(arguments, replaced))
             bound = inspect.BoundArguments(self._signature, _ordered(bound.arguments, rebuilt))
-            result = self.python_function(*bound.args, **bound.kwargs)
+            result = self._traced_function()(*bound.args, **bound.kwargs)
             result = nest.map_structure(_as_output, result)
         if made:
             if self._made_variables is not None:
@@ -256,6 +258,13 @@ class Function:
                 )
             self._made_variables = list(made)
         return ConcreteFunction(graph, self._name, placeholders, result)
+
+    def _traced_function(self) -> Callable[..., Any]:
+        if not self._autograph:
+            return self.python_function
+        from shardtape.autograph import convert_now
+
+        return convert_now(self.python_function)
 
     def __repr__(self) -> str:
         return f"<Function {self._name}>"
@@ -379,6 +388,6 @@ def function(
     """
 
     def decorate(inner: Callable[..., Any]) -> Function:
-        return Function(inner, None, input_signature, reduce_retracing)
+        return Function(inner, None, input_signature, reduce_retracing, autograph)
 
     return decorate if func is None else decorate(func)

@@ -1,0 +1,392 @@
+"""What `if`, `while`, `for`, `and`, `or`, `not` mean in converted code.
+
+On Python values they are Python's. On symbolic tensors they become `tf.cond` and
+`tf.while_loop`; the names that a block assigns are passed in and out through the state functions
+that converted code hands over.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from typing import Any
+
+from malt.operators.variables import Undefined, UndefinedReturnValue
+
+from shardtape import dtypes as dt
+from shardtape import nest
+from shardtape.context import state
+from shardtape.graph.control_flow import cond as cond_op
+from shardtape.graph.control_flow import while_loop
+from shardtape.ops import array, compare
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.tensor import SymbolicTensor, Tensor
+
+_PYTHON_NUMBERS = (bool, int, float, complex)
+
+
+def is_symbolic(value: Any) -> bool:
+    """Whether `value` is known only when the graph runs."""
+    if isinstance(value, SymbolicTensor):
+        return True
+    return state.graph is not None and hasattr(value, "_as_tensor") and hasattr(value, "_id")
+
+
+def _is_undefined(value: Any) -> bool:
+    return isinstance(value, (Undefined, UndefinedReturnValue))
+
+
+def _becomes_tensor(value: Any) -> bool:
+    leaves = nest.flatten(value)
+    return bool(leaves) and all(
+        isinstance(x, (Tensor, *_PYTHON_NUMBERS))
+        or hasattr(x, "_as_tensor")
+        or type(x).__module__ == "numpy"
+        for x in leaves
+    )
+
+
+# ---- if -----------------------------------------------------------------------------------------
+def if_stmt(
+    cond: Any,
+    body: Callable[[], None],
+    orelse: Callable[[], None],
+    get_state: Callable[[], tuple[Any, ...]],
+    set_state: Callable[[tuple[Any, ...]], None],
+    symbol_names: tuple[str, ...],
+    nouts: int,
+) -> None:
+    """An `if` statement; see malt's documentation of the operator for the arguments."""
+    if not is_symbolic(cond):
+        if cond:
+            body()
+        else:
+            orelse()
+        return
+    before = get_state()
+    statics: list[dict[int, Any]] = []
+
+    def branch(block: Callable[[], None], label: str) -> Callable[[], Any]:
+        def run() -> Any:
+            set_state(before)
+            block()
+            after = get_state()[:nouts]
+            kept: dict[int, Any] = {}
+            tensors = []
+            for i, value in enumerate(after):
+                if _is_undefined(value) or not _becomes_tensor(value):
+                    kept[i] = value
+                else:
+                    tensors.append(value)
+            statics.append(kept)
+            return tensors
+
+        return run
+
+    try:
+        results = cond_op(convert_to_tensor(cond), branch(body, "main"), branch(orelse, "else"))
+    except (TypeError, ValueError):
+        _explain_branches(symbol_names, statics)
+        raise
+    _explain_branches(symbol_names, statics)
+    rest = iter(results)
+    kept = statics[0]
+    after = [kept[i] if i in kept else next(rest) for i in range(nouts)]
+    set_state((*after, *before[nouts:]))
+
+
+def _explain_branches(symbol_names: tuple[str, ...], statics: list[dict[int, Any]]) -> None:
+    """Raises ValueError for a name that has a value in one branch only."""
+    if len(statics) != 2:
+        return
+    main, other = statics
+    for i in {*main, *other}:
+        a, b = main.get(i), other.get(i)
+        if (i in main) == (i in other):
+            if _is_undefined(a) and _is_undefined(b):
+                continue
+            if a is b or (_is_undefined(a) == _is_undefined(b) and _equal(a, b)):
+                continue
+        name = symbol_names[i]
+        if _is_undefined(a) or _is_undefined(b):
+            where = "main" if _is_undefined(a) else "else"
+            if name == "do_return" or name.startswith("retval_"):
+                raise ValueError(f"the {where} branch must also have a return statement.")
+            raise ValueError(f"'{name}' must also be initialized in the {where} branch.")
+        raise TypeError(
+            f"'{name}' is {type(a).__name__} in one branch of `if` and {type(b).__name__} in the "
+            "other: only tensors can differ between branches"
+        )
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and isinstance(a, (str, bytes, type(None))) and a == b
+
+
+def if_exp(cond: Any, if_true: Any, if_false: Any, expr_repr: str) -> Any:
+    """`if_true() if cond else if_false()`."""
+    if is_symbolic(cond):
+        return cond_op(convert_to_tensor(cond), if_true, if_false)
+    return if_true() if cond else if_false()
+
+
+# ---- loops --------------------------------------------------------------------------------------
+def while_stmt(
+    test: Callable[[], Any],
+    body: Callable[[], None],
+    get_state: Callable[[], tuple[Any, ...]],
+    set_state: Callable[[tuple[Any, ...]], None],
+    symbol_names: tuple[str, ...],
+    opts: dict[str, Any],
+) -> None:
+    """A `while` statement; it is a loop of the graph once its test gives a symbolic tensor."""
+    while True:
+        result = _peek(test)
+        if is_symbolic(result):
+            _graph_loop(test, body, get_state, set_state, symbol_names, opts)
+            return
+        if not test():
+            return
+        body()
+
+
+def _peek(test: Callable[[], Any]) -> Any:
+    """What the test gives; its nodes are left unused, and plans drop them."""
+    return test()
+
+
+def _graph_loop(
+    test: Any, body: Any, get_state: Any, set_state: Any, symbol_names: Any, opts: Any
+) -> None:
+    before = get_state()
+    places = [i for i, v in enumerate(before) if not _is_undefined(v) and _becomes_tensor(v)]
+    places, before = _loop_variables(body, before, places, set_state, get_state, symbol_names)
+
+    def install(values: Any) -> None:
+        full = list(before)
+        for i, value in zip(places, values):
+            full[i] = value
+        set_state(tuple(full))
+
+    def run_test(*values: Any) -> Any:
+        install(values)
+        return convert_to_tensor(test())
+
+    def run_body(*values: Any) -> Any:
+        install(values)
+        body()
+        after = get_state()
+        for i, (old, new) in enumerate(zip(before, after)):
+            if i not in places and new is not old and not _is_undefined(old):
+                raise TypeError(
+                    f"'{symbol_names[i]}' is {type(old).__name__} before the loop and "
+                    f"{type(new).__name__} in it: a loop of the graph can only change tensors"
+                )
+        return [after[i] for i in places]
+
+    opts = opts or {}
+    invariants = opts.get("shape_invariants")
+    if invariants is not None:
+        invariants = _invariants_by_place(invariants, before, places)
+    result = while_loop(
+        run_test,
+        run_body,
+        [before[i] for i in places],
+        shape_invariants=invariants,
+        maximum_iterations=opts.get("maximum_iterations"),
+    )
+    install(result)
+
+
+def _loop_variables(
+    body: Any, before: Any, places: list[int], set_state: Any, get_state: Any, names: Any
+) -> tuple[list[int], Any]:
+    """Names that only the body defines get zeros of the type that the body gives them.
+
+    Python never shows the zeros: where the loop does not run, reading such a name is an error in
+    Python; in a graph it is zero, as in TensorFlow.
+    """
+    undefined = [i for i, v in enumerate(before) if _is_undefined(v)]
+    if not undefined:
+        return places, before
+    from shardtape.graph.branches import Branch
+
+    found: dict[int, Any] = {}
+
+    def probe() -> Any:
+        set_state(before)
+        body()
+        for i in undefined:
+            value = get_state()[i]
+            if not _is_undefined(value) and _becomes_tensor(value):
+                found[i] = nest.map_structure(_type_of, value)
+        return []
+
+    Branch(probe, (), "probe")
+    set_state(before)
+    full = list(before)
+    for i, types in found.items():
+        full[i] = nest.map_structure(
+            lambda t: array.zeros([d or 0 for d in t[1]], t[0]), types, check_types=False
+        ) if nest.is_nested(types) and not _is_type(types) else _zeros(types)  # fmt: skip
+        places.append(i)
+    return sorted(places), tuple(full)
+
+
+class _TypeOf:
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, dtype: Any, shape: Any) -> None:
+        self.dtype, self.shape = dtype, shape
+
+
+def _type_of(value: Any) -> _TypeOf:
+    t = convert_to_tensor(value)
+    return _TypeOf(t.dtype, t.shape)
+
+
+def _is_type(value: Any) -> bool:
+    return isinstance(value, _TypeOf)
+
+
+def _zeros(t: _TypeOf) -> Any:
+    return array.zeros([d or 0 for d in (t.shape if t.shape.rank is not None else ())], t.dtype)
+
+
+def _invariants_by_place(invariants: Any, before: Any, places: list[int]) -> list[Any]:
+    out = []
+    for i in places:
+        value = before[i]
+        shape = next((s for t, s in invariants if t is value), None)
+        out.append(shape if shape is not None else convert_to_tensor(value).shape)
+    return out
+
+
+def for_stmt(
+    iter_: Any,
+    extra_test: Callable[[], Any] | None,
+    body: Callable[[Any], None],
+    get_state: Callable[[], tuple[Any, ...]],
+    set_state: Callable[[tuple[Any, ...]], None],
+    symbol_names: tuple[str, ...],
+    opts: dict[str, Any],
+) -> None:
+    """A `for` statement over Python iterables, symbolic tensors, or what knows how to loop."""
+    own = getattr(iter_, "_autograph_for", None)
+    if own is not None and state.graph is not None:
+        own(extra_test, body, get_state, set_state, symbol_names, opts)
+        return
+    if not is_symbolic(iter_):
+        for target in iter_:
+            if extra_test is not None and not extra_test():
+                break
+            body(target)
+        return
+    sequence = convert_to_tensor(iter_)
+    count = array.shape(sequence)[0]
+    index = [convert_to_tensor(0)]
+
+    def test() -> Any:
+        more = compare.less(index[0], count)
+        if extra_test is None:
+            return more
+        return cond_op(
+            more, lambda: convert_to_tensor(extra_test()), lambda: convert_to_tensor(False)
+        )
+
+    def loop_body() -> None:
+        target = sequence[index[0]]
+        index[0] = index[0] + 1
+        body(target)
+
+    def get() -> tuple[Any, ...]:
+        return (*get_state(), index[0])
+
+    def put(values: tuple[Any, ...]) -> None:
+        index[0] = values[-1]
+        set_state(values[:-1])
+
+    _graph_loop(test, loop_body, get, put, (*symbol_names, "the loop's index"), opts)
+
+
+# ---- logic --------------------------------------------------------------------------------------
+def and_(a: Callable[[], Any], b: Callable[[], Any]) -> Any:
+    left = a()
+    if is_symbolic(left):
+        return cond_op(left, lambda: convert_to_tensor(b(), dt.bool), lambda: left)
+    return left and b()
+
+
+def or_(a: Callable[[], Any], b: Callable[[], Any]) -> Any:
+    left = a()
+    if is_symbolic(left):
+        return cond_op(left, lambda: left, lambda: convert_to_tensor(b(), dt.bool))
+    return left or b()
+
+
+def not_(a: Any) -> Any:
+    return compare.logical_not(convert_to_tensor(a)) if is_symbolic(a) else not a
+
+
+def eq(a: Any, b: Any) -> Any:
+    return a == b
+
+
+def not_eq(a: Any, b: Any) -> Any:
+    return a != b
+
+
+# ---- builtins -----------------------------------------------------------------------------------
+def _range(*args: Any) -> Any:
+    if any(is_symbolic(a) for a in args):
+        return array.range(*args)
+    return range(*args)
+
+
+def _len(value: Any) -> Any:
+    if isinstance(value, SymbolicTensor):
+        size = value.shape[0] if value.shape.rank else None
+        return size if size is not None else array.shape(value)[0]
+    return len(value)
+
+
+def _int(*args: Any) -> Any:
+    if args and is_symbolic(args[0]):
+        from shardtape.ops.cast import cast
+
+        return cast(args[0], dt.int32)
+    return int(*args)
+
+
+def _float(*args: Any) -> Any:
+    if args and is_symbolic(args[0]):
+        from shardtape.ops.cast import cast
+
+        return cast(args[0], dt.float32)
+    return float(*args)
+
+
+def _folded(python: Any, op: Any) -> Any:
+    def function(*args: Any, **options: Any) -> Any:
+        if not options and len(args) > 1 and any(is_symbolic(a) for a in args):
+            result = args[0]
+            for a in args[1:]:
+                result = op(result, a)
+            return result
+        return python(*args, **options)
+
+    return function
+
+
+def overloads() -> dict[Any, Any]:
+    """Builtin functions that do something else on symbolic tensors."""
+    from shardtape.ops.math import maximum, minimum
+
+    return {
+        builtins.range: _range,
+        builtins.len: _len,
+        builtins.int: _int,
+        builtins.float: _float,
+        builtins.max: _folded(max, maximum),
+        builtins.min: _folded(min, minimum),
+    }

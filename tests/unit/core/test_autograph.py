@@ -1,0 +1,164 @@
+"""AutoGraph: Python's control flow on tensors inside tf.function."""
+
+import pytest
+
+import shardtape as tf
+
+
+def test_if_on_a_tensor():
+    @tf.function
+    def f(x):
+        if x > 0:
+            y = x * 2
+        else:
+            y = -x
+        return y + 1
+
+    assert f(tf.constant(3)).numpy() == 7
+    assert f(tf.constant(-3)).numpy() == 4
+
+
+def test_elif_early_return_and_logic():
+    @tf.function
+    def f(x):
+        if x > 10 and x < 20:
+            return tf.constant("teens")
+        elif x > 20 or x < 0:
+            return tf.constant("far")
+        else:
+            if not (x == 5):
+                return tf.constant("small")
+            return tf.constant("five")
+
+    got = [f(tf.constant(v)).numpy() for v in (15, 30, -1, 3, 5)]
+    assert got == [b"teens", b"far", b"far", b"small", b"five"]
+
+
+def test_while_with_break_and_continue():
+    @tf.function
+    def collatz(n):
+        steps = 0
+        while n != 1:
+            steps += 1
+            if steps > 1000:
+                break
+            if n % 2 == 0:
+                n = n // 2
+                continue
+            n = 3 * n + 1
+        return steps
+
+    assert collatz(tf.constant(27)).numpy() == 111
+
+
+def test_for_over_a_tensor_a_range_and_a_list():
+    @tf.function
+    def f(x, n):
+        total = tf.constant(0)
+        for v in x:
+            total += v
+        for i in tf.range(n):
+            total += i * 10
+        for i in range(n):
+            total += i
+        for k in [1, 2]:  # a Python list: unrolled
+            total += k
+        return total
+
+    assert f(tf.constant([1, 2, 3]), tf.constant(3)).numpy() == 6 + 30 + 3 + 3
+
+
+def test_gradients_through_converted_control_flow():
+    @tf.function
+    def f(x):
+        y = x
+        while tf.reduce_sum(y) < 100.0:
+            if y[0] > 3.0:
+                y = y * y
+            else:
+                y = y * 2.0
+        return tf.reduce_sum(y)
+
+    x = tf.constant([1.0, 0.5])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = f(x)
+    # 1 -> 2 -> 4 -> 16 -> 256 and 0.5 -> 1 -> 2 -> 4 -> 16: y = (4x)^4
+    assert y.numpy() == 256 + 16
+    assert tape.gradient(y, x).numpy().tolist() == [4 * 4**4, 4 * 4**4 * 0.5**3]
+
+
+def test_called_functions_and_methods_are_converted_too():
+    def sign(x):
+        if x < 0:
+            return -1
+        return 1
+
+    class Counter:
+        def __init__(self):
+            self.v = tf.Variable(0)
+
+        @tf.function
+        def add(self, x):
+            if sign(x) > 0:
+                self.v.assign_add(x)
+            return self.v.read_value()
+
+    c = Counter()
+    assert [c.add(tf.constant(v)).numpy() for v in (3, -2, 4)] == [3, 3, 7]
+
+
+def test_python_conditions_stay_python():
+    ran = []
+
+    @tf.function
+    def f(x, flag):
+        if flag:
+            ran.append("yes")
+            x = x + 1
+        return x
+
+    assert f(tf.constant(1), True).numpy() == 2
+    assert f(tf.constant(1), False).numpy() == 1
+    assert ran == ["yes"]
+
+
+def test_a_name_of_one_branch_only_is_an_error_that_names_it():
+    @tf.function
+    def f(x):
+        if x > 0:
+            y = x
+        return y
+
+    with pytest.raises(ValueError, match="'y' must also be initialized in the else branch"):
+        f(tf.constant(1))
+
+    @tf.function
+    def g(x):
+        if x > 0:
+            return x
+
+    with pytest.raises(ValueError, match="else branch must also have a return"):
+        g(tf.constant(1))
+
+
+def test_conversion_can_be_turned_off_and_looked_at():
+    def f(x):
+        if x > 0:
+            x = x + 1
+        return x
+
+    with pytest.raises(TypeError, match="bool"):
+        tf.function(f, autograph=False)(tf.constant(1))
+    assert "if_stmt" in tf.autograph.to_code(f)
+    keep = tf.autograph.experimental.do_not_convert(f)
+    with pytest.raises(TypeError, match="bool"):
+        tf.function(lambda x: keep(x))(tf.constant(1))
+
+
+def test_conditional_expressions():
+    @tf.function
+    def f(x):
+        return x * 2 if x > 0 else x - 1
+
+    assert (f(tf.constant(3)).numpy(), f(tf.constant(-3)).numpy()) == (6, -4)
