@@ -494,13 +494,13 @@ class Coordinator:
         else:
             self._saver.start(self.shards, self._position(), self.post)
 
-    def _restore_newest(self) -> str | None:
+    def _restore_newest(self, own: bool = False) -> str | None:
         """Loads the newest checkpoint that is intact into all shards; None: there is none.
 
         Raises DataLossError: there are some, and all of them are damaged.
         """
         damaged: DataLossError | None = None
-        for path in self._saver.candidates():
+        for path in self._saver.candidates(own):
             try:
                 position = self._saver.position_of(path)
                 check_variables(path, self._members.specs)
@@ -593,7 +593,7 @@ class Coordinator:
 
     def _roll_back(self, error: ShardLostError) -> None:
         self._saver.abandon()
-        newest = next(iter(self._saver.candidates()), None)
+        newest = next(iter(self._saver.candidates(own=True)), None)
         steps = self._dispatcher.steps
         decision = self._shard_deaths.died(
             error.shard,
@@ -615,7 +615,7 @@ class Coordinator:
         for index in sorted({*self.shards.dead(_ALIVE_DEADLINE_S), error.shard}):
             self.shards.replace(index, self._fleet.replace_shard(index))
         self._assume()
-        found = self._restore_newest()
+        found = self._restore_newest(own=True)
         for member in self._members:
             self._dispatcher.lost(member.worker)
             self._welcome(member)

@@ -61,15 +61,16 @@ class ShardProcess(ShardActor):
 class WorkerProcess:
     """A worker's process: it joins by itself, also after Ray has restarted it."""
 
-    def __init__(self, job: Job, index: int, coordinator: str) -> None:
-        set_process_title(worker_title(job.config.job, index))
+    def __init__(self, coordinator: Any, name: str, index: int, address: str) -> None:
+        set_process_title(worker_title(name, index))
         thread = threading.Thread(
-            target=self._live, args=(job, index, coordinator), name="worker", daemon=True
+            target=self._live, args=(coordinator, index, address), name="worker", daemon=True
         )
         thread.start()
 
-    def _live(self, job: Job, index: int, address: str) -> None:
+    def _live(self, coordinator: Any, index: int, address: str) -> None:
         """Works until the coordinator says stop; without a coordinator the process ends."""
+        job: Job = ray.get(coordinator.job.remote())
         lost_s: float | None = None
         while True:
             try:
@@ -126,7 +127,8 @@ class CoordinatorProcess:
     def run(self) -> Outcome:
         """Starts all processes, trains, ends all processes."""
         try:
-            fleet = self._fleet = RayFleet(_own_arrays(self._job))
+            self._job = _own_arrays(self._job)
+            fleet = self._fleet = RayFleet(self._job)
             return fleet.run(self._started)
         except OpError as error:
             return Outcome(error=error)
@@ -138,6 +140,10 @@ class CoordinatorProcess:
             self._coordinator = coordinator
             for reason in self._stops:
                 coordinator.stop(reason)
+
+    def job(self) -> Job:
+        """What a worker works from."""
+        return self._job
 
     def status(self, after_note: int = 0) -> Status:
         if self._coordinator is None:
@@ -233,9 +239,13 @@ class RayFleet:
             "max_restarts": -1,
             "runtime_env": self._environment,
         }
-        job = ray.put(self._job)
+        # they fetch the job from this actor: Ray wants no large arguments for actors that it
+        # may have to start again
+        coordinator = ray.get_runtime_context().current_actor
         self._workers = [
-            ray.remote(WorkerProcess).options(**options).remote(job, index, address)
+            ray.remote(WorkerProcess)
+            .options(**options)
+            .remote(coordinator, config.job, index, address)
             for index in range(config.workers)
         ]
 

@@ -80,7 +80,7 @@ class Saver:
         self._abandoned = threading.Event()
         self._next_due = 0.0
         self._saved_steps = -1
-        self._failed: OpError | None = None
+        self._own: list[str] = []
         self.last: str | None = None
 
     @property
@@ -147,7 +147,7 @@ class Saver:
             self._thread.join()
             self._thread = None
         if event.error is None and not self._abandoned.is_set():
-            self.last, self._saved_steps = event.path, event.steps
+            self.restored(event.path, event.steps)
 
     def abandon(self) -> None:
         """A roll-back: what is being written now will not be finished."""
@@ -204,11 +204,17 @@ class Saver:
 
     # ---- reading ----------------------------------------------------------------------------
 
-    def candidates(self) -> list[str]:
-        """Whole checkpoints, newest first."""
+    def candidates(self, own: bool = False) -> list[str]:
+        """Whole checkpoints, newest first.
+
+        Args:
+          own: only those of this run, and the one that it resumed from: what a roll-back may
+            use. The folder can hold older ones of a run that this one does not continue.
+        """
         if self._parent is None or not storage.is_directory(self._parent):
             return []
-        return checkpoint.whole_checkpoints(self._parent)
+        whole = checkpoint.whole_checkpoints(self._parent)
+        return [path for path in whole if path in self._own] if own else whole
 
     def refuse_broken(self) -> None:
         """Raises DataLossError if there are finished checkpoints and none of them is whole:
@@ -225,8 +231,9 @@ class Saver:
         return Position.from_json(checkpoint.read_manifest(path).state, path)
 
     def restored(self, path: str, steps: int) -> None:
-        """All shards have loaded it: it is also the newest of this run."""
+        """It is the state of this run (written, or loaded into all shards)."""
         self.last, self._saved_steps = path, steps
+        self._own.append(path)
 
 
 def check_variables(path: str, specs: Sequence[Any]) -> None:
