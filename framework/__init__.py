@@ -19,6 +19,7 @@ from shardtape import (
     math,
     nest,
     nn,
+    optimizers,
     random,
     summary,
     train,

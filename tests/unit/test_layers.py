@@ -27,6 +27,7 @@ OTHERS = {
     "protos": {"google", "grpc"},
     "framework": {
         *("numpy", "ml_dtypes", "cupy", "cupyx", "tensorboard", "google", "fsspec", "safetensors"),
+        "malt",
     },
     "ps": None,
     "workers": None,

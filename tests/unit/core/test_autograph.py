@@ -26,7 +26,7 @@ def test_elif_early_return_and_logic():
         elif x > 20 or x < 0:
             return tf.constant("far")
         else:
-            if not (x == 5):
+            if not x == 5:  # noqa: SIM201 - `not` is what is tested
                 return tf.constant("small")
             return tf.constant("five")
 
