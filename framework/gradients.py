@@ -28,8 +28,8 @@ class Record:
         self.input_keys = tuple([x._id for x in inputs])
         self.output_keys = tuple([o._key() for o in outputs])
         self.shapes: tuple[Any, ...] | None = None
-        keeps = op.keeps_inputs
-        if keeps is not None and not all(keeps):
+        if op.drops_inputs:
+            keeps = op.keeps_inputs
             if op.broadcasts:
                 self.shapes = tuple([_shape(x) for x in inputs])
             inputs = tuple(

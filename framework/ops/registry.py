@@ -135,6 +135,7 @@ class Op:
         self.is_ufunc = False
         self.keeps_inputs: tuple[bool, ...] | None = None  # None: all
         self.keeps_outputs = True
+        self.drops_inputs = False
 
     # ---- definition -----------------------------------------------------------------------
     def gradient(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -148,6 +149,7 @@ class Op:
         self.keeps_outputs = not positional[1].name.startswith("_")
         if not any(p.kind is p.VAR_POSITIONAL for p in positional):
             self.keeps_inputs = tuple(not p.name.startswith("_") for p in positional[2:])
+            self.drops_inputs = not all(self.keeps_inputs)
         return function
 
     def writes_into(self, *inplace: int) -> Callable[..., Any]:
@@ -201,7 +203,7 @@ class Op:
 
     def run_gradient(
         self, grads: Sequence[Any], outputs: Sequence[Any], inputs: Sequence[Any], attrs: Any
-    ) -> list[Any]:
+    ) -> Sequence[Any]:
         """Gradients with respect to all inputs (None for host inputs).
 
         Raises LookupError where the op has no gradient registered.
@@ -212,14 +214,14 @@ class Op:
                 return [None] * count
             raise LookupError(f"gradient registry has no entry for: {self.type}")
         keywords = {name: attrs[name] for name in self._gradient_attrs}
-        if isinstance(self.outputs, int) and self.outputs == 1:
+        if self.outputs == 1:
             got = self._gradient(grads[0], outputs[0], *inputs, **keywords)
         else:
             got = self._gradient(tuple(grads), tuple(outputs), *inputs, **keywords)
         if not isinstance(got, (tuple, list)):
             got = (got,)
         if not self.host:
-            full = list(got)
+            full = got
         else:
             rest = iter(got)
             full = [None if self.is_host(i, count) else next(rest, None) for i in range(count)]
@@ -313,15 +315,22 @@ def ufunc_op(type_name: str, function: str, arity: int, **options: Any) -> Calla
     return register
 
 
+_NO_ATTRS: dict[str, Any] = {}
+
+
 def _fast_unary(ufunc: Any) -> type[Op]:
     """An Op class whose call goes straight to the ufunc for eager tensors of known types."""
 
     class FastOp(Op):
         def __call__(self, x: Any, *, name: str | None = None) -> Any:  # type: ignore[override]
-            if type(x) is EagerTensor and not (state.busy or backend.accelerated):
+            if type(x) is EagerTensor and state.graph is None and not backend.accelerated:
                 a = x._array
                 if (a.dtype.num,) in self.signatures:
-                    return EagerTensor(ufunc(a))
+                    y = EagerTensor(ufunc(a))
+                    if state.busy:
+                        for recorder in state.recorders:
+                            recorder.record(self, (x,), _NO_ATTRS, (y,))
+                    return y
             return _apply(self, (x,), {}, name)
 
     return FastOp
@@ -331,13 +340,17 @@ def _fast_binary(ufunc: Any) -> type[Op]:
     class FastOp(Op):
         def __call__(self, x: Any, y: Any, *, name: str | None = None) -> Any:  # type: ignore[override]
             known = type(x) is EagerTensor and type(y) is EagerTensor
-            if known and not (state.busy or backend.accelerated):
+            if known and state.graph is None and not backend.accelerated:
                 a, b = x._array, y._array
                 if (a.dtype.num, b.dtype.num) in self.signatures:
                     try:
-                        return EagerTensor(ufunc(a, b))
-                    except ValueError:
-                        pass  # shapes that do not broadcast: the general path says so properly
+                        z = EagerTensor(ufunc(a, b))
+                    except ValueError:  # the general path says properly what does not broadcast
+                        return _apply(self, (x, y), {}, name)
+                    if state.busy:
+                        for recorder in state.recorders:
+                            recorder.record(self, (x, y), _NO_ATTRS, (z,))
+                    return z
             return _apply(self, (x, y), {}, name)
 
     return FastOp
