@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from shardtape import dtypes as dt
 from shardtape.ops import samples
 from shardtape.ops.constants import DATA
@@ -13,7 +14,7 @@ from shardtape.ops.shape_rules import (
     from_vector,
 )
 from shardtape.ops.shaping import shape as _shape
-from shardtape.shapes import TensorShape
+from shardtape.shapes import TensorShape, as_shape, broadcast_shapes
 from shardtape.tensor import Tensor
 
 _HALF = {t.numpy_dtype for t in dt.HALVES}
@@ -105,6 +106,11 @@ def _(xp, out, input, shape):
 @broadcast_to.gradient
 def _(g, _y, input, _shape):
     return sum_to_shape_of(g, input)
+
+
+def broadcast_static_shape(shape_x: Any, shape_y: Any) -> TensorShape:
+    """The TensorShape to which two broadcast. Raises ValueError where they do not."""
+    return broadcast_shapes(as_shape(shape_x), as_shape(shape_y))
 
 
 def broadcast_dynamic_shape(shape_x: Any, shape_y: Any) -> Tensor:

@@ -184,6 +184,32 @@ def _(g, _y, _shape, begin, end, strides, _dy, *, begin_mask, end_mask, ellipsis
     )  # fmt: skip
 
 
+def strided_slice(
+    input_: Any,
+    begin: Any,
+    end: Any,
+    strides: Any = None,
+    begin_mask: int = 0,
+    end_mask: int = 0,
+    ellipsis_mask: int = 0,
+    new_axis_mask: int = 0,
+    shrink_axis_mask: int = 0,
+    var: Any = None,
+    name: str | None = None,
+) -> Tensor:
+    """input_[begin:end:strides] for the leading axes; bit i of a mask speaks of entry i."""
+    begin = convert_to_tensor(begin)
+    if strides is None:
+        from shardtape.ops.filling import ones_like
+
+        strides = ones_like(begin)
+    return strided_slice_op(
+        convert_to_tensor(input_), begin, end, strides, begin_mask=begin_mask, end_mask=end_mask,
+        ellipsis_mask=ellipsis_mask, new_axis_mask=new_axis_mask,
+        shrink_axis_mask=shrink_axis_mask, name=name,
+    )  # fmt: skip
+
+
 # ---- tensor[key] ------------------------------------------------------------------------------
 _WRONG = (
     "Only integers, slices (`:`), ellipsis (`...`), tf.newaxis (`None`) and scalar "

@@ -216,7 +216,7 @@ def _dense(g: Any, like: Any) -> Any:
 
 
 def _gradients(op: Op, case: Case, tensors: list[Any], at: list[int]) -> tuple[Any, list[Any]]:
-    with tf.GradientTape() as tape:
+    with quiet(), tf.GradientTape() as tape:
         for i in at:
             tape.watch(tensors[i])
         loss = _loss(op, case, tensors)

@@ -1,0 +1,112 @@
+"""Counts: of values, in bins, of pairs of labels; polynomials."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardtape import dtypes as dt
+from shardtape.ops.arithmetic import maximum, minimum
+from shardtape.ops.cast import cast
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.filling import ones_like, zeros_like
+from shardtape.ops.filling import range as range_
+from shardtape.ops.gather import unsorted_segment_sum
+from shardtape.ops.joining import concat, stack
+from shardtape.ops.reduce import reduce_max
+from shardtape.ops.scatter import scatter_nd
+from shardtape.ops.selecting import where
+from shardtape.ops.shaping import reshape, shape, size
+from shardtape.tensor import Tensor
+
+
+def bincount(
+    arr: Any, weights: Any = None, minlength: Any = None, maxlength: Any = None,
+    dtype: Any = dt.int32, name: str | None = None, axis: int | None = None,
+    binary_output: bool = False,
+) -> Tensor:  # fmt: skip
+    """How often (or with which sum of `weights`) each number 0, 1, ... occurs.
+
+    Args:
+      arr: integers that are not negative.
+      minlength, maxlength: least and greatest number of bins.
+      axis: None counts all; -1 every row of a matrix by itself.
+      binary_output: whether a number occurs, 0 or 1.
+    """
+    arr = cast(convert_to_tensor(arr), dt.int32)
+    weights = None if weights is None else convert_to_tensor(weights)
+    count = where(size(arr) > 0, reduce_max(concat([reshape(arr, [-1]), [-1]], 0)) + 1, 0)
+    if minlength is not None:
+        count = maximum(cast(minlength, dt.int32), count)
+    if maxlength is not None:
+        count = minimum(cast(maxlength, dt.int32), count)
+    values = ones_like(arr, dtype) if weights is None else weights
+    rows = axis is not None and len(arr.shape) == 2
+    inside = arr < count
+    if rows:
+        number = shape(arr)[0]
+        ids = arr + reshape(range_(number), [-1, 1]) * count
+        ids, total = where(inside, ids, -1), number * count
+    else:
+        ids, total = where(inside, arr, -1), count
+    got = unsorted_segment_sum(values, ids, total)
+    if binary_output:
+        got = cast(got > zeros_like(got), got.dtype)
+    return reshape(got, stack([number, count])) if rows else got
+
+
+def histogram_fixed_width_bins(
+    values: Any, value_range: Any, nbins: Any = 100, dtype: Any = dt.int32, name: Any = None
+) -> Tensor:
+    """The bin, of `nbins` equal ones over `value_range`, of every value; what lies outside is in
+    the first or last one."""
+    x = convert_to_tensor(values)
+    low, high = (cast(convert_to_tensor(value_range)[i], x.dtype) for i in (0, 1))
+    scaled = (cast(reshape(x, [-1]), dt.float64) - cast(low, dt.float64)) / cast(
+        high - low, dt.float64
+    )
+    bins = cast(nbins, dt.int32)
+    from shardtape.ops.rounding import floor
+
+    place = cast(floor(scaled * cast(bins, dt.float64)), dt.int32)
+    place = minimum(maximum(place, zeros_like(place)), bins - 1)
+    return cast(reshape(place, shape(x)), dtype, name)
+
+
+def histogram_fixed_width(
+    values: Any, value_range: Any, nbins: Any = 100, dtype: Any = dt.int32, name: Any = None
+) -> Tensor:
+    """The number of values in each of `nbins` equal bins over `value_range`."""
+    place = histogram_fixed_width_bins(values, value_range, nbins)
+    ones = ones_like(reshape(place, [-1]), dtype)
+    return unsorted_segment_sum(ones, reshape(place, [-1]), cast(nbins, dt.int32), name=name)
+
+
+def confusion_matrix(
+    labels: Any, predictions: Any, num_classes: Any = None, weights: Any = None,
+    dtype: Any = dt.int32, name: str | None = None,
+) -> Tensor:  # fmt: skip
+    """How often (with which weight) each label (rows) got each prediction (columns)."""
+    labels = cast(convert_to_tensor(labels), dt.int64)
+    predictions = cast(convert_to_tensor(predictions), dt.int64)
+    if num_classes is None:
+        num_classes = maximum(reduce_max(predictions), reduce_max(labels)) + 1
+    side = cast(num_classes, dt.int64)
+    values = ones_like(predictions, dtype) if weights is None else cast(weights, dtype)
+    return scatter_nd(stack([labels, predictions], axis=1), values, stack([side, side]), name=name)
+
+
+def polyval(coeffs: Any, x: Any, name: str | None = None) -> Tensor:
+    """The polynomial with a list of coefficients, the highest first, at `x`.
+
+    Raises ValueError where the coefficients are no list.
+    """
+    if not isinstance(coeffs, list):
+        raise ValueError(f"Argument coeffs must be list type. Received type {type(coeffs)}.")
+    x = convert_to_tensor(x)
+    if not coeffs:
+        return zeros_like(x)
+    terms = [convert_to_tensor(c, None if isinstance(c, Tensor) else x.dtype) for c in coeffs]
+    total = terms[0]
+    for c in terms[1:]:
+        total = c + total * x
+    return total
