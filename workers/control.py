@@ -19,7 +19,8 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from shardtape.errors import FailedPreconditionError, UnavailableError
+from shardtape import errors
+from shardtape.errors import UnavailableError
 from shardtape.protos import coordinator_pb2 as pb
 from shardtape.protos import coordinator_pb2_grpc as services
 from shardtape.ps.wire import channel as wire
@@ -145,8 +146,8 @@ class GrpcSession:
       address: of the coordinator.
 
     Raises:
-      UnavailableError: the coordinator cannot be reached.
-      FailedPreconditionError: it refuses the token or the job.
+      UnavailableError: the coordinator cannot be reached. What it refuses (UnauthenticatedError,
+        FailedPreconditionError) is raised by the first `send` or `receive` after its answer.
     """
 
     def __init__(self, address: str, token: str, job: str, tls: wire.Tls | None = None) -> None:
@@ -196,10 +197,10 @@ class GrpcSession:
             for message in self._call:
                 self._inbox.put(message)
         except grpc.RpcError as broken:
-            code = self._call.code()
             text = f"coordinator at {self._address}: {self._call.details() or broken}"
-            refused = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.FAILED_PRECONDITION)
-            error = (FailedPreconditionError if code in refused else UnavailableError)(text)
+            code = self._call.code().value[0]
+            # a stream that was cancelled is as good as broken
+            error = errors.from_code(errors.UNAVAILABLE if code == errors.CANCELLED else code, text)
         self._broken = error
         self._inbox.put(None)
         self._outbox.put(None)

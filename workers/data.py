@@ -241,14 +241,16 @@ def _handle(array: np.ndarray, put: Callable[[np.ndarray], Any]) -> np.ndarray |
 def open_source(
     spec: DataSpec,
     get: Callable[[Any], np.ndarray] | None = None,
-    names: Sequence[str] = (),
+    names: Sequence[str] | None = (),
 ) -> Source:
     """Opens a data set in the process that reads it.
 
     Args:
       get: fetches an array from the object store by its reference.
-      names: feed names that the elements of tuples go to, in order.
+      names: feed names that the elements of tuples go to, in order; None: not known yet, tuples
+        give empty batches.
     """
+    named = None if names is None else tuple(names)
     if spec.kind == "arrays":
         arrays = {
             key: array.open(get) if isinstance(array, Handle) else array
@@ -256,8 +258,8 @@ def open_source(
         }
         return ArraySource(arrays, spec.batch_size, spec.seed, spec.shuffle)
     if spec.kind == "function":
-        return FunctionSource(spec, tuple(names))
-    return FunctionSource(spec, tuple(names), _slices_of(spec.function))
+        return FunctionSource(spec, named)
+    return FunctionSource(spec, named, _slices_of(spec.function))
 
 
 class ArraySource:
@@ -319,7 +321,7 @@ class FunctionSource:
     def __init__(
         self,
         spec: DataSpec,
-        names: tuple[str, ...] = (),
+        names: tuple[str, ...] | None = (),
         function: Callable[..., Any] | None = None,
     ) -> None:
         self._spec = spec
@@ -384,6 +386,8 @@ class FunctionSource:
     def _by_name(self, element: Any, batch: BatchId) -> Batch:
         if isinstance(element, Mapping):
             return {str(key): np.asarray(value) for key, value in element.items()}
+        if self._names is None:
+            return {}
         if isinstance(element, (tuple, list)) and len(element) == len(self._names):
             return {key: np.asarray(value) for key, value in zip(self._names, element)}
         if not isinstance(element, (tuple, list)) and len(self._names) == 1:

@@ -167,7 +167,7 @@ class WorkerLoop:
         if job.clipping is not None:
             self._clipper = optimizers.deserialize(job.clipping)
         feeds = None
-        self._train = data.open_source(job.train, self._fetch)
+        self._train = data.open_source(job.train, self._fetch, None)
         if isinstance(self._train, data.ArraySource):
             feeds = data.feeds_of(self._train.arrays)
         else:

@@ -1,0 +1,159 @@
+"""Whole jobs on Ray: modes, bit-identity, bad input; every process is gone afterwards."""
+
+import socket
+
+import grpc
+import numpy as np
+import pytest
+from integration.workers.ray_jobs import BATCHES, trainer, wait_gone
+from unit.workers.local_jobs import TRAIN, X, Y
+
+from shardtape import checkpoint
+from shardtape.errors import (
+    FailedPreconditionError,
+    InvalidArgumentError,
+    ResourceExhaustedError,
+    UnauthenticatedError,
+    UnknownError,
+)
+from shardtape.protos import coordinator_pb2 as pb
+from shardtape.workers.control import ControlServer, GrpcSession
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"mode": "async"}, {"mode": "ssp", "staleness": 1}, {"mode": "sync", "round_batches": 4}],
+    ids=lambda o: o["mode"],
+)
+def test_every_mode_learns_and_applies_each_batch_once(options, tmp_path):
+    job = trainer(test=TRAIN, epochs=4, checkpoint_dir=str(tmp_path), **options)
+    result = job.fit()
+    assert result.summary["applied_per_shard"] == [4 * BATCHES] * 2
+    assert result.metrics["loss"] < 0.7 * result.history[0]["loss"]
+    assert result.checkpoint == checkpoint.latest_checkpoint(str(tmp_path))
+    assert (result.summary["shards"], result.summary["workers"]) == (2, 2)
+    wait_gone(job.config.job)
+
+
+def test_sync_is_bit_identical_for_any_number_of_workers_and_shards():
+    common = {"mode": "sync", "round_batches": 4, "threads": 1}
+    digests = {
+        (ps, workers): trainer(ps=ps, workers=workers, **common).fit().digest
+        for ps, workers in [(0, 0), (1, 1), (2, 2), (1, 4)]
+    }
+    assert len(set(digests.values())) == 1 and "" not in digests.values(), digests
+
+
+def test_large_arrays_and_functions_of_split_as_data():
+    big = {"x": np.repeat(X, 300, axis=0), "y": np.repeat(Y, 300, axis=0)}
+    assert big["x"].nbytes > 1 << 20
+    result = trainer(train=big, batch_size=1000, epochs=1).fit()
+    assert result.summary["applied_per_shard"] == [60, 60]
+
+    def numbers(split, of):
+        for start in range(split * 8, len(X), of * 8):
+            yield X[start : start + 8], Y[start : start + 8]
+
+    result = trainer(train=numbers, splits=3).fit()
+    assert result.summary["applied_per_shard"] == [2 * BATCHES] * 2
+
+
+def test_user_code_that_raises_gives_one_readable_error():
+    def model():
+        raise RuntimeError("the user's own words")  # the user's own line
+
+    job = trainer(model=model)
+    with pytest.raises(UnknownError) as caught:
+        job.fit()
+    text = str(caught.value)
+    assert text.startswith("RuntimeError in the model or the data: the user's own words")
+    assert "# the user's own line" in text and "test_jobs_on_ray.py" in text
+    assert "worker.py" not in text and "ray::" not in text
+    wait_gone(job.config.job)
+
+
+@pytest.mark.parametrize(
+    ("train", "text"),
+    [
+        ({"x": X, "labels": Y}, "'labels'"),
+        ({"x": X[:, :4], "y": Y}, r"shape \(8, 4\) for placeholder 'x'"),
+        ({"x": X.astype(str), "y": Y}, "placeholder 'x', which has type float32"),
+    ],
+    ids=["name", "shape", "dtype"],
+)
+def test_wrong_feeds_are_named(train, text):
+    with pytest.raises(InvalidArgumentError, match=text):
+        trainer(train=train).fit()
+
+
+def test_more_parts_than_rows():
+    with pytest.raises(InvalidArgumentError, match="fewer than the 64 shards"):
+        trainer(partitioner=64).fit()
+
+
+def test_a_port_in_use():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        job = trainer(port=port)
+        with pytest.raises(FailedPreconditionError, match=f"{port}: the port is in use"):
+            job.fit()
+    wait_gone(job.config.job)
+
+
+def test_what_the_cluster_lacks_is_said():
+    with pytest.raises(ResourceExhaustedError, match=r"needs 2 GPUs .* Ray has 0 free of 0"):
+        trainer(gpus_per_worker=1).fit()
+    with pytest.raises(ResourceExhaustedError, match="needs 99 CPUs"):
+        trainer(workers=99).fit()
+
+
+def test_a_wrong_token_is_refused():
+    events = []
+    server = ControlServer(events.append, "right", "job", workers=1)
+    try:
+        for token, job, error, text in (
+            ("wrong", "job", UnauthenticatedError, "token"),
+            ("right", "other", FailedPreconditionError, "this is job 'job'"),
+        ):
+            session = GrpcSession(server.address, token, job)
+            with pytest.raises(error, match=text):
+                session.receive(10)
+            with pytest.raises(error, match=text):
+                session.send(pb.FromWorker())
+            session.close()
+        assert not events
+        from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+        with grpc.insecure_channel(server.address) as channel:
+            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    finally:
+        server.close()
+
+
+def test_a_second_job_in_the_same_checkpoint_folder_is_refused(tmp_path):
+    import os
+    import subprocess
+    import sys
+
+    from shardtape.errors import AlreadyExistsError
+    from shardtape.workers.marker import Marker
+
+    text = (
+        "import sys, time\nfrom shardtape.workers.marker import Marker\n"
+        f"Marker({str(tmp_path)!r}, 'other').set()\nprint('set', flush=True)\ntime.sleep(60)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE)
+    try:
+        assert other.stdout.readline() == b"set\n"
+        with pytest.raises(AlreadyExistsError, match=f"process {other.pid}"):
+            trainer(checkpoint_dir=str(tmp_path)).fit()
+    finally:
+        other.kill()
+        other.wait()
+    assert Marker(str(tmp_path), "next").set(), "it was killed: go on from its checkpoint"
+    assert os.stat(tmp_path / "running.json").st_mode & 0o777 == 0o600
