@@ -14,9 +14,10 @@ from shardtape.ops import source
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import PURE, READS
 from shardtape.tensor import SymbolicTensor, Tensor
+from shardtape.type_spec import TypeSpec
 
 
-class TensorSpec:
+class TensorSpec(TypeSpec):
     """Shape, dtype and name of a tensor that a function takes.
 
     Args:
@@ -36,7 +37,29 @@ class TensorSpec:
 
     from_spec = from_tensor
 
+    @property
+    def value_type(self) -> type:
+        return Tensor
+
+    @property
+    def _component_specs(self) -> tuple[TypeSpec, ...]:
+        return (self,)
+
+    def _to_components(self, value: Any) -> tuple[Any, ...]:
+        return (convert_to_tensor(value, self.dtype),)
+
+    def _from_components(self, components: Sequence[Any]) -> Any:
+        return components[0]
+
+    def most_specific_compatible_type(self, other: TypeSpec) -> TensorSpec:
+        if not isinstance(other, TensorSpec) or self.dtype is not other.dtype:
+            raise ValueError(f"No TypeSpec is compatible with both {self} and {other}")
+        shape = self.shape.most_specific_compatible_shape(other.shape)
+        return TensorSpec(shape, self.dtype, self.name if self.name == other.name else None)
+
     def is_compatible_with(self, other: Any) -> bool:
+        if isinstance(other, TypeSpec) and not isinstance(other, TensorSpec):
+            return False
         other = other if isinstance(other, TensorSpec) else convert_to_tensor(other)
         return self.dtype is other.dtype and self.shape.is_compatible_with(other.shape)
 
