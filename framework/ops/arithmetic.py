@@ -282,11 +282,11 @@ def _(g, _y, a, b):
 
 
 @ufunc_op("Atan2", "arctan2", 2, dtypes=dt.FLOATING, samples=_DIVISORS)
-def atan2(y, x):
-    """The angle of the point (x, y), in (-pi, pi]."""
+def atan2_op(x, y):
+    """The angle of the point (y, x), in (-pi, pi]."""
 
 
-@atan2.gradient
+@atan2_op.gradient
 def _(g, _z, y, x):
     inverse = g / (x * x + y * y)
     return x * inverse, negative(y * inverse)
@@ -294,8 +294,8 @@ def _(g, _z, y, x):
 
 @ufunc_op("NextAfter", "nextafter", 2, dtypes=frozenset((dt.float32, dt.float64)),
           samples=_PAIRS, differentiable=False)  # fmt: skip
-def nextafter(x1, x2):
-    """The representable number after x1 in the direction of x2."""
+def nextafter_op(x, y):
+    """The representable number after x in the direction of y."""
 
 
 # ---- sums of many -----------------------------------------------------------------------------
@@ -378,6 +378,16 @@ def floordiv(x: Any, y: Any, name: str | None = None) -> Any:
 def pow(x: Any, y: Any, name: str | None = None) -> Any:
     """x to the power y."""
     return pow_op(x, y, name=name)
+
+
+def atan2(y: Any, x: Any, name: str | None = None) -> Any:
+    """The angle of the point (x, y), in (-pi, pi]."""
+    return atan2_op(y, x, name)
+
+
+def nextafter(x1: Any, x2: Any, name: str | None = None) -> Any:
+    """The representable number after x1 in the direction of x2."""
+    return nextafter_op(x1, x2, name)
 
 
 def scalar_mul(scalar: Any, x: Any, name: str | None = None) -> Any:

@@ -114,6 +114,7 @@ class Op:
         self.input_names = tuple(
             p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
         )
+        self._arity = -1 if self.variadic else len(self.input_names)
         self.attr_defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         self.required_attrs = frozenset(
             n for n, d in self.attr_defaults.items() if d is inspect.Parameter.empty
@@ -232,7 +233,26 @@ class Op:
         return full
 
     def __call__(self, *inputs: Any, name: str | None = None, **attrs: Any) -> Any:
+        if len(inputs) != self._arity:
+            inputs, attrs, name = self._positional(inputs, attrs, name)
         return _apply(self, inputs, attrs, name)
+
+    def _positional(self, inputs: Any, attrs: Any, name: Any) -> tuple[Any, Any, Any]:
+        """Inputs that were given by keyword in their places, a name that was given as the last
+        positional argument in its own. Raises TypeError for a missing or a surplus input."""
+        if self.variadic:
+            return inputs, attrs, name
+        count = len(self.input_names)
+        if len(inputs) == count + 1 and (inputs[-1] is None or isinstance(inputs[-1], str)):
+            return inputs[:-1], attrs, inputs[-1]
+        if len(inputs) > count:
+            raise TypeError(f"{self.name}() takes {count} inputs but {len(inputs)} were given")
+        missing = [n for n in self.input_names[len(inputs) :] if n not in attrs]
+        if missing:
+            raise TypeError(f"{self.name}() misses the input {missing[0]!r}")
+        attrs = dict(attrs)
+        given = [attrs.pop(n) for n in self.input_names[len(inputs) :]]
+        return (*inputs, *given), attrs, name
 
     def __repr__(self) -> str:
         return f"<op {self.type}>"
@@ -322,7 +342,7 @@ def _fast_unary(ufunc: Any) -> type[Op]:
     """An Op class whose call goes straight to the ufunc for eager tensors of known types."""
 
     class FastOp(Op):
-        def __call__(self, x: Any, *, name: str | None = None) -> Any:  # type: ignore[override]
+        def __call__(self, x: Any, name: str | None = None) -> Any:  # type: ignore[override]
             if type(x) is EagerTensor and state.graph is None and not backend.accelerated:
                 a = x._array
                 if (a.dtype.num,) in self.signatures:
@@ -338,7 +358,7 @@ def _fast_unary(ufunc: Any) -> type[Op]:
 
 def _fast_binary(ufunc: Any) -> type[Op]:
     class FastOp(Op):
-        def __call__(self, x: Any, y: Any, *, name: str | None = None) -> Any:  # type: ignore[override]
+        def __call__(self, x: Any, y: Any, name: str | None = None) -> Any:  # type: ignore[override]
             known = type(x) is EagerTensor and type(y) is EagerTensor
             if known and state.graph is None and not backend.accelerated:
                 a, b = x._array, y._array
