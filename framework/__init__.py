@@ -11,6 +11,7 @@ from typing import Any as _Any
 
 from shardtape import (
     autograph,
+    bitwise,
     config,
     dtypes,
     errors,
@@ -61,36 +62,78 @@ from shardtape.indexed_slices import IndexedSlices
 from shardtape.ops import dispatch as _dispatch
 from shardtape.ops import operators as _operators
 from shardtape.ops.array import (
+    argsort,
+    batch_to_space,
     boolean_mask,
     broadcast_dynamic_shape,
+    broadcast_static_shape,
     broadcast_to,
     concat,
+    dynamic_partition,
+    dynamic_stitch,
     expand_dims,
+    eye,
     fill,
     gather,
+    gather_nd,
+    histogram_fixed_width,
+    histogram_fixed_width_bins,
     identity,
+    linspace,
+    meshgrid,
+    one_hot,
     ones,
     ones_like,
+    pad,
     range,
     rank,
+    repeat,
     reshape,
+    reverse,
+    reverse_sequence,
+    roll,
+    scatter_nd,
+    searchsorted,
+    sequence_mask,
     shape,
     size,
+    slice,
+    sort,
+    space_to_batch,
     split,
     squeeze,
     stack,
     stop_gradient,
+    tensor_scatter_nd_add,
+    tensor_scatter_nd_max,
+    tensor_scatter_nd_min,
+    tensor_scatter_nd_sub,
+    tensor_scatter_nd_update,
     tile,
     transpose,
+    unique,
+    unique_with_counts,
     unstack,
     where,
     zeros,
     zeros_like,
 )
+from shardtape.ops.clip import (
+    clip_by_global_norm,
+    clip_by_norm,
+    clip_by_value,
+)
+from shardtape.ops.contraction import (
+    einsum,
+    tensordot,
+)
 from shardtape.ops.convert import (
     constant,
     convert_to_tensor,
     register_tensor_conversion_function,
+)
+from shardtape.ops.indexing import (
+    strided_slice,
 )
 from shardtape.ops.linalg import matmul
 from shardtape.ops.math import (
@@ -138,6 +181,11 @@ from shardtape.ops.math import (
     tan,
     tanh,
     truediv,
+    truncatediv,
+    truncatemod,
+)
+from shardtape.ops.norms import (
+    norm,
 )
 from shardtape.ops.reduce import (
     argmax,

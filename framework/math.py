@@ -1,5 +1,23 @@
 """`tf.math`."""
 
+from shardtape.ops.array import (
+    bincount,
+    confusion_matrix,
+    invert_permutation,
+    polyval,
+    segment_max,
+    segment_mean,
+    segment_min,
+    segment_prod,
+    segment_sum,
+    top_k,
+    unsorted_segment_max,
+    unsorted_segment_mean,
+    unsorted_segment_min,
+    unsorted_segment_prod,
+    unsorted_segment_sqrt_n,
+    unsorted_segment_sum,
+)
 from shardtape.ops.math import (
     abs,
     accumulate_n,
@@ -17,8 +35,12 @@ from shardtape.ops.math import (
     conj,
     cos,
     cosh,
+    digamma,
     divide,
     equal,
+    erf,
+    erfc,
+    erfinv,
     exp,
     expm1,
     floor,
@@ -32,6 +54,7 @@ from shardtape.ops.math import (
     is_nan,
     less,
     less_equal,
+    lgamma,
     log,
     log1p,
     logical_and,
@@ -42,9 +65,11 @@ from shardtape.ops.math import (
     minimum,
     multiply,
     multiply_no_nan,
+    ndtri,
     negative,
     nextafter,
     not_equal,
+    polygamma,
     pow,
     real,
     reciprocal,
@@ -67,6 +92,7 @@ from shardtape.ops.math import (
     xdivy,
     xlog1py,
     xlogy,
+    zeta,
 )
 from shardtape.ops.math import div_no_nan as divide_no_nan
 from shardtape.ops.reduce import (

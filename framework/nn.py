@@ -38,6 +38,9 @@ from shardtape.ops.cross_entropy import (
 from shardtape.ops.dropout import (
     dropout,
 )
+from shardtape.ops.embedding import (
+    embedding_lookup,
+)
 from shardtape.ops.in_top_k import (
     in_top_k,
 )
