@@ -13,6 +13,9 @@ from shardtape.ops.activations import (
     softsign,
     swish,
 )
+from shardtape.ops.array import (
+    top_k,
+)
 from shardtape.ops.bias import (
     bias_add,
 )
