@@ -16,6 +16,7 @@ from shardtape import (
     dtypes,
     errors,
     initializers,
+    keras,
     linalg,
     math,
     nest,
@@ -59,6 +60,7 @@ from shardtape.graph.ir import Graph, Operation
 from shardtape.graph.placeholders import placeholder, placeholder_with_default
 from shardtape.graph.scopes import init_scope, name_scope
 from shardtape.indexed_slices import IndexedSlices
+from shardtape.module import Module
 from shardtape.ops import dispatch as _dispatch
 from shardtape.ops import operators as _operators
 from shardtape.ops.array import (

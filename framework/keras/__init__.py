@@ -1,23 +1,36 @@
-"""`tf.keras`: layers and what they are made of, with Keras's names, defaults and values."""
+"""`tf.keras`: layers, models and what they are made of, with Keras's names, defaults and values."""
 
 from shardtape import optimizers
 from shardtape.keras import (
     activations,
     backend,
+    callbacks,
     constraints,
     initializers,
     layers,
+    losses,
+    metrics,
+    models,
     regularizers,
+    utils,
 )
 from shardtape.keras.layers import Input
+from shardtape.keras.models import Model, Sequential
 
 __all__ = [
     "Input",
+    "Model",
+    "Sequential",
     "activations",
     "backend",
+    "callbacks",
     "constraints",
     "initializers",
     "layers",
+    "losses",
+    "metrics",
+    "models",
     "optimizers",
     "regularizers",
+    "utils",
 ]

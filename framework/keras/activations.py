@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from shardtape import nn
+from shardtape.keras.logits import remember
 from shardtape.ops import math
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.tensor import Tensor
@@ -39,7 +40,7 @@ def softmax(x: Any, axis: int = -1) -> Tensor:
     x = convert_to_tensor(x)
     if x.shape.rank is not None and x.shape.rank < 2:
         raise ValueError(f"Cannot apply softmax to a tensor that is 1D. Received input: {x}")
-    return nn.softmax(x, axis=axis)
+    return remember(nn.softmax(x, axis=axis), x)
 
 
 def log_softmax(x: Any, axis: int = -1) -> Tensor:
@@ -90,7 +91,8 @@ def tanh(x: Any) -> Tensor:
 
 def sigmoid(x: Any) -> Tensor:
     """1 / (1 + exp(-x))."""
-    return math.sigmoid(convert_to_tensor(x))
+    x = convert_to_tensor(x)
+    return remember(math.sigmoid(x), x)
 
 
 def hard_sigmoid(x: Any) -> Tensor:

@@ -1,5 +1,9 @@
 """`tf.keras.layers`."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from shardtape.keras.layers.activation import ELU, LeakyReLU, ReLU, Softmax
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.convolution import (
@@ -49,6 +53,23 @@ from shardtape.keras.layers.regularization import (
     SpatialDropout2D,
 )
 
+
+def serialize(layer: Layer) -> dict[str, Any]:
+    """`{"class_name", "config"}` of a layer."""
+    return {"class_name": type(layer).__name__, "config": layer.get_config()}
+
+
+def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+    """The layer of `serialize`'s dictionary. Raises ValueError naming an unknown class."""
+    name = config["class_name"]
+    found: Any = (custom_objects or {}).get(name, globals().get(name))
+    if not callable(getattr(found, "from_config", None)):
+        raise ValueError(
+            f"Unknown layer: '{name}'. Pass its class in `custom_objects` if it is your own."
+        )
+    return found.from_config(config["config"])
+
+
 __all__ = [
     "ELU",
     "Activation",
@@ -93,4 +114,6 @@ __all__ = [
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
+    "deserialize",
+    "serialize",
 ]

@@ -288,7 +288,7 @@ class Reshape(Layer):
         self.target_shape = tuple(int(d) for d in target_shape)
 
     def call(self, inputs: Any) -> Tensor:
-        rest = inputs.shape.as_list()[1:] if inputs.shape.rank is not None else [None]
+        rest: Any = inputs.shape.as_list()[1:] if inputs.shape.rank is not None else [None]
         target = list(self.target_shape)
         if None not in rest:
             target = self._known(rest)

@@ -1,0 +1,161 @@
+"""`tf.keras.losses`: functions (one value per example) and classes with reductions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardtape.keras.losses.base import FunctionLoss, Loss, Reduction
+from shardtape.keras.losses.classification import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    CategoricalHinge,
+    Hinge,
+    KLDivergence,
+    SparseCategoricalCrossentropy,
+    SquaredHinge,
+    binary_crossentropy,
+    categorical_crossentropy,
+    categorical_hinge,
+    hinge,
+    kl_divergence,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
+from shardtape.keras.losses.regression import (
+    CosineSimilarity,
+    Huber,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Poisson,
+    cosine_similarity,
+    huber,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+)
+
+bce = BCE = binary_crossentropy
+mse = MSE = mean_squared_error
+mae = MAE = mean_absolute_error
+mape = MAPE = mean_absolute_percentage_error
+msle = MSLE = mean_squared_logarithmic_error
+kld = KLD = kullback_leibler_divergence = kl_divergence
+logcosh = log_cosh
+huber_loss = huber
+
+_FUNCTIONS = {
+    **{
+        f.__name__: f
+        for f in (
+            binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy,
+            kl_divergence, hinge, squared_hinge, categorical_hinge, cosine_similarity, huber,
+            log_cosh, mean_absolute_error, mean_absolute_percentage_error, mean_squared_error,
+            mean_squared_logarithmic_error, poisson,
+        )
+    },
+    "bce": bce, "BCE": bce, "mse": mse, "MSE": mse, "mae": mae, "MAE": mae, "mape": mape,
+    "MAPE": mape, "msle": msle, "MSLE": msle, "kld": kld, "KLD": kld,
+    "kullback_leibler_divergence": kld, "logcosh": log_cosh, "huber_loss": huber,
+}  # fmt: skip
+_CLASSES: dict[str, Any] = {
+    c.__name__: c
+    for c in (
+        BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy, KLDivergence,
+        Hinge, SquaredHinge, CategoricalHinge, CosineSimilarity, Huber, LogCosh,
+        MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError,
+        MeanSquaredLogarithmicError, Poisson,
+    )
+}  # fmt: skip
+
+
+def get(identifier: Any) -> Any:
+    """A loss from a name ("mse", "MeanSquaredError"), a config or a callable; None stays None.
+
+    Raises ValueError for an unknown name.
+    """
+    if identifier is None or callable(identifier):
+        return identifier
+    if isinstance(identifier, dict):
+        name, config = identifier.get("class_name"), identifier.get("config", {})
+        if name in _CLASSES:
+            return _CLASSES[name](**config)
+    elif identifier in _FUNCTIONS:
+        return _FUNCTIONS[identifier]
+    elif identifier in _CLASSES:
+        return _CLASSES[identifier]()
+    raise ValueError(
+        f"Unknown loss function: '{identifier}'. It is one of "
+        f"{', '.join(sorted({*_FUNCTIONS, *_CLASSES}))}, or pass a function."
+    )
+
+
+def serialize(loss: Any) -> Any:
+    """The name of a function, or `{"class_name", "config"}` of a loss object."""
+    if loss is None:
+        return None
+    if isinstance(loss, Loss):
+        return {"class_name": type(loss).__name__, "config": loss.get_config()}
+    return getattr(loss, "__name__", str(loss))
+
+
+deserialize = get
+
+__all__ = [
+    "BCE",
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "CategoricalHinge",
+    "CosineSimilarity",
+    "FunctionLoss",
+    "Hinge",
+    "Huber",
+    "KLD",
+    "KLDivergence",
+    "LogCosh",
+    "Loss",
+    "MAE",
+    "MAPE",
+    "MSE",
+    "MSLE",
+    "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
+    "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
+    "Poisson",
+    "Reduction",
+    "SparseCategoricalCrossentropy",
+    "SquaredHinge",
+    "bce",
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "categorical_hinge",
+    "cosine_similarity",
+    "deserialize",
+    "get",
+    "hinge",
+    "huber",
+    "huber_loss",
+    "kl_divergence",
+    "kld",
+    "kullback_leibler_divergence",
+    "log_cosh",
+    "logcosh",
+    "mae",
+    "mape",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "mse",
+    "msle",
+    "poisson",
+    "serialize",
+    "sparse_categorical_crossentropy",
+    "squared_hinge",
+]

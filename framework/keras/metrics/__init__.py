@@ -1,0 +1,163 @@
+"""`tf.keras.metrics`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardtape.keras.losses import (
+    binary_crossentropy,
+    categorical_crossentropy,
+    kl_divergence,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    sparse_categorical_crossentropy,
+)
+from shardtape.keras.metrics.accuracy import (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+    accuracy,
+    binary_accuracy,
+    categorical_accuracy,
+    sparse_categorical_accuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
+)
+from shardtape.keras.metrics.base import Mean, MeanMetricWrapper, Metric, Sum
+from shardtape.keras.metrics.from_losses import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    CategoricalHinge,
+    CosineSimilarity,
+    Hinge,
+    KLDivergence,
+    LogCoshError,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Poisson,
+    RootMeanSquaredError,
+    SparseCategoricalCrossentropy,
+    SquaredHinge,
+)
+
+mse = MSE = mean_squared_error
+mae = MAE = mean_absolute_error
+mape = MAPE = mean_absolute_percentage_error
+msle = MSLE = mean_squared_logarithmic_error
+
+_CLASSES: dict[str, Any] = {
+    c.__name__: c
+    for c in (
+        Accuracy, BinaryAccuracy, BinaryCrossentropy, CategoricalAccuracy,
+        CategoricalCrossentropy, CategoricalHinge, CosineSimilarity, Hinge, KLDivergence,
+        LogCoshError, Mean, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError,
+        MeanSquaredLogarithmicError, Poisson, RootMeanSquaredError, SparseCategoricalAccuracy,
+        SparseCategoricalCrossentropy, SparseTopKCategoricalAccuracy, SquaredHinge, Sum,
+        TopKCategoricalAccuracy,
+    )
+}  # fmt: skip
+_FUNCTIONS: dict[str, Any] = {
+    **{
+        f.__name__: f
+        for f in (
+            accuracy, binary_accuracy, binary_crossentropy, categorical_accuracy,
+            categorical_crossentropy, kl_divergence, mean_absolute_error,
+            mean_absolute_percentage_error, mean_squared_error, mean_squared_logarithmic_error,
+            sparse_categorical_accuracy, sparse_categorical_crossentropy,
+            sparse_top_k_categorical_accuracy, top_k_categorical_accuracy,
+        )
+    },
+    "mse": mse, "MSE": mse, "mae": mae, "MAE": mae, "mape": mape, "MAPE": mape, "msle": msle,
+    "MSLE": msle,
+}  # fmt: skip
+
+
+def get(identifier: Any) -> Any:
+    """A metric or function from a name, a config or a callable; None stays None.
+
+    Raises ValueError for an unknown name.
+    """
+    if identifier is None or callable(identifier):
+        return identifier
+    if isinstance(identifier, dict):
+        name, config = identifier.get("class_name"), identifier.get("config", {})
+        if name in _CLASSES:
+            return _CLASSES[name](**config)
+    elif identifier in _FUNCTIONS:
+        return _FUNCTIONS[identifier]
+    elif identifier in _CLASSES:
+        return _CLASSES[identifier]()
+    raise ValueError(
+        f"Unknown metric: '{identifier}'. It is one of "
+        f"{', '.join(sorted({*_FUNCTIONS, *_CLASSES}))}, or pass a function."
+    )
+
+
+def serialize(metric: Any) -> Any:
+    """The name of a function, or `{"class_name", "config"}` of a metric object."""
+    if isinstance(metric, Metric):
+        return {"class_name": type(metric).__name__, "config": metric.get_config()}
+    return getattr(metric, "__name__", None if metric is None else str(metric))
+
+
+deserialize = get
+
+__all__ = [
+    "Accuracy",
+    "BinaryAccuracy",
+    "BinaryCrossentropy",
+    "CategoricalAccuracy",
+    "CategoricalCrossentropy",
+    "CategoricalHinge",
+    "CosineSimilarity",
+    "Hinge",
+    "KLDivergence",
+    "LogCoshError",
+    "MAE",
+    "MAPE",
+    "MSE",
+    "MSLE",
+    "Mean",
+    "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
+    "MeanMetricWrapper",
+    "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
+    "Metric",
+    "Poisson",
+    "RootMeanSquaredError",
+    "SparseCategoricalAccuracy",
+    "SparseCategoricalCrossentropy",
+    "SparseTopKCategoricalAccuracy",
+    "SquaredHinge",
+    "Sum",
+    "TopKCategoricalAccuracy",
+    "accuracy",
+    "binary_accuracy",
+    "binary_crossentropy",
+    "categorical_accuracy",
+    "categorical_crossentropy",
+    "deserialize",
+    "get",
+    "kl_divergence",
+    "mae",
+    "mape",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "mse",
+    "msle",
+    "serialize",
+    "sparse_categorical_accuracy",
+    "sparse_categorical_crossentropy",
+    "sparse_top_k_categorical_accuracy",
+    "top_k_categorical_accuracy",
+]

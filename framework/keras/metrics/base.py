@@ -1,0 +1,191 @@
+"""`Metric`: values that are gathered over batches; means and sums of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape.keras import initializers
+from shardtape.keras.floatx import floatx
+from shardtape.keras.losses.base import matched
+from shardtape.keras.naming import snake_case, unique_object_name
+from shardtape.module import Module
+from shardtape.ops.array import broadcast_to, expand_dims, identity, shape, size, squeeze
+from shardtape.ops.cast import cast
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.math import div_no_nan
+from shardtape.ops.reduce import reduce_mean, reduce_sum
+from shardtape.shapes import TensorShape
+from shardtape.tensor import Tensor
+from shardtape.variable import Variable
+
+
+class Metric(Module):
+    """Base of metrics; subclasses define `update_state` and `result`.
+
+    Calling a metric updates its state and returns the result so far.
+    """
+
+    def __init__(self, name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
+        self._name = name or unique_object_name(snake_case(type(self).__name__))
+        self._name_scope = self._name
+        self._dtype = dt.as_dtype(floatx() if dtype is None else dtype)
+        self._state: list[Variable] = []
+
+    def update_state(self, *args: Any, **kwargs: Any) -> Any:
+        """Takes in one batch."""
+        raise NotImplementedError("Must be implemented in subclasses.")
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The Variables of the state, in the order of their creation."""
+        return sorted(super().variables, key=lambda v: v._id)
+
+    def result(self) -> Any:
+        """The value of all batches since `reset_state`."""
+        raise NotImplementedError("Must be implemented in subclasses.")
+
+    def reset_state(self) -> None:
+        """Forgets what was taken in."""
+        for v in self.variables:
+            v.assign(np.zeros(v.shape.as_list(), v.dtype.numpy_dtype))
+
+    reset_states = reset_state
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.update_state(*args, **kwargs)
+        return self.result()
+
+    def add_weight(
+        self,
+        name: str | None = None,
+        shape: Any = (),
+        aggregation: Any = None,
+        synchronization: Any = None,
+        initializer: Any = None,
+        dtype: Any = None,
+    ) -> Variable:
+        """Makes a Variable of the metric's state."""
+        dtype = self._dtype if dtype is None else dt.as_dtype(dtype)
+        make = initializers.get("zeros" if initializer is None else initializer)
+        variable = Variable(
+            lambda: make(TensorShape(shape), dtype=dtype), trainable=False, name=name, dtype=dtype
+        )
+        self._state.append(variable)
+        return variable
+
+    @property
+    def dtype(self) -> str:
+        return self._dtype.name
+
+    @property
+    def weights(self) -> list[Variable]:
+        return list(self.variables)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, fit for JSON."""
+        return {"name": self._name, "dtype": self.dtype}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        inner = ",".join(f"{k}={v}" for k, v in self.get_config().items())
+        return f"{type(self).__name__}({inner})"
+
+
+def fitted_weights(values: Tensor, weights: Any, mean: bool = True) -> tuple[Tensor, Tensor]:
+    """(values, weights of the same shape).
+
+    A last axis of 1 is added to the weights or taken away; where they still do not broadcast the
+    values are reduced over the axes that the weights lack.
+    """
+    weights = cast(weights, values.dtype)
+    rank, wanted = weights.shape.rank, values.shape.rank
+    if rank not in (0, None) and wanted is not None:
+        if rank == wanted + 1:
+            weights = squeeze(weights, [-1])
+        elif rank == wanted - 1:
+            weights = expand_dims(weights, -1)
+        rank = weights.shape.rank
+        if rank < wanted:
+            reduce = reduce_mean if mean else reduce_sum
+            values = reduce(values, list(range(rank, wanted)))
+    return values, broadcast_to(weights, shape(values))
+
+
+class Mean(Metric):
+    """The (weighted) mean of values."""
+
+    def __init__(self, name: str | None = "mean", dtype: Any = None) -> None:
+        super().__init__(name, dtype)
+        self.total = self.add_weight("total")
+        self.count = self.add_weight("count")
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> Any:
+        values = cast(values, self._dtype)
+        if sample_weight is None:
+            count = cast(size(values), self._dtype)
+        else:
+            values, weights = fitted_weights(values, sample_weight)
+            values, count = values * weights, reduce_sum(weights)
+        self.total.assign_add(reduce_sum(values))
+        return self.count.assign_add(count)
+
+    def result(self) -> Any:
+        return div_no_nan(self.total, self.count)
+
+
+class Sum(Metric):
+    """The (weighted) sum of values."""
+
+    def __init__(self, name: str | None = "sum", dtype: Any = None) -> None:
+        super().__init__(name, dtype)
+        self.total = self.add_weight("total")
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> Any:
+        values = cast(values, self._dtype)
+        if sample_weight is not None:
+            values, weights = fitted_weights(values, sample_weight, mean=False)
+            values = values * weights
+        return self.total.assign_add(reduce_sum(values))
+
+    def result(self) -> Any:
+        return identity(self.total)
+
+
+class MeanMetricWrapper(Mean):
+    """The mean of a function (y_true, y_pred, **arguments) of single examples."""
+
+    def __init__(
+        self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any
+    ) -> None:
+        super().__init__(name or getattr(fn, "__name__", None), dtype)
+        self._fn, self._fn_kwargs = fn, kwargs
+
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> Any:
+        y_true = cast(convert_to_tensor(y_true), self._dtype)
+        y_pred = _kept(convert_to_tensor(y_pred), self._dtype)
+        if not _is_sparse(y_true, y_pred):
+            y_pred, y_true = matched(y_pred, y_true)
+        return super().update_state(self._fn(y_true, y_pred, **self._fn_kwargs), sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"fn": self._fn} if type(self) is MeanMetricWrapper else {}
+        return {**self._fn_kwargs, **own, **super().get_config()}
+
+
+def _kept(x: Tensor, dtype: dt.DType) -> Tensor:
+    return x if x.dtype is dtype else cast(x, dtype)
+
+
+def _is_sparse(y_true: Tensor, y_pred: Tensor) -> bool:
+    """Class numbers beside rows of predictions: no axis of size 1 is to be taken away."""
+    rank, wanted = y_true.shape.rank, y_pred.shape.rank
+    return rank is not None and wanted == rank + 1 and y_pred.shape[-1] != 1

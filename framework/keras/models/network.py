@@ -1,0 +1,212 @@
+"""A network of layer calls between symbolic inputs and outputs, which runs on real tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardtape import nest
+from shardtape.graph.ir import Operation
+from shardtape.keras.layers.base import Layer
+from shardtape.keras.symbolic import Node, OperationCall, is_keras_tensor, node_of
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.state import apply_resource
+from shardtape.tensor import SymbolicTensor
+
+
+class Network:
+    """The calls that lead from `inputs` to `outputs` (symbolic tensors, nested), in order.
+
+    Attributes:
+      layers: each layer once, from the inputs on.
+
+    Raises:
+      ValueError: an output depends on an input that is not given, two layers share a name.
+    """
+
+    def __init__(self, inputs: Any, outputs: Any) -> None:
+        self.inputs, self.outputs = inputs, outputs
+        self._flat_inputs = nest.flatten(inputs)
+        for t in [*self._flat_inputs, *nest.flatten(outputs)]:
+            if not is_keras_tensor(t):
+                raise ValueError(
+                    "Found unexpected instance while processing input tensors for "
+                    "keras functional model. Expecting a tensor which is from tf.keras.Input() or "
+                    f"output from keras layer call(). Got: {t}"
+                )
+        self._nodes, self._by_tensor = _ordered(self._flat_inputs, nest.flatten(outputs))
+        self.layers = _layers(self._nodes, self._flat_inputs, self._by_tensor)
+        names = [layer.name for layer in self.layers]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(
+                    f'The name "{name}" is used {names.count(name)} times in the model. All layer '
+                    "names should be unique."
+                )
+
+    @property
+    def input_names(self) -> list[str]:
+        return [_producer_name(t) for t in self._flat_inputs]
+
+    @property
+    def output_names(self) -> list[str]:
+        return [self._by_tensor[t._id].layer.name for t in nest.flatten(self.outputs)]
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The calls, in order."""
+        return self._nodes
+
+    def run(self, inputs: Any, training: Any = None) -> Any:
+        """The outputs for real inputs, nested as the symbolic ones (or in their order).
+
+        Raises ValueError where their number differs.
+        """
+        values = dict(zip([t._id for t in self._flat_inputs], self._given(inputs)))
+        for node in self._nodes:
+            args = nest.map_structure(lambda t: _value(t, values), node.args)
+            kwargs = nest.map_structure(lambda t: _value(t, values), node.kwargs)
+            if isinstance(node.layer, OperationCall):
+                made = _run_operation(node.layer.operation, args)
+            else:
+                if training is not None and kwargs.get("training") is None:
+                    kwargs = {**kwargs, "training": training}
+                made = node.layer(*args, **kwargs)
+            for symbolic, value in zip(nest.flatten(node.outputs), nest.flatten(made)):
+                if is_keras_tensor(symbolic):
+                    values[symbolic._id] = value
+        return nest.map_structure(lambda t: values[t._id], self.outputs)
+
+    def _given(self, inputs: Any) -> list[Any]:
+        if isinstance(inputs, dict) and not isinstance(self.inputs, dict):
+            missing = [n for n in self.input_names if n not in inputs]
+            if missing:
+                raise ValueError(
+                    f'Missing data for input "{missing[0]}". You passed a data dictionary with '
+                    f"keys {list(inputs)}. Expected the following keys: {self.input_names}"
+                )
+            flat = [inputs[n] for n in self.input_names]
+        else:
+            flat = nest.flatten(inputs)
+        if len(flat) != len(self._flat_inputs):
+            raise ValueError(
+                f"the model takes {len(self._flat_inputs)} input(s) ({', '.join(self.input_names)})"
+                f", got {len(flat)}"
+            )
+        return [_fitted(x, t) for x, t in zip(flat, self._flat_inputs)]
+
+
+def _fitted(x: Any, symbolic: SymbolicTensor) -> Any:
+    """An input as a tensor of the wanted type; a missing or superfluous last axis is mended."""
+    from shardtape.ops.array import expand_dims, squeeze
+    from shardtape.ops.cast import cast
+
+    x = convert_to_tensor(x)
+    if x.dtype is not symbolic.dtype:
+        x = cast(x, symbolic.dtype)
+    wanted, rank = symbolic.shape, x.shape.rank
+    if wanted.rank is not None and rank is not None:
+        if rank == wanted.rank + 1 and x.shape[-1] == 1:
+            return squeeze(x, [-1])
+        if rank == wanted.rank - 1 and wanted[-1] == 1:
+            return expand_dims(x, -1)
+    return x
+
+
+def _value(t: Any, values: dict[int, Any]) -> Any:
+    if not is_keras_tensor(t):
+        return t
+    found = values.get(t._id)
+    if found is not None:
+        return found
+    for outer, placeholder in t.graph.captures:
+        if placeholder is t:
+            return outer
+    raise KeyError(t.name)
+
+
+def _run_operation(operation: Operation, inputs: tuple[Any, ...]) -> Any:
+    first = operation.inputs[0] if operation.inputs else None
+    if first is not None and first.op.type == "VarHandleOp":
+        variable = first.op.attrs["variable"]
+        return apply_resource(operation.op_def, variable, tuple(inputs[1:]), operation.attrs)
+    return operation.op_def(*inputs, **operation.attrs)
+
+
+def _producer_name(t: SymbolicTensor) -> str:
+    node = t.graph.history.get(t._id)
+    return node[0].layer.name if node is not None and node[0].layer is not None else t.op.name
+
+
+def _ordered(
+    inputs: list[SymbolicTensor], outputs: list[SymbolicTensor]
+) -> tuple[list[Node], dict[int, Node]]:
+    """The calls between, each after those that it depends on, and the call of each tensor."""
+    stop = {t._id for t in inputs}
+    by_tensor: dict[int, Node] = {}
+    for t in inputs:
+        found = t.graph.history.get(t._id)
+        by_tensor[t._id] = found[0] if found else Node(None, (), {}, t)
+    done: set[int] = set()
+    order: list[Node] = []
+    made: dict[int, Node] = {}
+    stack: list[tuple[SymbolicTensor, bool]] = [(t, False) for t in reversed(outputs)]
+    while stack:
+        t, expanded = stack.pop()
+        if t._id in stop:
+            continue
+        node = made.get(t._id)
+        if node is None:
+            node = node_of(t)
+            for out in nest.flatten(node.outputs):
+                if is_keras_tensor(out):
+                    made[out._id] = node
+        if id(node) in done:
+            continue
+        if not expanded:
+            _check_connected(t, node)
+            stack.append((t, True))
+            stack.extend((x, False) for x in reversed(list(node.inputs())) if not _is_given(x))
+            continue
+        done.add(id(node))
+        order.append(node)
+    by_tensor.update(made)
+    return order, by_tensor
+
+
+def _is_given(t: SymbolicTensor) -> bool:
+    """Constants from outside, and handles of Variables."""
+    return t.op.type == "VarHandleOp" or any(p is t for _, p in t.graph.captures)
+
+
+def _check_connected(t: SymbolicTensor, node: Node) -> None:
+    if node.layer is None or (t.op.type == "Placeholder" and not node.args):
+        raise ValueError(
+            f"Graph disconnected: cannot obtain value for tensor {t}: it is no input of the model"
+        )
+
+
+def _layers(
+    nodes: list[Node], inputs: list[SymbolicTensor], by_tensor: dict[int, Node]
+) -> list[Layer]:
+    """Layers by their distance from the outputs, the farthest first, as Keras lists them."""
+    depths: dict[int, int] = {}
+    layer_depth: dict[int, int] = {}
+    consumers = list(reversed(nodes))
+    for node in consumers:
+        depth = max(depths.get(id(node), 0), layer_depth.get(id(node.layer), 0))
+        depths[id(node)] = layer_depth[id(node.layer)] = depth
+        for t in node.inputs():
+            parent = by_tensor.get(t._id)
+            if parent is not None:
+                depths[id(parent)] = max(depth + 1, depths.get(id(parent), 0))
+    entrances = [by_tensor[t._id] for t in inputs]
+    found: dict[int, tuple[int, int, Any]] = {}
+    for position, node in enumerate([*entrances, *nodes]):
+        layer = node.layer
+        if isinstance(layer, Layer):
+            depth = max(depths.get(id(node), 0), layer_depth.get(id(layer), 0))
+            if id(layer) not in found or depth > found[id(layer)][0]:
+                first = found[id(layer)][1] if id(layer) in found else position
+                found[id(layer)] = (depth, first, layer)
+    ranked = sorted(found.values(), key=lambda item: (-item[0], item[1]))
+    return [layer for _, _, layer in ranked]

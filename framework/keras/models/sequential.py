@@ -1,0 +1,190 @@
+"""`Sequential`: layers one after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardtape import nest
+from shardtape.context import state
+from shardtape.keras.layers.base import Layer
+from shardtape.keras.layers.core import InputLayer, Lambda
+from shardtape.keras.models.model import Model
+from shardtape.keras.models.network import Network
+from shardtape.keras.symbolic import is_keras_tensor
+from shardtape.module import Module
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.shapes import TensorShape
+
+
+class Sequential(Model):
+    """Layers that are called one after the other.
+
+    It is built when its first layer knows the shape of the inputs, else when it is first called.
+
+    Args:
+      layers: layers, or modules and functions of one argument.
+    """
+
+    _unseen = Model._unseen | {"_own_layers", "_entrance"}
+    _opens_scope = False
+
+    def __init__(self, layers: Any = None, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self._own_layers: list[Layer] = []
+        self._entrance: InputLayer | None = None
+        given = layers if isinstance(layers, (list, tuple)) or layers is None else [layers]
+        for layer in given or ():
+            self.add(layer)
+
+    # ---- layers -----------------------------------------------------------------------------
+    def add(self, layer: Any) -> None:
+        """Puts a layer at the end.
+
+        Raises:
+          TypeError: something that is no layer.
+          ValueError: a layer of a name that is taken.
+        """
+        if is_keras_tensor(layer):
+            layer = layer.graph.history[layer._id][0].layer
+        if isinstance(layer, Module) and not isinstance(layer, Layer):
+            layer = _ModuleLayer(layer)
+        if not isinstance(layer, Layer):
+            raise TypeError(
+                f"The added layer must be an instance of class Layer. Received: layer={layer} of "
+                f"type {type(layer)}."
+            )
+        if any(layer.name == other.name for other in self._own_layers):
+            raise ValueError(
+                "All layers added to a Sequential model should have unique names. Name "
+                f'"{layer.name}" is already the name of a layer in this model. Update the `name` '
+                "argument to pass a unique name."
+            )
+        if isinstance(layer, InputLayer):
+            if self._own_layers or self._entrance is not None:
+                raise ValueError("an InputLayer must be the first layer of a Sequential model")
+            self._entrance = layer
+            self._build_network()
+            return
+        self._own_layers.append(layer)
+        if self._entrance is not None:
+            self._extend_network(layer)
+            return
+        first = self._own_layers[0]
+        shape = first._batch_input_shape
+        if shape is None and isinstance(first, Model) and first._network is not None:
+            shape = tuple(first.inputs[0].shape)
+        if len(self._own_layers) == 1 and shape is not None:
+            self._entrance = InputLayer(
+                batch_input_shape=shape, dtype=first.dtype, name=f"{first.name}_input"
+            )
+            self._build_network()
+
+    def pop(self) -> None:
+        """Takes the last layer away. Raises TypeError where there is none."""
+        if not self._own_layers:
+            raise TypeError("There are no layers in the model.")
+        self._own_layers.pop()
+        self._traced_train = self._traced_test = self._traced_predict = None
+        if self._entrance is not None:
+            self._build_network()
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, without the input."""
+        return list(self._own_layers)
+
+    def _sublayers(self) -> list[Layer]:
+        return list(self._own_layers)
+
+    def _tracked(self) -> Any:
+        yield from self._own_layers
+        yield from super()._tracked()
+
+    # ---- building ---------------------------------------------------------------------------
+    def _build_network(self) -> None:
+        """Calls all layers on the symbolic input."""
+        assert self._entrance is not None
+        x = self._entrance.output
+        self._network = None
+        self.built = False
+        for layer in self._own_layers:
+            x = layer(x)
+        if self._own_layers:
+            self._set_chain(x)
+
+    def _extend_network(self, layer: Layer) -> None:
+        assert self._entrance is not None
+        x = self._entrance.output if self._network is None else self._network.outputs
+        self._set_chain(layer(x))
+
+    def _set_chain(self, outputs: Any) -> None:
+        assert self._entrance is not None
+        if len(nest.flatten(outputs)) != 1:
+            raise ValueError(
+                "All layers in a Sequential model should have a single output tensor. For "
+                "multi-output layers, use the functional API."
+            )
+        self._set_network(Network(self._entrance.output, outputs))
+
+    def build(self, input_shape: Any = None) -> None:
+        """Makes the weights for inputs of a shape (None for the batch)."""
+        if self._network is not None or not self._own_layers:
+            self.built = True
+            return
+        if input_shape is None:
+            raise ValueError("You must provide an `input_shape` argument.")
+        self._build_from(TensorShape(input_shape), self._own_layers[0].dtype)
+
+    def _build_from(self, shape: TensorShape, dtype: Any) -> None:
+        first = self._own_layers[0]
+        self._entrance = InputLayer(
+            batch_input_shape=tuple(shape), dtype=dtype, name=f"{first.name}_input"
+        )
+        self._build_network()
+
+    # ---- calls ------------------------------------------------------------------------------
+    def _build_for(self, inputs: Any) -> None:
+        """Eagerly: calls the layers once on a symbolic input of the same shape, as Keras does."""
+        if state.graph is None and self._own_layers and len(nest.flatten(inputs)) == 1:
+            x = convert_to_tensor(nest.flatten(inputs)[0])
+            if x.shape.rank is not None:
+                self._build_from(TensorShape([None, *x.shape.as_list()[1:]])
+                                 if x.shape.rank else x.shape, x.dtype)  # fmt: skip
+        self.built = True
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        x = inputs
+        for layer in self._own_layers:
+            x = layer(x) if training is None else layer(x, training=training)
+        return x
+
+    def _cast_inputs(self, inputs: Any) -> Any:
+        return inputs  # the first layer casts as it needs
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        shape = input_shape
+        for layer in self._own_layers:
+            shape = layer.compute_output_shape(shape)
+        return shape
+
+    def get_config(self) -> dict[str, Any]:
+        from shardtape.keras.layers import serialize
+
+        layers = [serialize(layer) for layer in self._own_layers]
+        if self._entrance is not None:
+            layers.insert(0, serialize(self._entrance))
+        return {"name": self.name, "layers": layers}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        from shardtape.keras.layers import deserialize
+
+        return cls([deserialize(c, custom_objects) for c in config["layers"]], config.get("name"))
+
+
+class _ModuleLayer(Lambda):
+    """A plain module in a Sequential model."""
+
+    def __init__(self, module: Module) -> None:
+        super().__init__(module, name=getattr(module, "name", None))
+        self.module = module
