@@ -33,7 +33,8 @@ class PageDigest:
 
     def update(self, data: memoryview | bytes | np.ndarray) -> None:
         """Adds bytes. Raises ValueError after a call whose length was no multiple of 4096."""
-        view = memoryview(data).cast("B")
+        view = data.data if isinstance(data, np.ndarray) else memoryview(data)
+        view = view.cast("B") if view.nbytes else memoryview(b"")
         if len(view) and self._ended:
             raise ValueError("only the last piece may end inside a page")
         self._length += len(view)

@@ -210,9 +210,14 @@ def _blocks(array: np.ndarray) -> Iterator[memoryview]:
         array = np.ascontiguousarray(array)
     if array.nbytes == 0:
         return
-    view = memoryview(array.reshape(-1).view(np.uint8))
+    view = bytes_of(array)
     for start in range(0, len(view), BLOCK_BYTES):
         yield view[start : start + BLOCK_BYTES]
+
+
+def bytes_of(array: np.ndarray) -> memoryview:
+    """The elements of a contiguous array as bytes, in place."""
+    return array.reshape(-1).view(np.uint8).data if array.nbytes else memoryview(b"")
 
 
 def _write_all(file: BinaryIO, view: memoryview) -> None:
@@ -265,8 +270,8 @@ class PartFile:
     def check_header(self, header_bytes: int, sha256: str) -> None:
         """Raises DataLossError if the header is not what was written."""
         data = np.empty(header_bytes, np.uint8)
-        self._read_into(memoryview(data), 0)
-        if hashlib.sha256(data).hexdigest() != sha256:
+        self._read_into(data.data, 0)
+        if hashlib.sha256(data.data).hexdigest() != sha256:
             raise errors.DataLossError(f"{self._path} is corrupt: its header has changed")
 
     def read_into(
@@ -295,7 +300,7 @@ class PartFile:
                 self._read_into(block, tensor.offset + start)
             else:  # outside of what is asked for, wholly or in part
                 if spare is None:
-                    spare = memoryview(np.empty(READ_BLOCK_BYTES, np.uint8))
+                    spare = np.empty(READ_BLOCK_BYTES, np.uint8).data
                 block = spare[: stop - start]
                 self._read_into(block, tensor.offset + start)
                 low, high = max(start, begin), min(stop, end)

@@ -216,7 +216,7 @@ class _Restoration:
         with building(None):
             for act, value in self._actions:
                 act(value)
-        every = {(key, None) for key in self._known}
+        every: set[tuple[str, str | None]] = {(key, None) for key in self._known}
         every |= {(key, slot) for slot, keys in self._stored.slots.items() for key in keys}
         unused = sorted(f"{key} ({slot})" if slot else key for key, slot in every - self._used)
         matched = [key for key, slot in self._used if slot is None]

@@ -176,7 +176,7 @@ class StoredCheckpoint:
         else:
             out = np.empty(wanted, dtype)
         row_bytes = dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))
-        target = memoryview(out.reshape(-1).view(np.uint8)) if out.nbytes else memoryview(b"")
+        target = layout.bytes_of(out)
         for piece in needed:
             low, high = max(start, piece.start), min(stop, piece.stop)
             self._file(piece.file).read_into(
@@ -245,13 +245,12 @@ class StoredCheckpoint:
             for name in _parts_of(piece.entry):
                 tensor = self._stored_tensor(piece, name)
                 data = np.empty(tensor.shape, layout.numpy_dtype(tensor.dtype))
-                view = memoryview(data.view(np.uint8)) if data.nbytes else memoryview(b"")
-                self._file(piece.file).read_into(tensor, view, 0, self._verify)
+                self._file(piece.file).read_into(tensor, layout.bytes_of(data), 0, self._verify)
                 arrays.append(data)
             if not wanted:
-                return decode_strings(*arrays, shape=())
+                return decode_strings(arrays[0], arrays[1], ())
             rows = piece.stop - piece.start
-            decoded = decode_strings(*arrays, shape=(rows, *wanted[1:]))
+            decoded = decode_strings(arrays[0], arrays[1], (rows, *wanted[1:]))
             low, high = max(start, piece.start), min(stop, piece.stop)
             out[low - start : high - start] = decoded[low - piece.start : high - piece.start]
         return out

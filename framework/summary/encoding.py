@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+
 from shardtape import errors
 
 _pack_double = struct.Struct("<d").pack

@@ -6,6 +6,7 @@ import struct
 import zlib
 
 import numpy as np
+
 from shardtape import errors
 
 _COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # channels to PNG's numbers: grey, grey+alpha, RGB, RGBA
@@ -58,7 +59,7 @@ def encode(pixels: np.ndarray) -> bytes:
     return (
         b"\x89PNG\r\n\x1a\n"
         + _chunk(b"IHDR", header)
-        + _chunk(b"IDAT", zlib.compress(rows, 6))
+        + _chunk(b"IDAT", zlib.compress(rows.data, 6))
         + _chunk(b"IEND", b"")
     )
 

@@ -42,7 +42,7 @@ class RecordWriter:
         if not records:
             return 0
         sums = masked_crc32c(records).astype("<u4").tobytes()
-        pieces = []
+        pieces: list[bytes] = []
         for index, record in enumerate(records):
             pieces += (_header(len(record)), record, sums[4 * index : 4 * index + 4])
         data = b"".join(pieces)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from shardtape import errors
 from shardtape.summary import encoding, png
 from shardtape.summary.buckets import DEFAULT_BUCKETS, linear_buckets
@@ -178,7 +179,7 @@ def write_raw_pb(tensor: Any, step: Any = None, name: str | None = None) -> bool
     writer = target()
     if writer is None:
         return False
-    summary = np.asarray(tensor, object)[()] if not isinstance(tensor, bytes) else tensor
+    summary: Any = np.asarray(tensor, object)[()] if not isinstance(tensor, bytes) else tensor
     writer.add_record(encoding.event(resolve_step(step), summary))
     return True
 

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import numpy as np
+
 from shardtape import errors, storage
 from shardtape.summary import encoding, png
 from shardtape.summary.buckets import exponential_buckets

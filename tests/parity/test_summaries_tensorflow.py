@@ -8,9 +8,10 @@ import pathlib
 import numpy as np
 import pytest
 from PIL import Image
+from tensorboard.compat.proto import summary_pb2
+
 from shardtape import summary
 from shardtape.summary import v1, writer
-from tensorboard.compat.proto import summary_pb2
 
 RECORDED = json.loads((pathlib.Path(__file__).parent / "summaries_tensorflow.json").read_text())
 

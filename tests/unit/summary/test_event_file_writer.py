@@ -9,11 +9,12 @@ import threading
 import time
 
 import pytest
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.compat.proto import event_pb2
+
 from shardtape import errors
 from shardtape.summary import event_file_writer
 from shardtape.summary.event_file_writer import EventFileWriter
-from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-from tensorboard.compat.proto import event_pb2
 
 
 def record(step):

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from shardtape import errors
-from shardtape.summary import FileWriter, encoding, v1
 from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.compat.proto import config_pb2, event_pb2, graph_pb2, meta_graph_pb2, summary_pb2
+
+from shardtape import errors
+from shardtape.summary import FileWriter, encoding, v1
 
 
 def read(logdir):

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from shardtape.summary.buckets import exponential_buckets, exponential_limits, linear_buckets
 from tensorboard.plugins.histogram import summary_v2
 from tensorboard.util import tensor_util
+
+from shardtape.summary.buckets import exponential_buckets, exponential_limits, linear_buckets
 
 
 def arrays():

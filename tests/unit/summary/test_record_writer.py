@@ -3,9 +3,10 @@
 import random
 
 import pytest
-from shardtape.summary.record_writer import RecordWriter
 from tensorboard.compat.tensorflow_stub import errors as tensorboard_errors
 from tensorboard.compat.tensorflow_stub import pywrap_tensorflow
+
+from shardtape.summary.record_writer import RecordWriter
 
 
 def read(path):

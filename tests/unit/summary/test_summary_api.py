@@ -4,12 +4,13 @@ import threading
 
 import numpy as np
 import pytest
-from shardtape import context, errors, summary
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.compat.proto import graph_pb2
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.hparams import summary_v2 as hp
 from tensorboard.util import tensor_util
+
+from shardtape import context, errors, summary
 
 
 def read(logdir):
