@@ -1,5 +1,8 @@
 """`tf.linalg`."""
 
+from shardtape.ops.clip import (
+    global_norm,
+)
 from shardtape.ops.contraction import einsum, tensordot
 from shardtape.ops.linalg import matmul, matvec
 from shardtape.ops.matrix_parts import (
@@ -45,6 +48,7 @@ __all__ = [
     "eigh",
     "eigvalsh",
     "einsum",
+    "global_norm",
     "inv",
     "logdet",
     "lstsq",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from shardtape import dtypes as dt
+from shardtape.context import state
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import op, same_as
-from shardtape.tensor import Tensor
+from shardtape.tensor import EagerTensor, Tensor
 
 _SMOOTH = dt.FLOATING | dt.COMPLEX
 
@@ -31,7 +33,10 @@ def cast_op(xp, x, *, SrcT, DstT, Truncate=False):
 
     `SrcT` is the type of `x`: its gradient needs no more than that.
     """
-    to = DstT._numpy
+    return _converted(x, DstT._numpy)
+
+
+def _converted(x: Any, to: np.dtype) -> Any:
     if x.dtype.kind == "c" and to.kind != "c":
         return (x != 0) if to.kind == "b" else x.real.astype(to)
     return x.astype(to)
@@ -64,6 +69,9 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
     x = x if isinstance(x, Tensor) else convert_to_tensor(x)
     if x.dtype is wanted:
         return x
+    plain = not state.busy and type(x) is EagerTensor
+    if plain and x._array.dtype.kind in "fiubcV" and wanted.kind not in "sr":
+        return EagerTensor(_converted(x._array, wanted._numpy))
     return cast_op(x, SrcT=x.dtype, DstT=wanted, name=name)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.ops.constants import DATA
@@ -12,7 +13,7 @@ from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import zeros_like_op
 from shardtape.ops.registry import broadcast, op
 from shardtape.shapes import TensorShape
-from shardtape.tensor import Tensor
+from shardtape.tensor import EagerTensor, Tensor
 
 
 def _selected_dtype(dtypes: Any, attrs: Any) -> dt.DType:
@@ -84,8 +85,11 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
         return where_op(condition, name=name)
     if x is None or y is None:
         raise ValueError("x and y must both be non-None or both be None.")
-    x, y = matching(x, y)
-    return select(convert_to_tensor(condition, dt.bool), x, y, name=name)
+    if type(x) is not EagerTensor or type(y) is not EagerTensor:
+        x, y = matching(x, y)
+    if type(condition) is not EagerTensor:
+        condition = convert_to_tensor(condition, dt.bool)
+    return select(condition, x, y, name=name)
 
 
 def matching(x: Any, y: Any) -> tuple[Tensor, Tensor]:
