@@ -357,7 +357,7 @@ class Layer(Module):
         if not self.trainable:
             return []
         own = [v for v in self._own_variables() if v.trainable]
-        return _unique(own, [v for s in self._sublayers() for v in s.trainable_weights])
+        return unique(own, [v for s in self._sublayers() for v in s.trainable_weights])
 
     @property
     def non_trainable_weights(self) -> list[Variable]:
@@ -365,14 +365,14 @@ class Layer(Module):
         if not self.trainable:
             own = self._own_variables()
             trained = [v for v in own if v.trainable] + [v for v in own if not v.trainable]
-            return _unique(trained, [v for s in self._sublayers() for v in s.weights])
+            return unique(trained, [v for s in self._sublayers() for v in s.weights])
         own = [v for v in self._own_variables() if not v.trainable]
-        return _unique(own, [v for s in self._sublayers() for v in s.non_trainable_weights])
+        return unique(own, [v for s in self._sublayers() for v in s.non_trainable_weights])
 
     @property
     def weights(self) -> list[Variable]:
         """Trained weights, then the others."""
-        return _unique(self.trainable_weights, self.non_trainable_weights)
+        return unique(self.trainable_weights, self.non_trainable_weights)
 
     @property
     def variables(self) -> list[Variable]:
@@ -539,7 +539,8 @@ def _members(value: Any) -> Iterator[Any]:
             yield from _members(item)
 
 
-def _unique(*lists: list[Any]) -> list[Any]:
+def unique(*lists: list[Any]) -> list[Any]:
+    """The members of all lists, each once."""
     found: dict[int, Any] = {}
     for items in lists:
         for item in items:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape import nest
-from shardtape.keras.layers.base import Layer
+from shardtape.keras.layers.base import Layer, unique
 from shardtape.keras.metrics.base import Metric
 from shardtape.keras.models.network import Network
 from shardtape.keras.models.summary import print_summary
 from shardtape.keras.models.training import Trainer
+from shardtape.variable import Variable
 
 
 class Model(Trainer, Layer):
@@ -87,6 +88,30 @@ class Model(Trainer, Layer):
             known = {id(layer) for layer in self._network.layers}
             found = [*self._network.layers, *[x for x in found if id(x) not in known]]
         return found
+
+    # Keras lists the weights of a model layer by layer, its own ones last
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """Weights that are trained, layer by layer."""
+        if not self.trainable:
+            return []
+        inner = [v for s in self._sublayers() for v in s.trainable_weights]
+        return unique(inner, [v for v in self._own_variables() if v.trainable])
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """Weights that are not trained, layer by layer."""
+        inner = [v for s in self._sublayers() for v in s.non_trainable_weights]
+        own = self._own_variables()
+        if self.trainable:
+            return unique(inner, [v for v in own if not v.trainable])
+        trained = [v for v in own if v.trainable]
+        return unique(trained, inner, [v for v in own if not v.trainable])
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All weights, layer by layer."""
+        return unique([v for s in self._sublayers() for v in s.weights], self._own_variables())
 
     def _own_metrics(self) -> list[Any]:
         return [m for m in self._tracked() if isinstance(m, Metric)]

@@ -147,9 +147,7 @@ class Sequential(Model):
         """Eagerly: calls the layers once on a symbolic input of the same shape, as Keras does."""
         if state.graph is None and self._own_layers and len(nest.flatten(inputs)) == 1:
             x = convert_to_tensor(nest.flatten(inputs)[0])
-            if x.shape.rank is not None:
-                self._build_from(TensorShape([None, *x.shape.as_list()[1:]])
-                                 if x.shape.rank else x.shape, x.dtype)  # fmt: skip
+            self._build_from(x.shape, x.dtype)
         self.built = True
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:

@@ -49,6 +49,7 @@ def print_summary(
             for i, sublayer in enumerate(inner):
                 show(sublayer, level + 1, i == len(inner) - 1)
             write("|" * level + "¯" * (width - 2 * level) + "|" * level)
+            return
         if not last:
             write("|" * level + " " * (width - 2 * level) + "|" * level)
 
