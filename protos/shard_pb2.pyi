@@ -17,6 +17,9 @@ payload. Arrays lie in the payload as raw little-endian bytes at offsets that ar
 64 (of 16 for an alignment in memory, since P is a multiple of 16). Raw messages belong to the
 newest frame of their direction; frames are never interleaved.
 
+On one host the same frames can go over a Unix socket (Welcome.line_name), which is opened with a
+Hello of its own; a Refused of request 0 then says why the shard ends it.
+
 Payload travels outside of protobuf, because a `bytes` field costs two copies each way.
 """
 
@@ -186,8 +189,11 @@ class FromShard(_message.Message):
     PULLED_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
     PULL_END_FIELD_NUMBER: _builtins.int
+    ANSWERED_NS_FIELD_NUMBER: _builtins.int
     request: _builtins.int
     payload_bytes: _builtins.int
+    answered_ns: _builtins.int
+    """On a line: when the answer was sent, by the host's monotonic clock; readers may come late."""
     @_builtins.property
     def welcome(self) -> Global___Welcome: ...
     @_builtins.property
@@ -213,10 +219,11 @@ class FromShard(_message.Message):
         pulled: Global___PullResult | None = ...,
         refused: Global___Refused | None = ...,
         pull_end: Global___PullEnd | None = ...,
+        answered_ns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["attached", b"attached", "body", b"body", "pull_end", b"pull_end", "pulled", b"pulled", "pushed", b"pushed", "refused", b"refused", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attached", b"attached", "body", b"body", "payload_bytes", b"payload_bytes", "pull_end", b"pull_end", "pulled", b"pulled", "pushed", b"pushed", "refused", b"refused", "request", b"request", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_ns", b"answered_ns", "attached", b"attached", "body", b"body", "payload_bytes", b"payload_bytes", "pull_end", b"pull_end", "pulled", b"pulled", "pushed", b"pushed", "refused", b"refused", "request", b"request", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "attached", "pushed", "pulled", "refused", "pull_end"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
@@ -239,6 +246,8 @@ class Hello(_message.Message):
     PLACEMENT_DIGEST_FIELD_NUMBER: _builtins.int
     SPECS_DIGEST_FIELD_NUMBER: _builtins.int
     BOOT_ID_FIELD_NUMBER: _builtins.int
+    LINE_SECRET_FIELD_NUMBER: _builtins.int
+    ONLY_READS_FIELD_NUMBER: _builtins.int
     protocol: _builtins.int
     job: _builtins.str
     worker: _builtins.int
@@ -251,6 +260,10 @@ class Hello(_message.Message):
     specs_digest: _builtins.str
     boot_id: _builtins.str
     """Of the kernel; empty: the client does not want shared memory."""
+    line_secret: _builtins.bytes
+    """On a line (below): what Welcome gave."""
+    only_reads: _builtins.bool
+    """This stream only pulls; pushes come over another one."""
     def __init__(
         self,
         *,
@@ -263,10 +276,12 @@ class Hello(_message.Message):
         placement_digest: _builtins.str = ...,
         specs_digest: _builtins.str = ...,
         boot_id: _builtins.str = ...,
+        line_secret: _builtins.bytes = ...,
+        only_reads: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_id", b"boot_id", "generation", b"generation", "job", b"job", "number", b"number", "placement_digest", b"placement_digest", "protocol", b"protocol", "specs_digest", b"specs_digest", "term", b"term", "worker", b"worker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_id", b"boot_id", "generation", b"generation", "job", b"job", "line_secret", b"line_secret", "number", b"number", "only_reads", b"only_reads", "placement_digest", b"placement_digest", "protocol", b"protocol", "specs_digest", b"specs_digest", "term", b"term", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -287,6 +302,8 @@ class Welcome(_message.Message):
     LAYOUT_BYTES_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
     NOT_SHARED_BECAUSE_FIELD_NUMBER: _builtins.int
+    LINE_NAME_FIELD_NUMBER: _builtins.int
+    LINE_SECRET_FIELD_NUMBER: _builtins.int
     protocol: _builtins.int
     shard: _builtins.int
     generation: _builtins.int
@@ -296,6 +313,11 @@ class Welcome(_message.Message):
     max_payload_bytes: _builtins.int
     layout_bytes: _builtins.int
     not_shared_because: _builtins.str
+    line_name: _builtins.str
+    """A Unix socket in Linux's abstract namespace that carries the same frames at a tenth of the
+    processor time; each message with its length (uint32, little-endian) before it.
+    """
+    line_secret: _builtins.bytes
     @_builtins.property
     def layout(self) -> _containers.RepeatedCompositeFieldContainer[Global___Place]:
         """Of a pull of the whole shard's values, and of the memory below: offset of each range."""
@@ -318,10 +340,12 @@ class Welcome(_message.Message):
         layout_bytes: _builtins.int = ...,
         parameters: Global___Memory | None = ...,
         not_shared_because: _builtins.str = ...,
+        line_name: _builtins.str = ...,
+        line_secret: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "layout", b"layout", "layout_bytes", b"layout_bytes", "max_payload_bytes", b"max_payload_bytes", "mode", b"mode", "not_shared_because", b"not_shared_because", "number", b"number", "parameters", b"parameters", "protocol", b"protocol", "shard", b"shard", "term", b"term"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "layout", b"layout", "layout_bytes", b"layout_bytes", "line_name", b"line_name", "line_secret", b"line_secret", "max_payload_bytes", b"max_payload_bytes", "mode", b"mode", "not_shared_because", b"not_shared_because", "number", b"number", "parameters", b"parameters", "protocol", b"protocol", "shard", b"shard", "term", b"term"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -17,6 +17,9 @@ payload. Arrays lie in the payload as raw little-endian bytes at offsets that ar
 64 (of 16 for an alignment in memory, since P is a multiple of 16). Raw messages belong to the
 newest frame of their direction; frames are never interleaved.
 
+On one host the same frames can go over a Unix socket (Welcome.line_name), which is opened with a
+Hello of its own; a Refused of request 0 then says why the shard ends it.
+
 Payload travels outside of protobuf, because a `bytes` field costs two copies each way.
 """
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
@@ -25,8 +25,17 @@ from shardtape.ps.wire.shared_memory import OwnMemory
 Result = TypeVar("Result")
 
 
+class Carrier(Protocol):
+    """What brings answers while somebody waits for them (`ps.stream.LineStream`)."""
+
+    def wait(self, done: Callable[[], bool], timeout_s: float | None) -> None:
+        """Reads until `done`, or until the time is over."""
+
+
 class Answer(Future[Result]):
     """The answer to a push or pull, and how long it took.
+
+    Where no thread reads answers, asking for the result, or whether it is there, does.
 
     Args:
       shard: "shard 1 at 127.0.0.1:4000", for error texts.
@@ -35,26 +44,64 @@ class Answer(Future[Result]):
     Attributes:
       milliseconds: from sending to the answer; 0 while there is none.
       bytes: of values that were moved.
+      carrier: what has to be read for the answer; None: a thread reads.
     """
 
     def __init__(self, shard: str, waits_for: str) -> None:
         super().__init__()
         self._shard = shard
         self._waits_for = waits_for
-        self._started_s = time.perf_counter()
+        self._started_ns = time.monotonic_ns()
+        self.carrier: Carrier | None = None
         self.milliseconds = 0.0
         self.bytes = 0
 
-    def succeed(self, result: Result) -> None:
-        """Sets the result, unless somebody gave up or the stream broke before."""
-        self.milliseconds = (time.perf_counter() - self._started_s) * 1e3
-        if not self.done():
+    def succeed(self, result: Result, answered_ns: int = 0) -> None:
+        """Sets the result, unless somebody gave up or the stream broke before.
+
+        Args:
+          answered_ns: when the answer was sent, by this host's monotonic clock; 0: now.
+        """
+        self.milliseconds = ((answered_ns or time.monotonic_ns()) - self._started_ns) / 1e6
+        if not super().done():
             self.set_result(result)
 
     def fail(self, error: BaseException) -> None:
         """Sets the error, unless there is an answer already."""
-        if not self.done():
+        if not super().done():
             self.set_exception(error)
+
+    def done(self) -> bool:
+        if self.carrier is not None:
+            self._read(0.0)
+        return super().done()
+
+    def result(self, timeout: float | None = None) -> Result:
+        """The result. Raises TimeoutError; see `wait`."""
+        return super().result(self._read(timeout))
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """The error, or None. Raises TimeoutError."""
+        return super().exception(self._read(timeout))
+
+    def _read(self, timeout_s: float | None) -> float | None:
+        """Reads until the answer is here, or somebody else reads; the seconds that are left."""
+        is_done = super().done
+        carrier = self.carrier
+        if carrier is None or is_done():
+            return timeout_s
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        left = timeout_s
+        while carrier is not None and not is_done():
+            # the question may be asked again over another stream meanwhile
+            asked = carrier
+            carrier.wait(lambda: is_done() or self.carrier is not asked, left)  # noqa: B023
+            carrier = self.carrier
+            if end is not None:
+                left = max(0.0, end - time.monotonic())
+                if not left:
+                    break
+        return left
 
     def wait(self, deadline_s: float) -> Result:
         """The result.
@@ -66,8 +113,8 @@ class Answer(Future[Result]):
         try:
             return self.result(deadline_s)
         except FutureTimeout:
-            if self.done():
-                return self.result()
+            if super().done():
+                return self.result(0.0)
             self.give_up()
             raise DeadlineExceededError(
                 f"{self._shard} did not answer within {deadline_s:.3g} s: waited for "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -26,7 +27,7 @@ from shardtape.ps.ids import AttemptId, BatchId, Incarnation, RangeId, VariableS
 from shardtape.ps.messages import Pull, PullResult, Push, PushResult, RoundDecision, RoundResult
 from shardtape.ps.partition import Placement
 from shardtape.ps.shared_reader import SharedReader
-from shardtape.ps.stream import Reply, Stream
+from shardtape.ps.stream import GrpcStream, LineStream, Reply, Stream
 from shardtape.ps.wire import codec
 from shardtape.ps.wire.channel import (
     PROTOCOL,
@@ -40,6 +41,8 @@ from shardtape.ps.wire.channel import (
 from shardtape.ps.wire.codec import Parts
 from shardtape.ps.wire.frames import Scatter
 from shardtape.ps.wire.shared_memory import OwnMemory, PeerMemory, host_identity
+
+_LOG = logging.getLogger(__name__)
 
 TRANSPORTS = ("auto", "grpc", "shared")
 
@@ -97,7 +100,9 @@ class GrpcChannel:
             retry or RetryPolicy(),
         )
         self._channel: grpc.Channel | None = None
+        # Pushes, and pulls without values: over the line if there is one. Values: over gRPC.
         self._stream: Stream | None = None
+        self._values: GrpcStream | None = None
         self._connecting = threading.RLock()
         self._closed = False
         # What the first Hello said is said again after a broken stream.
@@ -128,7 +133,7 @@ class GrpcChannel:
         specs: Sequence[VariableSpec] = (),
     ) -> Greeting:
         with self._connecting:
-            self._drop_stream()
+            self._drop_streams()
             self._hello = pb.Hello(
                 protocol=PROTOCOL,
                 job=self._job,
@@ -154,22 +159,49 @@ class GrpcChannel:
                 return stream
             if self._closed:
                 raise named(UnavailableError(f"the channel to {self.name} is closed"), self.shard)
-            self._drop_stream()
-            if self._channel is None:
-                self._channel = open_channel(self.address, self._limits, self._tls)
-            stream = Stream(self._channel, self._metadata, self._limits, self.name, self.shard)
+            self._drop_streams()
+            stream = self._open()
             try:
-                self._greet(stream)
+                line = self._greet(stream)
+                if line is not None:
+                    self._values, stream = stream, line
+                for memory in list(self._memories.values()):
+                    self._announce(stream, memory)
             except BaseException:
                 stream.close()
                 raise
             self._stream = stream
             return stream
 
+    def _open(self) -> GrpcStream:
+        if self._channel is None:
+            self._channel = open_channel(self.address, self._limits, self._tls)
+        return GrpcStream(self._channel, self._metadata, self._limits, self.name, self.shard)
+
+    def _value_stream(self) -> Stream:
+        """A live gRPC stream. Raises OpError."""
+        stream = self._connected()
+        if isinstance(stream, GrpcStream):
+            return stream
+        with self._connecting:
+            values = self._values
+            if values is None or values.broken is not None:
+                values = self._open()
+                hello = pb.Hello()
+                hello.CopyFrom(self._hello)
+                hello.only_reads = True
+                try:
+                    self._ask(values, pb.ToShard(hello=hello), "its welcome")
+                except BaseException:
+                    values.close()
+                    raise
+                self._values = values
+            return values
+
     def _ask(self, stream: Stream, request: pb.ToShard, waited_for: str) -> pb.FromShard:
         reply = Reply()
         stream.send(request, None, reply)
-        answer = reply.wait(self._deadlines.connect_s)
+        answer = reply.wait(stream, self._deadlines.connect_s)
         if answer is None:
             raise named(
                 DeadlineExceededError(
@@ -180,7 +212,8 @@ class GrpcChannel:
             )
         return answer
 
-    def _greet(self, stream: Stream) -> None:
+    def _greet(self, stream: GrpcStream) -> LineStream | None:
+        """Says hello; a line, if there is one."""
         hello = self._hello
         if self._incarnation is None and hello.worker >= 0:
             self._incarnation = self._learn(stream)
@@ -199,8 +232,6 @@ class GrpcChannel:
         self._targets = (None, [])
         self._open_parameters(welcome)
         self._readable.clear()
-        for memory in list(self._memories.values()):
-            self._announce(stream, memory)
         self._greeting = Greeting(
             welcome.shard,
             welcome.generation,
@@ -209,6 +240,25 @@ class GrpcChannel:
             self.transport,
             self.reason,
         )
+        return self._open_line(welcome) if self.transport == "shared" else None
+
+    def _open_line(self, welcome: pb.Welcome) -> LineStream | None:
+        if not welcome.line_name:
+            return None
+        hello = pb.Hello()
+        hello.CopyFrom(self._hello)
+        hello.line_secret = welcome.line_secret
+        try:
+            line = LineStream(welcome.line_name, self._limits, self.name, self.shard)
+        except UnavailableError as error:
+            _LOG.info("%s; pushes go over gRPC", error.message)
+            return None
+        try:
+            self._ask(line, pb.ToShard(hello=hello), "its welcome on the line")
+        except BaseException:
+            line.close()
+            raise
+        return line
 
     def _learn(self, stream: Stream) -> Incarnation:
         """The shard's incarnation, if nobody said which: the first one found stays expected."""
@@ -274,10 +324,12 @@ class GrpcChannel:
         else:
             self.reason = f"the shard cannot read gradients in place: {attached.reason}"
 
-    def _drop_stream(self) -> None:
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.close()
+    def _drop_streams(self) -> None:
+        streams = (self._stream, self._values)
+        self._stream = self._values = None
+        for stream in streams:
+            if stream is not None:
+                stream.close()
 
     # ---- data -------------------------------------------------------------------------------
 
@@ -293,6 +345,7 @@ class GrpcChannel:
             answer.bytes = 0 if payload is None else payload.bytes
             if in_memory and isinstance(parts, Parts):
                 answer.bytes += parts.fixed.bytes
+            answer.carrier = None if stream.reads_itself else stream
             stream.send(pb.ToShard(push=header), payload, _PushPending(answer, push))
         except OpError as error:
             answer.fail(error)
@@ -303,7 +356,7 @@ class GrpcChannel:
         try:
             stream = self._connected()
             if self._parameters is None:
-                answer.ask_for_values(stream)
+                answer.ask_for_values()
             elif self._greeting is not None and self._greeting.mode == "async":
                 answer.read_shared(stream)  # nobody to wait for: no message at all
             else:
@@ -397,7 +450,7 @@ class GrpcChannel:
     def close(self) -> None:
         with self._connecting:
             self._closed = True
-            self._drop_stream()
+            self._drop_streams()
             channel, self._channel = self._channel, None
             self._parameters = None
         self._control.close()
@@ -421,7 +474,8 @@ class _PushPending:
         scatter.write(message)
 
     def on_answer(self, answer: pb.FromShard) -> bool:
-        self._answer.succeed(codec.decode_push_result(answer.pushed, self._push))
+        result = codec.decode_push_result(answer.pushed, self._push)
+        self._answer.succeed(result, answer.answered_ns)
         return True
 
     def on_failure(self, error: OpError) -> None:
@@ -446,12 +500,15 @@ class _PullAnswer(Answer[PullResult]):
 
     # ---- asking -----------------------------------------------------------------------------
 
-    def ask_for_values(self, stream: Stream) -> None:
+    def ask_for_values(self) -> None:
+        stream = self._channel._value_stream()
         self._stream, self._only_ready = stream, False
+        self.carrier = None
         stream.send(pb.ToShard(pull=codec.encode_pull(self._pull)), None, self)
 
     def ask_when_ready(self, stream: Stream) -> None:
         self._stream, self._only_ready = stream, True
+        self.carrier = None if stream.reads_itself else stream
         header = codec.encode_pull(self._pull, only_ready=True)
         stream.send(pb.ToShard(pull=header), None, self)
 
@@ -471,7 +528,7 @@ class _PullAnswer(Answer[PullResult]):
                     alive=lambda: stream.broken is None,
                 )
         if done is None:
-            self.ask_for_values(stream)
+            self.ask_for_values()
             return
         version, lsn, self.bytes = done
         self.succeed(PullResult(version, lsn, dict(self._into)))
@@ -518,7 +575,7 @@ class _PullAnswer(Answer[PullResult]):
             if changed and greeting is not None and greeting.mode == "sync":
                 # of two rounds: not a state that ever was
                 try:
-                    self.ask_for_values(stream)
+                    self.ask_for_values()
                 except OpError as error:
                     self.fail(error)
                 return True

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import grpc
@@ -27,6 +28,7 @@ from shardtape.ps.consistency import Consistency
 from shardtape.ps.control import Control
 from shardtape.ps.host import FIRST, ParameterMemory, ShardHost, specs_digest
 from shardtape.ps.ids import Incarnation, VariableSpec
+from shardtape.ps.line_server import LineServer
 from shardtape.ps.partition import Placement
 from shardtape.ps.session import Session
 from shardtape.ps.wire.buffers import BufferPool
@@ -92,6 +94,7 @@ class ShardServer:
         self._pool = BufferPool()
         self._sessions: set[Session] = set()
         self._stopped = threading.Event()
+        self._lines: LineServer | None = None
         # Streams hold a thread each; `control_threads` more are for everything else, because
         # no stream beyond `streams` is let in (`_data`).
         threads = ThreadPoolExecutor(
@@ -109,6 +112,8 @@ class ShardServer:
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         self.port = bind(self._server, host, port, tls)
         self.address = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        if share:
+            self._lines = LineServer(self._line_session, self.limits)
         self._server.start()
 
     # ---- role -------------------------------------------------------------------------------
@@ -223,6 +228,8 @@ class ShardServer:
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         with self._lock:
             sessions = list(self._sessions)
+        if self._lines is not None:
+            self._lines.close()
         for session in sessions:
             session.close()  # a stream has no end of its own, and would use up the grace
         self._server.stop(grace_s).wait(grace_s + 5.0)
@@ -265,24 +272,49 @@ class ShardServer:
         return grpc.method_handlers_generic_handler(SERVICE, methods)
 
     def _data(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-        session = Session(self.host, self.job, self.limits, self._pool, share=self._share)
+        line = None if self._lines is None else self._lines.offer()
+        session = Session(
+            self.host, self.job, self.limits, self._pool, share=self._share, line=line
+        )
         try:
-            with self._lock:
-                if self._stopped.is_set():
-                    raise UnavailableError(f"the shard at {self.address} is stopping")
-                if len(self._sessions) >= self.limits.streams:
-                    raise ResourceExhaustedError(
-                        f"the shard at {self.address} serves {self.limits.streams} streams already"
-                    )
-                self._sessions.add(session)
-            reader = threading.Thread(
-                target=session.read, args=(messages,), name="shard-stream", daemon=True
-            )
-            reader.start()
-            yield from session.answers()
+            with self._admitted(session):
+                reader = threading.Thread(
+                    target=session.read, args=(messages,), name="shard-stream", daemon=True
+                )
+                reader.start()
+                yield from session.answers()
         except OpError as error:
             context.abort(*grpc_status(error, "the data stream"))
+
+    def _line_session(
+        self, secret: bytes, send_now: Callable[[Iterable[bytes]], None]
+    ) -> AbstractContextManager[Session]:
+        session = Session(
+            self.host,
+            self.job,
+            self.limits,
+            self._pool,
+            share=self._share,
+            secret=secret,
+            send_now=send_now,
+        )
+        return self._admitted(session)
+
+    @contextmanager
+    def _admitted(self, session: Session) -> Iterator[Session]:
+        """Counts a session. Raises OpError if there may be no more."""
+        with self._lock:
+            if self._stopped.is_set():
+                raise UnavailableError(f"the shard at {self.address} is stopping")
+            if len(self._sessions) >= self.limits.streams:
+                raise ResourceExhaustedError(
+                    f"the shard at {self.address} serves {self.limits.streams} streams already"
+                )
+            self._sessions.add(session)
+        try:
+            yield session
         finally:
+            session.close()
             with self._lock:
                 self._sessions.discard(session)
 

@@ -1,12 +1,16 @@
 """A shard's end of one data stream: frames in, frames out.
 
-One thread reads and handles requests in their order, another one sends the answers; a pull that
-has to wait for its clock is answered when the clock comes, and holds up nothing behind it.
+One thread reads and handles requests in their order. Answers are sent by another one (gRPC), or
+at once (a line); a pull that has to wait for its clock is answered when the clock comes, and holds
+up nothing behind it.
 """
 
 from __future__ import annotations
 
+import hmac
 import queue
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 
 import grpc
@@ -24,7 +28,7 @@ from shardtape.ps.messages import Part, Pull, PullResult
 from shardtape.ps.wire import codec, frames
 from shardtape.ps.wire.buffers import BufferPool
 from shardtape.ps.wire.channel import PROTOCOL, Limits
-from shardtape.ps.wire.frames import Payload
+from shardtape.ps.wire.frames import Message, Payload
 from shardtape.ps.wire.shared_memory import PeerMemory, host_identity
 from shardtape.ps.wire.status import code_and_text, from_code, shortened
 
@@ -43,6 +47,9 @@ class Session:
     Args:
       find_host: the shard's host; raises FailedPreconditionError while it has no role.
       share: False: memory is neither offered nor read.
+      line: name and secret of the host's line, which is offered to clients of the host.
+      secret: what a client must show, if this stream is a line itself.
+      send_now: sends an answer from the reading thread; without it answers wait in a queue.
     """
 
     def __init__(
@@ -53,7 +60,14 @@ class Session:
         pool: BufferPool,
         *,
         share: bool = True,
+        line: tuple[str, bytes] | None = None,
+        secret: bytes = b"",
+        send_now: Callable[[Answer], None] | None = None,
     ) -> None:
+        self._line = line
+        self._secret = secret
+        self._send_now = send_now
+        self._reader = 0
         self._find_host = find_host
         self._job = job
         self._limits = limits
@@ -68,12 +82,13 @@ class Session:
 
     # ---- the two threads --------------------------------------------------------------------
 
-    def read(self, messages: Iterator[bytes]) -> None:
+    def read(self, messages: Iterator[Message]) -> None:
         """Handles requests until the stream ends; then the answers end, too."""
+        self._reader = threading.get_ident()
         try:
             for message in messages:
                 self._handle(message, messages)
-        except (grpc.RpcError, _StreamEnded):
+        except (grpc.RpcError, StreamEnded):
             pass  # the worker went away
         except Exception as error:  # noqa: BLE001 - whatever it is, the worker must hear of it
             self._answers.put(from_code(*code_and_text(error, "the data stream")))
@@ -98,7 +113,7 @@ class Session:
 
     # ---- requests ---------------------------------------------------------------------------
 
-    def _handle(self, message: bytes, more: Iterator[bytes]) -> None:
+    def _handle(self, message: Message, more: Iterator[Message]) -> None:
         if self._answers.qsize() > _ANSWERS:
             raise ResourceExhaustedError(
                 f"the worker does not read its answers: {_ANSWERS} of them wait"
@@ -122,7 +137,7 @@ class Session:
                 self._hello(request.request, request.hello)
             else:
                 raise InvalidArgumentError("a frame without a known request came")
-        except (_StreamEnded, _OutOfStep):
+        except (StreamEnded, _OutOfStep):
             raise
         except Exception as error:  # noqa: BLE001 - every request is answered
             self._refuse(request.request, error, kind or "request")
@@ -136,9 +151,15 @@ class Session:
     def _send(self, answer: pb.FromShard, payload: Payload | None = None) -> None:
         if payload is not None:
             answer.payload_bytes = payload.bytes
-        self._answers.put(
-            frames.messages(answer.SerializeToString(), payload, self._limits.chunk_bytes)
-        )
+        if self._secret:
+            answer.answered_ns = time.monotonic_ns()
+        self._put(frames.messages(answer.SerializeToString(), payload, self._limits.chunk_bytes))
+
+    def _put(self, answer: Answer) -> None:
+        if self._send_now is not None and threading.get_ident() == self._reader:
+            self._send_now(answer)
+        else:
+            self._answers.put(answer)
 
     def _attached_host(self) -> ShardHost:
         if self._host is None:
@@ -157,6 +178,8 @@ class Session:
             raise FailedPreconditionError(
                 f"this shard belongs to job {self._job!r}, the client to {hello.job!r}"
             )
+        if self._secret and not hmac.compare_digest(hello.line_secret, self._secret):
+            raise _OutOfStep("the line was opened without its secret")
         host = self._find_host()
         shard = host.shard
         host.check_client(
@@ -169,7 +192,7 @@ class Session:
         if self._host is not None:
             self._host.release(self)
         self._host, self._worker = host, hello.worker
-        if hello.worker >= 0:
+        if hello.worker >= 0 and not hello.only_reads:
             host.claim(hello.worker, self)
         welcome = pb.Welcome(
             protocol=PROTOCOL,
@@ -199,6 +222,8 @@ class Session:
             )
         else:
             welcome.parameters.CopyFrom(codec.encode_offer(offer))
+            if self._line is not None:
+                welcome.line_name, welcome.line_secret = self._line
         self._send(pb.FromShard(request=number, welcome=welcome))
 
     def _attach(self, number: int, attach: pb.Attach) -> None:
@@ -223,7 +248,7 @@ class Session:
     # ---- push -------------------------------------------------------------------------------
 
     def _push(
-        self, request: pb.ToShard, message: bytes, begins: int, more: Iterator[bytes]
+        self, request: pb.ToShard, message: Message, begins: int, more: Iterator[Message]
     ) -> None:
         push, size = request.push, request.payload_bytes
         try:
@@ -275,7 +300,9 @@ class Session:
                     f"parts end at byte {table.memory_bytes:,} of a memory of {memory.bytes:,}"
                 )
 
-    def _payload(self, message: bytes, begins: int, size: int, more: Iterator[bytes]) -> np.ndarray:
+    def _payload(
+        self, message: Message, begins: int, size: int, more: Iterator[Message]
+    ) -> np.ndarray:
         """All bytes of a payload in one piece."""
         if begins:
             if len(message) - begins != size:
@@ -347,7 +374,7 @@ class Session:
             # copied while nobody writes
             return frames.messages(header, payload, self._limits.chunk_bytes)
 
-        self._answers.put(host.pull(pull, take))
+        self._put(host.pull(pull, take))
 
     def _long_pull(
         self, number: int, header: bytes, payload: Payload, host: ShardHost
@@ -359,21 +386,21 @@ class Session:
         yield from frames.messages(end.SerializeToString(), None, self._limits.chunk_bytes)
 
 
-class _StreamEnded(Exception):
+class StreamEnded(Exception):
     """The worker went away in the middle of a payload."""
 
 
 class _OutOfStep(InvalidArgumentError):
-    """Where the next frame begins is not known any more: the stream must end."""
+    """The stream must end, for example because nobody knows where the next frame begins."""
 
 
-def _next(messages: Iterator[bytes]) -> bytes:
+def _next(messages: Iterator[Message]) -> Message:
     try:
         return next(messages)
     except (StopIteration, grpc.RpcError):
-        raise _StreamEnded from None
+        raise StreamEnded from None
 
 
-def _drain(size: int, messages: Iterator[bytes]) -> None:
+def _drain(size: int, messages: Iterator[Message]) -> None:
     while size > 0:
         size -= len(_next(messages))

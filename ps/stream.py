@@ -1,7 +1,7 @@
 """A client's end of one data stream: requests out, answers in, each answer to who waits for it.
 
 A stream lives until it breaks; then everything that waits fails at once and the channel opens
-another one.
+another one. Two carriers: `GrpcStream`, and `LineStream` between processes of one host.
 """
 
 from __future__ import annotations
@@ -9,30 +9,35 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
 import grpc
 
 from shardtape.errors import InternalError, OpError, UnavailableError
 from shardtape.protos import shard_pb2 as pb
-from shardtape.ps.wire import frames
+from shardtape.ps.wire import frames, line
 from shardtape.ps.wire.channel import Limits
-from shardtape.ps.wire.frames import Payload, Scatter
+from shardtape.ps.wire.frames import Message, Payload, Scatter
+from shardtape.ps.wire.line import Line
 from shardtape.ps.wire.status import from_call, from_code
 
 _LOG = logging.getLogger(__name__)
 
 METHOD = "/shardtape.ps.v1.Shard/Data"
+# A thread that waits while another one reads looks so often whether its answer has come.
+_POLL_S = 0.05
+_CONNECT_S = 1.0
 
 
 class Pending(Protocol):
-    """Who waits for the answer to a request. Called on the stream's reading thread."""
+    """Who waits for the answer to a request. Called on the thread that reads the stream."""
 
     def on_header(self, answer: pb.FromShard) -> Scatter | None:
         """An answer came; where its payload goes (it is complete when `on_answer` is called)."""
 
-    def on_payload(self, scatter: Scatter, message: bytes | memoryview) -> None:
+    def on_payload(self, scatter: Scatter, message: Message | memoryview) -> None:
         """Some of the payload came."""
 
     def on_answer(self, answer: pb.FromShard) -> bool:
@@ -43,33 +48,27 @@ class Pending(Protocol):
 
 
 class Stream:
-    """One data stream.
+    """What the carriers share.
 
     Args:
-      channel: with a connection of its own.
       name: "shard 1 at 127.0.0.1:4000".
       shard: its number, which errors carry.
+
+    Attributes:
+      broken: what ended the stream; None while it lives.
+      reads_itself: whether a thread of its own reads; else `wait` does.
     """
 
-    def __init__(
-        self,
-        channel: grpc.Channel,
-        metadata: tuple[tuple[str, str], ...],
-        limits: Limits,
-        name: str,
-        shard: int,
-    ) -> None:
+    reads_itself = True
+
+    def __init__(self, limits: Limits, name: str, shard: int) -> None:
         self._limits = limits
         self._name = name
         self._shard = shard
-        self._out: queue.SimpleQueue[Iterable[bytes] | None] = queue.SimpleQueue()
         self._pending: dict[int, Pending] = {}
         self._last = 0
         self._lock = threading.Lock()
         self.broken: OpError | None = None
-        self._call = channel.stream_stream(METHOD)(self._requests(), metadata=metadata)
-        self._reader = threading.Thread(target=self._read, name=f"stream-{name}", daemon=True)
-        self._reader.start()
 
     def send(self, request: pb.ToShard, payload: Payload | None, pending: Pending) -> None:
         """Sends a frame; `pending` hears of its answer.
@@ -81,56 +80,62 @@ class Stream:
         with self._lock:
             if self.broken is not None:
                 raise self.broken
-            self._last += 1
-            request.request = self._last
-            self._pending[self._last] = pending
-            self._out.put(
-                frames.messages(request.SerializeToString(), payload, self._limits.chunk_bytes)
-            )
+            number = self._last = self._last + 1
+            self._pending[number] = pending
+        request.request = number
+        header = request.SerializeToString()
+        try:
+            self._hand_over(frames.messages(header, payload, self._limits.chunk_bytes))
+        except UnavailableError:
+            self._forget(number)
+            raise
+
+    def wait(self, done: Callable[[], bool], timeout_s: float | None) -> None:
+        """Reads until `done`, or until the time is over (None: for ever)."""
 
     def close(self) -> None:
         """Ends the stream; what waits fails with UnavailableError."""
-        self._out.put(None)
-        self._call.cancel()
 
-    def _requests(self) -> Iterator[bytes]:
-        while True:
-            messages = self._out.get()
-            if messages is None:
-                return
-            yield from messages
+    def _hand_over(self, messages: Iterable[bytes]) -> None: ...
 
-    def _read(self) -> None:
-        error: OpError
-        try:
-            for message in self._call:
-                self._receive(message)
-            error = UnavailableError(f"{self._name} ended the stream")
-        except grpc.RpcError as broken:
-            error = from_call(broken, self._name, self._waited_for(), self._shard)
-        except OpError as wrong:
-            error = wrong
-        except Exception as wrong:  # noqa: BLE001 - whoever waits must hear of it
-            _LOG.error("a stream to %s failed", self._name, exc_info=wrong)
-            error = InternalError(f"the stream to {self._name} failed: {wrong!r}")
-        error.shard = self._shard  # type: ignore[attr-defined]
+    def _next(self) -> Message:
+        """The next message, in the middle of an answer."""
+        raise NotImplementedError
+
+    def _end(self, error: BaseException) -> None:
+        """Nothing comes any more: tells everybody who waits."""
+        if isinstance(error, grpc.RpcError):
+            reason = from_call(error, self._name, self._waited_for(), self._shard)
+        elif isinstance(error, UnavailableError):
+            reason = UnavailableError(
+                f"{self._name} went away while waiting for {self._waited_for()}: {error.message}"
+            )
+        elif isinstance(error, OpError):
+            reason = error
+        else:
+            _LOG.error("a stream to %s failed", self._name, exc_info=error)
+            reason = InternalError(f"the stream to {self._name} failed: {error!r}")
+        reason.shard = self._shard  # type: ignore[attr-defined]
         with self._lock:
-            self.broken = error
+            if self.broken is None:
+                self.broken = reason
             pending, self._pending = self._pending, {}
         self.close()
         for one in pending.values():
-            one.on_failure(error)
+            one.on_failure(reason)
 
-    def _receive(self, message: bytes) -> None:
+    def _receive(self, message: Message) -> None:
         header, begins = frames.split(message, self._limits.header_bytes)
         answer = pb.FromShard.FromString(header)
+        refused = answer.refused if answer.HasField("refused") else None
+        if refused is not None and not answer.request:
+            raise from_code(refused.code, f"{self._name}: {refused.message}", self._shard)
         pending = self._pending.get(answer.request)
         if pending is None:
             raise InternalError(f"{self._name} answered a request {answer.request} never made")
-        if answer.HasField("refused"):
-            refused = answer.refused
-            text = f"{self._name}: {refused.message}"
+        if refused is not None:
             self._forget(answer.request)
+            text = f"{self._name}: {refused.message}"
             pending.on_failure(from_code(refused.code, text, self._shard))
             return
         scatter = pending.on_header(answer)
@@ -144,11 +149,6 @@ class Stream:
         if pending.on_answer(answer):
             self._forget(answer.request)
 
-    def _next(self) -> bytes:
-        for message in self._call:
-            return message
-        raise UnavailableError(f"{self._name} ended the stream inside an answer")
-
     def _forget(self, request: int) -> None:
         with self._lock:
             self._pending.pop(request, None)
@@ -159,26 +159,129 @@ class Stream:
         return f"{count} answers" if count != 1 else "an answer"
 
 
-class Reply:
-    """Waits for an answer without payload.
+class GrpcStream(Stream):
+    """Frames over a gRPC stream; a thread reads the answers.
 
-    Attributes:
-      answer: None while there is none.
+    Args:
+      channel: with a connection of its own.
     """
+
+    def __init__(
+        self,
+        channel: grpc.Channel,
+        metadata: tuple[tuple[str, str], ...],
+        limits: Limits,
+        name: str,
+        shard: int,
+    ) -> None:
+        super().__init__(limits, name, shard)
+        self._out: queue.SimpleQueue[Iterable[bytes] | None] = queue.SimpleQueue()
+        self._call = channel.stream_stream(METHOD)(self._requests(), metadata=metadata)
+        self._reader = threading.Thread(target=self._read, name=f"stream-{name}", daemon=True)
+        self._reader.start()
+
+    def close(self) -> None:
+        self._out.put(None)
+        self._call.cancel()
+
+    def _hand_over(self, messages: Iterable[bytes]) -> None:
+        self._out.put(messages)
+
+    def _requests(self) -> Iterator[bytes]:
+        while True:
+            messages = self._out.get()
+            if messages is None:
+                return
+            yield from messages
+
+    def _read(self) -> None:
+        error: BaseException
+        try:
+            for message in self._call:
+                self._receive(message)
+            error = UnavailableError("it ended the stream")
+        except Exception as wrong:  # noqa: BLE001 - whoever waits must hear of it
+            error = wrong
+        self._end(error)
+
+    def _next(self) -> Message:
+        for message in self._call:
+            return message
+        raise UnavailableError("it ended the stream inside an answer")
+
+
+class LineStream(Stream):
+    """Frames over a Unix socket, without threads: who waits for an answer reads.
+
+    Raises UnavailableError if there is no connection.
+    """
+
+    reads_itself = False
+
+    def __init__(self, name_of_line: str, limits: Limits, name: str, shard: int) -> None:
+        super().__init__(limits, name, shard)
+        try:
+            connection = line.connect(name_of_line, _CONNECT_S)
+        except OSError as error:
+            raise UnavailableError(f"{name}: cannot open its line: {error.strerror}") from error
+        self._line = Line(connection, limits.message_bytes)
+        self._reading = threading.Lock()
+
+    def close(self) -> None:
+        self._line.close()
+
+    def _hand_over(self, messages: Iterable[bytes]) -> None:
+        try:
+            self._line.send(messages)
+        except UnavailableError as error:
+            # who waits for earlier answers hears of it when he reads
+            self.broken = self.broken or UnavailableError(f"{self._name}: {error.message}")
+            raise self.broken from error
+
+    def wait(self, done: Callable[[], bool], timeout_s: float | None) -> None:
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        while not done():
+            left = _POLL_S if end is None else end - time.monotonic()
+            # another thread may read the answer meanwhile: not longer than that at a time
+            if self._reading.acquire(timeout=max(0.0, min(left, _POLL_S))):
+                try:
+                    if not done():
+                        self._read(max(0.0, left))
+                finally:
+                    self._reading.release()
+            if end is not None and time.monotonic() >= end:
+                return
+
+    def _read(self, timeout_s: float) -> None:
+        try:
+            message = self._line.receive(timeout_s)
+            if message is not None:
+                self._receive(message)
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
+            self._end(error)
+
+    def _next(self) -> Message:
+        message = self._line.receive()
+        assert message is not None  # there is no time limit
+        return message
+
+
+class Reply:
+    """Waits for an answer without payload."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
-        self.answer: pb.FromShard | None = None
+        self._answer: pb.FromShard | None = None
         self._error: OpError | None = None
 
     def on_header(self, answer: pb.FromShard) -> Scatter | None:
         return None
 
-    def on_payload(self, scatter: Scatter, message: Any) -> None:
+    def on_payload(self, scatter: Scatter, message: Message | memoryview) -> None:
         scatter.write(message)
 
     def on_answer(self, answer: pb.FromShard) -> bool:
-        self.answer = answer
+        self._answer = answer
         self._event.set()
         return True
 
@@ -186,10 +289,12 @@ class Reply:
         self._error = error
         self._event.set()
 
-    def wait(self, deadline_s: float) -> pb.FromShard | None:
+    def wait(self, stream: Stream, deadline_s: float) -> pb.FromShard | None:
         """The answer; None if it did not come in time. Raises what the shard answered."""
-        if not self._event.wait(deadline_s):
-            return None
+        if stream.reads_itself:
+            self._event.wait(deadline_s)
+        else:
+            stream.wait(self._event.is_set, deadline_s)
         if self._error is not None:
             raise self._error
-        return self.answer
+        return self._answer

@@ -166,7 +166,8 @@ def channel_options(limits: Limits, tls: Tls | None = None) -> Options:
         ("grpc.enable_retries", 0),
         # The library's first wait is one second, which is a whole failover.
         ("grpc.initial_reconnect_backoff_ms", 50),
-        ("grpc.min_reconnect_backoff_ms", 50),
+        # despite its name, how long an attempt to connect may take
+        ("grpc.min_reconnect_backoff_ms", 10_000),
         ("grpc.max_reconnect_backoff_ms", 1_000),
     ]
     if tls is not None and tls.server_name:

@@ -420,7 +420,9 @@ def decode_batch(header: pb.BatchId) -> BatchId:
 
 
 def encode_offer(offer: Offer) -> pb.Memory:
-    return pb.Memory(id=offer.id, pid=offer.pid, fd=offer.fd, bytes=offer.size_bytes, nonce=offer.nonce)
+    return pb.Memory(
+        id=offer.id, pid=offer.pid, fd=offer.fd, bytes=offer.size_bytes, nonce=offer.nonce
+    )
 
 
 def decode_offer(header: pb.Memory) -> Offer:

@@ -23,6 +23,9 @@ ALIGNMENT = 64
 _IN_MESSAGE = 16
 _PADDING = bytes(ALIGNMENT)
 
+# What a carrier hands over; nobody writes it any more.
+Message = bytes | bytearray
+
 
 def aligned(offset: int, to: int = ALIGNMENT) -> int:
     """The next multiple of `to`."""
@@ -108,7 +111,7 @@ def _long(header: bytes, payload: Payload, chunk_bytes: int) -> Iterator[bytes]:
     yield from payload.chunks(chunk_bytes)
 
 
-def split(message: bytes, header_limit_bytes: int) -> tuple[bytes, int]:
+def split(message: Message, header_limit_bytes: int) -> tuple[bytes, int]:
     """Header of a frame's first message, and where the payload begins in it (0: not in it).
 
     Raises InvalidArgumentError for what is no frame.
@@ -126,7 +129,7 @@ def split(message: bytes, header_limit_bytes: int) -> tuple[bytes, int]:
         raise InvalidArgumentError(
             f"a frame of {len(message):,} bytes announces a payload at {begins}"
         )
-    return message[PREFIX.size : end], begins
+    return bytes(message[PREFIX.size : end]), begins
 
 
 class Scatter:
@@ -150,7 +153,7 @@ class Scatter:
     def complete(self) -> bool:
         return self._position >= self.bytes
 
-    def write(self, message: bytes | memoryview) -> None:
+    def write(self, message: Message | memoryview) -> None:
         """The next bytes. Raises InvalidArgumentError if they are more than announced."""
         begin, end = self._position, self._position + len(message)
         if end > self.bytes:
