@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -96,9 +97,13 @@ class TensorBoard:
         return sorted(run for run, found in info.items() if found.get("run_graph"))
 
 
-def open_time_series(page: Page, url: str) -> None:
-    """Opens the Time Series page and waits until charts are drawn."""
-    page.open(f"{url}?smoothing=0#timeseries")
+def open_time_series(page: Page, url: str, tags: str = "") -> None:
+    """Opens the Time Series page and waits until charts are drawn.
+
+    Args:
+      tags: regular expression; the charts that match are shown side by side, without groups.
+    """
+    page.open(f"{url}?smoothing=0&tagFilter={urllib.parse.quote(tags)}#timeseries")
     page.wait_for(
         "document.querySelectorAll('scalar-card line-chart, histogram-card tb-histogram').length",
         "a chart of the Time Series page",

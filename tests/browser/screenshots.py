@@ -21,13 +21,15 @@ from browser.pages import TensorBoard, fit_graph, hide_settings, open_graphs, op
 SETTLE_S = 2.0  # animations of the charts and of the graph's layout
 
 
-def take(logdir: Path, outdir: Path, binary: str, width: int, height: int) -> list[Path]:
+def take(
+    logdir: Path, outdir: Path, binary: str, width: int, height: int, tags: str = "."
+) -> list[Path]:
     """Takes the pictures. Raises TimeoutError where a page does not show what it should."""
     outdir.mkdir(parents=True, exist_ok=True)
     taken = [outdir / "time_series.png"]
     with TensorBoard(logdir) as board, chromium.Browser(binary, width, height) as browser:
         board.wait_for_runs()
-        open_time_series(browser.page, board.url)
+        open_time_series(browser.page, board.url, tags)
         hide_settings(browser.page)
         time.sleep(SETTLE_S)
         browser.page.screenshot(taken[0])
@@ -46,6 +48,7 @@ def main() -> int:
     parser.add_argument("outdir", type=Path)
     parser.add_argument("--width", type=int, default=1440)
     parser.add_argument("--height", type=int, default=900)
+    parser.add_argument("--tags", default=".", help="regular expression of the charts to show")
     options = parser.parse_args()
     binary = chromium.find()
     if binary is None:
@@ -54,7 +57,8 @@ def main() -> int:
     if not options.logdir.is_dir():
         print(f"there is no folder {options.logdir}", file=sys.stderr)
         return 1
-    for path in take(options.logdir, options.outdir, binary, options.width, options.height):
+    size = options.width, options.height
+    for path in take(options.logdir, options.outdir, binary, *size, options.tags):
         print(path)
     return 0
 
