@@ -236,7 +236,8 @@ class _Restoration:
         if isinstance(value, Variable):
             key = self._key_of(node)
             if key is None:
-                self._unmatched.append(node.path)
+                if not (self._by_name and node.path == "save_counter"):  # jobs do not count saves
+                    self._unmatched.append(node.path)
                 return
             self._used.add((key, None))
             self._actions.append(
