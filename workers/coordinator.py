@@ -15,7 +15,13 @@ import queue
 import time
 from typing import Any, Protocol
 
-from shardtape.errors import AbortedError, DataLossError, OpError, UnavailableError
+from shardtape.errors import (
+    AbortedError,
+    DataLossError,
+    OpError,
+    ResourceExhaustedError,
+    UnavailableError,
+)
 from shardtape.protos import coordinator_pb2 as pb
 from shardtape.ps.consistency import Consistency
 from shardtape.ps.ids import BatchId
@@ -159,15 +165,18 @@ class Coordinator:
         """Runs the job to its end. Errors of the job are in the outcome, not raised."""
         outcome = Outcome()
         try:
-            while self._state is not State.FINISHED:
+            finished = False
+            while not finished:
                 try:
+                    if self._state is State.FINISHED:
+                        self._finish(outcome)
+                        finished = True
+                        continue
                     self._handle(self._next_event())
                     self._look_at_clocks(time.monotonic())
                 except ShardLostError as error:
                     self._shard_lost(error)
                 self._publish()
-            outcome.interrupted = self._stop_reason is not None
-            self._finish(outcome)
         except Exception as error:  # noqa: BLE001 - the driver must hear of every failure
             if not isinstance(error, OpError):
                 _log.exception("the coordinator failed")
@@ -194,8 +203,9 @@ class Coordinator:
             case Asked():
                 self._asked(event.reason)
             case ShardGone():
-                if event.generation == self.shards.generation and self._initialized:
-                    raise ShardLostError(f"shard-{event.shard}: {event.error}", event.shard)
+                # not of a process that was replaced meanwhile
+                if self.shards.channels[event.shard] is event.channel:
+                    raise ShardLostError(str(event.error), event.shard)
             case Saved():
                 self._saver.finished(event)
                 if event.error is not None:
@@ -249,19 +259,20 @@ class Coordinator:
             self._drop(old, "another process joined in its place")
             old.peer.close()
         member = self._members.add(peer, join)
-        if self._placement is None:
-            self._prepare()
         self._reporter.graph(join.graph)
+        if self._placement is None:
+            # the first worker has said what the variables are
+            how = self._partitioner or self.config.partitioner
+            self._placement = placement_for(self._members.specs, len(self.shards), how)
+            self._begin()
         if self._initialized:
             self._welcome(member)
         elif self._initializer is None:
             self._initializer = member.worker
             self._welcome(member)
 
-    def _prepare(self) -> None:
-        """The first worker has said what the variables are: the shards get their roles."""
-        how = self._partitioner or self.config.partitioner
-        self._placement = placement_for(self._members.specs, len(self.shards), how)
+    def _begin(self) -> None:
+        """The shards get their roles, and their values from a checkpoint if there is one."""
         self._assume()
         self._state = State.INITIALIZING
         if not self.config.resume:
@@ -583,6 +594,11 @@ class Coordinator:
 
     def _shard_lost(self, error: ShardLostError) -> None:
         """Without replicas a shard's values are lost with it: back to a checkpoint."""
+        if self._stop_reason is not None:
+            raise UnavailableError(
+                f"shard-{error.shard} died while the job was stopping ({error.message}); the "
+                f"newest checkpoint is {self._saver.last or 'none'}"
+            )
         for _ in range(len(self.shards) + 1):
             try:
                 self._roll_back(error)
@@ -593,38 +609,48 @@ class Coordinator:
 
     def _roll_back(self, error: ShardLostError) -> None:
         self._saver.abandon()
+        begun, steps = self._initialized, self._dispatcher.steps
         newest = next(iter(self._saver.candidates(own=True)), None)
-        steps = self._dispatcher.steps
-        decision = self._shard_deaths.died(
-            error.shard,
-            error.message,
-            checkpoint=newest,
-            generation=self.shards.generation,
-            steps=steps,
-            checkpoint_steps=self._saver.position_of(newest).steps if newest else 0,
-        )
+        if begun:
+            decision = self._shard_deaths.died(
+                error.shard,
+                error.message,
+                checkpoint=newest,
+                generation=self.shards.generation,
+                steps=steps,
+                checkpoint_steps=self._saver.position_of(newest).steps if newest else 0,
+            )
+        else:
+            decision = self._shard_deaths.died_empty(error.shard, error.message)
         if isinstance(decision, GiveUp):
             raise UnavailableError(decision.reason)
         self._reporter.meter.running(False)
-        self._state = State.INITIALIZING
         self._evaluation = None
         self._mark_wanted = False
         self._told = None
         self._initialized = False
+        self._initializer = None
         generation = self.shards.next_generation()
         for index in sorted({*self.shards.dead(_ALIVE_DEADLINE_S), error.shard}):
             self.shards.replace(index, self._fleet.replace_shard(index))
-        self._assume()
-        found = self._restore_newest(own=True)
+        text = f"shard-{error.shard} died ({error.message}); "
+        if begun:
+            self._assume()
+            self._state = State.INITIALIZING
+            found = self._restore_newest(own=True)
+            redone = max(0, steps - self._dispatcher.steps)
+            text += f"all shards rolled back to {found} as generation {generation}: "
+            text += f"{redone} updates are done again"
+        elif self._placement is not None:
+            self._begin()
+            text += "it had no values yet: another one takes its place"
+        self._reporter.note(text, warning=True)
         for member in self._members:
             self._dispatcher.lost(member.worker)
-            self._welcome(member)
-        redone = max(0, steps - self._dispatcher.steps)
-        self._reporter.note(
-            f"shard-{error.shard} died ({error.message}); all shards rolled back to {found} as "
-            f"generation {generation}: {redone} updates are done again",
-            warning=True,
-        )
+            member.ready = False
+            if self._initialized or self._initializer is None:
+                self._initializer = member.worker
+                self._welcome(member)
 
     def _failed(self, member: Member | None, failed: pb.Failed) -> None:
         """User code raised: in the model (the job fails), or in a batch (others try it too)."""
@@ -671,14 +697,15 @@ class Coordinator:
             self._state = State.FINISHED
 
     def _finish(self, outcome: Outcome) -> None:
-        """The last checkpoint and the end figures."""
+        """The last checkpoint and the end figures. Raises ShardLostError: there is more to do."""
+        outcome.interrupted = self._stop_reason is not None
         counters: list[dict[str, Any]] = []
         if self._initialized:
             self._reporter.meter.running(False)
             self._publish("saving")
             try:
                 outcome.checkpoint = self._saver.final(self.shards, self._position())
-            except OpError as error:
+            except ResourceExhaustedError as error:  # the disk is full; the shards are all right
                 outcome.checkpoint = self._saver.last
                 text = f"the last checkpoint failed: {error}"
                 self._reporter.note(text, warning=True)

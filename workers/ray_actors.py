@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import GetTimeoutError, RayActorError, RayError
 
 from shardtape.backend.environment import process_environment
 from shardtape.errors import OpError, UnavailableError
@@ -47,6 +47,7 @@ _log = logging.getLogger("shardtape.workers")
 _REJOIN_LIMIT_S = 30.0
 # Until a shard's process answers with its address.
 _SHARD_START_DEADLINE_S = 120.0
+_START_TRIES = 3
 _KILLED_EXIT = 1
 
 
@@ -198,7 +199,7 @@ class RayFleet:
         )
         self._shards = [self._start_shard(index) for index in range(config.ps)]
         self._start_workers(self._server.address)
-        self._addresses = _answers(self._shards)
+        self._addresses = [self._address_of(index) for index in range(config.ps)]
         shards = ShardGroup([self._connect(i) for i in range(config.ps)], term)
         coordinator = assemble(job, shards, self)
         for event in posted:
@@ -224,6 +225,25 @@ class RayFleet:
                 token=self._job.token,
                 job=config.job,
             )
+        )
+
+    def _address_of(self, index: int) -> str:
+        """The address of a shard that was just started; one that dies at once is tried again."""
+        for _ in range(_START_TRIES):
+            try:
+                return ray.get(
+                    self._shards[index].address.remote(), timeout=_SHARD_START_DEADLINE_S
+                )
+            except GetTimeoutError:
+                raise UnavailableError(
+                    f"the process of shard-{index} did not start in {_SHARD_START_DEADLINE_S:g} s"
+                ) from None
+            except RayActorError as error:
+                _log.warning("the process of shard-%d died at its start: %s", index, error)
+                self._shards[index] = self._start_shard(index)
+        raise UnavailableError(
+            f"the process of shard-{index} died {_START_TRIES} times at its start: Ray's session "
+            "logs (worker-*.err) have its last words"
         )
 
     def _connect(self, index: int) -> GrpcChannel:
@@ -258,7 +278,7 @@ class RayFleet:
         with contextlib.suppress(RayError):
             ray.kill(self._shards[index])
         self._shards[index] = self._start_shard(index)
-        (self._addresses[index],) = _answers([self._shards[index]])
+        self._addresses[index] = self._address_of(index)
         return self._connect(index)
 
     def restart_worker(self, index: int) -> None:
@@ -275,14 +295,6 @@ class RayFleet:
                 ray.kill(actor)
         if self._server is not None:
             self._server.close()
-
-
-def _answers(shards: list[Any]) -> list[str]:
-    """Addresses of shards that were just started."""
-    try:
-        return ray.get([s.address.remote() for s in shards], timeout=_SHARD_START_DEADLINE_S)
-    except RayError as error:
-        raise UnavailableError(f"a shard's process did not start: {error}") from error
 
 
 def _listening_host() -> str:

@@ -82,6 +82,17 @@ class ShardDeaths:
     rollbacks: int = 0
     _last_checkpoint: str = ""
     _same: int = 0
+    _empty: int = 0
+
+    def died_empty(self, shard: int, reason: str) -> Restart | GiveUp:
+        """A shard died before it had values: nothing is lost, another one takes its place."""
+        self._empty += 1
+        if self._empty > FRUITLESS_ROLLBACKS:
+            return GiveUp(
+                f"shards died {self._empty} times before training began (last: shard-{shard}, "
+                f"{reason}): is there enough memory? Their last words are in Ray's session logs"
+            )
+        return Restart()
 
     def died(
         self,

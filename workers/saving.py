@@ -165,8 +165,9 @@ class Saver:
             return None
         if self._saved_steps == position.steps and self.last is not None:
             return self.last
-        self.last = self._write(shards, position, "", threading.Event())
-        return self.last
+        path = self._write(shards, position, "", threading.Event())
+        self.restored(path, position.steps)
+        return path
 
     def _write(
         self, shards: ShardGroup, position: Position, mark: str, abandoned: threading.Event
@@ -177,11 +178,11 @@ class Saver:
         try:
             # threads of its own: those of the group must stay free for rounds and heartbeats
             with ThreadPoolExecutor(len(channels), thread_name_prefix="snapshot") as threads:
-                fragments = list(
-                    threads.map(
-                        lambda channel: channel.snapshot(directory, mark=mark, step=position.steps),
-                        channels,
-                    )
+                fragments = shards.gather(
+                    [
+                        threads.submit(channel.snapshot, directory, mark=mark, step=position.steps)
+                        for channel in channels
+                    ]
                 )
             if abandoned.is_set():
                 raise CancelledError(f"{directory} belongs to a generation that is over")

@@ -70,10 +70,10 @@ class Asked:
 
 @dataclass
 class ShardGone:
-    """Event: a shard does not answer."""
+    """Event: the shard behind `channel`, number `shard`, does not answer."""
 
     shard: int
-    generation: int
+    channel: object
     error: Exception
 
 

@@ -59,22 +59,31 @@ class ShardGroup:
           ShardLostError: a shard is gone; it names the first such one.
           Another OpError: what a shard answered.
         """
-        if len(self.channels) == 1:
-            futures: list[Future[Any] | None] = [None]
-        else:
-            futures = [
+        if len(self.channels) == 1:  # no thread between, which would cost more than the call
+            alone: Future[Any] = Future()
+            try:
+                alone.set_result(call(0, self.channels[0]))
+            except OpError as error:
+                alone.set_exception(error)
+            return self.gather([alone])
+        return self.gather(
+            [
                 self._threads.submit(call, index, channel)
                 for index, channel in enumerate(self.channels)
             ]
-        results, first = [], None
+        )
+
+    def gather(self, futures: Sequence[Future[Any]]) -> list[Any]:
+        """Results of one call per shard, in their order; all are waited for. Raises as `each`."""
+        results: list[Any] = []
+        first: OpError | None = None
         for index, future in enumerate(futures):
             try:
-                done = call(0, self.channels[0]) if future is None else future.result()
-                results.append(done)
+                results.append(future.result())
             except OpError as error:
                 lost = isinstance(error, _GONE)
                 if lost and not isinstance(first, ShardLostError):
-                    first = ShardLostError(f"shard-{index}: {error.message}", index)
+                    first = ShardLostError(error.message, index)
                 elif first is None:
                     first = error
         if first is not None:

@@ -38,17 +38,16 @@ class ShardWatch:
 
     def _run(self) -> None:
         while not self._closed.wait(_EVERY_S):
-            generation = self._shards.generation
             for index, channel in enumerate(list(self._shards.channels)):
                 try:
                     state = channel.heartbeat(self._timeout_s)
                 except OpError as error:
                     if not self._closed.is_set():
-                        self._coordinator.post(ShardGone(index, generation, error))
+                        self._coordinator.post(ShardGone(index, channel, error))
                     continue
                 if state["state"] == "failed":
-                    error = ShardLostError(f"shard-{index} failed and must be replaced", index)
-                    self._coordinator.post(ShardGone(index, generation, error))
+                    error = ShardLostError("it failed inside an update", index)
+                    self._coordinator.post(ShardGone(index, channel, error))
             self._look_at_learning_rate()
 
     def _look_at_learning_rate(self) -> None:

@@ -52,6 +52,14 @@ def test_roll_backs_to_the_same_checkpoint_have_a_limit():
     assert isinstance(last, GiveUp) and "is there enough memory" in last.reason
 
 
+def test_a_shard_without_values_is_simply_replaced():
+    deaths = ShardDeaths()
+    for _ in range(FRUITLESS_ROLLBACKS):
+        assert deaths.died_empty(0, "killed") == Restart()
+    gave_up = deaths.died_empty(1, "killed")
+    assert isinstance(gave_up, GiveUp) and "before training began" in gave_up.reason
+
+
 def test_silence():
     liveness = Liveness(timeout_s=5)
     liveness.heard("worker-0", 0.0), liveness.heard("worker-1", 3.0), liveness.heard("x", 0.0)
