@@ -36,7 +36,7 @@ if __name__ == "__main__":
         test={"x": test_x, "y": test_y},
         optimizer=tf.keras.optimizers.Adam(1e-3),
         batch_size=32,
-        epochs=30,
+        epochs=40,
         ps=2,
         workers=2,
         mode="async",

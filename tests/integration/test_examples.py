@@ -1,8 +1,10 @@
 """The examples through `shardtape train`, as a user starts them, each with an asserted result."""
 
+import ast
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -12,28 +14,45 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT_S = 110
+LIMIT_S = 100
+STOP_S = 15
+
+
+def run(command: list[object], directory: Path) -> tuple[int, str, str]:
+    """Runs a command to its end, or asks it to stop after the limit and fails."""
+    with subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            try:
+                output, errors = process.communicate(timeout=STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                output, errors = process.communicate()
+            pytest.fail(f"not done within {LIMIT_S} s:\n{output[-4000:]}{errors[-4000:]}")
+    return process.returncode, output, errors
 
 
 def train(tmp_path: Path, script: str, *options: object) -> tuple[dict, str]:
     """Runs one example; its summary and what it printed."""
     summary = tmp_path / "summary.json"
     job = f"examples-{os.getpid()}-{time.monotonic_ns() % 10**6}"
-    command = [sys.executable, "-m", "shardtape.deploy.command", "train", f"examples/{script}"]
+    command = ["-m", "shardtape.deploy.command", "train", f"examples/{script}"]
     command += ["--job", job, "--summary", summary]
     command += ["--logdir", tmp_path / "runs", "--checkpoint-dir", tmp_path / "checkpoints"]
-    done = subprocess.run(
-        [*map(str, [*command, *options])],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-        stdin=subprocess.DEVNULL,
-    )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    status, output, errors = run([*command, *options], ROOT)
+    assert status == 0, output[-4000:] + errors[-4000:]
     left = [p.info for p in psutil.process_iter(["pid", "cmdline"]) if job in str(p.info)]
     assert not left, f"processes of the job are still there: {left}"
-    return json.loads(summary.read_text()), done.stdout
+    return json.loads(summary.read_text()), output
 
 
 @pytest.mark.parametrize(
@@ -78,6 +97,16 @@ def test_options_from_the_yaml_file(tmp_path: Path) -> None:
 def test_an_example_trains_in_one_process(tmp_path: Path) -> None:
     summary, _ = train(tmp_path, "digits_mlp.py", "--ps", 0, "--workers", 0, "--epochs", 6)
     assert summary["test_accuracy"] >= 0.93
+
+
+def test_the_example_of_the_readme_runs(tmp_path: Path) -> None:
+    block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert block
+    (tmp_path / "job.py").write_text(block[1])
+    status, output, errors = run(["job.py"], tmp_path)
+    assert status == 0, output + errors
+    metrics = ast.literal_eval(output.splitlines()[-1])
+    assert metrics["accuracy"] > 0.95 and metrics["loss"] < 0.3
 
 
 def test_every_example_has_a_test() -> None:
