@@ -123,6 +123,7 @@ from shardtape.ops.selecting import (
     where,
 )
 from shardtape.ops.shaping import (
+    ensure_shape,
     expand_dims,
     identity,
     invert_permutation,
@@ -154,6 +155,7 @@ __all__ = [
     "depth_to_space",
     "dynamic_partition",
     "dynamic_stitch",
+    "ensure_shape",
     "expand_dims",
     "eye",
     "fill",

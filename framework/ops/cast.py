@@ -9,7 +9,8 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape.context import state
 from shardtape.ops.convert import convert_to_tensor
-from shardtape.ops.registry import op, same_as
+from shardtape.ops.registry import Arg, op, same_as
+from shardtape.shapes import TensorShape
 from shardtape.tensor import EagerTensor, Tensor
 
 _SMOOTH = dt.FLOATING | dt.COMPLEX
@@ -57,6 +58,51 @@ def _(g, _y, _x, *, SrcT, DstT):
     if SrcT in _SMOOTH and DstT in _SMOOTH:
         return cast_op(g, SrcT=DstT, DstT=SrcT)
     return None
+
+
+def _bits(dtype: dt.DType) -> int:
+    return dtype.numpy_dtype.itemsize
+
+
+def _bitcast_shape(input: Arg, *, type: Any) -> TensorShape:
+    have, want = _bits(input.dtype), _bits(dt.as_dtype(type))
+    if have == want or input.shape.rank is None:
+        return input.shape
+    if have > want:
+        return input.shape.concatenate([have // want])
+    return input.shape[:-1]
+
+
+@op(
+    "Bitcast",
+    dtypes=dt.NUMERIC,
+    dtype="type",
+    shape=_bitcast_shape,
+    may_view=True,
+    differentiable=False,
+    samples=lambda rng: [
+        ((np.array([1, -2, 3], np.int32),), {"type": dt.float32}),
+        ((np.array([1.5, -2.0], np.float32),), {"type": dt.uint8}),
+        ((np.array([[1, 2], [3, 4]], np.int32),), {"type": dt.int64}),
+    ],
+)
+def bitcast_op(xp, input, *, type):
+    """The same bytes read as another type; an axis is added or taken where the sizes differ."""
+    to = dt.as_dtype(type).numpy_dtype
+    have, want = input.dtype.itemsize, to.itemsize
+    if have == want:
+        return input.view(to)
+    whole = xp.ascontiguousarray(input)
+    if have > want:
+        return whole.reshape(-1).view(to).reshape(*input.shape, have // want)
+    if input.shape[-1:] != (want // have,):
+        raise ValueError(f"the last axis must be {want // have} to be read as {type}")
+    return whole.reshape(-1).view(to).reshape(input.shape[:-1])
+
+
+def bitcast(input: Any, type: Any, name: str | None = None) -> Any:
+    """The same bytes read as another type."""
+    return bitcast_op(convert_to_tensor(input), type=dt.as_dtype(type), name=name)
 
 
 def cast(x: Any, dtype: Any, name: str | None = None) -> Any:

@@ -11,7 +11,7 @@ from shardtape import errors
 from shardtape.ops import samples
 from shardtape.ops.broadcasting import sum_to_shape_of
 from shardtape.ops.cast import cast
-from shardtape.ops.complex_numbers import real
+from shardtape.ops.complex_numbers import conj, real
 from shardtape.ops.filling import zeros_like_op
 from shardtape.ops.joining import concat
 from shardtape.ops.linalg import matmul
@@ -352,6 +352,47 @@ def _(g, y, input, *, compute_v):
     # the kernel reads the lower triangle only
     grad = band_part(grad + adjoint(grad), -1, 0)
     return matrix_set_diag(grad, 0.5 * matrix_diag_part(grad))
+
+
+def _eig_complex(dtypes: Any, attrs: Any) -> dt.DType:
+    return {dt.float32: dt.complex64, dt.float64: dt.complex128}.get(dtypes[0], dtypes[0])
+
+
+@op(
+    "Eig",
+    dtypes=_TYPES,
+    dtype=_eig_complex,
+    outputs=2,
+    shape=_eigh_shape,
+    samples=samples.given(
+        lambda rng: ((_well_conditioned(rng, 3, 3) + np.diag([0.0, 2.0, 4.0]),), {}),
+        lambda rng: ((_well_conditioned(rng, 2, 2) + np.diag([0.0, 2.0]),), {"compute_v": False}),
+    ),
+)
+def eig_op(xp, input, *, compute_v=True):
+    """Eigenvalues (complex, in no order) and eigenvectors as columns, of square matrices."""
+    kind = {np.dtype(np.float32): np.complex64, np.dtype(np.float64): np.complex128}
+    kind = kind.get(input.dtype, input.dtype)
+    if not compute_v:
+        return xp.linalg.eigvals(input).astype(kind), xp.zeros((0,), kind)
+    values, vectors = xp.linalg.eig(input)
+    return values.astype(kind), vectors.astype(kind)
+
+
+@eig_op.gradient
+def _(g, y, input, *, compute_v):
+    values, vectors = y
+    middle = matrix_diag(zeros_like_op(values) if g[0] is None else g[0])
+    if not compute_v:
+        vectors = eig_op(input)[1]
+    vt = adjoint(vectors)
+    if compute_v and g[1] is not None:
+        gaps = expand_dims(values, -2) - expand_dims(values, -1)
+        f = conj(matrix_set_diag(_safe_reciprocal(gaps), zeros_like_op(values)))
+        vgv = matmul(vt, g[1])
+        part = matrix_diag(matrix_diag_part(cast(real(vgv), vgv.dtype)))
+        middle = middle + f * (vgv - matmul(matmul(vt, vectors), part))
+    return cast(matrix_solve(vt, matmul(middle, vt)), input.dtype)
 
 
 def _svd_shape(

@@ -162,6 +162,11 @@ def sum_rows(xp: Any, rows: Any, ids: Any, count: int) -> Any:
         kept = ids >= 0
         xp.add.at(total, ids[kept], rows[kept])
         return total
+    if rows.size == rows.shape[0]:  # single numbers: sorting costs more than it saves
+        kept = ids if ids.min() >= 0 else ids[ids >= 0]
+        flat = rows.reshape(-1)
+        np.add.at(total.reshape(-1), kept, flat if kept is ids else flat[ids >= 0])
+        return total
     order = np.argsort(ids, kind="stable")
     ids = ids[order]
     first = int(np.searchsorted(ids, 0))

@@ -36,6 +36,8 @@ from shardtape.ops.arithmetic import (
     xlogy,
 )
 from shardtape.ops.cast import (
+    bitcast,
+    bitcast_op,
     cast,
     cast_op,
     saturate_cast,
@@ -143,6 +145,8 @@ __all__ = [
     "atan2",
     "atan2_op",
     "atanh",
+    "bitcast",
+    "bitcast_op",
     "bitwise_and",
     "bitwise_or",
     "bitwise_xor",

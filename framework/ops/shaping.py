@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.context import state
@@ -317,6 +318,32 @@ def _(g, _y, input):
     return reshape_op(g, shape(input))
 
 
+@op(
+    "EnsureShape",
+    dtypes=DATA,
+    shape=lambda input, shape: input.shape.merge_with(shape),
+    may_view=True,
+    samples=samples.given(
+        lambda rng: ((rng.normal(size=(2, 3)),), {"shape": TensorShape([2, None])}),
+        lambda rng: ((rng.normal(size=(2,)),), {"shape": TensorShape(None)}),
+    ),
+    reference=lambda input, shape: input,
+)
+def ensure_shape_op(xp, input, *, shape):
+    """The same value, of a shape that agrees with the attribute."""
+    if not shape.is_compatible_with(input.shape):
+        raise errors.InvalidArgumentError(
+            f"Shape of tensor {list(input.shape)} is not compatible with expected shape {shape}. "
+            "[Op:EnsureShape]"
+        )
+    return input
+
+
+@ensure_shape_op.gradient
+def _(g, _y, _input, *, shape):
+    return g
+
+
 # ---- public functions -------------------------------------------------------------------------
 def shape(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
     """The shape of a tensor as an int vector (int32, or `out_type`).
@@ -403,3 +430,11 @@ def squeeze(input: Any, axis: Any = None, name: str | None = None) -> Tensor:
     else:
         axes = tuple([int(a) for a in axis]) if isinstance(axis, (list, tuple)) else (int(axis),)
     return squeeze_op(input, squeeze_dims=axes, name=name)
+
+
+def ensure_shape(x: Any, shape: Any, name: str | None = None) -> Tensor:
+    """`x`, known to have `shape`, some sizes of which may be None.
+
+    Raises InvalidArgumentError where it has not (ValueError while a graph is built).
+    """
+    return ensure_shape_op(convert_to_tensor(x), shape=TensorShape(shape), name=name)

@@ -82,6 +82,16 @@ def eigvalsh(tensor: Any, name: str | None = None) -> Tensor:
     return ops.self_adjoint_eig(tensor, compute_v=False, name=name)[0]
 
 
+def eig(tensor: Any, name: str | None = None) -> Any:
+    """Eigenvalues (complex) and eigenvectors as columns, of square matrices."""
+    return ops.eig_op(tensor, name=name)
+
+
+def eigvals(tensor: Any, name: str | None = None) -> Tensor:
+    """The eigenvalues of square matrices, complex."""
+    return ops.eig_op(tensor, compute_v=False, name=name)[0]
+
+
 def svd(
     tensor: Any, full_matrices: bool = False, compute_uv: bool = True, name: str | None = None
 ) -> Any:

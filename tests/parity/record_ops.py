@@ -19,6 +19,7 @@ from parity.op_cases import cases
 import shardtape  # noqa: F401 - registers every op
 from shardtape import dtypes as dt
 from shardtape.ops.registry import PURE, REGISTRY
+from shardtape.shapes import TensorShape
 
 
 def _plain(x: np.ndarray) -> Any:
@@ -30,6 +31,8 @@ def _plain(x: np.ndarray) -> Any:
 def _attr(value: Any) -> Any:
     if isinstance(value, dt.DType):
         return {"dtype": value.name}
+    if isinstance(value, TensorShape):
+        return None if value.rank is None else value.as_list()
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -17,6 +17,7 @@ from unit.backend import strict_device
 from unit.ops import op_checks as checks
 
 import shardtape as tf
+from shardtape import backend
 from shardtape import dtypes as dt
 from shardtape.ops import registry
 from shardtape.ops.registry import PURE, RANDOM, REGISTRY, op, same_as
@@ -124,6 +125,29 @@ def test_strict_device(type_name):
             continue
         for i, (a, b) in enumerate(zip(checks.outputs(got), checks.eager(tried, case))):
             checks.close(a, b, b.dtype.name, f"{case.key} output {i} on a device", slack=10)
+
+
+@pytest.mark.gpu
+def test_gpu():
+    """Kernels give on a GPU what they give on the host."""
+    pytest.importorskip("cupy", reason="needs cupy and a CUDA device")
+    device = backend.require_accelerator()
+    for type_name in TRIED:
+        if REGISTRY[type_name].effects == RANDOM:
+            continue
+        for case in _cases(type_name):
+            strings = any(x.dtype == object for x in case.inputs)
+            if not strings and case.dtype not in dt.HALVES:
+                _check_on(device, REGISTRY[type_name], case)
+
+
+def _check_on(device: backend.Accelerator, tried: Any, case: Case) -> None:
+    count = len(case.inputs)
+    placed = [x if tried.is_host(i, count) else device.put(x) for i, x in enumerate(case.inputs)]
+    got = tried.kernel(device.xp, *placed, **tried.bind_attrs(case.attrs))
+    for i, (a, b) in enumerate(zip(checks.outputs(got), checks.eager(tried, case))):
+        a = device.get(a) if isinstance(a, device.array_type) else a
+        checks.close(a, b, b.dtype.name, f"{case.key} output {i} on a GPU", slack=10)
 
 
 _DIFFERENTIABLE = [t for t in TRIED if REGISTRY[t].has_gradient and t != "PreventGradient"]

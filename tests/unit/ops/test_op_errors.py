@@ -1,0 +1,114 @@
+"""What ops refuse, and in which words."""
+
+import numpy as np
+import pytest
+
+import shardtape as tf
+from shardtape import errors
+
+
+def _i(*values):
+    return tf.constant(values, tf.int32)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: _i(1) // _i(0),
+        lambda: _i(1) % _i(0),
+        lambda: tf.truncatediv(_i(1), _i(0)),
+        lambda: tf.truncatemod(_i(1), _i(0)),
+    ],
+)
+def test_integer_division_by_zero(call):
+    with pytest.raises(errors.InvalidArgumentError, match="Integer division by zero"):
+        call()
+
+
+def test_integers_to_negative_powers():
+    with pytest.raises(errors.InvalidArgumentError, match="negative integer powers"):
+        _i(2) ** _i(-1)
+
+
+def test_shapes_that_do_not_broadcast():
+    with pytest.raises(errors.InvalidArgumentError, match=r"Incompatible shapes: \[2\] vs. \[3\]"):
+        tf.ones([2]) + tf.ones([3])
+
+
+def test_dtypes_are_never_promoted():
+    with pytest.raises(errors.InvalidArgumentError, match="float tensor|float32 tensor"):
+        tf.ones([2]) + tf.ones([2], tf.float64)
+    with pytest.raises(TypeError, match="same dtype"):
+        tf.truediv(_i(1), tf.constant(1, tf.int64))
+    with pytest.raises(errors.InvalidArgumentError, match="SelectV2"):
+        tf.where([True], tf.ones([1]), tf.ones([1], tf.float64))
+
+
+def test_reshape_names_both_sizes():
+    with pytest.raises(errors.InvalidArgumentError, match="6 values.*shape has 8"):
+        tf.reshape(tf.ones([2, 3]), [2, 4])
+    with pytest.raises(errors.InvalidArgumentError, match="requires a multiple of 4"):
+        tf.reshape(tf.ones([2, 3]), [4, -1])
+
+
+def test_gather_names_the_index():
+    with pytest.raises(errors.InvalidArgumentError, match=r"indices\[1\] = 5 is not in \[0, 3\)"):
+        tf.gather(tf.ones([3]), [0, 5])
+    with pytest.raises(errors.InvalidArgumentError, match=r"\[0, 7\] does not index into shape"):
+        tf.gather_nd(tf.ones([3, 2]), [[0, 7]])
+
+
+def test_matmul_names_both_shapes():
+    with pytest.raises(errors.InvalidArgumentError, match=r"In\[0\]: \[2,3\], In\[1\]: \[2,3\]"):
+        tf.matmul(tf.ones([2, 3]), tf.ones([2, 3]))
+    with pytest.raises(ValueError, match="transpose_a.*adjoint_a"):
+        tf.matmul(tf.ones([2, 2]), tf.ones([2, 2]), transpose_a=True, adjoint_a=True)
+
+
+def test_split_and_squeeze_name_the_axis():
+    with pytest.raises(errors.InvalidArgumentError, match="evenly divide"):
+        tf.split(tf.ones([5]), 2)
+    with pytest.raises(errors.InvalidArgumentError, match="expected a dimension of 1, got 2"):
+        tf.squeeze(tf.ones([2, 1]), axis=0)
+
+
+def test_singular_and_indefinite_matrices():
+    with pytest.raises(errors.InvalidArgumentError, match="not invertible"):
+        tf.linalg.inv(tf.zeros([2, 2]))
+    with pytest.raises(errors.InvalidArgumentError, match="Cholesky decomposition was not"):
+        tf.linalg.cholesky(-tf.eye(2))
+
+
+def test_ensure_shape():
+    assert tf.ensure_shape(tf.ones([2, 3]), [None, 3]).shape == (2, 3)
+    with pytest.raises(errors.InvalidArgumentError, match="not compatible with expected shape"):
+        tf.ensure_shape(tf.ones([2, 3]), [3, 3])
+
+
+def test_slices_of_a_table_keep_their_rows_apart():
+    table = tf.Variable(np.ones((5, 2), np.float32))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.nn.embedding_lookup(table, [[1, 3], [3, 0]]))
+    g = tape.gradient(loss, table)
+    assert isinstance(g, tf.IndexedSlices)
+    assert g.indices.numpy().tolist() == [1, 3, 3, 0]
+    np.testing.assert_array_equal(
+        tf.convert_to_tensor(g).numpy()[:, 0], np.array([1, 1, 0, 2, 0], np.float32)
+    )
+    with pytest.raises(errors.InvalidArgumentError, match=r"not in \[0, 5\)"):
+        tf.nn.embedding_lookup(table, [7])
+
+
+def test_gradients_of_clipping():
+    x = tf.constant([3.0, 4.0])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        clipped = tf.reduce_sum(tf.clip_by_norm(x, 1.0) * [1.0, 0.0])
+        kept = tf.reduce_sum(tf.clip_by_norm(x * 0.0, 1.0))
+    np.testing.assert_allclose(tape.gradient(clipped, x), [0.128, -0.096], rtol=1e-5)
+    assert np.isfinite(tape.gradient(kept, x)).all()
+
+
+def test_an_infinite_norm_spoils_all():
+    clipped, norm = tf.clip_by_global_norm([tf.constant([np.inf]), tf.ones([2]), None], 1.0)
+    assert np.isinf(norm) and np.isnan(clipped[1]).all() and clipped[2] is None
