@@ -80,7 +80,7 @@ class CallbackList:
 
     def __init__(self, callbacks: Any, model: Any, params: dict[str, Any], *more: Callback) -> None:
         given = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
-        self.callbacks = [*more, *[c for c in given if c is not None]]
+        self.callbacks = [*[c for c in given if c is not None], *more]
         for callback in self.callbacks:
             callback.set_model(model)
             callback.set_params(params)

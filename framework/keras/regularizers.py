@@ -98,6 +98,8 @@ def get(identifier: Any) -> Any:
 
     Raises ValueError for something else.
     """
+    if isinstance(identifier, type):
+        return identifier()
     if identifier is None or callable(identifier):
         return identifier
     config: dict[str, Any] = {}

@@ -39,8 +39,7 @@ def _largest_along(xp: Any, x: Any, axis: int, a: Axis, out: Any = None) -> Any:
     if out is None:
         out = xp.empty(_resized(x, axis, a.outputs), x.dtype)
     fresh = False
-    for offset in range(a.window):
-        span = a.span(offset)
+    for span in a.spans():
         source = x[_at(axis, span.inputs)]
         if not fresh:
             if span.whole:
@@ -72,8 +71,7 @@ def largest(xp: Any, x: Any, axes: Axes, out: Any = None) -> Any:
 def _matches(x: Any, best: Any, axis: int, a: Axis) -> Iterator[tuple[Any, Any, Any]]:
     """(places in x, places in best, mask) per offset; each window has one True, its first."""
     taken = None
-    for offset in range(a.window):
-        span = a.span(offset)
+    for span in a.spans():
         inputs, outputs = _at(axis, span.inputs), _at(axis, span.outputs)
         mask = x[inputs] == best[outputs]
         if taken is None:
@@ -103,7 +101,7 @@ def _stages(xp: Any, x: Any, axes: Axes) -> list[tuple[Any, Any, int, Axis]]:
 def _spread_along(xp: Any, x: Any, best: Any, g: Any, axis: int, a: Axis) -> Any:
     """Carries `g` to the first place of each window where x is `best`."""
     spread = xp.zeros(x.shape, g.dtype)
-    spans = [a.span(offset) for offset in range(a.window)]
+    spans = a.spans()
     whole = all(span.whole for span in spans)
     left, own = g, False  # what no offset has taken yet
     for offset, span in enumerate(spans):
@@ -155,8 +153,7 @@ def picked(xp: Any, x: Any, values: Any, axes: Axes) -> Any:
 
 def _sum_along(xp: Any, x: Any, axis: int, a: Axis) -> Any:
     out = None
-    for offset in range(a.window):
-        span = a.span(offset)
+    for span in a.spans():
         source = x[_at(axis, span.inputs)]
         if out is None:
             if span.whole:
@@ -194,8 +191,7 @@ def mean_gradient(xp: Any, g: Any, axes: Axes) -> Any:
     g = g / _counts(xp, axes, g.dtype)
     for axis, a in reversed(_order(axes)):
         spread = xp.zeros(_resized(g, axis, a.size), g.dtype)
-        for offset in range(a.window):
-            span = a.span(offset)
+        for span in a.spans():
             target = spread[_at(axis, span.inputs)]
             if a.overlaps:
                 target += g[_at(axis, span.outputs)]

@@ -47,27 +47,32 @@ class Axis(NamedTuple):
     def overlaps(self) -> bool:
         return self.stride < self.reach
 
-    def span(self, offset: int) -> Span:
-        """What member `offset` of all windows reads, without the padding."""
-        shift = offset * self.dilation - self.before
-        first = max(0, -(shift // self.stride)) if shift < 0 else 0
-        last = (self.size - 1 - shift) // self.stride if shift < self.size else -1
-        stop = max(first, min(self.outputs, last + 1))
-        begin = first * self.stride + shift
-        return Span(
-            slice(first, stop),
-            slice(begin, begin + max(0, stop - first - 1) * self.stride + (stop > first),
-                  self.stride),
-            first == 0 and stop == self.outputs,
-        )  # fmt: skip
+    def spans(self) -> tuple[Span, ...]:
+        """What each member of the windows reads, without the padding."""
+        return _spans(self)
 
     def counts(self) -> list[int]:
         """How many members of each window lie inside the input."""
         got = [0] * self.outputs
-        for offset in range(self.window):
-            for o in range(*self.span(offset).outputs.indices(self.outputs)):
+        for span in self.spans():
+            for o in range(span.outputs.start, span.outputs.stop):
                 got[o] += 1
         return got
+
+
+@functools.lru_cache(maxsize=1024)
+def _spans(axis: Axis) -> tuple[Span, ...]:
+    spans = []
+    for offset in range(axis.window):
+        shift, stride = offset * axis.dilation - axis.before, axis.stride
+        first = max(0, -(shift // stride)) if shift < 0 else 0
+        last = (axis.size - 1 - shift) // stride if shift < axis.size else -1
+        stop = max(first, min(axis.outputs, last + 1))
+        begin = first * stride + shift
+        end = begin + (stop - first - 1) * stride + 1 if stop > first else begin
+        whole = first == 0 and stop == axis.outputs
+        spans.append(Span(slice(first, stop), slice(begin, end, stride), whole))
+    return tuple(spans)
 
 
 def output_size(

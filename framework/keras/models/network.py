@@ -11,6 +11,7 @@ from shardtape.keras.symbolic import Node, OperationCall, is_keras_tensor, node_
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.state import apply_resource
 from shardtape.tensor import SymbolicTensor
+from shardtape.variable import Variable
 
 
 class Network:
@@ -118,6 +119,8 @@ def _value(t: Any, values: dict[int, Any]) -> Any:
     found = values.get(t._id)
     if found is not None:
         return found
+    if t.op.type == "VarHandleOp":
+        return t.op.attrs["variable"]
     for outer, placeholder in t.graph.captures:
         if placeholder is t:
             return outer
@@ -125,10 +128,8 @@ def _value(t: Any, values: dict[int, Any]) -> Any:
 
 
 def _run_operation(operation: Operation, inputs: tuple[Any, ...]) -> Any:
-    first = operation.inputs[0] if operation.inputs else None
-    if first is not None and first.op.type == "VarHandleOp":
-        variable = first.op.attrs["variable"]
-        return apply_resource(operation.op_def, variable, tuple(inputs[1:]), operation.attrs)
+    if inputs and isinstance(inputs[0], Variable):
+        return apply_resource(operation.op_def, inputs[0], tuple(inputs[1:]), operation.attrs)
     return operation.op_def(*inputs, **operation.attrs)
 
 

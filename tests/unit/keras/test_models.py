@@ -1,0 +1,375 @@
+"""Sequential, functional and subclassed models, and their training."""
+
+import numpy as np
+import pytest
+
+import shardtape as tf
+from shardtape.keras.logits import _made
+
+layers, keras = tf.keras.layers, tf.keras
+rng = np.random.default_rng(0)
+X = rng.normal(size=(40, 4)).astype("float32")
+Y = (X.sum(-1) > 0).astype("int64")
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    keras.backend.clear_session()
+
+
+def classifier(**options):
+    model = keras.Sequential([layers.Dense(8, "relu", input_shape=(4,)), layers.Dense(2)])
+    options.setdefault("metrics", ["accuracy"])
+    model.compile(
+        keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        **options,
+    )  # fmt: skip
+    return model
+
+
+# ---- Sequential -----------------------------------------------------------------------------
+def test_a_layer_is_called_once_on_a_symbolic_tensor_first():
+    class Printing(layers.Layer):
+        seen: list = []
+
+        def call(self, inputs):
+            self.seen.append(type(inputs).__name__)
+            return inputs
+
+    model = keras.Sequential([layers.Dense(2), Printing()])
+    model(X)
+    assert Printing.seen == ["SymbolicTensor", "EagerTensor"]
+    model(X)
+    assert len(Printing.seen) == 3
+
+
+def test_add_and_pop():
+    model = keras.Sequential(name="grown")
+    model.add(keras.Input((4,)))
+    model.add(layers.Dense(3, name="a"))
+    assert len(model.weights) == 2
+    model.add(layers.Dense(2, name="b"))
+    assert model.output_shape == (None, 2)
+    with pytest.raises(ValueError, match="unique names"):
+        model.add(layers.Dense(2, name="b"))
+    model.pop()
+    assert [layer.name for layer in model.layers] == ["a"]
+    assert model(X).shape == (40, 3)
+    with pytest.raises(TypeError, match="instance of class Layer"):
+        model.add(3)
+    with pytest.raises(TypeError, match="no layers"):
+        keras.Sequential().pop()
+
+
+def test_building_by_hand():
+    model = keras.Sequential([layers.Dense(3), layers.Dense(1)])
+    with pytest.raises(ValueError, match="not yet been built"):
+        model.summary()
+    model.build((None, 7))
+    assert [tuple(v.shape) for v in model.weights] == [(7, 3), (3,), (3, 1), (1,)]
+    assert model.compute_output_shape((None, 7)).as_list() == [None, 1]
+
+
+def test_the_summary_goes_to_standard_output(capsys):
+    classifier().summary()
+    text = capsys.readouterr().out
+    assert 'Model: "sequential"' in text
+    assert "Total params: 58 (232.00 Byte)" in text
+
+
+def test_layers_by_name_and_position():
+    model = classifier()
+    assert model.get_layer("dense_1") is model.layers[1] is model.get_layer(index=1)
+    with pytest.raises(ValueError, match="No such layer: dens"):
+        model.get_layer("dens")
+
+
+# ---- functional -----------------------------------------------------------------------------
+def test_operations_between_layers():
+    a = keras.Input((4,), name="a")
+    offset = tf.Variable([1.0, 2.0], name="offset")
+    hidden = layers.Dense(2, name="hidden")(a)
+    out = tf.nn.relu(hidden * 2.0 + offset) - tf.reduce_mean(hidden, axis=1, keepdims=True)
+    model = keras.Model(a, out)
+    h = model.layers[1](X).numpy()
+    expected = np.maximum(h * 2 + [1, 2], 0) - h.mean(1, keepdims=True)
+    np.testing.assert_allclose(model(X).numpy(), expected, atol=1e-5)
+    offset.assign([0.0, 0.0])
+    np.testing.assert_allclose(
+        model(X).numpy(), np.maximum(h * 2, 0) - h.mean(1, keepdims=True), atol=1e-5
+    )
+
+
+def test_a_part_of_a_network_as_a_model():
+    model = classifier()
+    features = keras.Model(model.inputs, model.layers[0].output)
+    assert features(X).shape == (40, 8)
+    assert features.layers[1] is model.layers[0]
+
+
+def test_dictionaries_of_inputs():
+    a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
+    model = keras.Model({"a": a, "b": b}, layers.Dense(1)(a) + layers.Dense(1)(b))
+    assert model({"b": np.ones((5, 3)), "a": np.ones((5, 2))}).shape == (5, 1)
+    listed = keras.Model([a, b], layers.Dense(1)(a) + layers.Dense(1)(b))
+    assert listed({"b": np.ones((5, 3)), "a": np.ones((5, 2))}).shape == (5, 1)
+    with pytest.raises(ValueError, match='Missing data for input "b"'):
+        listed({"a": np.ones((5, 2))})
+
+
+def test_a_network_with_a_gap():
+    a, b = keras.Input((2,)), keras.Input((2,))
+    with pytest.raises(ValueError, match="Graph disconnected"):
+        keras.Model(a, layers.Dense(1)(a + b))
+
+
+def test_dropout_in_a_network_follows_training():
+    a = keras.Input((50,))
+    model = keras.Model(a, layers.Dropout(0.5)(a))
+    x = np.ones((4, 50), np.float32)
+    assert (model(x).numpy() == 1).all()
+    assert (model(x, training=True).numpy() == 0).any()
+
+
+# ---- training -------------------------------------------------------------------------------
+def test_fit_learns_and_tells():
+    keras.utils.set_random_seed(1)
+    model = classifier()
+    history = model.fit(X, Y, epochs=30, batch_size=8, validation_data=(X, Y), verbose=0)
+    assert history.epoch == list(range(30))
+    assert set(history.history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert history.history["val_accuracy"][-1] > 0.95
+    assert history.history["loss"][-1] < history.history["loss"][0]
+    loss, accuracy = model.evaluate(X, Y, verbose=0)
+    assert accuracy == pytest.approx(history.history["val_accuracy"][-1])
+    assert model.evaluate(X, Y, verbose=0, return_dict=True)["loss"] == pytest.approx(loss)
+    assert model.predict(X, verbose=0).shape == (40, 2)
+
+
+def test_a_traced_step_does_what_the_eager_one_does():
+    def run(eager):
+        keras.utils.set_random_seed(2)
+        model = classifier(run_eagerly=eager)
+        history = model.fit(X, Y, epochs=3, batch_size=16, shuffle=False, verbose=0)
+        return history.history["loss"], model.get_weights()
+
+    (losses, weights), (eager_losses, eager_weights) = run(False), run(True)
+    np.testing.assert_allclose(losses, eager_losses, rtol=1e-5)
+    for a, b in zip(weights, eager_weights):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_shuffling_follows_the_seed():
+    def run():
+        keras.utils.set_random_seed(4)
+        model = classifier()
+        return model.fit(X, Y, epochs=2, batch_size=8, verbose=0).history["loss"]
+
+    assert run() == run()
+
+
+def test_progress_is_shown(capsys):
+    model = classifier()
+    model.fit(X, Y, epochs=2, batch_size=10)
+    model.fit(X, Y, batch_size=10, verbose=2)
+    model.evaluate(X, Y, batch_size=10)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Epoch 1/2"
+    assert lines[1].startswith("4/4 [==============================] - 0s")
+    assert "loss: " in lines[1]
+    assert "accuracy: " in lines[1]
+    assert lines[4].startswith("4/4 - 0s - loss: ")
+    assert lines[5].startswith("4/4 [====")
+
+
+def test_the_order_of_callbacks():
+    calls = []
+
+    class Spy(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            calls.append("train begin")
+
+        def on_epoch_begin(self, epoch, logs=None):
+            calls.append(f"epoch {epoch}")
+
+        def on_train_batch_end(self, batch, logs=None):
+            calls.append(f"batch {batch} {sorted(logs)}")
+
+        def on_test_begin(self, logs=None):
+            calls.append("test")
+
+        def on_epoch_end(self, epoch, logs=None):
+            calls.append(f"end {sorted(logs)}")
+            assert self.model is not None
+
+    classifier(metrics=None).fit(
+        X, Y, batch_size=20, validation_split=0.5, verbose=0, callbacks=[Spy()]
+    )
+    assert calls == ["train begin", "epoch 0", "batch 0 ['loss']", "test", "end ['loss', "
+                     "'val_loss']"]  # fmt: skip
+
+
+def test_early_stopping_goes_back_to_the_best():
+    model = classifier()
+    best = []
+
+    class Worse(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["score"] = -epoch
+            if epoch == 0:
+                best.extend(self.model.get_weights())
+
+    stop = keras.callbacks.EarlyStopping("score", patience=2, mode="max",
+                                         restore_best_weights=True)  # fmt: skip
+    history = model.fit(X, Y, epochs=20, verbose=0, callbacks=[Worse(), stop])
+    assert len(history.epoch) == 3
+    for a, b in zip(model.get_weights(), best):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_schedule_of_learning_rates():
+    model = classifier()
+    history = model.fit(
+        X, Y, epochs=3, verbose=0,
+        callbacks=[keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5)],
+    )  # fmt: skip
+    np.testing.assert_allclose(history.history["lr"], [0.05, 0.025, 0.0125], rtol=1e-6)
+
+
+def test_data_from_iterables():
+    def batches():
+        while True:
+            yield X[:8], Y[:8]
+
+    model = classifier()
+    history = model.fit(batches(), steps_per_epoch=3, epochs=2, verbose=0)
+    assert len(history.epoch) == 2
+    model.fit([(X[:8], Y[:8]), (X[8:16], Y[8:16])].__iter__(), verbose=0)
+    assert model.predict(iter([X[:3], X[3:5]]), verbose=0).shape == (5, 2)
+    with pytest.raises(ValueError, match="iterable"):
+        model.fit(batches(), Y, steps_per_epoch=1, verbose=0)
+
+
+def test_one_batch_at_a_time():
+    model = classifier()
+    first = model.train_on_batch(X, Y)
+    assert len(first) == 2
+    assert model.train_on_batch(X, Y, return_dict=True)["loss"] < first[0]
+    assert model.predict_on_batch(X[:2]).shape == (2, 2)
+    assert model.test_on_batch(X, Y)[0] < first[0]
+
+
+def test_a_step_of_ones_own():
+    class Custom(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(1)
+            self.tracker = keras.metrics.Mean(name="tracked")
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+        @property
+        def metrics(self):
+            return [self.tracker]
+
+        def train_step(self, data):
+            x, y = data[0], data[1]
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean((self(x, training=True) - tf.cast(y, tf.float32)) ** 2)
+            grads = tape.gradient(loss, self.trainable_variables)
+            self.optimizer.apply_gradients(zip(grads, self.trainable_variables))
+            self.tracker.update_state(loss)
+            return {"tracked": self.tracker.result()}
+
+    model = Custom()
+    model.compile("sgd")
+    history = model.fit(X, Y, epochs=3, verbose=0).history
+    assert list(history) == ["tracked"]
+    assert history["tracked"][-1] < history["tracked"][0]
+    assert len(model.trainable_variables) == 2
+
+
+def test_a_subclass_learns_without_being_called_first():
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden, self.out = layers.Dense(8, "relu"), layers.Dense(1, "sigmoid")
+
+        def call(self, inputs, training=False):
+            return self.out(self.hidden(inputs))
+
+    model = Net()
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    history = model.fit(X, Y, epochs=3, verbose=0)
+    assert len(model.weights) == 4
+    assert history.history["loss"][-1] < history.history["loss"][0]
+    built = Net()
+    built.build((None, 4))
+    assert built.count_params() == 4 * 8 + 8 + 8 + 1
+
+
+@pytest.mark.parametrize(
+    ("act", "error", "text"),
+    [
+        (lambda: keras.Sequential([layers.Dense(1)]).fit(X, Y, verbose=0), RuntimeError,
+         "must compile"),
+        (lambda: classifier().fit(X, Y[:3], verbose=0), ValueError, "cardinality"),
+        (lambda: classifier().fit(X, Y, verbose=0, validation_split=0.999999), ValueError,
+         "not sufficient"),
+        (lambda: classifier(metrics=["acuracy"]).fit(X, Y, verbose=0), ValueError,
+         "Unknown metric: 'acuracy'"),
+        (lambda: keras.Sequential([layers.Dense(1)]).compile("sdg", "mse"), ValueError, "sdg"),
+        (lambda: keras.Sequential([layers.Dense(1)]).compile("sgd", "mse", loss_wights=1),
+         TypeError, "loss_wights"),
+        (lambda: classifier().fit(X[:, :3], Y, verbose=0), ValueError, "axis -1"),
+        (lambda: keras.losses.get("sparse"), ValueError, "Unknown loss function: 'sparse'"),
+        (lambda: keras.losses.MeanSquaredError(reduction="mean"), ValueError, "Reduction Key"),
+    ],
+)  # fmt: skip
+def test_errors(act, error, text):
+    with pytest.raises(error, match=text):
+        act()
+
+
+def test_a_class_that_the_model_does_not_have():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="label value of 5"):
+        classifier().fit(X, np.full(40, 5), verbose=0)
+
+
+# ---- metrics and losses ---------------------------------------------------------------------
+def test_a_metric_of_ones_own():
+    class Largest(keras.metrics.Metric):
+        def __init__(self, name="largest"):
+            super().__init__(name=name)
+            self.value = self.add_weight(name="value", initializer="zeros")
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.value.assign(tf.maximum(self.value, tf.reduce_max(y_pred)))
+
+        def result(self):
+            return self.value
+
+    model = classifier(metrics=[Largest(), lambda y, p: tf.reduce_mean(p, -1)])
+    history = model.fit(X, Y, verbose=0)
+    assert history.history["largest"][0] > 0
+    assert len(history.history) == 3
+    metric = Largest()
+    metric.update_state(0, np.float32([1, 3]))
+    metric.reset_state()
+    assert float(metric.result()) == 0
+
+
+def test_logits_of_results_that_are_gone_are_forgotten():
+    before = len(_made)
+    kept = keras.activations.softmax(tf.ones((2, 3)))
+    assert len(_made) == before + 1
+    del kept
+    assert len(_made) == before
+
+
+def test_logits_behind_a_softmax_are_noticed():
+    with pytest.warns(UserWarning, match="Softmax activation"):
+        keras.losses.sparse_categorical_crossentropy(
+            [0], keras.activations.softmax(tf.ones((1, 3))), from_logits=True
+        )
