@@ -8,7 +8,7 @@ import numpy as np
 
 from shardtape import backend, errors
 from shardtape import dtypes as dt
-from shardtape.context import state
+from shardtape.context import building, state
 from shardtape.ops import registry
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Op
@@ -72,6 +72,11 @@ def _innermost(inputs: tuple[Any, ...], graph: Any) -> Any:
 
 
 def _as_tensors(op: Op, inputs: tuple[Any, ...]) -> Any:
+    if state.graph is None:
+        for x in inputs:
+            if type(x) is SymbolicTensor:  # Variables beside it are read in its graph
+                with building(x.graph):
+                    return _as_tensors(op, inputs)
     for x in inputs:
         if not isinstance(x, (Tensor, np.ndarray, float, int, str, bytes, list, tuple, complex)):
             for handler in _dispatchers:
