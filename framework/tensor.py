@@ -172,14 +172,20 @@ class EagerTensor(Tensor):
     def __bool__(self) -> bool:
         return bool(self._array)
 
+    def _only_element(self) -> Any:
+        a = self._host()
+        if a.size != 1:
+            raise TypeError("only length-1 arrays can be converted to Python scalars")
+        return a.item()
+
     def __int__(self) -> int:
-        return int(self._array)
+        return int(self._only_element())
 
     def __float__(self) -> float:
-        return float(self._array)
+        return float(self._only_element())
 
     def __complex__(self) -> complex:
-        return complex(self._array)
+        return complex(self._only_element())
 
     def __index__(self) -> int:
         return self._host().__index__()
