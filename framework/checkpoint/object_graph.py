@@ -58,9 +58,30 @@ def children_of(value: Any) -> dict[str, Any]:
         return {str(i): item for i, item in enumerate(value) if is_trackable(item)}
     if isinstance(value, Mapping):
         return {str(k): item for k, item in value.items() if is_trackable(item)}
-    attributes = {k: v for k, v in getattr(value, "__dict__", {}).items() if is_trackable(v)}
+    unseen = getattr(type(value), "_unseen", ())  # what a module does not count as its own
+    attributes = {
+        name: attribute
+        for name, attribute in getattr(value, "__dict__", {}).items()
+        if name not in unseen and is_trackable(attribute)
+    }
     # Names that were chosen for others to read come first.
-    return dict(sorted(attributes.items(), key=lambda item: item[0].startswith("_")))
+    children = dict(sorted(attributes.items(), key=lambda item: item[0].startswith("_")))
+    if hasattr(type(value), "get_layer"):
+        children = {**_model_children(value), **children}
+    return children
+
+
+def _model_children(model: Any) -> dict[str, Any]:
+    """The optimizer of a compiled model and, unless attributes hold them, the layers by number."""
+    children: dict[str, Any] = {}
+    if getattr(model, "_is_graph_network", False) or hasattr(model, "_own_layers"):
+        weighted = [layer for layer in model.layers if layer.weights]
+        children = {f"layer_with_weights-{i}": layer for i, layer in enumerate(weighted)}
+        children |= {f"layer-{i}": layer for i, layer in enumerate(model.layers)}
+    optimizer = getattr(model, "optimizer", None)
+    if isinstance(optimizer, Optimizer):
+        children["optimizer"] = optimizer
+    return children
 
 
 def _optimizer_children(optimizer: Optimizer) -> dict[str, Any]:

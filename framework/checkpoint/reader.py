@@ -73,6 +73,11 @@ class StoredCheckpoint:
             file.close()
         self._files.clear()
 
+    def open_files(self) -> None:
+        """Opens all files now, so that they stay readable when the checkpoint is removed."""
+        for number in range(len(self.fragments)):
+            self._file(number)
+
     @property
     def path(self) -> str:
         """The checkpoint's folder."""

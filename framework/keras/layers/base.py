@@ -12,6 +12,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import nest
+from shardtape.checkpoint import pending
 from shardtape.context import building, state, training_phase
 from shardtape.graph.scopes import name_scope
 from shardtape.keras import constraints, initializers, regularizers
@@ -251,6 +252,7 @@ class Layer(Module):
         if self._initial_weights is not None:
             self.set_weights(self._initial_weights)
             self._initial_weights = None
+        pending.proceed()
 
     def _symbolic_call(self, inputs: Any, args: Any, kwargs: Any) -> Any:
         graph = keras_graph()

@@ -1,0 +1,52 @@
+"""Restores that wait: for Variables that a layer makes when it is called for the first time."""
+
+from __future__ import annotations
+
+import atexit
+from typing import Protocol
+
+# A restore that is never completed holds its objects; so many of the newest are kept.
+_LIMIT = 16
+
+
+class Waiting(Protocol):
+    """A restore of which values are left."""
+
+    def proceed(self) -> None: ...
+    def replaces(self, other: Waiting) -> bool: ...
+    def tell_unused(self) -> None: ...
+    def close(self) -> None: ...
+    @property
+    def complete(self) -> bool: ...
+
+
+_waiting: list[Waiting] = []
+
+
+def add(restore: Waiting) -> None:
+    """Keeps a restore until it is complete, in place of older ones of the same objects."""
+    for other in [other for other in _waiting if restore.replaces(other)]:
+        _waiting.remove(other)
+        other.close()
+    _waiting.append(restore)
+    while len(_waiting) > _LIMIT:
+        _waiting.pop(0).close()
+
+
+def proceed() -> None:
+    """Gives new Variables the values that wait for them; layers call this when they were built."""
+    if not _waiting:
+        return
+    for restore in list(_waiting):
+        restore.proceed()
+        if restore.complete and restore in _waiting:
+            _waiting.remove(restore)
+            restore.close()
+
+
+def _tell_all() -> None:
+    for restore in _waiting:
+        restore.tell_unused()
+
+
+atexit.register(_tell_all)

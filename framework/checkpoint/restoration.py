@@ -1,0 +1,271 @@
+"""Putting the values of a checkpoint into objects, at once or when they are made."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from shardtape.checkpoint import pending
+from shardtape.checkpoint.object_graph import VARIABLE_VALUE, Node, children_of, nodes_of
+from shardtape.checkpoint.reader import StoredCheckpoint
+from shardtape.context import building
+from shardtape.optimizers.optimizer import Optimizer
+from shardtape.tensor import EagerTensor
+from shardtape.variable import Variable
+
+
+class Restoration:
+    """One restore. It goes on as long as values are left for objects that are made later.
+
+    Args:
+      root: the object whose children are restored.
+      stored: the checkpoint; closed when everything is restored.
+
+    Raises:
+      DataLossError: it is torn or corrupt; nothing was changed.
+      ValueError: a value has another shape or type than its Variable; nothing was changed.
+    """
+
+    def __init__(self, root: Any, stored: StoredCheckpoint) -> None:
+        self._root = root
+        self._stored = stored
+        self._variables, self._slots = stored.variables, stored.slots
+        graph = stored.state.get("object_graph", {"nodes": []})
+        self._entries: list[dict[str, Any]] = graph["nodes"]
+        self._left = {(key, None) for key in self._variables}
+        self._left |= {(key, slot) for slot, keys in self._slots.items() for key in keys}
+        self._handled: set[int] = set()  # ids of objects that have their values
+        self._keys: dict[int, str] = {}  # of Variables, by their own id
+        self._keep_alive: list[Any] = []  # so that no id in `_handled` is used again
+        self.matched: list[str] = []
+        self.unmatched: list[str] = []
+        self.expected_partial = False
+        try:
+            self.proceed()
+        except BaseException:
+            stored.close()
+            raise
+        if self.complete:
+            stored.close()
+        else:
+            stored.open_files()  # the checkpoint may be removed while values wait
+            pending.add(self)
+
+    @property
+    def path(self) -> str:
+        """The checkpoint's folder."""
+        return self._stored.path
+
+    @property
+    def unused(self) -> list[str]:
+        """Values that no object has taken."""
+        return sorted(f"{key} ({slot})" if slot else key for key, slot in self._left)
+
+    @property
+    def complete(self) -> bool:
+        """True when every value of the checkpoint has its object."""
+        return not self._left
+
+    def close(self) -> None:
+        """Ends it: what is left is not restored any more."""
+        self._stored.close()
+
+    def replaces(self, other: Any) -> bool:
+        """True if `other` restored the same objects."""
+        mine, theirs = children_of(self._root), children_of(other._root)
+        names = mine.keys() - {"save_counter"}  # each root has its own
+        return names == theirs.keys() - {"save_counter"} and all(
+            mine[name] is theirs[name] for name in names
+        )
+
+    def tell_unused(self) -> None:
+        """Logs what is left, unless that was expected."""
+        if self._left and not self.expected_partial:
+            logging.getLogger("shardtape").warning(
+                "%d values of the checkpoint %s found no object: %s. Use `expect_partial()` on "
+                "what `restore` returns if that is right.",
+                len(self._left), self.path, listed(self.unused),
+            )  # fmt: skip
+
+    def proceed(self) -> None:
+        """Restores what has come into being since the last time."""
+        nodes = nodes_of(self._root)
+        entries = self._match(nodes)
+        actions: list[tuple[Any, Any]] = []
+        taken: list[tuple[str, str | None]] = []
+        handled: list[Any] = []
+        self.unmatched = []
+        for node in nodes:
+            if id(node.value) not in self._handled:
+                self._find_values(node, entries.get(id(node.value)), actions, taken, handled)
+        for node in nodes:
+            if isinstance(node.value, Optimizer):
+                entry = entries.get(id(node.value), {"path": node.path})
+                self._find_slots(node.value, entry["path"], nodes, actions, taken)
+        with building(None):
+            for act, value in actions:
+                act(value)
+        self._left -= set(taken)
+        self.matched += [key for key, slot in taken if slot is None]
+        self._handled |= {id(value) for value in handled}
+        self._keep_alive += handled
+
+    def _match(self, nodes: list[Node]) -> dict[int, dict[str, Any]]:
+        """What the checkpoint says of each object, by id: both graphs are walked side by side."""
+        if not self._entries:
+            return {}
+        entries = {id(nodes[0].value): self._entries[0]}
+        queue = deque([nodes[0]])
+        while queue:
+            node = queue.popleft()
+            entry = entries[id(node.value)]
+            for name, number in node.children.items():
+                child = nodes[number]
+                if name in entry["children"] and id(child.value) not in entries:
+                    entries[id(child.value)] = self._entries[entry["children"][name]]
+                    queue.append(child)
+        return entries
+
+    def _find_values(
+        self,
+        node: Node,
+        entry: dict[str, Any] | None,
+        actions: list[tuple[Any, Any]],
+        taken: list[tuple[str, str | None]],
+        handled: list[Any],
+    ) -> None:
+        value = node.value
+        attributes = (entry or {}).get("attributes", {})
+        if isinstance(value, Variable):
+            key = attributes.get(VARIABLE_VALUE)
+            if key is None and not self._entries:
+                names = (node.path, value.name.removesuffix(":0"))
+                key = next((name for name in names if name in self._variables), None)
+            if key is None:
+                # jobs do not count saves
+                if self._entries or node.path != "save_counter":
+                    self.unmatched.append(node.path)
+                return
+            self._keys[value._id] = key
+            actions.append((value.assign, self._fitting(key, None, value._read_array(), value)))
+            taken.append((key, None))
+            handled.append(value)
+        elif hasattr(type(value), "_restore_from_tensors"):
+            if not attributes:
+                self.unmatched.append(node.path)
+                return
+            arrays = {name: self._stored.tensor(key) for name, key in attributes.items()}
+            actions.append((value._restore_from_tensors, arrays))
+            taken += [(key, None) for key in attributes.values()]
+            handled.append(value)
+
+    def _find_slots(
+        self,
+        optimizer: Optimizer,
+        path: str,
+        nodes: list[Node],
+        actions: list[tuple[Any, Any]],
+        taken: list[tuple[str, str | None]],
+    ) -> None:
+        for node in nodes:
+            if not isinstance(node.value, Variable) or node.value._id not in self._keys:
+                continue
+            key = self._keys[node.value._id]
+            for slot in optimizer.rule.slots:
+                for stored_slot in (f"{path}/{slot}", slot):
+                    if (key, stored_slot) in self._left and (key, stored_slot) not in taken:
+                        live = optimizer._slots_of(node.value)[slot]
+                        value = self._fitting(key, stored_slot, live, node.value)
+                        actions.append((_Copy(live), value))
+                        taken.append((key, stored_slot))
+                        break
+
+    def _fitting(self, key: str, slot: str | None, live: Any, variable: Variable) -> Any:
+        """The stored value, if it fits what is there now."""
+        info = self._variables[key] if slot is None else self._slots[slot][key]
+        what = f"variable '{variable.name}'" + (f", slot {slot!r}" if slot else "")
+        if info.shape != tuple(live.shape):
+            raise ValueError(
+                f"Received incompatible tensor with shape {info.shape} when attempting to restore "
+                f"{what} with shape {tuple(live.shape)} from {self.path}"
+            )
+        dtype = "string" if live.dtype.kind in "OSUT" else live.dtype.name
+        if info.dtype != dtype:
+            raise ValueError(
+                f"Received incompatible tensor of type {info.dtype} when attempting to restore "
+                f"{what} of type {dtype} from {self.path}"
+            )
+        if dtype == "string":
+            return EagerTensor(self._stored.tensor(key, slot))
+        # A copy of its own: a mapped file would hold the checkpoint's disk space for ever.
+        array = self._stored.tensor(key, slot, out=np.empty(info.shape, live.dtype))
+        if not isinstance(live, (np.ndarray, np.generic)):  # on a GPU
+            import cupy
+
+            array = cupy.asarray(array)
+        return EagerTensor(array) if slot is None else array
+
+
+class _Copy:
+    """Writes an array into another."""
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+
+    def __call__(self, value: Any) -> None:
+        self._target[...] = value
+
+
+class LoadStatus:
+    """What a `restore` found so far; values without an object are told when the process ends."""
+
+    def __init__(self, restoration: Restoration | None) -> None:
+        self._restoration = restoration
+
+    def _current(self) -> Restoration:
+        if self._restoration is None:
+            raise AssertionError("There was no checkpoint to restore from (`save_path` is None)")
+        if not self._restoration.complete:
+            self._restoration.proceed()
+        return self._restoration
+
+    def assert_consumed(self) -> LoadStatus:
+        """Raises AssertionError unless every object and every value of the checkpoint matched."""
+        found = self._current()
+        self.assert_existing_objects_matched()
+        if not found.complete:
+            raise AssertionError(
+                f"Some values of the checkpoint {found.path} have no object: {listed(found.unused)}"
+            )
+        return self
+
+    def assert_existing_objects_matched(self) -> LoadStatus:
+        """Raises AssertionError if an object found no value in the checkpoint."""
+        found = self._current()
+        if found.unmatched:
+            raise AssertionError(
+                f"Some objects have no value in the checkpoint {found.path}: "
+                f"{listed(found.unmatched)}"
+            )
+        return self
+
+    def assert_nontrivial_match(self) -> LoadStatus:
+        """Raises AssertionError if nothing but the counter of saves matched."""
+        found = self._current()
+        if not set(found.matched) - {"save_counter"}:
+            raise AssertionError(f"Nothing was restored from the checkpoint {found.path}")
+        return self
+
+    def expect_partial(self) -> LoadStatus:
+        """Says that not all values are wanted, so that nothing is told."""
+        if self._restoration is not None:
+            self._restoration.expected_partial = True
+        return self
+
+
+def listed(names: list[str]) -> str:
+    """The first ten names, and how many there are more."""
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
