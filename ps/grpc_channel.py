@@ -358,7 +358,10 @@ class GrpcChannel:
             if self._parameters is None:
                 answer.ask_for_values()
             elif self._greeting is not None and self._greeting.mode == "async":
-                answer.read_shared(stream)  # nobody to wait for: no message at all
+                # nobody to wait for: no message at all, but a dead shard's values must not do
+                if not stream.alive():
+                    stream = self._connected()
+                answer.read_shared(stream)
             else:
                 answer.ask_when_ready(stream)
         except OpError as error:
@@ -525,7 +528,7 @@ class _PullAnswer(Answer[PullResult]):
                     self._pull.keys,
                     self._into,
                     consistent=greeting.mode == "sync",
-                    alive=lambda: stream.broken is None,
+                    alive=stream.alive,
                 )
         if done is None:
             self.ask_for_values()

@@ -93,6 +93,12 @@ class Stream:
     def wait(self, done: Callable[[], bool], timeout_s: float | None) -> None:
         """Reads until `done`, or until the time is over (None: for ever)."""
 
+    def alive(self) -> bool:
+        """Whether the stream still stands, as far as can be told without waiting."""
+        if not self.reads_itself:
+            self.wait(lambda: False, 0.0)
+        return self.broken is None
+
     def close(self) -> None:
         """Ends the stream; what waits fails with UnavailableError."""
 

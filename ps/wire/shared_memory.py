@@ -98,6 +98,7 @@ class OwnMemory:
     """
 
     def __init__(self, size_bytes: int) -> None:
+        self._fd = -1
         if not host_identity():
             raise FailedPreconditionError("this system has no anonymous shared files (memfd)")
         total = _HEADER_BYTES + size_bytes
@@ -108,7 +109,6 @@ class OwnMemory:
             )
         self.id = next(_ids)
         self.bytes = size_bytes
-        self._fd = -1
         try:
             self._fd = os.memfd_create(_NAME, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
             os.ftruncate(self._fd, total)
