@@ -100,7 +100,7 @@ def clip_by_global_norm(
     scale = limit * minimum(1 / norm, 1 / limit)
     # infinity - infinity is no number: it marks every result
     scale = scale + (norm - norm)
-    out = []
+    out: list[Any] = []
     for t in t_list:
         if t is None:
             out.append(None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from shardtape import dtypes as dt
 from shardtape.ops import samples
 from shardtape.ops.convert import convert_to_tensor

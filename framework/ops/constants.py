@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 import numpy as np
+
 from shardtape import dtypes as dt
 from shardtape.context import state
 from shardtape.tensor import EagerTensor

@@ -202,13 +202,14 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Tensor:
             )
         over_a, over_b = list(range(rank_a - count, rank_a)), list(range(count))
     else:
-        over_a, over_b = [[x] if isinstance(x, (int, np.integer)) else list(x) for x in axes]
+        pair = [[x] if isinstance(x, (int, np.integer)) else list(x) for x in axes]
+        over_a, over_b = [[int(i) for i in some] for some in pair]
         if len(over_a) != len(over_b):
             raise ValueError(
                 f"Different number of contraction axes `a` and `b`, {len(over_a)} != {len(over_b)}."
             )
-        over_a = [int(i) % rank_a for i in over_a]
-        over_b = [int(i) % rank_b for i in over_b]
+        over_a = [i % rank_a for i in over_a]
+        over_b = [i % rank_b for i in over_b]
     free_a = [i for i in range(rank_a) if i not in over_a]
     free_b = [i for i in range(rank_b) if i not in over_b]
     left = _matrix(a, free_a, over_a, last=True)

@@ -26,6 +26,7 @@ from shardtape.tensor import Tensor
     "ZerosLike",
     dtypes=DATA,
     shape=same_as(0),
+    shape_only=("x",),
     differentiable=False,
     samples=samples.normal((2, 3), ()),
 )
@@ -40,6 +41,7 @@ def zeros_like_op(xp, x):
     "OnesLike",
     dtypes=dt.NUMERIC | dt.BOOL,
     shape=same_as(0),
+    shape_only=("x",),
     differentiable=False,
     widen=False,
     samples=samples.normal((2, 3), ()),
@@ -120,7 +122,7 @@ def _range_values(start: Any, limit: Any, delta: Any) -> Any:
     if (limit - start) / delta < 0:
         return np.empty(0, start.dtype)
     if start.dtype.kind in "iu":
-        return np.arange(start, limit, delta, start.dtype)
+        return np.arange(int(start), int(limit), int(delta), dtype=start.dtype)
     count = int(np.ceil(np.abs((np.float64(limit) - np.float64(start)) / np.float64(delta))))
     # TensorFlow adds up, in the type of the result
     return start + np.arange(count).astype(start.dtype) * delta

@@ -76,6 +76,16 @@ def gather_op(xp, params, indices, axis, *, batch_dims=0):
     return params[(*grid, indices.reshape(index_dims))]
 
 
+@gather_op.writes_into()
+def _(xp, out, params, indices, axis, *, batch_dims=0):
+    if batch_dims or xp is not np or params.dtype == object:
+        xp.copyto(out, gather_op.kernel(xp, params, indices, axis, batch_dims=batch_dims))
+        return
+    at = axis_index(int(axis), params.ndim)
+    check_range(xp, indices, params.shape[at], "GatherV2")
+    np.take(params, indices, at, out=out, mode="clip")
+
+
 @gather_op.gradient
 def _(g, _y, params, indices, axis, *, batch_dims):
     if batch_dims == 0 and _is_zero(axis):
@@ -105,6 +115,7 @@ def _scatter_like_reference(g: Any, params: Any, indices: Any, axis: Any, batch_
 @op(
     "ScatterLike",
     dtypes=dt.NUMERIC,
+    shape_only=("params",),
     mixed=True,
     host=("axis",),
     shape=lambda g, params, indices, axis, batch_dims=0: params.shape,

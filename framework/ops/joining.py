@@ -327,6 +327,7 @@ def _sum_tiles_reference(g: Any, input: Any, multiples: Any) -> Any:
 @op(
     "SumTiles",
     dtypes=dt.NUMERIC,
+    shape_only=("input",),
     host=("multiples",),
     shape=same_as(1),
     samples=lambda rng: [

@@ -8,10 +8,14 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape.ops.convert import convert_to_tensor
-from shardtape.ops.reduce import reduce_sum
+from shardtape.ops.filling import range as range_
+from shardtape.ops.filling import zeros_like_op
+from shardtape.ops.joining import concat, stack
+from shardtape.ops.reduce import reduce_prod, reduce_sum
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.ops.shape_rules import known_int
-from shardtape.ops.shaping import transpose
+from shardtape.ops.shaping import rank as rank_of
+from shardtape.ops.shaping import reshape, shape, transpose
 from shardtape.shapes import UNKNOWN, TensorShape
 from shardtape.tensor import Tensor
 
@@ -120,8 +124,6 @@ def matrix_diag_op(xp, diagonal, k, num_rows, num_cols, padding_value, *, align=
 
 @matrix_diag_op.gradient
 def _(g, _y, _diagonal, k, _rows, _columns, padding):
-    from shardtape.ops.filling import zeros_like_op
-
     part = matrix_diag_part_op(g, k, zeros_like_op(padding))
     return part, reduce_sum(g) - reduce_sum(part)
 
@@ -158,8 +160,6 @@ def matrix_diag_part_op(xp, input, k, padding_value, *, align="RIGHT_LEFT"):
 
 @matrix_diag_part_op.gradient
 def _(g, _y, input, k, padding):
-    from shardtape.ops.filling import zeros_like_op
-
     return matrix_set_diag_op(zeros_like_op(input), g, k), zeros_like_op(padding)
 
 
@@ -184,8 +184,6 @@ def matrix_set_diag_op(xp, input, diagonal, k, *, align="RIGHT_LEFT"):
 
 @matrix_set_diag_op.gradient
 def _(g, _y, _input, diagonal, k):
-    from shardtape.ops.filling import zeros_like_op
-
     zero = zeros_like_op(diagonal)
     scalar = convert_to_tensor(0, g.dtype)
     return matrix_set_diag_op(g, zero, k), matrix_diag_part_op(g, k, scalar)
@@ -234,10 +232,6 @@ def matrix_transpose(a: Any, name: str = "matrix_transpose", conjugate: bool = F
     x = convert_to_tensor(a)
     rank = x.shape.rank
     if rank is None:
-        from shardtape.ops.filling import range as range_
-        from shardtape.ops.joining import concat
-        from shardtape.ops.shaping import rank as rank_of
-
         count = rank_of(x)
         perm = concat([range_(count - 2), [count - 1], [count - 2]], 0)
         return transpose(x, perm, conjugate=conjugate, name=name)
@@ -255,8 +249,6 @@ def adjoint(matrix: Any, name: str | None = None) -> Tensor:
 def cross(a: Any, b: Any, name: str | None = None) -> Tensor:
     """The cross product of vectors of 3 (the last axis)."""
     a, b = convert_to_tensor(a), convert_to_tensor(b)
-    from shardtape.ops.joining import stack
-
     a1, a2, a3 = a[..., 0], a[..., 1], a[..., 2]
     b1, b2, b3 = b[..., 0], b[..., 1], b[..., 2]
     parts = [a2 * b3 - a3 * b2, a3 * b1 - a1 * b3, a1 * b2 - a2 * b1]
@@ -265,7 +257,6 @@ def cross(a: Any, b: Any, name: str | None = None) -> Tensor:
 
 def tensor_diag(diagonal: Any, name: str | None = None) -> Tensor:
     """A tensor [d1..dk, d1..dk] with `diagonal` [d1..dk] on its diagonal."""
-    from shardtape.ops.joining import concat
     from shardtape.ops.shaping import reshape, shape
 
     x = convert_to_tensor(diagonal)
@@ -275,15 +266,9 @@ def tensor_diag(diagonal: Any, name: str | None = None) -> Tensor:
 
 def tensor_diag_part(input: Any, name: str | None = None) -> Tensor:
     """The diagonal [d1..dk] of a tensor [d1..dk, d1..dk]."""
-    from shardtape.ops.shaping import reshape, shape
-
     x = convert_to_tensor(input)
     half = len(x.shape) // 2
     sizes = shape(x)[:half]
-    from shardtape.ops.reduce import reduce_prod
-
     side = reduce_prod(sizes)
-    from shardtape.ops.joining import stack
-
     flat = reshape(x, stack([side, side]))
     return reshape(matrix_diag_part(flat), sizes, name=name)

@@ -214,20 +214,19 @@ def _bound(xp: Any, rows: Any, values: Any, side: str) -> Any:
     return xp.stack(found) if found else xp.zeros(values.shape, np.int64)
 
 
-_BOUND_SAMPLES = lambda rng: [
-    ((np.array([[1.0, 2.0, 2.0, 5.0]]), np.array([[0.0, 2.0, 3.0, 9.0]])), {}),
-]
+def _bound_samples(rng: np.random.Generator) -> Any:
+    return [((np.array([[1.0, 2.0, 2.0, 5.0]]), np.array([[0.0, 2.0, 3.0, 9.0]])), {})]
 
 
 @op("LowerBound", dtypes=dt.REAL, dtype="out_type", shape=same_as(1), differentiable=False,
-    widen=False, samples=_BOUND_SAMPLES)  # fmt: skip
+    widen=False, samples=_bound_samples)  # fmt: skip
 def lower_bound(xp, sorted_inputs, values, *, out_type=dt.int32):
     """For each value the first place in its sorted row at which it may be inserted."""
     return _bound(xp, sorted_inputs, values, "left")
 
 
 @op("UpperBound", dtypes=dt.REAL, dtype="out_type", shape=same_as(1), differentiable=False,
-    widen=False, samples=_BOUND_SAMPLES)  # fmt: skip
+    widen=False, samples=_bound_samples)  # fmt: skip
 def upper_bound(xp, sorted_inputs, values, *, out_type=dt.int32):
     """For each value the last place in its sorted row at which it may be inserted."""
     return _bound(xp, sorted_inputs, values, "right")

@@ -189,6 +189,7 @@ def _(g, _y, x, axis, *, keep_dims):
 @op(
     "AxesFirst",
     dtypes=dt.ANY,
+    shape_only=("x",),
     dtype=dt.int32,
     host=("axis",),
     shape=lambda x, axis: TensorShape([x.shape.rank]),
@@ -205,6 +206,7 @@ def axes_first(xp, x, axis):
 @op(
     "FlattenAxes",
     dtypes=dt.NUMERIC,
+    shape_only=("x",),
     host=("axis",),
     mixed=True,
     may_view=True,

@@ -58,7 +58,8 @@ def rint(x):
     """The nearest integer, halves to the even one."""
 
 
-@op("Round", dtypes=dt.FLOATING | {dt.int32, dt.int64}, shape=same_as(0), differentiable=False, samples=_NORMAL)
+@op("Round", dtypes=dt.FLOATING | {dt.int32, dt.int64}, shape=same_as(0), differentiable=False,
+    samples=_NORMAL)  # fmt: skip
 def round_op(xp, x):
     """The nearest integer, halves to the even one."""
     return x.copy() if x.dtype.kind == "i" else xp.rint(x)

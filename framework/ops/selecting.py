@@ -52,6 +52,12 @@ def select(xp, condition, t, e):
     return xp.where(condition, t, e)
 
 
+@select.writes_into()
+def _(xp, out, condition, t, e):
+    xp.copyto(out, e)
+    xp.copyto(out, t, where=condition)
+
+
 @select.gradient
 def _(g, _y, condition, _t, _e):
     zero = zeros_like_op(g)

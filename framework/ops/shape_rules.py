@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
 from shardtape.ops.registry import Arg
 from shardtape.shapes import UNKNOWN, TensorShape
 

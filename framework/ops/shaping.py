@@ -75,6 +75,7 @@ def _shape_shape(input: Arg, **attrs: Any) -> TensorShape:
     dtypes=dt.ANY,
     dtype="out_type",
     shape=_shape_shape,
+    shape_only=("input",),
     differentiable=False,
     samples=lambda rng: [
         ((rng.normal(size=(2, 3)),), {}),
@@ -91,6 +92,7 @@ def shape_op(xp, input, *, out_type=dt.int32):
     dtypes=dt.ANY,
     dtype="out_type",
     shape=scalar,
+    shape_only=("input",),
     differentiable=False,
     samples=samples.normal((2, 3), ()),
 )
@@ -104,6 +106,7 @@ def size_op(xp, input, *, out_type=dt.int32):
     dtypes=dt.ANY,
     dtype=dt.int32,
     shape=scalar,
+    shape_only=("input",),
     differentiable=False,
     samples=samples.normal((2, 3), ()),
 )
