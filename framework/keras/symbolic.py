@@ -64,9 +64,6 @@ class OperationCall:
         self.operation = operation
         self.name = operation.name
 
-    def __call__(self, *inputs: Any) -> Any:
-        return self.operation.op_def(*inputs, **self.operation.attrs)
-
 
 class _Graphs:
     def __init__(self) -> None:

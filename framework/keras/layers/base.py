@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,9 +15,10 @@ from shardtape import nest
 from shardtape.checkpoint import pending
 from shardtape.context import building, state, training_phase
 from shardtape.graph.scopes import name_scope
-from shardtape.keras import constraints, initializers, regularizers
+from shardtape.keras import regularizers
 from shardtape.keras.floatx import floatx
 from shardtape.keras.layers.input_spec import check_inputs
+from shardtape.keras.layers.weights import WeightHolder
 from shardtape.keras.naming import snake_case, unique_object_name
 from shardtape.keras.symbolic import KerasGraph, Node, is_keras_tensor, keras_graph
 from shardtape.module import Module
@@ -27,7 +28,7 @@ from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
-from shardtape.variable import Variable, VariableAggregation, VariableSynchronization
+from shardtape.variable import Variable
 
 _OPTIONS = frozenset(
     ("input_dim", "input_shape", "batch_input_shape", "batch_size", "weights",
@@ -63,7 +64,7 @@ class _Calls(threading.local):
 _calls = _Calls()
 
 
-class Layer(Module):
+class Layer(WeightHolder):
     """Base of layers: makes its weights when it is first called, and is called on tensors.
 
     Subclasses define `build(self, input_shape)`, which makes weights with `add_weight`, and
@@ -264,171 +265,6 @@ class Layer(Module):
         self._inbound_nodes.append(Node(self, (inputs, *args), given, outputs))
         return outputs
 
-    # ---- weights ----------------------------------------------------------------------------
-    def add_weight(
-        self,
-        name: str | None = None,
-        shape: Any = None,
-        dtype: Any = None,
-        initializer: Any = None,
-        regularizer: Any = None,
-        trainable: bool | None = None,
-        constraint: Any = None,
-        use_resource: Any = None,
-        synchronization: Any = VariableSynchronization.AUTO,
-        aggregation: Any = VariableAggregation.NONE,
-        **kwargs: Any,
-    ) -> Variable:
-        """Makes a Variable of the layer.
-
-        Args:
-          shape: sizes; () by default.
-          initializer: name, object or function(shape, dtype); default glorot_uniform for floating
-            types, else zeros.
-          regularizer: function from the weight to a penalty, found in `losses`.
-          constraint: function from an updated value to the value to keep.
-        """
-        if not isinstance(name, str) and name is not None and shape is None:
-            name, shape = None, name  # Keras 3's order: add_weight(shape)
-        dtype = self._dtype if dtype is None else dt.as_dtype(dtype)
-        initializer = initializers.get(initializer)
-        if initializer is None:
-            initializer = initializers.get("glorot_uniform" if dtype.is_floating else "zeros")
-        if inspect.isclass(initializer):
-            initializer = initializer()
-        if synchronization is VariableSynchronization.ON_READ:
-            if trainable:
-                raise ValueError(
-                    "Synchronization value can be set to VariableSynchronization.ON_READ only "
-                    "for non-trainable variables. You have specified trainable=True and "
-                    "synchronization=VariableSynchronization.ON_READ."
-                )
-            trainable = False
-        sizes = TensorShape(() if shape is None else shape)
-        if not sizes.is_fully_defined():
-            raise ValueError(
-                f"weight {name!r} of layer {self._name!r} has the unknown shape {sizes}"
-            )
-        variable = Variable(
-            lambda: initializer(sizes, dtype=dtype), trainable is None or trainable,
-            name=name, dtype=dtype, constraint=constraints.get(constraint),
-            synchronization=synchronization, aggregation=aggregation,
-        )  # fmt: skip
-        self._made_weights.append(variable)
-        regularizer = regularizers.get(regularizer)
-        if regularizer is not None:
-            self._weight_penalties.append(lambda: regularizer(variable))
-        return variable
-
-    add_variable = add_weight
-
-    def _own_variables(self) -> list[Variable]:
-        """Variables of the layer and of its plain modules, in the order of their creation."""
-        found: dict[int, Variable] = {v._id: v for v in self._made_weights}
-        for value in self._tracked():
-            if isinstance(value, Variable):
-                found[value._id] = value
-            elif isinstance(value, Module) and not isinstance(value, Layer):
-                found.update((v._id, v) for v in value.variables)
-        return [found[key] for key in sorted(found)]
-
-    def _tracked(self) -> Iterator[Any]:
-        """Layers, modules, Variables and metrics among the attributes, in order."""
-        for name, value in self.__dict__.items():
-            if name not in self._unseen:
-                yield from _members(value)
-
-    def _sublayers(self) -> list[Layer]:
-        """The layers that hang directly on this one, each once."""
-        found: dict[int, Layer] = {}
-        for value in self._tracked():
-            if isinstance(value, Layer) and value is not self:
-                found.setdefault(id(value), value)
-        return list(found.values())
-
-    def _flatten_layers(self, recursive: bool = True, include_self: bool = True) -> Iterator[Layer]:
-        """This layer and those inside it, depth first."""
-        if include_self:
-            yield self
-        for layer in self._sublayers():
-            yield from layer._flatten_layers() if recursive else (layer,)
-
-    @property
-    def trainable_weights(self) -> list[Variable]:
-        """Weights that are trained: own ones, then those of the layers inside."""
-        if not self.trainable:
-            return []
-        own = [v for v in self._own_variables() if v.trainable]
-        return unique(own, [v for s in self._sublayers() for v in s.trainable_weights])
-
-    @property
-    def non_trainable_weights(self) -> list[Variable]:
-        """Weights that are not trained."""
-        if not self.trainable:
-            own = self._own_variables()
-            trained = [v for v in own if v.trainable] + [v for v in own if not v.trainable]
-            return unique(trained, [v for s in self._sublayers() for v in s.weights])
-        own = [v for v in self._own_variables() if not v.trainable]
-        return unique(own, [v for s in self._sublayers() for v in s.non_trainable_weights])
-
-    @property
-    def weights(self) -> list[Variable]:
-        """Trained weights, then the others."""
-        return unique(self.trainable_weights, self.non_trainable_weights)
-
-    @property
-    def variables(self) -> list[Variable]:
-        return self.weights
-
-    @property
-    def trainable_variables(self) -> list[Variable]:
-        return self.trainable_weights
-
-    @property
-    def non_trainable_variables(self) -> list[Variable]:
-        return self.non_trainable_weights
-
-    @property
-    def trainable(self) -> bool:
-        """Whether the weights are trained; setting it sets it for the layers inside."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        for layer in self._flatten_layers():
-            layer._trainable = value
-
-    def get_weights(self) -> list[np.ndarray]:
-        """The values of `weights`."""
-        return [np.array(v._read_array()) for v in self.weights]
-
-    def set_weights(self, weights: Any) -> None:
-        """Sets `weights` from arrays. Raises ValueError where number or shapes do not fit."""
-        variables, arrays = self.weights, list(weights)
-        if len(variables) != len(arrays):
-            raise ValueError(
-                f'You called `set_weights(weights)` on layer "{self._name}" with a weight list of '
-                f"length {len(arrays)}, but the layer was expecting {len(variables)} weights."
-            )
-        for variable, array in zip(variables, arrays):
-            if tuple(np.shape(array)) != tuple(variable.shape):
-                raise ValueError(
-                    f"Layer {self._name} weight shape {variable.shape} is not compatible with "
-                    f"provided weight shape {np.shape(array)}."
-                )
-        for variable, array in zip(variables, arrays):
-            variable.assign(np.asarray(array, variable.dtype.numpy_dtype))
-
-    def count_params(self) -> int:
-        """The number of weights. Raises ValueError before the layer is built."""
-        if not self.built and self._needs_build():
-            raise ValueError(
-                f"You tried to call `count_params` on layer {self._name}, but the layer isn't "
-                "built. You can build it manually via: "
-                f"`{self._name}.build(batch_input_shape)`."
-            )
-        return sum(v.shape.num_elements() or 0 for v in self.weights)
-
     def _needs_build(self) -> bool:
         return type(self).build is not Layer.build
 
@@ -528,26 +364,6 @@ class Layer(Module):
 
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.{type(self).__name__} object at 0x{id(self):x}>"
-
-
-def _members(value: Any) -> Iterator[Any]:
-    if isinstance(value, (Variable, Module)):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _members(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _members(item)
-
-
-def unique(*lists: list[Any]) -> list[Any]:
-    """The members of all lists, each once."""
-    found: dict[int, Any] = {}
-    for items in lists:
-        for item in items:
-            found.setdefault(id(item), item)
-    return list(found.values())
 
 
 def _as_tensor(x: Any) -> Any:

@@ -120,7 +120,7 @@ def _fitting(weight: Tensor, losses: Tensor) -> Tensor:
     return expand_dims(weight, -1) if rank == wanted - 1 else weight
 
 
-def matched(y_pred: Tensor, y_true: Tensor, weight: Any = None) -> tuple[Tensor, Tensor]:
+def matched(y_pred: Tensor, y_true: Tensor) -> tuple[Tensor, Tensor]:
     """(y_pred, y_true) where a last axis of size 1 that only one of them has is taken away."""
     rank, wanted = y_true.shape.rank, y_pred.shape.rank
     if rank is None or wanted is None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape import nest
-from shardtape.keras.layers.base import Layer, unique
+from shardtape.keras.layers.base import Layer
+from shardtape.keras.layers.weights import unique
 from shardtape.keras.metrics.base import Metric
 from shardtape.keras.models.network import Network
 from shardtape.keras.models.summary import print_summary

@@ -106,8 +106,8 @@ class Trainer:
             y,
             y_pred,
             sample_weight,
-            self.losses,
-            self._output_names(y_pred),  # type: ignore[attr-defined]
+            self.losses,  # type: ignore[attr-defined]
+            self._output_names(y_pred),
         )
         self._last_losses = (total, each, batch_size(y_pred))
         return total

@@ -330,3 +330,12 @@ def test_a_layer_with_arguments_must_say_its_configuration():
         Mine(2).get_config()
     with pytest.raises(ValueError, match="Unknown layer: 'Mine'"):
         layers_module.deserialize({"class_name": "Mine", "config": {}})
+
+
+def test_parameters_are_counted_once_there_are_any():
+    layer = layers.Dense(3, name="late")
+    with pytest.raises(ValueError, match="late, but the layer isn't built"):
+        layer.count_params()
+    layer.build((None, 2))
+    assert layer.count_params() == 9
+    assert layers.Flatten().count_params() == 0
