@@ -104,13 +104,10 @@ def open_time_series(page: Page, url: str, tags: str = "") -> None:
       tags: regular expression; the charts that match are shown side by side, without groups.
     """
     page.open(f"{url}?smoothing=0&tagFilter={urllib.parse.quote(tags)}#timeseries")
+    drawn = ("line-chart svg path", "line-chart canvas", "tb-histogram svg path", "image-card img")
     page.wait_for(
-        "document.querySelectorAll('scalar-card line-chart, histogram-card tb-histogram').length",
+        f"document.querySelectorAll({json.dumps(', '.join(drawn))}).length",
         "a chart of the Time Series page",
-    )
-    page.wait_for(
-        "[...document.querySelectorAll('line-chart svg path, line-chart canvas')].length",
-        "a drawn curve",
     )
 
 
