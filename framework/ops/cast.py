@@ -8,6 +8,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape.context import state
+from shardtape.indexed_slices import IndexedSlices
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.shapes import TensorShape
@@ -112,7 +113,10 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
     part is kept.
     """
     wanted = dt.as_dtype(dtype)
-    x = x if isinstance(x, Tensor) else convert_to_tensor(x)
+    if not isinstance(x, Tensor):
+        if isinstance(x, IndexedSlices):
+            return IndexedSlices(cast(x.values, wanted), x.indices, x.dense_shape)
+        x = convert_to_tensor(x)
     if x.dtype is wanted:
         return x
     plain = not state.busy and type(x) is EagerTensor

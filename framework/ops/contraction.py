@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from shardtape import dtypes as dt
+from shardtape.ops.broadcasting import sum_to_shape_of
 from shardtape.ops.complex_numbers import conj
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.joining import concat
@@ -35,6 +37,10 @@ def _einsum_shape(*inputs: Arg, equation: str) -> TensorShape:
             raise ValueError(f"{labels!r} of {equation!r} does not fit shape {x.shape}")
         for label, n in zip(labels, x.shape):
             known = sizes.get(label)
+            if known == 1:  # broadcasts
+                known = None if label not in sizes else n
+            elif n == 1 and known is not None:
+                n = known
             if known is not None and n is not None and known != n:
                 raise ValueError(f"axis {label!r} of {equation!r} has sizes {known} and {n}")
             sizes[label] = n if known is None else known
@@ -49,13 +55,90 @@ def _einsum_samples(rng: np.random.Generator) -> Any:
         ((n(size=(2, 3)),), {"equation": "ij->j"}),
         ((n(size=(3, 3)), n(size=(3,))), {"equation": "ii,j->ij"}),
         ((n(size=(2, 3)), n(size=(4,))), {"equation": "ij,k->k"}),
+        ((n(size=(2, 3, 2)), n(size=(2, 3, 2))), {"equation": "bij,bkj->ikb"}),
     ]
 
 
 @op("Einsum", dtypes=_TYPES, shape=_einsum_shape, samples=_einsum_samples)
 def einsum_op(xp, *inputs, equation):
     """Einstein's sum of one or two tensors; the equation names every axis and the result's."""
-    return xp.einsum(equation, *inputs, optimize=len(inputs) > 1, dtype=inputs[0].dtype)
+    if len(inputs) == 1:
+        return xp.einsum(equation, inputs[0], dtype=inputs[0].dtype)
+    if len(inputs) > 2:
+        raise ValueError(f"more than two operands: {equation!r}")
+    return _contract(xp, equation, *inputs)
+
+
+class _Roles(NamedTuple):
+    """What the labels of two operands do."""
+
+    left: str
+    right: str
+    out: str
+    batch: list[str]  # in both and in the result
+    free_left: list[str]
+    free_right: list[str]
+    summed: list[str]  # in both, not in the result
+
+
+@functools.lru_cache(maxsize=1024)
+def _roles(equation: str) -> _Roles:
+    (left, right), out = _parts(equation)
+    both = [c for c in dict.fromkeys(left) if c in right]
+    return _Roles(
+        left,
+        right,
+        out,
+        [c for c in both if c in out],
+        [c for c in dict.fromkeys(left) if c not in right and c in out],
+        [c for c in dict.fromkeys(right) if c not in left and c in out],
+        [c for c in both if c not in out],
+    )
+
+
+def _contract(xp: Any, equation: str, a: Any, b: Any) -> Any:
+    """Two operands as one product of batches of matrices, which BLAS computes."""
+    r = _roles(equation)
+    a = _arranged(xp, a, r.left, r.batch + r.free_left + r.summed)
+    b = _arranged(xp, b, r.right, r.batch + r.summed + r.free_right)
+    count, inner = len(r.batch), len(r.summed)
+    split = a.ndim - inner
+    rows, columns = a.shape[count:split], b.shape[count + inner :]
+    lead_a, lead_b = a.shape[:count], b.shape[:count]
+    if a.shape[split:] != b.shape[count : count + inner]:  # sizes of 1 broadcast
+        wide = np.broadcast_shapes(a.shape[split:], b.shape[count : count + inner])
+        a = xp.broadcast_to(a, (*lead_a, *rows, *wide))
+        b = xp.broadcast_to(b, (*lead_b, *wide, *columns))
+    k = _count(a.shape[split:])
+    product = xp.matmul(
+        a.reshape((*lead_a, _count(rows), k)), b.reshape((*lead_b, k, _count(columns)))
+    )
+    product = product.reshape((*product.shape[:count], *rows, *columns))
+    labels = r.batch + r.free_left + r.free_right
+    order = [labels.index(c) for c in r.out]
+    return product if order == list(range(len(order))) else product.transpose(order)
+
+
+def _count(sizes: Any) -> int:
+    total = 1
+    for n in sizes:
+        total *= n
+    return total
+
+
+def _arranged(xp: Any, x: Any, labels: str, order: list[str]) -> Any:
+    """The axes of `x` in the given order; others are summed, of repeated ones the diagonal."""
+    if len(labels) != x.ndim:
+        raise ValueError(f"{labels!r} does not fit a tensor of rank {x.ndim}")
+    unique = "".join(dict.fromkeys(labels))
+    if unique != labels:
+        x = xp.einsum(f"{labels}->{unique}", x)
+    gone = tuple([i for i, c in enumerate(unique) if c not in order])
+    if gone:
+        x = x.sum(axis=gone, dtype=x.dtype)
+        unique = "".join(c for c in unique if c in order)
+    places = [unique.index(c) for c in order]
+    return x if places == list(range(len(places))) else x.transpose(places)
 
 
 @einsum_op.gradient
@@ -72,7 +155,7 @@ def _(g, _y, *inputs, equation):
         left = ",".join([out, *named])
         part = einsum_op(g, *[conj(x) for x in others], equation=f"{left}->{kept}")
         if kept == labels:
-            return part
+            return sum_to_shape_of(part, inputs[k])
         return einsum_spread(part, inputs[k], labels=labels, kept=kept)
 
     return [lambda k=k: gradient_of(k) for k in range(len(inputs))]

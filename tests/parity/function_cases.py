@@ -198,6 +198,9 @@ CASES: dict[str, Callable[[Any], Any]] = {
     "einsum": lambda tf: [
         tf.einsum("ij,kj->ik", X, X), tf.einsum("...ij,jk", X[None], X.T), tf.einsum("ii", S),
         tf.einsum("ij->ji", X), tf.einsum("ab,bc,cd->ad", X, X.T, X),
+        tf.einsum("...ij,...jk->...ik", X[None], np.stack([X.T, X.T * 2])),
+        tf.einsum("i,i->", X[0], X[1]),
+        tf.einsum("aecd,abcd->acbe", np.stack([F[None]] * 2), np.stack([F[None]] * 2)),
     ],
     "tensordot": lambda tf: [
         tf.tensordot(X, X, [[1], [1]]), tf.tensordot(X, X.T, 1), tf.tensordot(X, X, 2),
