@@ -5,6 +5,7 @@ when the bytes are on the disk (fsync). `restore` ends with the values in arrays
 already, warm from the page cache, or cold after the files' pages were dropped. Ours takes and
 compares digests; the others do not. The raw file is written in the same blocks and with the same
 reservation of space as ours (`raw`), and with one call per tensor, as one would at first (`naive`).
+Where `make bench-peers` was run, also against TensorFlow and PyTorch.
 """
 
 from __future__ import annotations
@@ -168,17 +169,27 @@ def main() -> None:
         "naive": "raw file, one write per tensor",
         "library": "safetensors.numpy",
     }
-    rows.report(
-        [
-            rows.row(
-                f"checkpoint_{what}_{name}", "GB/s", found[what, "ours"], against,
-                found[what, name],
-            )
-            for what in ("save", "restore_warm", "restore_cold")
-            for name, against in said.items()
-        ],
-        options.json,
-    )  # fmt: skip
+    made = [
+        rows.row(
+            f"checkpoint_{what}_{name}", "GB/s", found[what, "ours"], against, found[what, name]
+        )
+        for what in ("save", "restore_warm", "restore_cold")
+        for name, against in said.items()
+    ]
+    for peer, against in (
+        ("tf", "tf.train.Checkpoint"),
+        ("torch-safetensors", "torch and safetensors"),
+    ):
+        lines = rows.run_peer("checkpoint.py", peer, "--gb", options.gb, *_dir(options.dir))
+        for line in lines or []:
+            name = f"checkpoint_{line['what']}_{peer.split('-')[0]}"
+            ours = found[line["what"], "ours"]
+            made.append(rows.row(name, "GB/s", ours, against, line["median"]))
+    rows.report(made, options.json)
+
+
+def _dir(folder: str | None) -> list[str]:
+    return ["--dir", folder] if folder else []
 
 
 if __name__ == "__main__":

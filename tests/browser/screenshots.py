@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # when run as a sc
 from browser import chromium
 from browser.pages import TensorBoard, fit_graph, hide_settings, open_graphs, open_time_series
 
+TAGS = "accuracy|loss|staleness|weights/.*kernel"  # of those that training jobs write
 SETTLE_S = 2.0  # animations of the charts and of the graph's layout
 
 
@@ -48,7 +49,7 @@ def main() -> int:
     parser.add_argument("outdir", type=Path)
     parser.add_argument("--width", type=int, default=1440)
     parser.add_argument("--height", type=int, default=900)
-    parser.add_argument("--tags", default=".", help="regular expression of the charts to show")
+    parser.add_argument("--tags", default=TAGS, help="regular expression of the charts to show")
     options = parser.parse_args()
     binary = chromium.find()
     if binary is None:
