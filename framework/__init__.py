@@ -116,6 +116,7 @@ from shardtape.ops.array import (
     transpose,
     unique,
     unique_with_counts,
+    unravel_index,
     unstack,
     where,
     zeros,
@@ -204,6 +205,10 @@ from shardtape.ops.reduce import (
     reduce_sum,
 )
 from shardtape.ops.scanning import cumsum
+from shardtape.ops.systems import (
+    eig,
+    eigvals,
+)
 from shardtape.plain_initializers import (
     constant_initializer,
     ones_initializer,

@@ -4,6 +4,9 @@ from shardtape.ops.clip import (
     global_norm,
 )
 from shardtape.ops.contraction import einsum, tensordot
+from shardtape.ops.grids import (
+    eye,
+)
 from shardtape.ops.linalg import matmul, matvec
 from shardtape.ops.matrix_parts import (
     adjoint,
@@ -17,7 +20,13 @@ from shardtape.ops.matrix_parts import (
 from shardtape.ops.matrix_parts import matrix_diag as diag
 from shardtape.ops.matrix_parts import matrix_diag_part as diag_part
 from shardtape.ops.matrix_parts import matrix_set_diag as set_diag
-from shardtape.ops.norms import norm
+from shardtape.ops.normalization import (
+    l2_normalize,
+)
+from shardtape.ops.norms import (
+    norm,
+    normalize,
+)
 from shardtape.ops.systems import (
     cholesky,
     cholesky_solve,
@@ -52,8 +61,10 @@ __all__ = [
     "eigvals",
     "eigvalsh",
     "einsum",
+    "eye",
     "global_norm",
     "inv",
+    "l2_normalize",
     "logdet",
     "lstsq",
     "matmul",
@@ -61,6 +72,7 @@ __all__ = [
     "matrix_transpose",
     "matvec",
     "norm",
+    "normalize",
     "pinv",
     "qr",
     "set_diag",

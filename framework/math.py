@@ -1,9 +1,15 @@
 """`tf.math`."""
 
+from shardtape.ops.activations import (
+    softplus,
+    softsign,
+)
 from shardtape.ops.array import (
     bincount,
     confusion_matrix,
     invert_permutation,
+    is_non_decreasing,
+    is_strictly_increasing,
     polyval,
     segment_max,
     segment_mean,
@@ -17,6 +23,13 @@ from shardtape.ops.array import (
     unsorted_segment_prod,
     unsorted_segment_sqrt_n,
     unsorted_segment_sum,
+)
+from shardtape.ops.cross_entropy import (
+    log_softmax,
+    softmax,
+)
+from shardtape.ops.in_top_k import (
+    in_top_k,
 )
 from shardtape.ops.math import (
     abs,
@@ -40,6 +53,7 @@ from shardtape.ops.math import (
     equal,
     erf,
     erfc,
+    erfcinv,
     erfinv,
     exp,
     expm1,
@@ -52,11 +66,13 @@ from shardtape.ops.math import (
     is_finite,
     is_inf,
     is_nan,
+    lbeta,
     less,
     less_equal,
     lgamma,
     log,
     log1p,
+    log_sigmoid,
     logical_and,
     logical_not,
     logical_or,
@@ -95,6 +111,9 @@ from shardtape.ops.math import (
     zeta,
 )
 from shardtape.ops.math import div_no_nan as divide_no_nan
+from shardtape.ops.normalization import (
+    l2_normalize,
+)
 from shardtape.ops.reduce import (
     argmax,
     argmin,
@@ -112,6 +131,10 @@ from shardtape.ops.reduce import (
     reduce_variance,
     zero_fraction,
 )
-from shardtape.ops.scanning import cumprod, cumsum
+from shardtape.ops.scanning import (
+    cumprod,
+    cumsum,
+    cumulative_logsumexp,
+)
 
 mod = floormod

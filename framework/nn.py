@@ -14,6 +14,9 @@ from shardtape.ops.activations import (
     swish,
 )
 from shardtape.ops.array import (
+    depth_to_space,
+    space_to_batch,
+    space_to_depth,
     top_k,
 )
 from shardtape.ops.bias import (

@@ -20,6 +20,8 @@ from shardtape.ops.counting import (
     confusion_matrix,
     histogram_fixed_width,
     histogram_fixed_width_bins,
+    is_non_decreasing,
+    is_strictly_increasing,
     polyval,
 )
 from shardtape.ops.filling import (
@@ -43,6 +45,7 @@ from shardtape.ops.grids import (
     one_hot,
     repeat,
     sequence_mask,
+    unravel_index,
 )
 from shardtape.ops.indexing import (
     strided_slice,
@@ -165,6 +168,8 @@ __all__ = [
     "histogram_fixed_width_bins",
     "identity",
     "invert_permutation",
+    "is_non_decreasing",
+    "is_strictly_increasing",
     "linspace",
     "lower_bound",
     "matrix_diag",
@@ -229,6 +234,7 @@ __all__ = [
     "unique_with_counts",
     "unpack",
     "unpad",
+    "unravel_index",
     "unsorted_segment_max",
     "unsorted_segment_mean",
     "unsorted_segment_min",

@@ -12,7 +12,7 @@ from shardtape.ops.filling import ones_like, zeros_like
 from shardtape.ops.filling import range as range_
 from shardtape.ops.gather import unsorted_segment_sum
 from shardtape.ops.joining import concat, stack
-from shardtape.ops.reduce import reduce_max
+from shardtape.ops.reduce import reduce_all, reduce_max
 from shardtape.ops.scatter import scatter_nd
 from shardtape.ops.selecting import where
 from shardtape.ops.shaping import reshape, shape, size
@@ -110,3 +110,15 @@ def polyval(coeffs: Any, x: Any, name: str | None = None) -> Tensor:
     for c in terms[1:]:
         total = c + total * x
     return total
+
+
+def is_non_decreasing(x: Any, name: str | None = None) -> Tensor:
+    """Whether the elements in their order never get smaller, a bool scalar."""
+    flat = reshape(convert_to_tensor(x), [-1])
+    return reduce_all(flat[1:] >= flat[:-1], name=name)
+
+
+def is_strictly_increasing(x: Any, name: str | None = None) -> Tensor:
+    """Whether the elements in their order always get larger, a bool scalar."""
+    flat = reshape(convert_to_tensor(x), [-1])
+    return reduce_all(flat[1:] > flat[:-1], name=name)

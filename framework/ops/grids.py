@@ -178,6 +178,44 @@ def meshgrid(*args: Any, **kwargs: Any) -> list[Tensor]:
     return out
 
 
+def unravel_index(indices: Any, dims: Any, name: str | None = None) -> Tensor:
+    """Places in a tensor of shape `dims` from places in its flat form: [rank, ...].
+
+    Raises InvalidArgumentError for one that lies outside.
+    """
+    return unravel_index_op(convert_to_tensor(indices), convert_to_tensor(dims), name=name)
+
+
+def _unravel_shape(indices: Arg, dims: Arg) -> TensorShape:
+    return TensorShape([dims.shape[0] if dims.shape.rank else None]).concatenate(indices.shape)
+
+
+@op(
+    "UnravelIndex",
+    dtypes=frozenset((dt.int32, dt.int64)),
+    host=("dims",),
+    shape=lambda indices, dims: TensorShape(
+        [dims.shape[0] if dims.shape.rank else None]
+    ).concatenate(indices.shape),
+    differentiable=False,
+    samples=lambda rng: [
+        ((np.array([2, 5, 7], np.int32), np.array([3, 3], np.int32)), {}),
+        ((np.int32(4), np.array([2, 3], np.int32)), {}),
+    ],
+)
+def unravel_index_op(xp, indices, dims):
+    """Places along every axis of `dims` from places in the flat form."""
+    sizes = dims.tolist()
+    total = int(np.prod(sizes, dtype=np.int64))
+    if xp is np and indices.size and not 0 <= indices.min() <= indices.max() < total:
+        raise errors.InvalidArgumentError("index is out of bound as with dims [Op:UnravelIndex]")
+    rest, out = indices, []
+    for n in reversed(sizes):
+        out.append(rest % n)
+        rest = rest // n
+    return xp.stack(out[::-1])
+
+
 # ---- masks and repeats ------------------------------------------------------------------------
 def sequence_mask(
     lengths: Any, maxlen: Any = None, dtype: Any = dt.bool, name: str | None = None

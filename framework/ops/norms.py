@@ -77,3 +77,12 @@ def _like(result: Any, x: Any) -> Any:
     from shardtape.ops.cast import cast
 
     return cast(result, x.dtype) if x.dtype.is_complex else result
+
+
+def normalize(
+    tensor: Any, ord: Any = "euclidean", axis: Any = None, name: Any = None
+) -> tuple[Tensor, Tensor]:
+    """`tensor` divided by its norm (see `norm`), and the norm with the axes kept."""
+    x = convert_to_tensor(tensor)
+    size = norm(x, ord=ord, axis=axis, keepdims=True)
+    return x / size, size

@@ -9,6 +9,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape.ops import arithmetic
 from shardtape.ops.constants import int_scalar
+from shardtape.ops.filling import zeros_like_op
 from shardtape.ops.registry import op, same_as
 from shardtape.ops.shape_rules import axis_index
 
@@ -60,6 +61,48 @@ def _(g, y, x, axis, *, exclusive, reverse):
     return arithmetic.div_no_nan(sums, x)
 
 
+@op(
+    "CumulativeLogsumexp",
+    dtypes=dt.FLOATING,
+    host=("axis",),
+    shape=same_as(0),
+    # the first of the exclusive ones is minus infinity: an edge case of the parity tests
+    samples=lambda rng: [c for c in _scan_samples(rng) if "exclusive" not in c[1]],
+)
+def cumulative_logsumexp_op(xp, x, axis, *, exclusive=False, reverse=False):
+    """log(sum(exp)) of the elements up to each one along `axis`, without overflow."""
+    at = axis_index(int(axis), x.ndim)
+    back = (*[slice(None)] * at, slice(None, None, -1))
+    if reverse:
+        x = x[back]
+    lead = (slice(None),) * at
+    out = xp.empty(x.shape, x.dtype)
+    total = xp.full((*x.shape[:at], *x.shape[at + 1 :]), -np.inf, x.dtype)
+    for i in range(x.shape[at]):
+        if exclusive:
+            out[(*lead, i)] = total
+        total = xp.logaddexp(total, x[(*lead, i)])
+        if not exclusive:
+            out[(*lead, i)] = total
+    return out[back] if reverse else out
+
+
+@cumulative_logsumexp_op.gradient
+def _(g, y, x, axis, *, exclusive, reverse):
+    from shardtape.ops.selecting import where
+    from shardtape.ops.transcendental import exp, log
+
+    lowest = g.dtype.min
+
+    def part(size: Any) -> Any:
+        there = size > 0
+        logs = where(there, log(where(there, size, zeros_like_op(size) + 1)), lowest)
+        total = cumulative_logsumexp_op(logs - y, axis, exclusive=exclusive, reverse=not reverse)
+        return exp(total + x)
+
+    return part(g) - part(-g)
+
+
 def cumsum(
     x: Any, axis: Any = 0, exclusive: bool = False, reverse: bool = False, name: Any = None
 ) -> Any:
@@ -74,3 +117,11 @@ def cumprod(
     """Products of the elements up to each one along `axis`."""
     axis = int_scalar(axis) if type(axis) is int else axis
     return cumprod_op(x, axis, exclusive=exclusive, reverse=reverse, name=name)
+
+
+def cumulative_logsumexp(
+    x: Any, axis: Any = 0, exclusive: bool = False, reverse: bool = False, name: Any = None
+) -> Any:
+    """log(sum(exp)) of the elements up to each one along `axis`."""
+    axis = int_scalar(axis) if type(axis) is int else axis
+    return cumulative_logsumexp_op(x, axis, exclusive=exclusive, reverse=reverse, name=name)

@@ -13,7 +13,8 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape.ops import samples
-from shardtape.ops.arithmetic import multiply, negative
+from shardtape.ops.arithmetic import multiply, negative, subtract
+from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import broadcast, op, same_as
 from shardtape.ops.transcendental import exp, square
 
@@ -284,3 +285,25 @@ def polygamma(xp, a, x):
 @polygamma.gradient
 def _(g, _y, a, x):
     return None, g * polygamma(a + 1, x)
+
+
+# ---- public functions made of others ----------------------------------------------------------
+def erfcinv(x: Any, name: str | None = None) -> Any:
+    """The inverse of `erfc`, of numbers in (0, 2)."""
+    x = convert_to_tensor(x)
+    return -ndtri(0.5 * x, name=name) * math.sqrt(0.5)
+
+
+def lbeta(x: Any, name: str | None = None) -> Any:
+    """The logarithm of the absolute value of the beta function over the last axis."""
+    from shardtape.ops.reduce import reduce_sum
+
+    x = convert_to_tensor(x)
+    return subtract(reduce_sum(lgamma(x), [-1]), lgamma(reduce_sum(x, [-1])), name=name)
+
+
+def log_sigmoid(x: Any, name: str | None = None) -> Any:
+    """log(1 / (1 + exp(-x))), exact for large numbers of both signs."""
+    from shardtape.ops.activations import softplus
+
+    return negative(softplus(negative(convert_to_tensor(x))), name=name)

@@ -108,6 +108,7 @@ EDGE_CASES: dict[str, list[Any]] = {
     "All": [((np.zeros((0, 2), bool), _i(0)), {})],
     "Any": [((np.zeros((0, 2), bool), _i(0)), {})],
     "Cumprod": [((np.array([1.0, 0.0, 3.0]), np.int32(0)), {})],
+    "CumulativeLogsumexp": [((_BY_FLOATS, np.int32(0)), {"exclusive": True})],
     "Cumsum": [((np.zeros((0, 2)), np.int32(0)), {"exclusive": True})],
     "ArgMax": [
         ((np.array([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]]), np.int32(1)), {}),

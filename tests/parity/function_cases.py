@@ -163,6 +163,16 @@ CASES: dict[str, Callable[[Any], Any]] = {
         tf.math.ndtri(np.float32([0.1, 0.5, 0.9])),
     ],
     "bitwise": lambda tf: [tf.bitwise.bitwise_xor(INTS, 5), tf.bitwise.left_shift(INTS, 2)],
+    "more_special": lambda tf: [
+        tf.math.erfcinv(np.float32([0.2, 1.0, 1.7])), tf.math.lbeta(F * F + 0.1),
+        tf.math.log_sigmoid(np.float32([-100.0, -1.0, 0.0, 50.0])),
+        tf.math.cumulative_logsumexp(X, axis=1), tf.math.cumulative_logsumexp(F, reverse=True),
+    ],
+    "monotone": lambda tf: [
+        tf.math.is_non_decreasing([1, 1, 2]), tf.math.is_strictly_increasing([1, 1, 2]),
+        tf.math.is_non_decreasing(F),
+    ],
+    "unravel_index": lambda tf: tf.unravel_index([2, 5, 7], [3, 3]),
     # clipping
     "clip_by_value": lambda tf: tf.clip_by_value([1.0, 5.0, 9.0], 2.0, 8.0),
     "clip_by_norm": lambda tf: [tf.clip_by_norm(X, 2.0), tf.clip_by_norm(X, 2.0, axes=[1])],
@@ -173,6 +183,7 @@ CASES: dict[str, Callable[[Any], Any]] = {
         tf.norm(X), tf.norm(X, ord=1), tf.norm(X, ord=np.inf, axis=1), tf.norm(X, ord=3, axis=0),
         tf.norm(X, axis=[0, 1]), tf.norm(X, ord=1, axis=[0, 1]), tf.norm(F, keepdims=True),
     ],
+    "normalize": lambda tf: [*tf.linalg.normalize(X + 1), *tf.linalg.normalize(X + 1, axis=1)],
     "trace": lambda tf: tf.linalg.trace(X),
     "diag": lambda tf: [tf.linalg.diag([1.0, 2.0]), tf.linalg.diag([1.0, 2.0], k=1)],
     "diag_part": lambda tf: [tf.linalg.diag_part(X), tf.linalg.diag_part(X, k=1)],
