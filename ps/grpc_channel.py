@@ -342,7 +342,7 @@ class GrpcChannel:
             parts = push.parts
             in_memory = isinstance(parts, Parts) and parts.fixed.memory_id in self._readable
             header, payload = codec.encode_push(push, memory_readable=in_memory)
-            answer.bytes = 0 if payload is None else payload.bytes
+            answer.bytes = 0 if payload is None else payload.array_bytes
             if in_memory and isinstance(parts, Parts):
                 answer.bytes += parts.fixed.bytes
             answer.carrier = None if stream.reads_itself else stream
@@ -545,8 +545,8 @@ class _PullAnswer(Answer[PullResult]):
         self._values = PullResult(pulled.version, pulled.lsn, {})
         if self._only_ready:
             return None
-        self.bytes = answer.payload_bytes
         targets = self._channel._targets_of(self._pull, self._into, pulled)
+        self.bytes = sum(target.nbytes for _, target in targets)
         if targets and targets[-1][0] + targets[-1][1].nbytes > answer.payload_bytes:
             raise InternalError(
                 f"{self._channel.name} sent {answer.payload_bytes:,} bytes of values, "

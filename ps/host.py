@@ -95,17 +95,17 @@ class ParameterMemory:
             sequence = self._own.sequence
             sequence.begin()
             sequence.label(shard.generation, *shard.incarnation)
-            sequence.end(shard.version, shard.lsn)
+            sequence.end(shard.version, shard.lsn, shard.ready)
 
     def begin(self) -> None:
         """The parameters are about to change."""
         if self._own is not None:
             self._own.sequence.begin()
 
-    def settle(self, version: int, lsn: int) -> None:
+    def settle(self, shard: Shard) -> None:
         """The parameters have changed (if they have)."""
         if self._own is not None and self._own.sequence.writing:
-            self._own.sequence.end(version, lsn)
+            self._own.sequence.end(shard.version, shard.lsn, shard.ready)
 
     def close(self) -> None:
         """No new reader; those who read go on."""
@@ -210,7 +210,7 @@ class ShardHost:
             finally:
                 # After a failure the parameters may be half-written: they stay marked as such.
                 if self.failure is None and self.memory is not None:
-                    self.memory.settle(self.shard.version, self.shard.lsn)
+                    self.memory.settle(self.shard)
                 if self._waiting:
                     ready = self._take_ready()
                 if failed and self._on_failure is not None and self.failure is not None:
@@ -398,8 +398,21 @@ class ShardHost:
         with self._serialised() as shard:
             shard.restore(state)
 
-    def retire(self, reason: str) -> None:
-        """Refuses everything from now on (AbortedError): the process has got another role."""
+    def retire(self, generation: int, incarnation: Incarnation) -> None:
+        """Refuses everything from now on (AbortedError): the process gets another role.
+
+        Raises FailedPreconditionError if that role is older than this one.
+        """
+        shard = self.shard
+        if (generation, incarnation) < (shard.generation, shard.incarnation):
+            raise FailedPreconditionError(
+                f"shard {shard.index} is of generation {shard.generation}, incarnation "
+                f"{shard.incarnation}, and cannot go back to {generation}, {incarnation}"
+            )
+        reason = (
+            f"shard {shard.index} was given a new role of generation {generation}, incarnation "
+            f"{incarnation}: connect again"
+        )
         with self._lock:
             self._retired = AbortedError(reason)
             for snapshot in self._snapshots:

@@ -32,6 +32,7 @@ class LocalChannel:
         self._host = ShardHost(shard) if isinstance(shard, Shard) else shard
         self._role: tuple[Any, ...] = ()
         self._closed = False
+        self._waiting: set[_LocalPull] = set()
         self.transport = ""
 
     @property
@@ -104,10 +105,13 @@ class LocalChannel:
                 answer.succeed(self.host.pull(pull, take))
             except Exception as error:  # noqa: BLE001 - the answer carries whatever it was
                 answer.fail(self._error(error, "pull"))
+            self._waiting.discard(answer)
 
+        self._waiting.add(answer)
         try:
             self.host.when_ready(pull, ready, self)
         except OpError as error:
+            self._waiting.discard(answer)
             answer.fail(self._error(error, "pull"))
         return answer
 
@@ -157,7 +161,7 @@ class LocalChannel:
         if role == self._role:
             return
         if self._host is not None:
-            self._host.retire(f"{self.name} was given a new role of generation {generation}")
+            self._host.retire(generation, Incarnation(*incarnation))
         self._host = ShardHost.create(
             index,
             placement,
@@ -193,6 +197,8 @@ class LocalChannel:
         self._closed = True
         if self._host is not None:
             self._host.release(self)
+        while self._waiting:
+            self._waiting.pop().fail(UnavailableError(f"the channel to {self.name} is closed"))
 
 
 class _LocalPull(Answer[PullResult]):

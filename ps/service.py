@@ -161,16 +161,7 @@ class ShardServer:
             before = self._host
             memory = None
             if before is not None:
-                was = (before.shard.generation, before.shard.incarnation)
-                if (generation, incarnation) < was:
-                    raise FailedPreconditionError(
-                        f"the process at {self.address} is of generation {was[0]}, incarnation "
-                        f"{was[1]}, and cannot go back to {generation}, {incarnation}"
-                    )
-                before.retire(
-                    f"shard {before.shard.index} was given a new role of generation {generation}, "
-                    f"incarnation {incarnation}: connect again"
-                )
+                before.retire(generation, incarnation)
                 if self._role[:3] == role[:3]:
                     memory = before.memory  # the same ranges: readers see the new label
                 elif before.memory is not None:

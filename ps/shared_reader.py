@@ -52,7 +52,7 @@ class SharedReader:
           alive: whether the shard is there; a dead one may have left half an update.
 
         Returns:
-          None if the shard did not stop writing for `TRY_FOR_S`: ask it for the values.
+          None if the shard did not stop writing for `TRY_FOR_S`, or has no values: ask it.
 
         Raises:
           AbortedError: the memory belongs to another generation or incarnation now.
@@ -91,12 +91,12 @@ class SharedReader:
         give_up: float,
         alive: Callable[[], bool],
     ) -> tuple[int, int] | None:
-        """Copies until nobody wrote meanwhile; version and lsn, or None when the time is over."""
+        """Copies until nobody wrote meanwhile; version and lsn, or None (see `read`)."""
         sequence = self._memory.sequence
         while True:
             number = sequence.before_reading()
             if number % 2 == 0:
-                labels, state = sequence.labels(), sequence.state()
+                labels, state, ready = sequence.labels(), sequence.state(), sequence.ready
                 for target, source in pairs:
                     np.copyto(target, source)
                 if sequence.unchanged(number):
@@ -105,7 +105,7 @@ class SharedReader:
                             f"the parameters belong to generation {labels[0]}, incarnation "
                             f"{labels[1]}.{labels[2]} now: connect again"
                         )
-                    return state
+                    return state if ready else None
             else:
                 time.sleep(NAP_S)
             if not alive():

@@ -41,13 +41,14 @@ class Payload:
     """Arrays to send, laid out one after the other.
 
     Attributes:
-      bytes: so far.
+      bytes: so far, with what lies between arrays.
+      array_bytes: of the arrays alone.
     """
 
-    __slots__ = ("_offsets", "_views", "bytes")
+    __slots__ = ("_offsets", "_views", "array_bytes", "bytes")
 
     def __init__(self) -> None:
-        self.bytes = 0
+        self.bytes = self.array_bytes = 0
         self._offsets: list[int] = []
         self._views: list[memoryview] = []
 
@@ -60,6 +61,7 @@ class Payload:
             self._offsets.append(offset)
             self._views.append(raw(array))
             self.bytes = offset + array.nbytes
+            self.array_bytes += array.nbytes
         return offset
 
     def pieces(self) -> Iterator[memoryview | bytes]:

@@ -31,8 +31,8 @@ _NAME = "shardtape"
 _HEADER_BYTES = 4096
 _NONCE_BYTES = 32
 _NONCE_AT = 0
-_WORDS_AT = 64  # uint64 words: sequence, version, lsn, generation, term, number
-_WORDS = 6
+_WORDS_AT = 64  # uint64 words: sequence, version, lsn, generation, term, number, ready
+_WORDS = 7
 _MADV_POPULATE_READ, _MADV_POPULATE_WRITE = 22, 23  # Linux 5.14; not in Python's mmap module
 _F_SEAL_FUTURE_WRITE = 0x0010  # Linux 5.1; not in Python's fcntl module
 # Left free for everything else when memory is taken.
@@ -225,10 +225,10 @@ class Sequence:
         self._words[0] |= 1
         fence()
 
-    def end(self, version: int, lsn: int) -> None:
-        """The owner has written."""
+    def end(self, version: int, lsn: int, ready: bool = True) -> None:
+        """The owner has written; `ready`: the data have values at all."""
         words = self._words
-        words[1], words[2] = version, lsn
+        words[1], words[2], words[6] = version, lsn, ready
         fence()
         words[0] += 1
 
@@ -246,6 +246,10 @@ class Sequence:
         """Version and lsn of the data; to be read between two equal even numbers."""
         words = self._words
         return words[1], words[2]
+
+    @property
+    def ready(self) -> bool:
+        return self._words[6] == 1
 
     def before_reading(self) -> int:
         """The number, odd if somebody is writing."""
