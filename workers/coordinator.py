@@ -2,9 +2,9 @@
 
 Whatever happens to a job (a worker's message, a broken stream, a shard that is silent, Ctrl-C, a
 finished checkpoint) becomes an event in one queue, so that only `run`'s thread touches the job's
-state. The dispatcher and the policies of `recovery` decide, this class carries out. It knows
-neither Ray nor gRPC: a `Fleet` replaces processes, a `ShardGroup` talks to shards, and peers are
-the workers' streams.
+state. `Training` knows what to do with batches, the policies of `recovery` decide on deaths, this
+class holds them together. It knows neither Ray nor gRPC: a `Fleet` replaces processes, a
+`ShardGroup` talks to shards, and peers are the workers' streams.
 """
 
 from __future__ import annotations
@@ -24,21 +24,18 @@ from shardtape.errors import (
 )
 from shardtape.protos import coordinator_pb2 as pb
 from shardtape.ps.consistency import Consistency
-from shardtape.ps.ids import BatchId
 from shardtape.ps.partition import Placement
 from shardtape.workers import failures
 from shardtape.workers.config import JobConfig
 from shardtape.workers.data import DataSpec
-from shardtape.workers.dispatcher import RETRY, SKIP, BadBatches, Dispatcher
-from shardtape.workers.evaluation import Evaluation
 from shardtape.workers.membership import Member, Membership
-from shardtape.workers.recovery import GiveUp, ShardDeaths, WorkerDeaths
+from shardtape.workers.recovery import GiveUp, Restart, RollBack, ShardDeaths, WorkerDeaths
 from shardtape.workers.reporting import Reporter
-from shardtape.workers.rounds import RoundDispatcher
-from shardtape.workers.saving import Position, Saver, check_variables
+from shardtape.workers.saving import Saver, check_variables
 from shardtape.workers.sessions import Asked, Event, Gone, Peer, Received, Saved, ShardGone
 from shardtape.workers.shard_group import ShardGroup, ShardLostError, placement_for
 from shardtape.workers.status import Outcome, Status
+from shardtape.workers.training import Phase, Training
 
 _log = logging.getLogger("shardtape.workers")
 
@@ -69,13 +66,12 @@ class Fleet(Protocol):
 
 class State(enum.Enum):
     """STARTING: nobody has joined. INITIALIZING: a worker gives the shards their first values,
-    or all connect again after a roll-back. TRAINING, EVALUATING: in turn. STOPPING: what workers
-    hold is still finished. FINISHED: only the last checkpoint is left."""
+    or all connect again after a roll-back. RUNNING: see `Phase`. STOPPING: what workers hold is
+    still finished. FINISHED: only the last checkpoint is left."""
 
     STARTING = "starting"
     INITIALIZING = "initializing"
-    TRAINING = "training"
-    EVALUATING = "evaluating"
+    RUNNING = "training"
     STOPPING = "stopping"
     FINISHED = "finished"
 
@@ -104,7 +100,6 @@ class Coordinator:
     ) -> None:
         self.config = config
         self.shards = shards
-        self._train, self._test = train, test
         self._optimizer = optimizer
         self._partitioner = partitioner
         self._fleet = fleet
@@ -113,32 +108,17 @@ class Coordinator:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._state = State.STARTING
         self._members = Membership(config.job, max(1, config.workers), time.monotonic())
+        self._training = Training(
+            config, train, test, shards, self._members, saver, reporter, self.post
+        )
         self._placement: Placement | None = None
         self._initialized = False
         self._initializer: int | None = None
-        self._dispatcher = self._make_dispatcher()
-        self._evaluation: Evaluation | None = None
         self._worker_deaths = WorkerDeaths(config.max_worker_restarts)
         self._shard_deaths = ShardDeaths()
-        self._told: tuple[frozenset[int], frozenset[int]] | None = None  # what shards know
-        self._only_histograms = False
-        self._split_base = 0
         self._stop_reason: str | None = None
         self._stop_at_s = 0.0
-        self._mark_wanted = False
         self._published_s = 0.0
-
-    def _make_dispatcher(self) -> Dispatcher:
-        config = self.config
-        limit = min(config.bad_batch_workers, max(1, config.workers))
-        common: dict[str, Any] = {
-            "any_order": self._train.any_order,
-            "bad": BadBatches(limit, config.on_bad_batch),
-        }
-        if config.mode != "sync":
-            return Dispatcher(self._train.lengths(), config.epochs, **common)
-        common |= {"round_batches": config.round_length, "backup": config.backup_workers}
-        return RoundDispatcher(self._train.lengths(), config.epochs, **common)
 
     # ---- what other threads call ------------------------------------------------------------
 
@@ -181,7 +161,7 @@ class Coordinator:
             if not isinstance(error, OpError):
                 _log.exception("the coordinator failed")
             outcome.error = error
-            self._reporter.fill(outcome, self._dispatcher, [], self._worker_deaths.restarts)
+            self._fill(outcome, [])
         self._dismiss(outcome)
         return outcome
 
@@ -199,7 +179,7 @@ class Coordinator:
                 member = self._members.find(event.peer)
                 if member is not None:
                     self._drop(member, event.reason)
-                    self._advance()
+                    self._training.advance()
             case Asked():
                 self._asked(event.reason)
             case ShardGone():
@@ -211,6 +191,8 @@ class Coordinator:
                 if event.error is not None:
                     text = f"a checkpoint failed, training goes on: {event.error}"
                     self._reporter.note(text, warning=True)
+        if self._state is State.RUNNING and self._training.phase is Phase.OVER:
+            self._state = State.FINISHED
 
     def _received(self, peer: Peer, message: pb.FromWorker) -> None:
         kind = message.WhichOneof("body")
@@ -220,16 +202,23 @@ class Coordinator:
         member = self._members.find(peer)
         if kind == "failed":
             self._failed(member, message.failed)
-        elif member is not None and kind != "heartbeat":
-            body = getattr(message, kind)
-            if body.generation == self.shards.generation:
-                handlers: dict[str, Any] = {
-                    "ready": self._ready,
-                    "report": self._report,
-                    "evaluated": self._evaluated,
-                    "unavailable": self._unavailable,
-                }
-                handlers[kind](member, body)
+            return
+        if member is None or kind == "heartbeat":
+            return
+        body = getattr(message, kind)
+        if body.generation != self.shards.generation:
+            return  # of before a roll-back
+        if kind == "ready":
+            self._ready(member)
+        elif kind == "report":
+            if body.outcomes:
+                self._worker_deaths.progressed(member.worker)
+                member.cut_off = 0
+            self._training.report(member, body)
+        elif kind == "evaluated":
+            self._training.evaluated(member, body)
+        elif kind == "unavailable":
+            self._unavailable(member, body)
 
     def _look_at_clocks(self, now_s: float) -> None:
         """Deadlines: frozen workers, workers that do not come, checkpoints, the stop."""
@@ -238,13 +227,14 @@ class Coordinator:
                 self._drop(member, f"silent for {silence:.0f} s")
                 member.peer.close()
                 self._fleet.restart_worker(member.worker)
-                self._advance()
-        if self._state is not State.STOPPING:
-            self._members.check_overdue(now_s, self.config.start_timeout_s)
-        if self._state is State.TRAINING and self._saver.due(now_s, self._dispatcher.steps):
-            self._save()
+                self._training.advance()
         if self._state is State.STOPPING:
-            self._stop_when_quiet()
+            # what workers hold is finished before the last checkpoint is cut
+            if self._training.quiet or now_s > self._stop_at_s:
+                self._state = State.FINISHED
+        else:
+            self._members.check_overdue(now_s, self.config.start_timeout_s)
+            self._training.save_if_due(now_s)
 
     # ---- joining ----------------------------------------------------------------------------
 
@@ -264,27 +254,16 @@ class Coordinator:
             # the first worker has said what the variables are
             how = self._partitioner or self.config.partitioner
             self._placement = placement_for(self._members.specs, len(self.shards), how)
-            self._begin()
+            self._give_roles()
+            self._resume()
         if self._initialized:
             self._welcome(member)
         elif self._initializer is None:
             self._initializer = member.worker
             self._welcome(member)
 
-    def _begin(self) -> None:
-        """The shards get their roles, and their values from a checkpoint if there is one."""
-        self._assume()
-        self._state = State.INITIALIZING
-        if not self.config.resume:
-            return
-        found = self._restore_newest()
-        if found is None:
-            text = f"no checkpoint in {self.config.checkpoint_dir} yet: starting anew"
-        else:
-            text = f"resumed from {found} at step {self._dispatcher.steps:,}"
-        self._reporter.note(text)
-
-    def _assume(self) -> None:
+    def _give_roles(self) -> None:
+        """The shards learn what they hold; they have no values then."""
         config, placement = self.config, self._placement
         assert placement is not None
         consistency = Consistency(
@@ -294,6 +273,7 @@ class Coordinator:
             aggregation=config.round_reduction,
         )
         self.shards.assume(placement, self._members.specs, self._optimizer, consistency)
+        self._state = State.INITIALIZING
 
     def _welcome(self, member: Member) -> None:
         assert self._placement is not None
@@ -307,211 +287,40 @@ class Coordinator:
         member.ready = False
         member.peer.send(pb.ToWorker(welcome=welcome))
 
-    def _ready(self, member: Member, _: pb.Ready) -> None:
+    def _ready(self, member: Member) -> None:
         member.ready = True
-        self._dispatcher.joined(member.worker)
         if not self._initialized:
             self._initialized = True
             for other in self._members:
                 if other is not member:
                     self._welcome(other)
-        self._tell_members()
+        self._training.joined(member)
         if self._state is State.INITIALIZING:
-            if self._dispatcher.finished:  # resumed from a checkpoint of the end
-                self._evaluate(self.config.epochs - 1)
-            else:
-                self._state = State.TRAINING
-                self._reporter.meter.running(True)
-                self._saver.begin(time.monotonic(), self._dispatcher.steps)
-        self._hand_out()
-
-    # ---- work -------------------------------------------------------------------------------
-
-    def _hand_out(self) -> None:
-        """Gives work to whoever can take some."""
-        if self._state is State.EVALUATING:
-            self._hand_out_pieces()
-        if self._state is not State.TRAINING:
-            return
-        works = []
-        for member in self._members.ready():
-            held = self._dispatcher.book.held_by(member.worker)
-            if held <= (0 if self.config.mode == "sync" else member.ahead // 2):
-                work = self._dispatcher.take(member.worker, member.ahead - held)
-                if work is not None:
-                    works.append((member, work))
-        if self.config.mode == "ssp" and works:
-            self._tell_members()  # who gets work is idle no more, before others run ahead of it
-        for member, work in works:
-            message = pb.Work(
-                generation=self.shards.generation, round=work.round, split_base=self._split_base
-            )
-            for (epoch, split, index), attempt in work.items:
-                message.batches.add(epoch=epoch, split=split, index=index, attempt=attempt)
-            member.peer.send(pb.ToWorker(work=message))
-
-    def _tell_members(self) -> None:
-        """Tells the shards who lives and who idles, if that changed (it bounds ssp's waits)."""
-        if not self._initialized:
-            return
-        live = frozenset(member.worker for member in self._members.ready())
-        idle: frozenset[int] = frozenset()
-        if self.config.mode == "ssp":
-            idle = frozenset(w for w in live if not self._dispatcher.book.held_by(w))
-        if (live, idle) != self._told:
-            self.shards.members(live, idle)
-            self._told = (live, idle)
-
-    def _report(self, member: Member, report: pb.Report) -> None:
-        for outcome in report.outcomes:
-            b = outcome.batch
-            self._outcome(BatchId(b.epoch, b.split, b.index), b.attempt, outcome.status)
-        for ended in report.ended:
-            if ended.epoch == self._dispatcher.epoch:
-                self._dispatcher.ended(ended.split, ended.length)
-        if report.outcomes:
-            self._worker_deaths.progressed(member.worker)
-            member.cut_off = 0
-        self._reporter.figures(report.figures)
-        member.pace(report.figures.steps, time.monotonic())
-        self._advance()
-
-    def _outcome(self, batch: BatchId, attempt: int, status: int) -> None:
-        dispatcher = self._dispatcher
-        if status in (pb.Outcome.APPLIED, pb.Outcome.DUPLICATE):
-            dispatcher.done(batch)
-        elif isinstance(dispatcher, RoundDispatcher):
-            if status == pb.Outcome.STAGED:
-                dispatcher.staged(batch, attempt)
-            elif status == pb.Outcome.DROPPED:
-                dispatcher.dropped(batch, attempt)
-
-    def _advance(self) -> None:
-        """Goes on as far as the state allows: rounds, the epoch's end, the stop, new work."""
-        if isinstance(self._dispatcher, RoundDispatcher) and self._state is State.TRAINING:
-            self._decide(self._dispatcher)
-        self._reporter.point(self._dispatcher.steps)
-        if self._state is State.TRAINING and self._dispatcher.ready_to_verify:
-            self._verify()
-        if self._state is State.STOPPING:
-            self._stop_when_quiet()
-        if self.config.mode == "ssp":
-            self._tell_members()
-        self._hand_out()
-
-    def _decide(self, dispatcher: RoundDispatcher) -> None:
-        decision = dispatcher.decide()
-        if decision is None:
-            return
-        mark = f"step-{dispatcher.steps}" if self._mark_wanted else ""
-        self.shards.decide(decision.round, decision.contributions, mark)
-        dispatcher.decided(decision.round)
-        if mark:
-            self._mark_wanted = False
-            self._saver.start(self.shards, self._position(), self.post, mark)
-
-    def _verify(self) -> None:
-        """Every batch of the epoch is reported: the ledgers decide whether it is over."""
-        epoch = self._dispatcher.epoch
-        missing = self.shards.missing(self._dispatcher.expected())
-        if not self._dispatcher.verified(missing):
-            text = f"{len(missing)} batches are not in every ledger: handed out again"
-            self._reporter.note(text, warning=True)
-            return
-        self._split_base = 0
-        self.shards.close_epoch(epoch)
-        self._reporter.meter.running(False)
-        self._reporter.epoch()
-        self._evaluate(epoch)
-
-    # ---- evaluation -------------------------------------------------------------------------
-
-    def _evaluate(self, epoch: int) -> None:
-        """Has the test set evaluated, if it is time, and histograms made."""
-        every = self.config.evaluate_every
-        last = epoch + 1 >= self.config.epochs
-        batches: int | None = 0
-        self._only_histograms = False
-        if self._test is not None and (last or (every and (epoch + 1) % every == 0)):
-            lengths = self._test.lengths()
-            batches = None if None in lengths else sum(n or 0 for n in lengths)
-        elif self.config.logdir:
-            batches, self._only_histograms = 1, True
-        self._evaluation = Evaluation(epoch, batches)
-        self._state = State.EVALUATING
-        if self._evaluation.complete:
-            self._evaluation_over()
-
-    def _hand_out_pieces(self) -> None:
-        assert self._evaluation is not None
-        for member in self._members.ready():
-            piece = self._evaluation.take(member.worker)
-            if piece is None:
-                continue
-            message = pb.Evaluate(
-                generation=self.shards.generation,
-                epoch=self._evaluation.epoch,
-                start=piece.start,
-                stop=piece.stop,
-                histograms=piece.start == 0 and self.config.logdir is not None,
-                clock=getattr(self._dispatcher, "rounds_done", -1),
-                only_histograms=self._only_histograms,
-            )
-            member.peer.send(pb.ToWorker(evaluate=message))
-
-    def _evaluated(self, member: Member, found: pb.Evaluated) -> None:
-        evaluation = self._evaluation
-        if evaluation is None or found.epoch != evaluation.epoch:
-            return
-        metrics = dict(found.metrics)
-        evaluation.add(member.worker, found.start, found.examples, found.loss, metrics)
-        self._reporter.histograms(found.histograms)
-        if evaluation.complete:
-            self._evaluation_over()
-        self._hand_out()
-
-    def _evaluation_over(self) -> None:
-        assert self._evaluation is not None
-        evaluation, self._evaluation = self._evaluation, None
-        self._reporter.evaluated(evaluation.result())
-        if self._dispatcher.finished:
-            self._state = State.FINISHED
-            return
-        self._state = State.TRAINING
-        self._reporter.meter.running(True)
-        if self._saver.due_after_epoch(evaluation.epoch + 1):
-            self._save()
-        self._hand_out()
+            self._state = State.RUNNING
+            self._training.begin()
+        self._training.hand_out()
 
     # ---- checkpoints ------------------------------------------------------------------------
 
-    def _position(self) -> Position:
-        book = self._dispatcher.book
-        return Position(
-            epoch=book.epoch,
-            steps=self._dispatcher.steps,
-            split_base=self._split_base,
-            signature=self._train.signature(),
-            lengths=list(book.lengths.values()),
-            epoch_begun=book.done_count > 0,
-            history=[dict(means) for means in self._reporter.history],
-        )
-
-    def _save(self) -> None:
-        """Begins a checkpoint; in sync the next round's decision cuts it, so that all shards
-        cut at one round while training goes on."""
-        if self.config.mode == "sync":
-            self._mark_wanted = self._saver.wanted and not self._saver.busy
+    def _resume(self) -> None:
+        """Loads the newest checkpoint if the user wants to go on from it."""
+        if not self.config.resume:
+            return
+        found = self._restore(self._saver.candidates())
+        if found is None:
+            self._saver.refuse_broken()
+            text = f"no checkpoint in {self.config.checkpoint_dir} yet: starting anew"
         else:
-            self._saver.start(self.shards, self._position(), self.post)
+            text = f"resumed from {found} at step {self._training.dispatcher.steps:,}"
+        self._reporter.note(text)
 
-    def _restore_newest(self, own: bool = False) -> str | None:
-        """Loads the newest checkpoint that is intact into all shards; None: there is none.
+    def _restore(self, candidates: list[str]) -> str | None:
+        """Loads the first checkpoint that is intact into all shards; None: there is none.
 
         Raises DataLossError: there are some, and all of them are damaged.
         """
         damaged: DataLossError | None = None
-        for path in self._saver.candidates(own):
+        for path in candidates:
             try:
                 position = self._saver.position_of(path)
                 check_variables(path, self._members.specs)
@@ -522,39 +331,18 @@ class Coordinator:
                 continue
             self._initialized = True
             self._saver.restored(path, position.steps)
-            self._go_to(position)
+            self._training.go_to(position)
             return path
         if damaged is not None:
             raise damaged
-        self._saver.refuse_broken()
         return None
-
-    def _go_to(self, position: Position) -> None:
-        """Derives from the ledgers what is still to be done."""
-        epoch, base = position.epoch, position.split_base
-        if position.signature != self._train.signature() and position.epoch_begun:
-            # a BatchId would mean other examples: the epoch is run again under new names
-            base += len(position.lengths)
-            text = f"other data or batch size than in the checkpoint: epoch {epoch + 1} begins anew"
-            self._reporter.note(text, warning=True)
-        self._split_base = base
-        expected = {(epoch, base + s): n or 0 for s, n in enumerate(self._train.lengths())}
-        missing = self.shards.missing(expected) if epoch < self.config.epochs else set()
-        dispatcher = self._dispatcher
-        if isinstance(dispatcher, RoundDispatcher):
-            dispatcher.rounds_done = max(c["round"] for c in self.shards.counters())
-        dispatcher.restart(epoch, missing, base)
-        dispatcher.steps = position.steps
-        self._reporter.restarted(position.steps, position.history)
 
     # ---- deaths -----------------------------------------------------------------------------
 
     def _drop(self, member: Member, reason: str) -> None:
         """A worker is dead: what it held goes to others."""
         self._members.remove(member, time.monotonic())
-        back = self._dispatcher.lost(member.worker)
-        if self._evaluation is not None:
-            self._evaluation.lost(member.worker)
+        back = self._training.lost(member.worker)
         if self._state in (State.STOPPING, State.FINISHED):
             return
         self._reporter.note(
@@ -564,18 +352,17 @@ class Coordinator:
         decision = self._worker_deaths.died(member.worker, reason)
         if isinstance(decision, GiveUp):
             raise UnavailableError(decision.reason)
-        if self._initializer == member.worker and not self._initialized:
+        if self._initialized:
+            self._training.tell_members()
+        elif self._initializer == member.worker:
             heir = next(iter(self._members), None)
             self._initializer = heir.worker if heir is not None else None
             if heir is not None:
                 self._welcome(heir)
-        self._tell_members()
 
     def _unavailable(self, member: Member, message: pb.Unavailable) -> None:
         """A worker lost a shard: is the shard dead, or only the connection?"""
-        self._dispatcher.lost(member.worker)
-        if self._evaluation is not None:
-            self._evaluation.lost(member.worker)
+        self._training.lost(member.worker)
         member.ready = False
         dead = self.shards.dead(_ALIVE_DEADLINE_S)
         if dead:
@@ -588,9 +375,10 @@ class Coordinator:
             )
         text = f"worker-{member.worker} connects again: {message.reason}"
         self._reporter.note(text, warning=True)
-        self._tell_members()
+        if self._initialized:
+            self._training.tell_members()
         self._welcome(member)
-        self._advance()
+        self._training.advance()
 
     def _shard_lost(self, error: ShardLostError) -> None:
         """Without replicas a shard's values are lost with it: back to a checkpoint."""
@@ -601,52 +389,52 @@ class Coordinator:
             )
         for _ in range(len(self.shards) + 1):
             try:
-                self._roll_back(error)
+                self._replace_shards(error)
                 return
             except ShardLostError as again:  # another one died meanwhile
                 error = again
         raise error
 
-    def _roll_back(self, error: ShardLostError) -> None:
-        self._saver.abandon()
-        begun, steps = self._initialized, self._dispatcher.steps
+    def _decide_on(self, error: ShardLostError) -> RollBack | Restart | GiveUp:
+        if not self._initialized:
+            return self._shard_deaths.died_empty(error.shard, error.message)
         newest = next(iter(self._saver.candidates(own=True)), None)
-        if begun:
-            decision = self._shard_deaths.died(
-                error.shard,
-                error.message,
-                checkpoint=newest,
-                generation=self.shards.generation,
-                steps=steps,
-                checkpoint_steps=self._saver.position_of(newest).steps if newest else 0,
-            )
-        else:
-            decision = self._shard_deaths.died_empty(error.shard, error.message)
+        return self._shard_deaths.died(
+            error.shard,
+            error.message,
+            checkpoint=newest,
+            generation=self.shards.generation,
+            steps=self._training.dispatcher.steps,
+            checkpoint_steps=self._saver.position_of(newest).steps if newest else 0,
+        )
+
+    def _replace_shards(self, error: ShardLostError) -> None:
+        """Others take the place of dead shards, all under a new generation."""
+        self._saver.abandon()
+        decision = self._decide_on(error)
         if isinstance(decision, GiveUp):
             raise UnavailableError(decision.reason)
-        self._reporter.meter.running(False)
-        self._evaluation = None
-        self._mark_wanted = False
-        self._told = None
-        self._initialized = False
-        self._initializer = None
+        steps = self._training.dispatcher.steps
+        self._training.pause()
+        self._initialized, self._initializer = False, None
         generation = self.shards.next_generation()
         for index in sorted({*self.shards.dead(_ALIVE_DEADLINE_S), error.shard}):
             self.shards.replace(index, self._fleet.replace_shard(index))
         text = f"shard-{error.shard} died ({error.message}); "
-        if begun:
-            self._assume()
-            self._state = State.INITIALIZING
-            found = self._restore_newest(own=True)
-            redone = max(0, steps - self._dispatcher.steps)
+        if self._placement is not None:
+            self._give_roles()
+        if isinstance(decision, RollBack):
+            found = self._restore(self._saver.candidates(own=True))
+            redone = max(0, steps - self._training.dispatcher.steps)
             text += f"all shards rolled back to {found} as generation {generation}: "
             text += f"{redone} updates are done again"
-        elif self._placement is not None:
-            self._begin()
+        else:
             text += "it had no values yet: another one takes its place"
+            if self._placement is not None:
+                self._resume()
         self._reporter.note(text, warning=True)
         for member in self._members:
-            self._dispatcher.lost(member.worker)
+            self._training.lost(member.worker)
             member.ready = False
             if self._initialized or self._initializer is None:
                 self._initializer = member.worker
@@ -656,24 +444,8 @@ class Coordinator:
         """User code raised: in the model (the job fails), or in a batch (others try it too)."""
         if member is None or not failed.HasField("batch"):
             raise failures.to_error(failed)
-        if failed.generation != self.shards.generation:
-            return
-        b = failed.batch
-        batch = BatchId(b.epoch, b.split, b.index)
-        verdict = self._dispatcher.failed(member.worker, batch)
-        raised_on = len(self._dispatcher.bad.raised.get(batch, ()))
-        error = failures.to_error(failed, member.worker, raised_on)
-        if verdict == RETRY:
-            self._reporter.note(f"another worker tries again: {error}", warning=True)
-        elif verdict == SKIP:
-            self._reporter.note(f"skipped: {error}", warning=True)
-            item = self._dispatcher.skip(batch)
-            based_on = getattr(self._dispatcher, "rounds_done", 0)
-            for status in self.shards.skip(item.batch, item.attempt, based_on):
-                self._outcome(batch, item.attempt, pb.Outcome.Status.Value(status.upper()))
-        else:
-            raise error
-        self._advance()
+        if failed.generation == self.shards.generation:
+            self._training.failed(member, failed)
 
     # ---- the end ----------------------------------------------------------------------------
 
@@ -683,46 +455,42 @@ class Coordinator:
         self._stop_reason = reason
         self._stop_at_s = time.monotonic() + _STOP_DEADLINE_S
         self._reporter.note(f"stopping: {reason}")
-        if self._initialized and self._state in (State.TRAINING, State.EVALUATING):
-            self._state = State.STOPPING
-            self._evaluation = None
-            self._reporter.meter.running(False)
-            self._stop_when_quiet()
-        else:
-            self._state = State.FINISHED
-
-    def _stop_when_quiet(self) -> None:
-        """What workers hold is finished before the last checkpoint is cut."""
-        if not self._dispatcher.book.held or time.monotonic() > self._stop_at_s:
-            self._state = State.FINISHED
+        running = self._state is State.RUNNING
+        self._training.pause()
+        self._state = State.STOPPING if running else State.FINISHED
 
     def _finish(self, outcome: Outcome) -> None:
         """The last checkpoint and the end figures. Raises ShardLostError: there is more to do."""
         outcome.interrupted = self._stop_reason is not None
+        outcome.checkpoint = self._saver.last
         counters: list[dict[str, Any]] = []
         if self._initialized:
             self._reporter.meter.running(False)
             self._publish("saving")
             try:
-                outcome.checkpoint = self._saver.final(self.shards, self._position())
+                outcome.checkpoint = self._saver.final(self.shards, self._training.position())
             except ResourceExhaustedError as error:  # the disk is full; the shards are all right
-                outcome.checkpoint = self._saver.last
                 text = f"the last checkpoint failed: {error}"
                 self._reporter.note(text, warning=True)
             counters = self.shards.counters()
             assert self._placement is not None
             outcome.digest = self.shards.values_digest(self._placement, self._members.specs)
-        else:
-            outcome.checkpoint = self._saver.last
-        self._reporter.fill(outcome, self._dispatcher, counters, self._worker_deaths.restarts)
+        self._fill(outcome, counters)
+
+    def _fill(self, outcome: Outcome, counters: list[dict[str, Any]]) -> None:
+        restarts = self._worker_deaths.restarts
+        self._reporter.fill(outcome, self._training.dispatcher, counters, restarts)
 
     def _publish(self, state: str | None = None) -> None:
         now = time.monotonic()
         if state is None and now - self._published_s < _PUBLISH_EVERY_S:
             return
         self._published_s = now
+        if state is None:
+            running = self._state is State.RUNNING
+            state = self._training.phase.value if running else self._state.value
         live = len(self._members.ready())
-        self._reporter.publish(state or self._state.value, self._dispatcher, live)
+        self._reporter.publish(state, self._training.dispatcher, live)
 
     def _send_away(self, peer: Peer, reason: str) -> None:
         peer.send(pb.ToWorker(stop=pb.Stop(reason=reason)))
