@@ -3,11 +3,13 @@
 import json
 import os
 import pathlib
+import random
 import resource
 import shutil
 import subprocess
 import sys
 import textwrap
+import time
 
 import numpy as np
 import pytest
@@ -287,3 +289,39 @@ def test_nothing_is_left_when_the_manifest_cannot_be_renamed(tmp_path, monkeypat
     with pytest.raises(errors.PermissionDeniedError, match=MANIFEST):
         checkpoint.write_manifest(tmp_path, [fragment])
     assert [p.name for p in tmp_path.iterdir()] == [fragment["file"]]
+
+
+SAVING = """
+import sys
+import numpy as np
+from shardtape import checkpoint
+print("ready", flush=True)
+for value in range(10**9):
+    directory = checkpoint.new_directory(sys.argv[1], value)
+    arrays = {"a": np.full(300_000, value), "b": np.full((1000, 7), value, np.float32)}
+    parts = [checkpoint.write_part(directory, f"shard-{i}", {k: v})
+             for i, (k, v) in enumerate(arrays.items())]
+    checkpoint.write_manifest(directory, parts, {"value": value})
+    checkpoint.prune(sys.argv[1], 2)
+"""
+
+
+def test_a_process_killed_at_any_moment_leaves_a_whole_checkpoint(tmp_path):
+    save(tmp_path, 0.0)
+    rng = random.Random(0)
+    for _ in range(6):
+        process = subprocess.Popen(
+            [sys.executable, "-c", SAVING, str(tmp_path)], stdout=subprocess.PIPE
+        )
+        with process:
+            assert process.stdout.readline() == b"ready\n"
+            time.sleep(0.02 + rng.random() * 0.2)
+            process.kill()
+        newest = checkpoint.latest_checkpoint(tmp_path)
+        with checkpoint.read(newest) as found:
+            found.verify()
+            if "value" in found.state:
+                assert all((a == found.state["value"]).all() for a in found.tensors().values())
+    checkpoint.write_manifest(checkpoint.new_directory(tmp_path), [])
+    checkpoint.prune(tmp_path, 1)
+    assert len(list(tmp_path.iterdir())) == 1  # what the killed ones left is gone too

@@ -242,3 +242,25 @@ def test_methods_ignore_the_context(tmp_path):
     (event,) = read(tmp_path).Tensors("a")
     assert (event.step, event.wall_time) == (3, 12.5)
     writer.close()
+
+
+def test_tensors_variables_and_scopes_of_the_language(tmp_path):
+    import shardtape as tf
+
+    step = tf.Variable(4, dtype=tf.int64)
+    with summary.create_file_writer(tmp_path).as_default(step=step):
+        with tf.name_scope("outer"), tf.name_scope("inner"):
+            summary.scalar("loss", tf.constant(0.5))
+        step.assign_add(1)
+        summary.scalar("loss", tf.Variable(2.0))
+        summary.scalar("half", tf.cast(0.25, tf.bfloat16))
+        summary.histogram("h", tf.ones((4, 4)), step=tf.constant(9))
+        summary.text("t", tf.constant(["a", "b"]))
+        with summary.record_if(tf.constant(False)):
+            assert summary.scalar("loss", 1.0) is False
+    accumulator = read(tmp_path)
+    assert values(accumulator, "outer/inner/loss") == [(4, 0.5)]
+    assert values(accumulator, "loss") == [(5, 2.0)]
+    assert values(accumulator, "half") == [(5, 0.25)]
+    assert [step for step, _ in values(accumulator, "h")] == [9]
+    assert list(values(accumulator, "t")[0][1]) == [b"a", b"b"]
