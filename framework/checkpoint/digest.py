@@ -55,10 +55,3 @@ class PageDigest:
         final = self._hash.copy()
         final.update(self._length.to_bytes(8, "little"))
         return final.hexdigest()
-
-
-def digest_of(data: memoryview | bytes | np.ndarray) -> str:
-    """The digest of bytes that are in memory."""
-    taken = PageDigest()
-    taken.update(data)
-    return taken.hexdigest()

@@ -35,7 +35,7 @@ class Restoration:
         self._variables, self._slots = stored.variables, stored.slots
         graph = stored.state.get("object_graph", {"nodes": []})
         self._entries: list[dict[str, Any]] = graph["nodes"]
-        self._left = {(key, None) for key in self._variables}
+        self._left: set[tuple[str, str | None]] = {(key, None) for key in self._variables}
         self._left |= {(key, slot) for slot, keys in self._slots.items() for key in keys}
         self._handled: set[int] = set()  # ids of objects that have their values
         self._keys: dict[int, str] = {}  # of Variables, by their own id

@@ -87,15 +87,6 @@ def scalar_template(tag: str, description: str | None = None) -> tuple[bytes, by
     return _template(summary_pb2.Summary.Value(tag=tag, tensor=tensor, metadata=metadata))
 
 
-@lru_cache(maxsize=16384)
-def simple_value_template(tag: str) -> tuple[bytes, bytes]:
-    """The same for a TF1 scalar (`simple_value`)."""
-    from tensorboard.compat.proto import summary_pb2
-
-    value = struct.unpack("<f", _SENTINEL)[0]
-    return _template(summary_pb2.Summary.Value(tag=tag, simple_value=value))
-
-
 def _template(value: Any) -> tuple[bytes, bytes]:
     from tensorboard.compat.proto import summary_pb2
 

@@ -6,13 +6,19 @@ import random
 import numpy as np
 import pytest
 
-from shardtape.checkpoint.digest import PageDigest, digest_of
+from shardtape.checkpoint.digest import PageDigest
 
 
 def definition(data):
     words = np.frombuffer(data + bytes(-len(data) % 4096), "<u8").reshape(-1, 512)
     sums = words.sum(axis=1, dtype=np.uint64)
     return hashlib.sha256(sums.tobytes() + len(data).to_bytes(8, "little")).hexdigest()
+
+
+def digest_of(data):
+    taken = PageDigest()
+    taken.update(data)
+    return taken.hexdigest()
 
 
 @pytest.mark.parametrize("length", [0, 1, 8, 4095, 4096, 4097, 12288, 100_001])

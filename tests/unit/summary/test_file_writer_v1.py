@@ -6,7 +6,7 @@ from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.compat.proto import config_pb2, event_pb2, graph_pb2, meta_graph_pb2, summary_pb2
 
 from shardtape import errors
-from shardtape.summary import FileWriter, encoding, v1
+from shardtape.summary import FileWriter, v1
 
 
 def read(logdir):
@@ -32,13 +32,6 @@ def test_scalars_as_proto_and_as_bytes(tmp_path):
     assert accumulator.Graph() == graph_def()
     found = [(event.step, event.value) for event in accumulator.Scalars("x")]
     assert found == [(1, 1.5), (2, 2.5), (0, 3.5)]
-
-
-def test_templates_of_simple_values_equal_the_proto(tmp_path):
-    record = encoding.scalar_event(encoding.simple_value_template("tag"), 0.25, 7, wall_time=3.0)
-    value = summary_pb2.Summary.Value(tag="tag", simple_value=0.25)
-    expected = event_pb2.Event(wall_time=3.0, step=7, summary=summary_pb2.Summary(value=[value]))
-    assert record == expected.SerializeToString()
 
 
 def test_metadata_is_written_for_the_first_value_of_a_tag(tmp_path):

@@ -264,3 +264,17 @@ def test_tensors_variables_and_scopes_of_the_language(tmp_path):
     assert values(accumulator, "half") == [(5, 0.25)]
     assert [step for step, _ in values(accumulator, "h")] == [9]
     assert list(values(accumulator, "t")[0][1]) == [b"a", b"b"]
+
+
+def test_templates_equal_the_proto():
+    from tensorboard.compat.proto import event_pb2
+
+    from shardtape.summary import encoding
+
+    template = encoding.scalar_template("tag", "text")
+    event = event_pb2.Event.FromString(encoding.scalar_event(template, 0.25, 7, wall_time=3.0))
+    assert (event.wall_time, event.step) == (3.0, 7)
+    (value,) = event.summary.value
+    assert (value.tag, value.metadata.summary_description) == ("tag", "text")
+    assert tensor_util.make_ndarray(value.tensor) == 0.25
+    assert encoding.scalar_event(template, 0.25, 7, 3.0) == event.SerializeToString()
