@@ -139,6 +139,12 @@ def floormod(xp, x, y):
     return xp.remainder(x, y)
 
 
+@floormod.writes_into(0, 1)
+def _(xp, out, x, y):
+    check_divisor(y)
+    xp.remainder(x, y, out=out)
+
+
 @floormod.gradient
 def _(g, _y, a, b):
     return g, negative(multiply(g, floor_div(a, b)))
@@ -159,6 +165,12 @@ def truncatemod(xp, x, y):
     return xp.fmod(x, y)
 
 
+@truncatemod.writes_into(0, 1)
+def _(xp, out, x, y):
+    check_divisor(y)
+    xp.fmod(x, y, out=out)
+
+
 @truncatemod.gradient
 def _(g, _y, a, b):
     q = real_div(a, b)
@@ -173,6 +185,12 @@ def div_no_nan(xp, x, y):
     return xp.where(y == 0, x.dtype.type(0), x / y)
 
 
+@div_no_nan.writes_into(0)
+def _(xp, out, x, y):
+    xp.true_divide(x, y, out=out)
+    xp.copyto(out, out.dtype.type(0), where=y == 0)
+
+
 @div_no_nan.gradient
 def _(g, _y, a, b):
     b = conj(b)
@@ -183,6 +201,12 @@ def _(g, _y, a, b):
 def multiply_no_nan(xp, x, y):
     """x * y, and 0 where y is 0, whatever x is."""
     return xp.where(y == 0, x.dtype.type(0), x * y)
+
+
+@multiply_no_nan.writes_into(0)
+def _(xp, out, x, y):
+    xp.multiply(x, y, out=out)
+    xp.copyto(out, out.dtype.type(0), where=y == 0)
 
 
 @multiply_no_nan.gradient

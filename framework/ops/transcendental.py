@@ -54,6 +54,12 @@ def sqrt_grad(xp, y, dy):
     return 0.5 * dy / (xp.conj(y) if y.dtype.kind == "c" else y)
 
 
+@sqrt_grad.writes_into(1)
+def _(xp, out, y, dy):
+    xp.multiply(dy, 0.5, out=out)
+    xp.true_divide(out, xp.conj(y) if y.dtype.kind == "c" else y, out=out)
+
+
 @sqrt_grad.gradient
 def _(g, z, y, dy):
     a = g / y
@@ -84,6 +90,14 @@ def rsqrt_grad(xp, y, dy):
     return dy * (y * -0.5) * (y * y)
 
 
+@rsqrt_grad.writes_into(1)
+def _(xp, out, y, dy):
+    y = xp.conj(y) if y.dtype.kind == "c" else y
+    xp.multiply(dy, y * -0.5, out=out)
+    xp.multiply(out, y, out=out)
+    xp.multiply(out, y, out=out)
+
+
 @rsqrt_grad.gradient
 def _(g, _z, y, dy):
     a, cg = conj(y), conj(g)
@@ -111,6 +125,14 @@ def reciprocal_grad(xp, y, dy):
     """-dy * conj(y)^2: the gradient of y = 1 / x."""
     y = xp.conj(y) if y.dtype.kind == "c" else y
     return -dy * y * y
+
+
+@reciprocal_grad.writes_into(1)
+def _(xp, out, y, dy):
+    y = xp.conj(y) if y.dtype.kind == "c" else y
+    xp.multiply(dy, y, out=out)
+    xp.multiply(out, y, out=out)
+    xp.negative(out, out=out)
 
 
 @reciprocal_grad.gradient
