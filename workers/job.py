@@ -60,9 +60,9 @@ class Job:
     token: str = ""
 
 
-def strip(spec: DataSpec | None) -> DataSpec | None:
+def strip(spec: DataSpec) -> DataSpec:
     """The spec without its function, which travels with `Functions`."""
-    return None if spec is None else replace(spec, function=None)
+    return replace(spec, function=None)
 
 
 def clipping_of(optimizer: Any) -> dict[str, Any] | None:

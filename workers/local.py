@@ -94,13 +94,11 @@ class LocalRunner:
         shards: int = 1,
         workers: int = 1,
     ) -> None:
-        train_spec = strip(train)
-        assert train_spec is not None
         job = Job(
             config=config,
             functions=b"",
-            train=train_spec,
-            test=strip(test),
+            train=strip(train),
+            test=None if test is None else strip(test),
             optimizer=optimizer.rule_config(),
             clipping=clipping_of(optimizer),
             partitioner=partitioner,

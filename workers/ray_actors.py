@@ -48,6 +48,8 @@ _REJOIN_LIMIT_S = 30.0
 # Until a shard's process answers with its address.
 _SHARD_START_DEADLINE_S = 120.0
 _START_TRIES = 3
+# A coordinator whose driver is gone keeps the outcome so long for the next one.
+_LINGER_S = 1800.0
 _KILLED_EXIT = 1
 
 
@@ -124,17 +126,34 @@ class CoordinatorProcess:
         self._fleet: RayFleet | None = None
         self._stops: list[str] = []
         self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._outcome = Outcome()
 
     def run(self) -> Outcome:
         """Starts all processes, trains, ends all processes."""
         try:
             self._job = _own_arrays(self._job)
             fleet = self._fleet = RayFleet(self._job)
-            return fleet.run(self._started)
+            self._outcome = fleet.run(self._started)
         except OpError as error:
-            return Outcome(error=error)
+            self._outcome = Outcome(error=error)
         finally:
             self.end()
+            self._over.set()
+        # without a driver that fetches the outcome nobody would end this process
+        linger = threading.Timer(_LINGER_S, os._exit, [0])
+        linger.daemon = True
+        linger.start()
+        return self._outcome
+
+    def outcome(self) -> Outcome:
+        """Waits for the end of the job that `run` runs."""
+        self._over.wait()
+        return self._outcome
+
+    def over(self) -> bool:
+        """Whether the job is over."""
+        return self._over.is_set()
 
     def _started(self, coordinator: Coordinator) -> None:
         with self._lock:

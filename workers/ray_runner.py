@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import secrets
+import time
 from typing import Any
 
 import ray
@@ -27,6 +28,7 @@ from shardtape.workers.data import DataSpec, portable
 from shardtape.workers.job import Functions, Job, clipping_of, pack, strip
 from shardtape.workers.ray_actors import CoordinatorProcess
 from shardtape.workers.status import Outcome, Status
+from shardtape.workers.title import coordinator_title
 
 _log = logging.getLogger("shardtape.workers")
 
@@ -60,14 +62,16 @@ class RayRunner:
         packed = pack(functions)
         self._started_ray = _join_cluster(config)
         try:
+            self._coordinator = _running_coordinator(config)
+            if self._coordinator is not None:
+                self._outcome = self._coordinator.outcome.remote()
+                return
             _check_resources(config)
-            train_spec, test_spec = strip(train), strip(test)
-            assert train_spec is not None
             job = Job(
                 config=config,
                 functions=packed,
-                train=portable(train_spec, ray.put),
-                test=portable(test_spec, ray.put) if test_spec is not None else None,
+                train=portable(strip(train), ray.put),
+                test=None if test is None else portable(strip(test), ray.put),
                 optimizer=optimizer.rule_config(),
                 clipping=clipping_of(optimizer),
                 partitioner=partitioner,
@@ -89,19 +93,11 @@ class RayRunner:
         if config.address != "local":
             # on a cluster with a life of its own the job outlives its driver
             options |= {
-                "name": f"shardtape:{config.job}:coordinator",
+                "name": coordinator_title(config.job),
                 "namespace": NAMESPACE,
                 "lifetime": "detached",
             }
-        try:
-            return ray.remote(CoordinatorProcess).options(**options).remote(job)
-        except ValueError as error:
-            if "already" not in str(error) and "taken" not in str(error):
-                raise
-            raise AlreadyExistsError(
-                f"job {config.job!r} is running on this cluster: wait for it, or give this one "
-                "another name (job=...)"
-            ) from None
+        return ray.remote(CoordinatorProcess).options(**options).remote(job)
 
     def status(self, after_note: int) -> Status:
         try:
@@ -166,6 +162,34 @@ def _join_cluster(config: JobConfig) -> bool:
             "or use address=local"
         ) from error
     return True
+
+
+def _running_coordinator(config: JobConfig) -> Any:
+    """The coordinator that an earlier driver left running on the cluster, or None.
+
+    Raises:
+      AlreadyExistsError: there is one, and the user did not ask to go on with it.
+    """
+    if config.address == "local":
+        return None
+    try:
+        found = ray.get_actor(coordinator_title(config.job), namespace=NAMESPACE)
+    except ValueError:
+        return None
+    try:
+        if config.resume:
+            return found
+        if not ray.get(found.over.remote(), timeout=_ANSWER_DEADLINE_S):
+            raise AlreadyExistsError(
+                f"job {config.job!r} is running on this cluster: --resume follows it, job=... "
+                "gives this one another name"
+            )
+        ray.kill(found)  # it only kept its outcome for a driver that did not come
+        while True:  # until its name is free; the call above bounds how long that can take
+            ray.get_actor(coordinator_title(config.job), namespace=NAMESPACE)
+            time.sleep(0.05)
+    except (RayActorError, GetTimeoutError, ValueError):
+        return None
 
 
 def _check_resources(config: JobConfig) -> None:

@@ -1,15 +1,20 @@
 """Whole jobs on Ray: modes, bit-identity, bad input; every process is gone afterwards."""
 
+import os
 import socket
+import subprocess
+import sys
 
 import grpc
 import numpy as np
 import pytest
-from integration.workers.ray_jobs import BATCHES, trainer, wait_gone
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from integration.workers.ray_jobs import BATCHES, processes, slowed, trainer, wait_gone
 from unit.workers.local_jobs import TRAIN, X, Y
 
 from shardtape import checkpoint
 from shardtape.errors import (
+    AlreadyExistsError,
     FailedPreconditionError,
     InvalidArgumentError,
     ResourceExhaustedError,
@@ -18,6 +23,7 @@ from shardtape.errors import (
 )
 from shardtape.protos import coordinator_pb2 as pb
 from shardtape.workers.control import ControlServer, GrpcSession
+from shardtape.workers.marker import Marker
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -93,6 +99,51 @@ def test_more_parts_than_rows():
         trainer(partitioner=64).fit()
 
 
+def test_on_a_cluster_with_a_life_of_its_own_a_job_outlives_its_driver(ray_session, tmp_path):
+    name = "test-detached"
+    options = {
+        "job": name,
+        "address": "auto",
+        "epochs": 6,
+        "build": slowed(0.03),
+        "checkpoint_dir": str(tmp_path),
+    }
+    text = (
+        f"import sys; sys.path[:0] = {sys.path!r}\n"
+        "from integration.workers.ray_jobs import slowed, trainer\n"
+        f"options = {options | {'build': None}!r}\n"
+        "options |= {'build': slowed(0.03), 'progress': 'plain'}\n"
+        "if __name__ == '__main__':\n    trainer(**options).fit()\n"
+    )
+    script = tmp_path / "driver.py"
+    script.write_text(text)
+    address = ray_session.get_runtime_context().gcs_address
+    driver = subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "RAY_ADDRESS": address},
+    )
+    lines = []
+    for line in driver.stdout:
+        lines.append(line)
+        if line.startswith("epoch"):
+            break
+    driver.kill()
+    driver.wait()
+    assert processes(name, "coordinator"), "".join(lines)
+    (tmp_path / "running.json").unlink()
+    with pytest.raises(AlreadyExistsError, match="--resume follows it"):
+        trainer(**options).fit()
+    result = trainer(**options, resume=True).fit()
+    assert result.summary["applied_per_shard"] == [6 * BATCHES] * 2
+    assert result.history[0]["loss"] > 0 and len(result.history) == 6
+    wait_gone(name)
+    again = trainer(**options | {"epochs": 1, "checkpoint_dir": None}).fit()
+    assert again.summary["steps"] == BATCHES
+
+
 def test_a_port_in_use():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -126,8 +177,6 @@ def test_a_wrong_token_is_refused():
                 session.send(pb.FromWorker())
             session.close()
         assert not events
-        from grpc_health.v1 import health_pb2, health_pb2_grpc
-
         with grpc.insecure_channel(server.address) as channel:
             answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
@@ -136,13 +185,6 @@ def test_a_wrong_token_is_refused():
 
 
 def test_a_second_job_in_the_same_checkpoint_folder_is_refused(tmp_path):
-    import os
-    import subprocess
-    import sys
-
-    from shardtape.errors import AlreadyExistsError
-    from shardtape.workers.marker import Marker
-
     text = (
         "import sys, time\nfrom shardtape.workers.marker import Marker\n"
         f"Marker({str(tmp_path)!r}, 'other').set()\nprint('set', flush=True)\ntime.sleep(60)"
