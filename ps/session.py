@@ -126,6 +126,8 @@ class Session:
                 f"{self._limits.payload_bytes:,}"
             )
         kind = request.WhichOneof("body")
+        if self._secret and self._host is None and kind != "hello":
+            raise _OutOfStep("a line begins with a Hello")
         try:
             if kind == "push":
                 self._push(request, message, begins, more)
