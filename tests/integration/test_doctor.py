@@ -8,8 +8,9 @@ import time
 
 import psutil
 import pytest
-from shardtape.deploy import command, doctor
 from typer.testing import CliRunner
+
+from shardtape.deploy import command, doctor
 
 
 def statuses(name: str) -> dict[str, str]:
