@@ -14,7 +14,7 @@ import weakref
 from typing import Any
 
 from shardtape import errors, storage
-from shardtape.summary.record_writer import RecordWriter
+from shardtape.records.record_writer import RecordWriter
 
 DEFAULT_FLUSH_S = 2.0  # how old an event gets before a reader can see it
 DEFAULT_MAX_QUEUE = 4096  # events that wake the writing thread at once

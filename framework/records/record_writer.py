@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Protocol
 
-from shardtape.summary.crc32c import masked_crc32c
+from shardtape.records.crc32c import masked_crc32c
 
 
 class WritableFile(Protocol):

@@ -6,7 +6,7 @@ import pytest
 from tensorboard.compat.tensorflow_stub import errors as tensorboard_errors
 from tensorboard.compat.tensorflow_stub import pywrap_tensorflow
 
-from shardtape.summary.record_writer import RecordWriter
+from shardtape.records.record_writer import RecordWriter
 
 
 def read(path):

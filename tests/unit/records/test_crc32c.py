@@ -5,7 +5,7 @@ import random
 import pytest
 from tensorboard.compat.tensorflow_stub import pywrap_tensorflow
 
-from shardtape.summary.crc32c import crc32c, masked_crc32c
+from shardtape.records.crc32c import crc32c, masked_crc32c
 
 LENGTHS = [*range(20), 100, *range(1020, 1032), *range(2046, 2053), 3000, 65535, 65536, 65541]
 

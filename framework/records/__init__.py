@@ -1,0 +1,1 @@
+"""TFRecord files: what event files and record data sets are made of."""
