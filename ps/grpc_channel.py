@@ -105,8 +105,9 @@ class GrpcChannel:
         self._values: GrpcStream | None = None
         self._connecting = threading.RLock()
         self._closed = False
-        # What the first Hello said is said again after a broken stream.
-        self._hello = pb.Hello(protocol=PROTOCOL, job=job, worker=-1)
+        # What the last `hello` said is said again after a broken stream.
+        self._boot_id = "" if transport == "grpc" else host_identity()
+        self._hello = pb.Hello(protocol=PROTOCOL, job=job, worker=-1, boot_id=self._boot_id)
         self._incarnation: Incarnation | None = None
         self._greeting: Greeting | None = None
         self._layout: dict[RangeId, int] = {}
@@ -141,7 +142,7 @@ class GrpcChannel:
                 generation=generation,
                 placement_digest=placement.digest() if placement is not None else "",
                 specs_digest=specs_digest(specs) if specs else "",
-                boot_id="" if self._wanted == "grpc" else host_identity(),
+                boot_id=self._boot_id,
             )
             self._incarnation = None if incarnation is None else Incarnation(*incarnation)
             self._connected()

@@ -97,6 +97,15 @@ class ParameterMemory:
             sequence.label(shard.generation, *shard.incarnation)
             sequence.end(shard.version, shard.lsn, shard.ready)
 
+    def give_up(self, generation: int, incarnation: Incarnation) -> None:
+        """The shard has got other memory; whoever still reads this one must connect again."""
+        if self._own is not None:
+            sequence = self._own.sequence
+            sequence.begin()
+            sequence.label(generation, *incarnation)
+            sequence.end(0, 0, False)
+        self.close()
+
     def begin(self) -> None:
         """The parameters are about to change."""
         if self._own is not None:

@@ -165,7 +165,7 @@ class ShardServer:
                 if self._role[:3] == role[:3]:
                     memory = before.memory  # the same ranges: readers see the new label
                 elif before.memory is not None:
-                    before.memory.close()
+                    before.memory.give_up(generation, incarnation)
             if memory is None:
                 memory = ParameterMemory(index, placement, specs, shared=self._share)
             memory.begin()  # until it has its label
