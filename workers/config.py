@@ -26,13 +26,13 @@ ENVIRONMENT_PREFIX = "SHARDTAPE_"
 
 
 class Interval(NamedTuple):
-    """How often something happens: every `count` of `unit` ("epoch", "step" or "second")."""
+    """How often something happens: every `number` of `unit` ("epoch", "step" or "second")."""
 
-    count: float
+    number: float
     unit: str
 
     def __str__(self) -> str:
-        return f"{self.count:g} {self.unit}{'s' if self.count != 1 else ''}"
+        return f"{self.number:g} {self.unit}{'s' if self.number != 1 else ''}"
 
 
 _INTERVAL_UNITS = {
@@ -63,12 +63,12 @@ def parse_interval(text: Any) -> Interval | None:
             f"checkpoint_every is {text!r}: expected for example 'epoch', '2 epochs', "
             "'500 steps', '30 seconds' or 'never'"
         )
-    count, unit = float(match[1] or 1), _INTERVAL_UNITS[match[2]]
+    number, unit = float(match[1] or 1), _INTERVAL_UNITS[match[2]]
     if unit == "minute":
-        count, unit = count * 60, "second"
-    if count <= 0:
+        number, unit = number * 60, "second"
+    if number <= 0:
         raise InvalidArgumentError(f"checkpoint_every is {text!r}: it must be more than zero")
-    return Interval(count, unit)
+    return Interval(number, unit)
 
 
 def _option(default: Any, text: str, **more: Any) -> Any:

@@ -195,7 +195,7 @@ class Coordinator:
             self._state = State.FINISHED
 
     def _received(self, peer: Peer, message: pb.FromWorker) -> None:
-        kind = message.WhichOneof("body")
+        kind = message.WhichOneof("body") or "heartbeat"
         if kind == "join":
             self._join(peer, message.join)
             return

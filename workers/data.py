@@ -86,7 +86,7 @@ class DataSpec:
     """
 
     kind: str
-    arrays: dict[str, np.ndarray | Handle] = field(default_factory=dict)
+    arrays: Mapping[str, np.ndarray | Handle] = field(default_factory=dict)
     function: Any = None
     names: tuple[str, ...] = ()
     examples: int = -1
@@ -140,7 +140,7 @@ def describe(
     Raises:
       InvalidArgumentError: names the array and what is wrong with it.
     """
-    common = {
+    common: dict[str, Any] = {
         "splits": splits or DEFAULT_SPLITS,
         "batch_size": batch_size,
         "seed": seed,
@@ -230,8 +230,12 @@ def portable(spec: DataSpec, put: Callable[[np.ndarray], Any] | None) -> DataSpe
 
 def _handle(array: np.ndarray, put: Callable[[np.ndarray], Any]) -> np.ndarray | Handle:
     # a slice of a memmap keeps the file's name but not its own offset: only the root is mapped
-    root = isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap)
-    if root and array.filename and array.flags.c_contiguous:
+    if (
+        isinstance(array, np.memmap)
+        and isinstance(array.base, mmap.mmap)
+        and array.filename
+        and array.flags.c_contiguous
+    ):
         return Handle(array.dtype.str, array.shape, str(array.filename), array.offset)
     if array.nbytes <= INLINE_LIMIT_BYTES:
         return np.array(array)

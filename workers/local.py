@@ -65,9 +65,10 @@ class LocalFleet:
         session.close()
 
     def _connect(self, welcome: pb.Welcome, specs: tuple[VariableSpec, ...], worker: int) -> Client:
+        # channels of its own, as over sockets: a shard tells workers apart by them
+        channels: list[Any] = [LocalChannel(channel.host) for channel in self.channels]
         return Client(
-            # channels of its own, as over sockets: a shard tells workers apart by them
-            [LocalChannel(channel.host) for channel in self.channels],
+            channels,
             Placement.from_json(welcome.placement_json),
             specs,
             worker,

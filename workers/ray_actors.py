@@ -99,7 +99,7 @@ class WorkerProcess:
 
         def connect(welcome: pb.Welcome, specs: tuple[VariableSpec, ...], worker: int) -> Client:
             placement = Placement.from_json(welcome.placement_json)
-            channels = [
+            channels: list[Any] = [
                 GrpcChannel(shard.address, job.token, job=config.job, shard=number)
                 for number, shard in enumerate(welcome.shards)
             ]

@@ -159,7 +159,8 @@ def _join_cluster(config: JobConfig) -> bool:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UnavailableError(
             f"no Ray cluster at {config.address!r}: {error}. Start one with `ray start --head`, "
-            "or use address=local"
+            "or use address=local; one that asks for a token needs RAY_AUTH_MODE=token and its "
+            "token in ~/.ray/auth_token"
         ) from error
     return True
 

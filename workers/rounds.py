@@ -103,9 +103,10 @@ class RoundDispatcher(Dispatcher):
             if self._carried:
                 batch = self._carried.pop(0)
             else:
-                batch = next(self._order, None)
-                if batch is None:
+                following = next(self._order, None)
+                if following is None:
                     break
+                batch = following
             if self._exists(batch) and not self.book.is_done(batch):
                 self.round.batches.append(batch)
                 self.round.waiting.append(batch)

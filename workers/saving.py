@@ -99,7 +99,7 @@ class Saver:
         """Training begins (or begins again): intervals count from here."""
         if self._every is not None:
             start = now_s if self._every.unit == "second" else steps
-            self._next_due = start + self._every.count
+            self._next_due = start + self._every.number
 
     def due(self, now_s: float, steps: int) -> bool:
         """Whether an interval of steps or seconds is over."""
@@ -110,14 +110,14 @@ class Saver:
         here = now_s if self._every.unit == "second" else steps
         if here < self._next_due:
             return False
-        self._next_due = here + self._every.count
+        self._next_due = here + self._every.number
         return True
 
     def due_after_epoch(self, epochs: int) -> bool:
         """Whether a checkpoint is due when so many epochs are over."""
         if self._parent is None or self._every is None or self._every.unit != "epoch":
             return False
-        return epochs % max(1, round(self._every.count)) == 0
+        return epochs % max(1, round(self._every.number)) == 0
 
     # ---- writing ----------------------------------------------------------------------------
 

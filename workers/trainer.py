@@ -87,7 +87,7 @@ class Trainer:
         self.config = resolve(options, file)
         self._model = model
         self._optimizer = optimizers.get(optimizer)
-        common = {"seed": self.config.seed, "splits": self.config.splits}
+        common: dict[str, Any] = {"seed": self.config.seed, "splits": self.config.splits}
         self._train = data.describe(
             train,
             name="train",

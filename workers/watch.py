@@ -46,8 +46,8 @@ class ShardWatch:
                         self._coordinator.post(ShardGone(index, channel, error))
                     continue
                 if state["state"] == "failed":
-                    error = ShardLostError("it failed inside an update", index)
-                    self._coordinator.post(ShardGone(index, channel, error))
+                    broken = ShardLostError("it failed inside an update", index)
+                    self._coordinator.post(ShardGone(index, channel, broken))
             self._look_at_learning_rate()
 
     def _look_at_learning_rate(self) -> None:

@@ -227,7 +227,7 @@ class WorkerLoop:
                 batch, clock = self._items.popleft()
                 self._train_one(batch, clock)
             return True
-        kind = message.WhichOneof("body")
+        kind = message.WhichOneof("body") or "stop"
         if kind == "stop":
             return False
         if kind == "welcome":
