@@ -1,6 +1,6 @@
 """Optimizers, and the update rules and schedules that they share with the parameter server.
 
-`SGD`, `Adam`, `Adagrad`, `RMSprop` have Keras's arguments, defaults and values.
+They have the arguments, defaults and values of Keras 2.15.
 """
 
 from __future__ import annotations
@@ -8,30 +8,52 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape.errors import InvalidArgumentError
-from shardtape.optimizers import schedules
+from shardtape.optimizers import legacy, schedules
+from shardtape.optimizers.adadelta import Adadelta, AdadeltaRule
 from shardtape.optimizers.adagrad import Adagrad, AdagradRule
 from shardtape.optimizers.adam import Adam, AdamRule
+from shardtape.optimizers.adamax import Adamax, AdamaxRule
+from shardtape.optimizers.adamw import AdamW, AdamWRule
+from shardtape.optimizers.ftrl import Ftrl, FtrlRule
+from shardtape.optimizers.lion import Lion, LionRule
+from shardtape.optimizers.nadam import Nadam, NadamRule
 from shardtape.optimizers.optimizer import Optimizer
 from shardtape.optimizers.rmsprop import RMSprop, RMSpropRule
 from shardtape.optimizers.rule import Rule, learning_rate_from_config
 from shardtape.optimizers.sgd import SGD, SGDRule
 
 __all__ = [
+    "Adadelta",
     "Adagrad",
     "Adam",
+    "AdamW",
+    "Adamax",
+    "Ftrl",
+    "Lion",
+    "Nadam",
     "Optimizer",
     "RMSprop",
     "Rule",
     "SGD",
     "deserialize",
     "get",
+    "legacy",
     "rule_from_config",
     "schedules",
     "serialize",
 ]
 
-_RULES = {rule.class_name: rule for rule in (SGDRule, AdamRule, AdagradRule, RMSpropRule)}
-_OPTIMIZERS = {cls.__name__: cls for cls in (SGD, Adam, Adagrad, RMSprop)}
+_RULES = {
+    rule.class_name: rule
+    for rule in (
+        SGDRule, AdamRule, AdagradRule, RMSpropRule, AdadeltaRule, AdamaxRule, AdamWRule, FtrlRule,
+        LionRule, NadamRule,
+    )
+}  # fmt: skip
+_OPTIMIZERS = {
+    cls.__name__: cls
+    for cls in (SGD, Adam, Adagrad, RMSprop, Adadelta, Adamax, AdamW, Ftrl, Lion, Nadam)
+}
 
 
 def rule_from_config(config: dict[str, Any]) -> Rule:

@@ -268,10 +268,60 @@ class CosineDecay(_Float32Schedule):
         }
 
 
+class CosineDecayRestarts(_Float32Schedule):
+    """Half a cosine from the initial rate to `alpha` times it, again and again.
+
+    Each run is `t_mul` times as long as the one before and starts at `m_mul` times its rate.
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        first_decay_steps: int,
+        t_mul: float = 2.0,
+        m_mul: float = 1.0,
+        alpha: float = 0.0,
+        name: str = "SGDRDecay",
+    ) -> None:
+        _check_decay_steps(first_decay_steps)
+        self.initial_learning_rate = initial_learning_rate
+        self.first_decay_steps = first_decay_steps
+        self.t_mul = t_mul
+        self.m_mul = m_mul
+        self.alpha = alpha
+        self.name = name
+
+    def rate(self, step: float) -> Any:
+        one, t_mul = _f32(1), _f32(self.t_mul)
+        done = _f32(step) / _f32(self.first_decay_steps)
+        if self.t_mul == 1.0:
+            restarts = np.floor(done)
+            done = done - restarts
+        else:
+            restarts = np.floor(np.log(one - done * (one - t_mul)) / np.log(t_mul))
+            length = t_mul**restarts
+            done = (done - (one - length) / (one - t_mul)) / length
+        start = _f32(self.m_mul) ** restarts
+        cosine = _f32(0.5) * start * (one + np.cos(_f32(math.pi) * done))
+        alpha = _f32(self.alpha)
+        return _f32(self.initial_learning_rate) * ((one - alpha) * cosine + alpha)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "initial_learning_rate": self.initial_learning_rate,
+            "first_decay_steps": self.first_decay_steps,
+            "t_mul": self.t_mul,
+            "m_mul": self.m_mul,
+            "alpha": self.alpha,
+            "name": self.name,
+        }
+
+
 _SCHEDULES = {
     cls.__name__: cls
     for cls in (
         ExponentialDecay, PiecewiseConstantDecay, PolynomialDecay, InverseTimeDecay, CosineDecay,
+        CosineDecayRestarts,
     )
 }  # fmt: skip
 

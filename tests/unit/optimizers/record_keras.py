@@ -71,7 +71,37 @@ def cases():
             optimizers.RMSprop,
             {"learning_rate": 0.02, "rho": 0.8, "momentum": 0.5, "centered": True, "epsilon": 1e-3},
         ),
-    }
+        "adadelta": (optimizers.Adadelta, {}),
+        "adadelta_fast": (
+            optimizers.Adadelta, {"learning_rate": 1.0, "rho": 0.8, "epsilon": 1e-4},
+        ),
+        "adamax": (optimizers.Adamax, {}),
+        "adamax_fast": (
+            optimizers.Adamax,
+            {"learning_rate": 0.05, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-3},
+        ),
+        "nadam": (optimizers.Nadam, {}),
+        "nadam_fast": (
+            optimizers.Nadam,
+            {"learning_rate": 0.05, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-3},
+        ),
+        "ftrl": (optimizers.Ftrl, {}),
+        "ftrl_all": (
+            optimizers.Ftrl,
+            {
+                "learning_rate": 0.1, "learning_rate_power": -0.4,
+                "initial_accumulator_value": 0.2, "l1_regularization_strength": 0.01,
+                "l2_regularization_strength": 0.02,
+                "l2_shrinkage_regularization_strength": 0.03, "beta": 0.04,
+            },
+        ),
+        "adamw": (optimizers.AdamW, {}),
+        "adamw_fast": (
+            optimizers.AdamW, {"learning_rate": 0.05, "weight_decay": 0.1, "amsgrad": True},
+        ),
+        "lion": (optimizers.Lion, {}),
+        "lion_fast": (optimizers.Lion, {"learning_rate": 0.01, "beta_1": 0.8, "beta_2": 0.9}),
+    }  # fmt: skip
     for name, (cls, arguments) in plain.items():
         yield name, cls, arguments, arguments
     given = {"initial_learning_rate": 0.1, "decay_steps": 2, "decay_rate": 0.5}
@@ -140,6 +170,9 @@ SCHEDULES = {
         (0.01, 20),
         {"warmup_target": 0.1, "warmup_steps": 5},
     ),
+    "restarts": ("CosineDecayRestarts", (0.1, 5), {}),
+    "restarts_equal": ("CosineDecayRestarts", (0.1, 7), {"t_mul": 1.0, "alpha": 0.1}),
+    "restarts_falling": ("CosineDecayRestarts", (0.1, 4), {"t_mul": 1.5, "m_mul": 0.8}),
 }
 AT = [0, 1, 3, 5, 6, 7, 9, 10, 14, 15, 20, 21, 25, 40]
 

@@ -59,8 +59,10 @@ def test_values_equal_keras(source, case, run):
     assert int(optimizer.iterations) == len(entry[run]["values"])
 
 
-@pytest.mark.parametrize("source", RECORDED)
-@pytest.mark.parametrize("name", RECORDED["keras_3"]["schedules"])
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [(source, name) for source, recorded in RECORDED.items() for name in recorded["schedules"]],
+)
 def test_schedules_equal_keras(source, name):
     entry = RECORDED[source]["schedules"][name]
     schedule = getattr(schedules, entry["class"])(*entry["positional"], **entry["named"])

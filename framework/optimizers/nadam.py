@@ -1,0 +1,131 @@
+"""Nadam: Adam with Nesterov momentum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shardtape.optimizers.optimizer import Optimizer, hyperparameter
+from shardtape.optimizers.rule import Rule
+
+
+class NadamRule(Rule):
+    """Dozat's Nadam, with Keras's schedule of the momentum: beta_1 * (1 - 0.96 ** t / 2).
+
+    Args:
+      beta_1, beta_2: decay of the first and second moment.
+      epsilon: added to the root of the corrected second moment.
+      Others as in `Rule`.
+    """
+
+    class_name = "Nadam"
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **shared: Any,
+    ) -> None:
+        super().__init__(learning_rate, **shared)
+        self._product: tuple[Any, int, Any] | None = None
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+
+    @property
+    def own_slots(self) -> tuple[str, ...]:
+        return ("momentum", "velocity")
+
+    def _momentum(self, dtype: np.dtype, number: int) -> Any:
+        decay = np.power(dtype.type(0.96), dtype.type(number))
+        return dtype.type(self.beta_1) * (dtype.type(1) - dtype.type(0.5) * decay)
+
+    def _momentum_product(self, dtype: np.dtype, number: int) -> Any:
+        """The product of the momenta of the updates 1 to `number`."""
+        done, product = 0, dtype.type(1)
+        last = self._product
+        if last is not None and last[0] == dtype and last[1] <= number:
+            _, done, product = last
+        for i in range(done + 1, number + 1):
+            product = product * self._momentum(dtype, i)
+            if not product:  # it stays zero
+                break
+        self._product = (dtype, number, product)
+        return product
+
+    def own_config(self) -> dict[str, Any]:
+        return {
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+        }
+
+    def factors(self, dtype: np.dtype, step: int, learning_rate: float) -> tuple[Any, ...]:
+        one = dtype.type(1)
+        momentum, following = self._momentum(dtype, step + 1), self._momentum(dtype, step + 2)
+        product = self._momentum_product(dtype, step + 1)
+        power_2 = np.power(dtype.type(self.beta_2), dtype.type(step + 1))
+        return (
+            following / (one - product * following), (one - momentum) / (one - product),
+            one - power_2, dtype.type(learning_rate),
+        )  # fmt: skip
+
+    def block(
+        self, xp: Any, p: Any, g: Any, slots: list[Any], t: Any, u: Any, f: tuple[Any, ...]
+    ) -> None:
+        of_moment, of_gradient, correction, rate = f
+        m, v = slots
+        xp.subtract(g, m, t)
+        xp.multiply(t, 1 - self.beta_1, t)
+        xp.add(m, t, m)
+        xp.multiply(g, g, t)
+        xp.subtract(t, v, t)
+        xp.multiply(t, 1 - self.beta_2, t)
+        xp.add(v, t, v)
+        xp.multiply(m, of_moment, t)
+        xp.multiply(g, of_gradient, u)
+        xp.add(t, u, t)
+        xp.multiply(t, rate, t)
+        xp.divide(v, correction, u)
+        xp.sqrt(u, u)
+        xp.add(u, self.epsilon, u)
+        xp.divide(t, u, t)
+        xp.subtract(p, t, p)
+
+
+class Nadam(Optimizer):
+    """Nadam: `NadamRule` on Variables.
+
+    Args: those of `NadamRule` and of `Optimizer`.
+    """
+
+    rule_class = NadamRule
+    beta_1 = hyperparameter()
+    beta_2 = hyperparameter()
+    epsilon = hyperparameter()
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        name: str = "Nadam",
+        jit_compile: bool = True,
+    ) -> None:
+        super().__init__(
+            learning_rate, name, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
+            ema_momentum, ema_overwrite_frequency, loss_scale_factor, jit_compile,
+            beta_1=beta_1, beta_2=beta_2, epsilon=epsilon,
+        )  # fmt: skip
