@@ -10,7 +10,6 @@ def test_one_element_of_any_rank_is_a_python_number():
     assert int(tf.constant([[7]])) == 7
     assert complex(tf.constant([1 + 2j])) == 1 + 2j
     assert float(tf.Variable([2.5])) == 2.5
-    assert "%d %.2f" % (tf.constant([3]), tf.constant([2.5])) == "3 2.50"
 
 
 @pytest.mark.parametrize("values", [[1.0, 2.0], []])
