@@ -276,7 +276,8 @@ class Variable:
         else still holds it (copy on write, decided by the reference count).
         """
         if not self._changeable():
-            self._array = np.array(self._array)
+            held = self._array
+            self._array = np.array(held) if isinstance(held, np.generic) else held.copy()
         return self._array
 
     def bind(self, array: np.ndarray) -> None:

@@ -73,6 +73,8 @@ def _user_frame() -> tuple[str, int] | None:
 class Graph:
     """A growing list of operations; building is not thread-safe, running is."""
 
+    claims_ops = False  # what is done to its tensors is added to it, whatever is being built
+
     def __init__(self) -> None:
         self._operations: list[Operation] = []
         self._by_name: dict[str, Operation] = {}

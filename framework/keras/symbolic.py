@@ -24,6 +24,8 @@ from shardtape.tensor import SymbolicTensor
 class KerasGraph(FuncGraph):
     """See the module's text; `history` says by tensor key which node made it, at which position."""
 
+    claims_ops = True
+
     def __init__(self, outer: Any) -> None:
         super().__init__("keras_graph", outer)
         self.history: dict[int, tuple[Node, int]] = {}

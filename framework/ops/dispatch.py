@@ -50,9 +50,7 @@ def apply(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any], name: str | No
     if eager and state.graph is None:
         outputs = _run(op, inputs, attrs)
     else:
-        graph = state.graph
-        if graph is None or (not eager and _innermost(inputs, graph) is not graph):
-            graph = _innermost(inputs, graph)
+        graph = state.graph if eager else _graph_of(inputs)
         outputs = graph.add_op(op, inputs, attrs, name)
     if state.recorders:
         outs = outputs if type(outputs) is tuple else (outputs,)
@@ -61,14 +59,29 @@ def apply(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any], name: str | No
     return outputs
 
 
-def _innermost(inputs: tuple[Any, ...], graph: Any) -> Any:
-    """The graph that a node belongs to: the current one, else that of the symbolic inputs."""
-    if graph is not None:
-        return graph
+def _graph_of(inputs: tuple[Any, ...]) -> Any:
+    """The graph that a node belongs to: the current one, else that of the symbolic inputs.
+
+    A graph that claims its ops (Keras's) gets what is done to its tensors, unless the current
+    graph is being built inside it.
+    """
+    current = state.graph
     for x in inputs:
         if type(x) is SymbolicTensor:
-            return x.graph
-    raise AssertionError("no symbolic input")
+            own = x.graph
+            if current is None:
+                return own
+            if own.claims_ops and not _inside(current, own):
+                return own
+    return current
+
+
+def _inside(graph: Any, outer: Any) -> bool:
+    while graph is not None:
+        if graph is outer:
+            return True
+        graph = getattr(graph, "outer_graph", None)
+    return False
 
 
 def _as_tensors(op: Op, inputs: tuple[Any, ...]) -> Any:

@@ -10,6 +10,7 @@ from shardtape import dtypes as dt
 from shardtape.ops import array, math
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.indexing import getitem
+from shardtape.shapes import broadcast_shapes
 from shardtape.tensor import Tensor
 
 
@@ -67,26 +68,26 @@ def _compare(op: Any) -> Any:
     return compare
 
 
-def _equal(self: Any, other: Any) -> Any:
-    if other is None:
-        return False
-    if not Tensor._equals_by_value:
-        return self is other
-    try:
-        return math.equal(self, _operand(other, self))
-    except (TypeError, ValueError):
-        return False
+def _comparing(op: Any, differs: bool) -> Any:
+    """`==` and `!=`: by value, or by identity as in TF1; other shapes are simply not equal."""
 
+    def compare(self: Any, other: Any) -> Any:
+        if other is None:
+            return differs
+        if not Tensor._equals_by_value:
+            return (self is not other) if differs else (self is other)
+        try:
+            other = _operand(other, self)
+        except (TypeError, ValueError):
+            return differs
+        if self.shape.rank is not None and other.shape.rank is not None:
+            try:
+                broadcast_shapes(self.shape, other.shape)
+            except ValueError:
+                return convert_to_tensor(differs)
+        return op(self, other)
 
-def _not_equal(self: Any, other: Any) -> Any:
-    if other is None:
-        return True
-    if not Tensor._equals_by_value:
-        return self is not other
-    try:
-        return math.not_equal(self, _operand(other, self))
-    except (TypeError, ValueError):
-        return True
+    return compare
 
 
 def attach(cls: Any) -> None:
@@ -110,7 +111,8 @@ def attach(cls: Any) -> None:
     cls.__div__, cls.__rdiv__ = cls.__truediv__, cls.__rtruediv__
     cls.__lt__, cls.__le__ = _compare(math.less), _compare(math.less_equal)
     cls.__gt__, cls.__ge__ = _compare(math.greater), _compare(math.greater_equal)
-    cls.__eq__, cls.__ne__ = _equal, _not_equal
+    cls.__eq__ = _comparing(math.equal, False)
+    cls.__ne__ = _comparing(math.not_equal, True)
     cls.__neg__ = lambda self: math.negative(self)
     cls.__pos__ = lambda self: array.identity(self)
     cls.__abs__ = lambda self: math.abs(self)
