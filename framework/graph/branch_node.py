@@ -1,0 +1,181 @@
+"""A node that holds traced branches: what it uses from outside, its frame, its gradient's parts.
+
+A node holds traced branches and takes the tensors and Variables that they use as inputs. Its last
+output is a *frame*: the values in between that its gradient reads, of the branch or of the
+iterations that ran. A frame stays empty until a gradient was built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape import nest
+from shardtape.context import building, state
+from shardtape.graph.branches import Branch
+from shardtape.graph.plan import Plan
+from shardtape.ops import registry
+from shardtape.ops.array import zeros_like
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.registry import Op
+from shardtape.tensor import SymbolicTensor, Tensor
+
+
+class Frame:
+    """What a node kept of a run, as a value of type variant; it looks like a scalar object."""
+
+    __slots__ = ("kept",)
+    shape: tuple[int, ...] = ()
+    ndim = 0
+    dtype = np.dtype(object)
+
+    def __init__(self, kept: Any) -> None:
+        self.kept = kept
+
+
+class nothing:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *exc: Any) -> None: ...
+
+
+class BranchNode:
+    """What a node's branches use from outside, and where each branch finds it."""
+
+    def __init__(self, branches: Sequence[Branch], graph: Any) -> None:
+        self.branches, self.graph = branches, graph
+        self.outer: list[Any] = []
+        self.variables: list[Any] = []
+        places: dict[int, int] = {}
+        self.positions: list[list[int]] = []
+        for b in branches:
+            mine = []
+            for t in b.captured:
+                key = t._key()
+                if key not in places:
+                    places[key] = len(self.outer)
+                    self.outer.append(t)
+                mine.append(places[key])
+            self.positions.append(mine)
+            for v in b.variables:
+                if all(v is not w for w in self.variables):
+                    self.variables.append(v)
+        self.effects = any(b.has_effects for b in branches)
+        self.backwards: list[Any] | None = None
+
+    def captured_of(self, branch: int, values: Sequence[Any]) -> list[Any]:
+        return [values[i] for i in self.positions[branch]]
+
+    def structured(self, outputs: Any, structure: Any) -> Any:
+        flat = list(outputs[:-1]) if isinstance(outputs, tuple) else []
+        return nest.pack_sequence_as(structure, flat)
+
+    def want_gradients(self) -> list[Any]:
+        """Backward pieces of all branches; from now on the node keeps what they read."""
+        if self.backwards is None:
+            self.backwards = [DenseBackward(b) for b in self.branches]
+        return self.backwards
+
+
+class DenseBackward:
+    """A branch's gradient, dense, by its arguments and captured tensors and by Variable."""
+
+    def __init__(self, branch: Branch) -> None:
+        self.branch = branch
+        backward = branch.segment.backward()
+        self.backward = backward
+        with building(branch.graph):
+            by_input = [None if g is None else convert_to_tensor(g) for g in backward.by_input]
+            by_variable = {
+                v: None if g is None else convert_to_tensor(g)
+                for v, g in backward.by_variable.items()
+            }
+        # the fetches of `plan` by argument or captured tensor, and by Variable; -1: no gradient
+        flat: list[Any] = []
+        self.input_places = [_place(g, flat) for g in by_input]
+        self.variable_places = {v: _place(g, flat) for v, g in by_variable.items()}
+        seeds = [backward.seeds[i] for i in backward.live]
+        self.plan = Plan(branch.graph, [*backward.kept, *seeds], flat)
+
+    def run_forward(self, feeds: Sequence[Any]) -> tuple[list[Any], tuple[Any, ...]]:
+        """Outputs, and what the backward run reads."""
+        count = len(self.branch.outputs)
+        got = self.backward.forward_plan.run(feeds)
+        return got[:count], tuple(got[count : count + len(self.backward.kept)])
+
+    def run(self, kept: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
+        """Seeds are those of all outputs; the ones of integers are ignored."""
+        return self.plan.run([*kept, *[seeds[i] for i in self.backward.live]])
+
+
+def _place(gradient: Any, flat: list[Any]) -> int:
+    if gradient is None:
+        return -1
+    flat.append(gradient)
+    return len(flat) - 1
+
+
+def add_node(
+    graph: Any, made: Op, leading: Sequence[Any], node: BranchNode, name: str | None
+) -> Any:
+    """Adds the node, and shows it to the tapes with its Variables as inputs."""
+    inputs = [*leading, *node.outer]
+    handles = [graph.variable_handle(v) for v in node.variables]
+    outputs = graph.add_op(made, [*inputs, *handles], {}, name)
+    if state.recorders:
+        for recorder in state.recorders:
+            for v in node.variables:
+                recorder.read(v)
+            recorder.record(made, (*[graph.capture(t) for t in inputs], *node.variables), {},
+                            outputs)  # fmt: skip
+    return outputs
+
+
+def node_op(
+    kind: str, kernel: Any, dtypes: Sequence[dt.DType], out_shapes: Sequence[Any], effects: bool
+) -> Op:
+    made = Op(
+        kernel,
+        kind,
+        shape=lambda *args: list(out_shapes),
+        dtype=lambda in_dtypes, attrs: tuple(dtypes),
+        dtypes=dt.ANY,
+        mixed=True,
+        outputs=-1,
+        effects=registry.WRITES if effects else registry.READS,
+        dynamic=True,
+    )
+    return made
+
+
+def results(values: list[Any]) -> Any:
+    """What a kernel returns: a tuple, or the value itself where there is only one output."""
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def seeds_of(grads: Any, outputs: Any) -> list[Any]:
+    return [zeros_like(y) if g is None else g for g, y in zip(grads[:-1], outputs[:-1])]
+
+
+def value_of(x: Any) -> Any:
+    """The Variable that a handle stands for; a tensor itself."""
+    if isinstance(x, SymbolicTensor) and x.dtype is dt.resource:
+        return x.op.attrs["variable"]
+    return x
+
+
+def differentiable(inputs: Sequence[Any]) -> list[int]:
+    types = [value_of(x).dtype for x in inputs]
+    return [i for i, t in enumerate(types) if t.is_floating or t.is_complex]
+
+
+def readable(x: Any) -> Any:
+    return x if isinstance(x, Tensor) else state.graph.variable_handle(x)
+
+
+def zeros_of_input(original: Any) -> np.ndarray:
+    array = original._read_array() if hasattr(original, "_read_array") else original
+    return np.zeros_like(array)

@@ -1,0 +1,213 @@
+"""`tf.while_loop`: Python in eager mode, one node in a graph.
+
+Gradients of its gradients are not offered in graphs (LookupError); eager mode has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape import nest, shapes
+from shardtape.context import building, state
+from shardtape.graph.branch_node import (
+    BranchNode,
+    Frame,
+    add_node,
+    differentiable,
+    node_op,
+    nothing,
+    readable,
+    results,
+    seeds_of,
+    value_of,
+    zeros_of_input,
+)
+from shardtape.graph.branches import Branch, zeros_of
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.registry import Op
+from shardtape.tensor import SymbolicTensor, Tensor
+
+
+def while_loop(
+    cond: Callable[..., Any],
+    body: Callable[..., Any],
+    loop_vars: Any,
+    shape_invariants: Any = None,
+    parallel_iterations: int = 10,
+    back_prop: bool = True,
+    swap_memory: bool = False,
+    maximum_iterations: Any = None,
+    name: str | None = None,
+) -> Any:
+    """Repeats `loop_vars = body(*loop_vars)` while `cond(*loop_vars)` is true.
+
+    Args:
+      loop_vars: nested structure of tensors; the result has the same.
+      shape_invariants: less specific shapes, where the body changes them.
+      maximum_iterations: the loop ends after so many at the latest.
+
+    Raises:
+      TypeError, ValueError: the body returns another structure or other dtypes.
+    """
+    variables = list(loop_vars) if isinstance(loop_vars, (list, tuple)) else [loop_vars]
+    limit = maximum_iterations
+    symbolic = state.graph is not None or any(
+        isinstance(v, SymbolicTensor) for v in nest.flatten(variables)
+    )
+    if not symbolic:
+        return _eager_loop(cond, body, loop_vars, variables, limit)
+    tensors = [convert_to_tensor(v) for v in nest.flatten(variables)]
+    graph = state.graph or next(t.graph for t in tensors if isinstance(t, SymbolicTensor))
+    declared = [t.shape for t in tensors]
+    if shape_invariants is not None:
+        declared = [shapes.as_shape(getattr(s, "shape", s)) for s in _flat_shapes(shape_invariants)]
+    with building(graph) if state.graph is None else nothing():
+        condition, step = _trace_loop(cond, body, variables, tensors, declared)
+    node = BranchNode([condition, step], graph)
+    made = _while_op(node, tensors, [t.shape for t in step.arguments], limit)
+    outputs = add_node(graph, made, tensors, node, name or "while")
+    result = nest.pack_sequence_as(variables, list(outputs[:-1]))
+    if isinstance(loop_vars, tuple) and not hasattr(loop_vars, "_fields"):
+        return tuple(result)
+    return result if isinstance(loop_vars, (list, tuple)) else result[0]
+
+
+def _eager_loop(cond: Any, body: Any, loop_vars: Any, variables: list[Any], limit: Any) -> Any:
+    count = 0
+    limit = None if limit is None else int(limit)
+    while bool(cond(*variables)) and (limit is None or count < limit):
+        got = body(*variables)
+        got = list(got) if isinstance(got, (list, tuple)) else [got]
+        nest.assert_same_structure(variables, got, check_types=False)
+        variables = [
+            convert_to_tensor(v) if not nest.is_nested(v) and isinstance(v, (int, float)) else v
+            for v in got
+        ]
+        count += 1
+    if isinstance(loop_vars, tuple) and not hasattr(loop_vars, "_fields"):
+        return tuple(variables)
+    return variables if isinstance(loop_vars, (list, tuple)) else variables[0]
+
+
+def _flat_shapes(structure: Any) -> list[Any]:
+    if isinstance(structure, shapes.TensorShape) or hasattr(structure, "shape"):
+        return [structure]
+    return [s for child in structure for s in _flat_shapes(child)]
+
+
+def _trace_loop(
+    cond: Any, body: Any, variables: list[Any], tensors: Sequence[Any], declared: list[Any]
+) -> tuple[Branch, Branch]:
+    """Condition and body; shapes that the body does not keep become unknown."""
+
+    def packed(function: Any) -> Any:
+        return lambda *flat: function(*nest.pack_sequence_as(variables, list(flat)))
+
+    def run_body(*flat: Any) -> Any:
+        got = packed(body)(*flat)
+        got = list(got) if isinstance(got, (list, tuple)) else [got]
+        nest.assert_same_structure(variables, got, check_types=False)
+        return [
+            convert_to_tensor(v, None if isinstance(v, Tensor) or hasattr(v, "_as_tensor")
+                              else t.dtype)
+            for v, t in zip(nest.flatten(got), tensors)
+        ]  # fmt: skip
+
+    while True:
+        arguments = [(t.dtype, s) for t, s in zip(tensors, declared)]
+        step = Branch(run_body, arguments, "while_body")
+        for i, (out, t) in enumerate(zip(step.outputs, tensors)):
+            if out.dtype is not t.dtype:
+                raise TypeError(
+                    f"loop variable {i} is {t.dtype.name}, the body returns {out.dtype.name}"
+                )
+        general = [s.most_specific_compatible_shape(o.shape)
+                   for s, o in zip(declared, step.outputs)]  # fmt: skip
+        if general == declared:
+            return Branch(packed(cond), arguments, "while_cond"), step
+        declared = general
+
+
+def _while_op(
+    node: BranchNode, tensors: Sequence[Any], out_shapes: Sequence[Any], limit: Any
+) -> Op:
+    count = len(tensors)
+    condition, step = node.branches
+
+    def kernel(xp: Any, *values: Any) -> Any:
+        current, rest = list(values[:count]), values[count:]
+        seen, used = node.captured_of(0, rest), node.captured_of(1, rest)
+        frames = []
+        turns = 0
+        while bool(condition.plan().run([*current, *seen])[0]):
+            if limit is not None and turns >= int(limit):
+                break
+            feeds = [*current, *used]
+            if node.backwards is None:
+                current = step.plan().run(feeds)[:count]
+            else:
+                shapes_before = tuple(np.shape(v) for v in current)
+                current, kept = node.backwards[1].run_forward(feeds)
+                frames.append((shapes_before, kept))
+            turns += 1
+        return results([*current, Frame(frames)])
+
+    made = node_op(
+        "While", kernel, [*[t.dtype for t in tensors], dt.variant],
+        [*out_shapes, shapes.TensorShape([])], node.effects,
+    )  # fmt: skip
+
+    @made.gradient
+    def _(grads: Any, outputs: Any, *inputs: Any) -> Any:
+        node.want_gradients()
+        return _while_gradients(node, count, outputs[-1], seeds_of(grads, outputs), inputs)
+
+    return made
+
+
+def _while_gradients(
+    node: BranchNode, count: int, frames: Any, seeds: list[Any], inputs: Sequence[Any]
+) -> list[Any]:
+    backward = node.want_gradients()[1]
+    wanted = differentiable(inputs)
+    dtypes = [s.dtype for s in seeds]
+    outer = len(node.outer)
+    # captured tensors and Variables, by their position among the node's inputs
+    places = {count + p: backward.input_places[count + k] for k, p in enumerate(node.positions[1])}
+    for k, v in enumerate(node.variables):
+        places[count + outer + k] = backward.variable_places.get(v._id, -1)
+
+    def kernel(xp: Any, frames: Any, *values: Any) -> Any:
+        current, originals = list(values[:count]), dict(zip(wanted, values[count:]))
+        sums: dict[int, Any] = {}
+        for before, kept in reversed(frames.kept):
+            got = backward.run(kept, current)
+            for i, place in places.items():
+                if place >= 0:
+                    sums[i] = got[place] if i not in sums else sums[i] + got[place]
+            current = [
+                got[p] if (p := backward.input_places[i]) >= 0 else zeros_of(before[i], dtypes[i])
+                for i in range(count)
+            ]
+        out = []
+        for i in wanted:
+            if i < count:
+                out.append(current[i])
+            else:
+                out.append(sums[i] if i in sums else zeros_of_input(originals[i]))
+        return results(out)
+
+    originals = [readable(inputs[i]) for i in wanted]
+    made = node_op(
+        "WhileGrad", kernel, [value_of(inputs[i]).dtype for i in wanted],
+        [value_of(inputs[i]).shape for i in wanted], False,
+    )  # fmt: skip
+    got = state.graph.add_op(made, [frames, *seeds, *originals], {}, "WhileGrad")
+    out: list[Any] = [None] * len(inputs)
+    for i, g in zip(wanted, got):
+        out[i] = g
+    return out
