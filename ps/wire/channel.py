@@ -43,7 +43,7 @@ class Limits:
       waiting_pulls: pulls of one stream that wait for their clock.
     """
 
-    chunk_bytes: int = 1 << 20
+    chunk_bytes: int = 2 << 20
     message_bytes: int = 8 << 20
     header_bytes: int = 1 << 20
     payload_bytes: int = 16 << 30
