@@ -34,7 +34,10 @@ if __name__ == "__main__":
         model,
         train={"x": train_x, "y": train_y},
         test={"x": test_x, "y": test_y},
-        optimizer=tf.keras.optimizers.Adam(1e-3),
+        # a rate that halves every 500 updates: asynchronous steps end without wobbling
+        optimizer=tf.keras.optimizers.Adam(
+            tf.keras.optimizers.schedules.ExponentialDecay(2e-3, 500, 0.5)
+        ),
         batch_size=32,
         epochs=40,
         ps=2,
