@@ -13,14 +13,15 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape import shapes
 from shardtape.context import next_id
+from shardtape.operator_types import Operators
 
 _from_numpy = dt._BY_NUMPY
 
 
-class Tensor:
+class Tensor(Operators):
     """Base of all tensors; immutable."""
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("__weakref__", "_keras_mask")  # the mask: see keras/masks.py
     __array_priority__ = 100  # numpy on the left hands over: `ndarray * tensor` is a tensor
 
     dtype: dt.DType

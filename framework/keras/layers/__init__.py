@@ -26,7 +26,16 @@ from shardtape.keras.layers.core import (
     RepeatVector,
     Reshape,
 )
+from shardtape.keras.layers.embedding import Embedding
 from shardtape.keras.layers.input_spec import InputSpec
+from shardtape.keras.layers.masking import Masking
+from shardtape.keras.layers.normalization import (
+    BatchNormalization,
+    GroupNormalization,
+    LayerNormalization,
+    SyncBatchNormalization,
+    UnitNormalization,
+)
 from shardtape.keras.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -45,6 +54,14 @@ from shardtape.keras.layers.pooling import (
     MaxPooling1D,
     MaxPooling2D,
 )
+from shardtape.keras.layers.recurrent import GRU, LSTM, RNN, SimpleRNN
+from shardtape.keras.layers.recurrent_cells import (
+    AbstractRNNCell,
+    GRUCell,
+    LSTMCell,
+    SimpleRNNCell,
+    StackedRNNCells,
+)
 from shardtape.keras.layers.regularization import (
     ActivityRegularization,
     Dropout,
@@ -52,6 +69,7 @@ from shardtape.keras.layers.regularization import (
     SpatialDropout1D,
     SpatialDropout2D,
 )
+from shardtape.keras.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 
 
 def serialize(layer: Layer) -> dict[str, Any]:
@@ -72,12 +90,18 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
 
 __all__ = [
     "ELU",
+    "GRU",
+    "LSTM",
+    "RNN",
+    "AbstractRNNCell",
     "Activation",
     "ActivityRegularization",
     "AveragePooling1D",
     "AveragePooling2D",
     "AvgPool1D",
     "AvgPool2D",
+    "BatchNormalization",
+    "Bidirectional",
     "Conv1D",
     "Conv2D",
     "Conv2DTranspose",
@@ -87,7 +111,9 @@ __all__ = [
     "Dense",
     "DepthwiseConv2D",
     "Dropout",
+    "Embedding",
     "Flatten",
+    "GRUCell",
     "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
@@ -97,12 +123,16 @@ __all__ = [
     "GlobalMaxPool2D",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
+    "GroupNormalization",
     "Input",
     "InputLayer",
     "InputSpec",
+    "LSTMCell",
     "Lambda",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
+    "Masking",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPooling1D",
@@ -111,9 +141,16 @@ __all__ = [
     "ReLU",
     "RepeatVector",
     "Reshape",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
+    "StackedRNNCells",
+    "SyncBatchNormalization",
+    "TimeDistributed",
+    "UnitNormalization",
+    "Wrapper",
     "deserialize",
     "serialize",
 ]

@@ -19,6 +19,7 @@ from shardtape.keras import regularizers
 from shardtape.keras.floatx import floatx
 from shardtape.keras.layers.input_spec import check_inputs
 from shardtape.keras.layers.weights import WeightHolder
+from shardtape.keras.masks import mask_of, masks_of, set_masks
 from shardtape.keras.naming import snake_case, unique_object_name
 from shardtape.keras.symbolic import KerasGraph, Node, is_keras_tensor, keras_graph
 from shardtape.module import Module
@@ -43,18 +44,24 @@ class _Signature(NamedTuple):
     takes_training: bool
     position: int | None  # of `training` among the arguments after the first
     default: Any  # of `training`
+    takes_mask: bool
+    mask_position: int | None  # of `mask` among the arguments after the first
 
 
 @functools.lru_cache(maxsize=4096)
 def _signature(call: Callable[..., Any]) -> _Signature:
     parameters = list(inspect.signature(call).parameters.values())[1:]
     first = parameters[0].name if parameters else "inputs"
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    position = mask_position = default = None
     for i, p in enumerate(parameters):
         if p.name == "training":
-            default = None if p.default is p.empty else p.default
-            return _Signature(first, True, i - 1, default)
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    return _Signature(first, open_ended, None, None)
+            position, default = i - 1, None if p.default is p.empty else p.default
+        elif p.name == "mask":
+            mask_position = i - 1
+    takes_training = open_ended or position is not None
+    takes_mask = open_ended or mask_position is not None
+    return _Signature(first, takes_training, position, default, takes_mask, mask_position)
 
 
 class _Calls(threading.local):
@@ -102,7 +109,7 @@ class Layer(WeightHolder):
         self._autocast = kwargs.get("autocast", True)
         self.built = False
         self.stateful = False
-        self.supports_masking = False
+        self.supports_masking = type(self).compute_mask is not Layer.compute_mask
         self.input_spec: Any = None
         self._activity_regularizer = regularizers.get(kwargs.get("activity_regularizer"))
         self._initial_weights = kwargs.get("weights")
@@ -126,6 +133,19 @@ class Layer(WeightHolder):
     def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """The layer's computation."""
         return inputs
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The masks of the outputs: those of the inputs where the layer supports masks.
+
+        Raises TypeError for a mask that reaches a layer which does not.
+        """
+        if self.supports_masking:
+            return mask
+        if any(m is not None for m in nest.flatten(mask)):
+            raise TypeError(
+                f"Layer {self._name} does not support masking, but was passed an input_mask: {mask}"
+            )
+        return None
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of the outputs for a shape of the inputs."""
@@ -198,14 +218,38 @@ class Layer(WeightHolder):
 
     def _scoped_call(self, inputs: Any, args: Any, kwargs: Any) -> Any:
         if not self._opens_scope:
-            return self._built_call(inputs, args, kwargs)
+            return self._masked_call(inputs, args, kwargs)
         outer = _calls.path
         _calls.path = f"{outer}/{self._name}" if outer else self._name
         try:
             with name_scope(self._name):
-                return self._built_call(inputs, args, kwargs)
+                return self._masked_call(inputs, args, kwargs)
         finally:
             _calls.path = outer
+
+    def _masked_call(self, inputs: Any, args: Any, kwargs: Any) -> Any:
+        """Hands the inputs' masks to `call`, and puts those of `compute_mask` on the outputs."""
+        signature = _signature(type(self).call)
+        if not (self.supports_masking or signature.takes_mask):
+            return self._built_call(inputs, args, kwargs)
+        position = signature.mask_position
+        if position is not None and position < len(args):
+            mask = args[position]
+        else:
+            mask = kwargs.get("mask")
+            if mask is None:
+                mask = masks_of(inputs)
+                if mask is not None and signature.takes_mask:
+                    kwargs["mask"] = mask
+        outputs = self._built_call(inputs, args, kwargs)
+        own = type(self).compute_mask is not Layer.compute_mask
+        if not self.supports_masking or (mask is None and not own):
+            return outputs
+        if any(mask_of(t) is None for t in nest.flatten(outputs)):
+            masks = self.compute_mask(inputs, mask)
+            if masks is not None:
+                set_masks(outputs, masks)
+        return outputs
 
     def _built_call(self, inputs: Any, args: Any, kwargs: Any) -> Any:
         if not self.built:
@@ -375,7 +419,9 @@ def _as_tensor(x: Any) -> Any:
 def _own(x: Any, inputs: set[int]) -> Any:
     """An output of a symbolic call as a tensor of the symbolic graph, no input among them."""
     if isinstance(x, Variable) or (is_keras_tensor(x) and x._id in inputs):
-        return identity(convert_to_tensor(x))
+        copy = identity(convert_to_tensor(x))
+        copy._keras_mask = mask_of(x)
+        return copy
     if isinstance(x, Tensor) and not is_keras_tensor(x):
         return state.graph.capture(x)
     return x

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from shardtape import dtypes as dt
+from shardtape.keras.masks import combined, mask_of, valid_share, weights_under
 from shardtape.ops.array import expand_dims, size, squeeze
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
@@ -48,7 +49,18 @@ class Loss:
         self.reduction, self.name = reduction, name
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        return weighted_loss(self.call(y_true, y_pred), sample_weight, self.reduction)
+        losses = self.call(y_true, y_pred)
+        mask = combined(mask_of(y_pred), mask_of(losses))
+        if mask is not None:
+            losses, sample_weight = self._under_mask(losses, sample_weight, mask)
+        return weighted_loss(losses, sample_weight, self.reduction)
+
+    def _under_mask(self, losses: Any, sample_weight: Any, mask: Any) -> tuple[Any, Any]:
+        """Masked values count as nothing, and a mean is that of the others."""
+        losses = convert_to_tensor(losses)
+        is_mean = self.reduction in (Reduction.AUTO, Reduction.SUM_OVER_BATCH_SIZE)
+        factors = valid_share(mask, losses.dtype) if is_mean else mask
+        return losses, weights_under(factors, sample_weight, losses.dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The losses of single examples."""

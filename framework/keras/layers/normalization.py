@@ -1,0 +1,367 @@
+"""Layers that make features alike in mean and variance: over a batch, an example, a group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardtape import dtypes as dt
+from shardtape import nn
+from shardtape.keras import constraints, initializers, regularizers
+from shardtape.keras.layers.axes import given_axes, known_axes, known_sizes
+from shardtape.keras.layers.base import Layer
+from shardtape.keras.layers.core import weight_config
+from shardtape.keras.layers.input_spec import InputSpec
+from shardtape.ops.array import broadcast_to, expand_dims, ones_like, reshape, shape, size
+from shardtape.ops.cast import cast
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.math import maximum
+from shardtape.ops.selecting import where
+from shardtape.shapes import TensorShape
+from shardtape.tensor import Tensor
+from shardtape.variable import Variable, VariableAggregation, VariableSynchronization
+
+
+class _Scaled(Layer):
+    """A layer that ends with `x * gamma + beta`, of which either may be missing."""
+
+    def __init__(
+        self,
+        epsilon: float,
+        center: bool,
+        scale: bool,
+        beta_initializer: Any,
+        gamma_initializer: Any,
+        beta_regularizer: Any,
+        gamma_regularizer: Any,
+        beta_constraint: Any,
+        gamma_constraint: Any,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.epsilon, self.center, self.scale = epsilon, center, scale
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
+        self.supports_masking = True
+
+    def _make_scale(self, sizes: Any, dtype: Any = None) -> None:
+        self.gamma = self.beta = None
+        if self.scale:
+            self.gamma = self.add_weight(
+                "gamma", sizes, dtype, self.gamma_initializer, self.gamma_regularizer,
+                constraint=self.gamma_constraint,
+            )  # fmt: skip
+        if self.center:
+            self.beta = self.add_weight(
+                "beta", sizes, dtype, self.beta_initializer, self.beta_regularizer,
+                constraint=self.beta_constraint,
+            )  # fmt: skip
+
+    def compute_output_shape(self, input_shape: Any) -> TensorShape:
+        return TensorShape(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "epsilon": self.epsilon,
+            "center": self.center,
+            "scale": self.scale,
+            **weight_config(self, "beta"),
+            **weight_config(self, "gamma"),
+        }
+
+
+class BatchNormalization(_Scaled):
+    """Each feature less its mean over its deviation: those of the batch in training, else moving
+    averages of them.
+
+    The averages are Variables that are not trained. They change by a difference that is added, so
+    that parameter servers can gather the differences of all workers.
+
+    Args:
+      axis: of the features.
+      momentum: share of the old moving average that stays with each batch.
+      epsilon: added to the variance.
+      center, scale: whether `beta` is added, whether there is a factor `gamma`.
+
+    A layer whose `trainable` is False uses its moving averages in training, too.
+    """
+
+    def __init__(
+        self,
+        axis: Any = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        moving_mean_initializer: Any = "zeros",
+        moving_variance_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        synchronized: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        for option in ("renorm", "virtual_batch_size", "adjustment"):
+            if kwargs.pop(option, None):
+                raise NotImplementedError(f"BatchNormalization has no option `{option}` here")
+        for option in ("fused", "renorm_clipping", "renorm_momentum"):
+            kwargs.pop(option, None)
+        super().__init__(
+            epsilon, center, scale, beta_initializer, gamma_initializer, beta_regularizer,
+            gamma_regularizer, beta_constraint, gamma_constraint, **kwargs,
+        )  # fmt: skip
+        self.axis = given_axes(axis)
+        self.momentum, self.synchronized = momentum, synchronized
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
+        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+
+    def build(self, input_shape: Any) -> None:
+        full = TensorShape(input_shape)
+        self.axis = known_axes(self.axis, full)
+        sizes = known_sizes(self.axis, full)
+        self.input_spec = InputSpec(ndim=full.rank, axes=dict(zip(self.axis, sizes)))
+        if len(sizes) > 1:
+            sizes = [full[i] if i in self.axis else 1 for i in range(len(full))]
+        dtype = dt.float32 if self._dtype in dt.HALVES else self._dtype
+        self._make_scale(sizes, dtype)
+        self.moving_mean = self._moving("moving_mean", sizes, dtype, self.moving_mean_initializer)
+        self.moving_variance = self._moving(
+            "moving_variance", sizes, dtype, self.moving_variance_initializer
+        )
+        self.built = True
+
+    def _moving(self, name: str, sizes: Any, dtype: Any, initializer: Any) -> Variable:
+        return self.add_weight(
+            name, sizes, dtype, initializer, trainable=False,
+            synchronization=VariableSynchronization.ON_READ,
+            aggregation=VariableAggregation.MEAN,
+        )  # fmt: skip
+
+    # frozen layers act as in inference, so the flag is theirs alone
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = value
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Tensor:
+        given = inputs.dtype
+        x = cast(inputs, dt.float32) if given in dt.HALVES else inputs
+        if not self.trainable:
+            training = False
+        mean, variance = self._statistics(x, training, mask)
+        y = nn.batch_normalization(
+            x, self._spread(mean, x), self._spread(variance, x), self._spread(self.beta, x),
+            self._spread(self.gamma, x), self.epsilon,
+        )  # fmt: skip
+        return cast(y, given) if y.dtype is not given else y
+
+    def _statistics(self, x: Any, training: Any, mask: Any) -> tuple[Any, Any]:
+        moving_mean, moving_variance = self.moving_mean.value(), self.moving_variance.value()
+        is_tensor = isinstance(training, (Tensor, Variable))
+        if not is_tensor and not training:
+            return moving_mean, moving_variance
+        mean, variance = self._batch_statistics(x, mask)
+        decay = 1.0 - self.momentum
+        if is_tensor:
+            training = cast(training, dt.bool)
+            decay = decay * cast(training, mean.dtype)
+        kept = variance if mask is not None else self._unbiased(variance, x)
+        self.moving_mean.assign_sub((moving_mean - mean) * decay)
+        self.moving_variance.assign_sub((moving_variance - kept) * decay)
+        if is_tensor:
+            mean = where(training, mean, moving_mean)
+            variance = where(training, variance, moving_variance)
+        return mean, variance
+
+    def _batch_statistics(self, x: Any, mask: Any) -> tuple[Any, Any]:
+        axes = [i for i in range(x.shape.rank) if i not in self.axis]
+        several = len(self.axis) > 1
+        if mask is None or x.shape.rank == 4:
+            return nn.moments(x, axes, keepdims=several)
+        weights = expand_dims(cast(mask, x.dtype), -1)
+        return nn.weighted_moments(x, axes, weights, keepdims=several)
+
+    def _unbiased(self, variance: Any, x: Any) -> Any:
+        """The estimate that TensorFlow's fused kernel keeps for images; else the variance."""
+        if len(self.axis) != 1 or not _is_image_axis(x.shape.rank, self.axis[0]):
+            return variance
+        count = cast(size(x) // size(variance), variance.dtype)
+        one = convert_to_tensor(1.0, variance.dtype)
+        return variance * (count / maximum(count - one, one))
+
+    def _spread(self, value: Any, x: Any) -> Any:
+        """A vector of the features in a shape that broadcasts against x."""
+        rank = x.shape.rank
+        if value is None or len(self.axis) > 1 or self.axis == [rank - 1]:
+            return value
+        return reshape(value, [-1 if i == self.axis[0] else 1 for i in range(rank)])
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "axis": self.axis,
+            "momentum": self.momentum,
+            "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
+            "moving_variance_initializer": initializers.serialize(self.moving_variance_initializer),
+        }
+
+
+def _is_image_axis(rank: int, axis: int) -> bool:
+    return rank in (4, 5) and axis in (1, rank - 1)
+
+
+class SyncBatchNormalization(BatchNormalization):
+    """`BatchNormalization`; each worker normalises with the statistics of its own batch."""
+
+
+class LayerNormalization(_Scaled):
+    """Each example less its mean over its deviation along `axis`.
+
+    Args:
+      axis: an int or several; `gamma` and `beta` have their sizes.
+      epsilon: added to the variance.
+    """
+
+    def __init__(
+        self,
+        axis: Any = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            epsilon, center, scale, beta_initializer, gamma_initializer, beta_regularizer,
+            gamma_regularizer, beta_constraint, gamma_constraint, **kwargs,
+        )  # fmt: skip
+        self.axis = given_axes(axis)
+
+    def build(self, input_shape: Any) -> None:
+        full = TensorShape(input_shape)
+        self.axis = known_axes(self.axis, full)
+        self._make_scale(known_sizes(self.axis, full))
+        self.built = True
+
+    def call(self, inputs: Any) -> Tensor:
+        given = inputs.dtype
+        x = cast(inputs, dt.float32) if given in dt.HALVES else inputs
+        mean, variance = nn.moments(x, self.axis, keepdims=True)
+        y = nn.batch_normalization(
+            x, mean, variance, self._spread(self.beta, x), self._spread(self.gamma, x),
+            self.epsilon,
+        )  # fmt: skip
+        return cast(y, given) if y.dtype is not given else y
+
+    def _spread(self, value: Any, x: Any) -> Any:
+        if value is None:
+            return None
+        rank = x.shape.rank
+        if value.dtype is not x.dtype:
+            value = cast(value, x.dtype)
+        if self.axis == [rank - 1]:
+            return value
+        return reshape(value, [x.shape[i] if i in self.axis else 1 for i in range(rank)])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis}
+
+
+class GroupNormalization(_Scaled):
+    """Each example less its mean over its deviation, per group of features.
+
+    Args:
+      groups: their number; -1 makes each feature a group.
+      axis: of the features.
+    """
+
+    def __init__(
+        self,
+        groups: int = 32,
+        axis: int = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            epsilon, center, scale, beta_initializer, gamma_initializer, beta_regularizer,
+            gamma_regularizer, beta_constraint, gamma_constraint, **kwargs,
+        )  # fmt: skip
+        self.groups, self.axis = groups, axis
+
+    def build(self, input_shape: Any) -> None:
+        full = TensorShape(input_shape)
+        axes = known_axes(self.axis, full)
+        features = known_sizes(axes, full)[0]
+        if self.groups == -1:
+            self.groups = features
+        if features < self.groups or features % self.groups:
+            raise ValueError(
+                f"Number of groups ({self.groups}) must divide the number of channels ({features})."
+            )
+        self.input_spec = InputSpec(ndim=full.rank, axes={self.axis: features})
+        self._make_scale((features,))
+        self.built = True
+
+    def call(self, inputs: Any, mask: Any = None) -> Tensor:
+        rank, dims = inputs.shape.rank, shape(inputs)
+        axis = self.axis % rank
+        sizes = [dims[i] for i in range(rank)]
+        features = inputs.shape[axis]
+        split = [*sizes[:axis], self.groups, features // self.groups, *sizes[axis + 1 :]]
+        x = reshape(inputs, split)
+        weights = broadcast_to(cast(mask, x.dtype), dims) if mask is not None else None
+        axes = [i for i in range(1, rank + 1) if i != axis]
+        if weights is None:
+            mean, variance = nn.moments(x, axes, keepdims=True)
+        else:
+            mean, variance = nn.weighted_moments(
+                x, axes, reshape(weights, split) * ones_like(x), keepdims=True
+            )
+        spread = [1] * (rank + 1)
+        spread[axis], spread[axis + 1] = self.groups, features // self.groups
+        gamma, beta = (None if w is None else reshape(w, spread) for w in (self.gamma, self.beta))
+        return reshape(nn.batch_normalization(x, mean, variance, beta, gamma, self.epsilon), dims)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "groups": self.groups, "axis": self.axis}
+
+
+class UnitNormalization(Layer):
+    """Inputs over their 2-norm along `axis` (an int or several)."""
+
+    def __init__(self, axis: Any = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = given_axes(axis)
+        self.supports_masking = True
+
+    def call(self, inputs: Any) -> Tensor:
+        return nn.l2_normalize(inputs, self.axis)
+
+    def compute_output_shape(self, input_shape: Any) -> TensorShape:
+        return TensorShape(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis}
