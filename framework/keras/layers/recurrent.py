@@ -1,0 +1,440 @@
+"""Recurrent layers: RNN, SimpleRNN, LSTM, GRU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shardtape import nest
+from shardtape.graph.scopes import name_scope
+from shardtape.keras.layers.base import Layer
+from shardtape.keras.layers.input_spec import InputSpec
+from shardtape.keras.layers.recurrent_cells import (
+    GateCell,
+    GRUCell,
+    LSTMCell,
+    SimpleRNNCell,
+    StackedRNNCells,
+    cell_output_size,
+    initial_state_of,
+    is_several,
+    takes,
+)
+from shardtape.keras.recurrence import rnn
+from shardtape.ops.array import shape, transpose
+from shardtape.ops.cast import cast
+from shardtape.shapes import TensorShape
+from shardtape.variable import Variable
+
+
+class RNN(Layer):
+    """Runs a cell over the second axis of (batch, steps, features).
+
+    Args:
+      cell: has `call(inputs, states) -> (output, new states)` and `state_size`; a list of cells
+        is stacked.
+      return_sequences: give all outputs (batch, steps, units), not the last one only.
+      return_state: give the last states, too: a list [outputs, state, ...].
+      go_backwards: from the last step on; outputs come in that order.
+      stateful: the states of a batch are the first ones of the next batch; the batch size must be
+        known (`batch_input_shape`). `reset_states` forgets them.
+      unroll: run the steps in Python also where a graph is built.
+      time_major: inputs and outputs are (steps, batch, features).
+    """
+
+    _unseen = Layer._unseen | {"_states"}
+
+    def __init__(
+        self,
+        cell: Any,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        time_major: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if isinstance(cell, (list, tuple)):
+            cell = StackedRNNCells(cell)
+        for needed in ("call", "state_size"):
+            if needed not in dir(cell):
+                raise ValueError(
+                    f"Argument `cell` should have a `{needed}`. The RNN was passed: cell={cell}"
+                )
+        self.zero_output_for_mask = kwargs.pop("zero_output_for_mask", False)
+        length, features = kwargs.pop("input_length", None), kwargs.pop("input_dim", None)
+        if "input_shape" not in kwargs and (length is not None or features is not None):
+            kwargs["input_shape"] = (length, features)
+        super().__init__(**kwargs)
+        self.cell = cell
+        self.return_sequences, self.return_state = return_sequences, return_state
+        self.go_backwards, self.stateful = go_backwards, stateful
+        self.unroll, self.time_major = unroll, time_major
+        self.supports_masking = True
+        self._states: list[Variable] | None = None
+        self._num_constants = 0
+
+    # ---- building ---------------------------------------------------------------------------
+    def build(self, input_shape: Any) -> None:
+        nested = not isinstance(input_shape, TensorShape) and any(
+            isinstance(s, (TensorShape, list, tuple)) for s in input_shape
+        )
+        batch = 1 if self.time_major else 0
+        if nested:
+            step = nest.map_structure(lambda s: self._step_shape(TensorShape(s)), input_shape)
+            full = TensorShape(nest.flatten(input_shape)[0])
+        else:
+            full = TensorShape(input_shape)
+            step = self._step_shape(full)
+            sizes = full.as_list()
+            sizes[1 - batch] = None
+            if not self.stateful:
+                sizes[batch] = None
+            self.input_spec = [InputSpec(shape=tuple(sizes))]
+        if isinstance(self.cell, Layer) and not self.cell.built:
+            with name_scope(self.cell.name):
+                self.cell.build(step)
+                self.cell.built = True
+        if self.stateful and self._states is None:
+            self._make_states(full[batch])
+        self.built = True
+
+    def _step_shape(self, full: TensorShape) -> TensorShape:
+        return full[1:] if self.time_major else TensorShape([full[0], *full.as_list()[2:]])
+
+    def _sizes(self) -> list[Any]:
+        """The cell's state sizes, as a list (nested where cells are stacked)."""
+        size = self.cell.state_size
+        return list(size) if is_several(size) else [size]
+
+    def _make_states(self, batch: int | None) -> None:
+        if batch is None:
+            raise ValueError(
+                "If a RNN is stateful, it needs to know its batch size. Specify the batch size of "
+                "your input tensors: \n- If using a Sequential model, specify the batch size by "
+                "passing a `batch_input_shape` argument to your first layer.\n- If using the "
+                "functional API, specify the batch size by passing a `batch_shape` argument to "
+                "your Input layer."
+            )
+        self._states = [
+            Variable(
+                np.zeros((batch, *TensorShape(size).as_list()), self._dtype.numpy_dtype),
+                trainable=False, name="state",
+            )
+            for size in _flat_sizes(self._sizes())
+        ]  # fmt: skip
+
+    @property
+    def states(self) -> list[Any]:
+        """The states that a stateful layer keeps; a list of None before it is built."""
+        if self._states is None:
+            return [None] * len(_flat_sizes(self._sizes()))
+        return self._states
+
+    def reset_states(self, states: Any = None) -> None:
+        """Sets the kept states to zeros, or to given arrays.
+
+        Raises AttributeError where the layer is not stateful, ValueError for other shapes.
+        """
+        if not self.stateful:
+            raise AttributeError("Layer must be stateful.")
+        if self._states is None:
+            spec = self.input_spec[0] if self.input_spec else None
+            self._make_states(spec.shape[1 if self.time_major else 0] if spec else None)
+        held = self._states or []
+        given = [None] * len(held) if states is None else nest.flatten(states)
+        if len(given) != len(held):
+            raise ValueError(
+                f"Layer {self.name} expects {len(held)} states, but it received {len(given)} state "
+                f"values. States received: {states}"
+            )
+        for variable, value in zip(held, given):
+            array = np.zeros(tuple(variable.shape)) if value is None else np.asarray(value)
+            if array.shape != tuple(variable.shape):
+                raise ValueError(
+                    f"State of layer {self.name} is incompatible: expected shape "
+                    f"{tuple(variable.shape)}, found shape {array.shape}"
+                )
+            variable.assign(array.astype(variable.dtype.numpy_dtype))
+
+    def get_initial_state(self, inputs: Any) -> list[Any]:
+        """What the states are before the first step of `inputs`."""
+        first = nest.flatten(inputs)[0]
+        batch = shape(first)[1 if self.time_major else 0]
+        made = initial_state_of(self.cell, None, batch, first.dtype)
+        return list(made) if nest.is_nested(made) else [made]
+
+    # ---- calls ------------------------------------------------------------------------------
+    def __call__(  # type: ignore[override]
+        self, inputs: Any, initial_state: Any = None, constants: Any = None, **kwargs: Any
+    ) -> Any:
+        inputs, initial_state, constants = standard_arguments(
+            inputs, initial_state, constants, self._num_constants
+        )
+        if initial_state is not None:
+            kwargs["initial_state"] = initial_state
+        if constants is not None:
+            self._num_constants = len(constants)
+            kwargs["constants"] = constants
+        return super().__call__(inputs, **kwargs)
+
+    def call(
+        self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None,
+        constants: Any = None,
+    ) -> Any:  # fmt: skip
+        first = nest.flatten(inputs)[0]
+        if self.unroll and first.shape[0 if self.time_major else 1] is None:
+            raise ValueError(
+                "Cannot unroll a RNN if the time dimension is undefined. Give the first layer an "
+                "`input_shape`, or the `Input` a shape, with the number of steps."
+            )
+        states = self._first_states(inputs, initial_state)
+        self._forget_dropout()
+        masks = [m for m in nest.flatten(mask) if m is not None]
+        step, sequence = self._step(inputs, states, training, constants)
+        last, outputs, new = rnn(
+            step, sequence, states, self.go_backwards, masks[0] if masks else None, constants,
+            self.unroll, time_major=self.time_major,
+            zero_output_for_mask=self.zero_output_for_mask,
+            return_all_outputs=self.return_sequences,
+        )  # fmt: skip
+        if self.stateful:
+            for variable, value in zip(self._states or [], nest.flatten(new)):
+                variable.assign(cast(value, variable.dtype))
+        output = outputs if self.return_sequences else last
+        return [output, *new] if self.return_state else output
+
+    def _first_states(self, inputs: Any, given: Any) -> list[Any]:
+        if self.stateful and given is None:
+            kept = [v.value() for v in self._states or []]
+            return nest.pack_sequence_as(_nested_names(self._sizes()), kept)
+        if given is None:
+            return self.get_initial_state(inputs)
+        given = list(given)
+        if len(given) != len(self._sizes()):
+            raise ValueError(
+                f"Layer {self.name} expects {len(self._sizes())} state(s), but was passed "
+                f"{len(given)} initial state(s)."
+            )
+        return given
+
+    def _forget_dropout(self) -> None:
+        for cell in (self.cell, *getattr(self.cell, "cells", ())):
+            for reset in ("reset_dropout_mask", "reset_recurrent_dropout_mask"):
+                getattr(cell, reset, _nothing)()
+
+    def _step(self, inputs: Any, states: Any, training: Any, constants: Any) -> tuple[Any, Any]:
+        """The step function, and the sequence that it runs over."""
+        cell = self.cell
+        if isinstance(cell, GateCell) and type(cell).call is GateCell.call and not constants:
+            slices = inputs[0] if self.time_major else inputs[:, 0]
+            cell.prepare(slices, states[0], training)
+            if not self.time_major:
+                cell_inputs = transpose(inputs, [1, 0, 2])
+            else:
+                cell_inputs = inputs
+            # masks of one step broadcast over sequences whose first axis is the steps
+            projected = cell.project(cell_inputs)
+            if not self.time_major:
+                projected = transpose(projected, [1, 0, 2])
+            return lambda x, given: cell.advance(x, list(given)), projected
+        for one in getattr(cell, "cells", [cell]):
+            if isinstance(one, GateCell) and one is cell:
+                one.prepare(inputs[0] if self.time_major else inputs[:, 0], states[0], training)
+        options = {"training": training} if takes(cell, "training") else {}
+        run = cell if callable(cell) else cell.call
+        count = len(constants or ())
+
+        def step(x: Any, given: Any) -> tuple[Any, list[Any]]:
+            more = dict(options)
+            if count:
+                more["constants"], given = list(given[-count:]), given[:-count]
+            output, new = run(x, list(given), **more)
+            return output, list(new) if nest.is_nested(new) else [new]
+
+        return step, inputs
+
+    # ---- shapes and masks -------------------------------------------------------------------
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        full = input_shape
+        if not isinstance(full, TensorShape) and any(
+            isinstance(s, (TensorShape, list, tuple)) for s in full
+        ):
+            full = nest.flatten(full)[0] if isinstance(full[0], TensorShape) else full[0]
+        full = TensorShape(full)
+        batch, steps = (full[1], full[0]) if self.time_major else (full[0], full[1])
+        size = TensorShape(cell_output_size(self.cell)).as_list()
+        outer = [steps, batch] if self.time_major else [batch, steps]
+        shape_ = TensorShape([*outer, *size] if self.return_sequences else [batch, *size])
+        if not self.return_state:
+            return shape_
+        sizes = _flat_sizes(self._sizes())
+        return [shape_, *[TensorShape([batch, *TensorShape(s).as_list()]) for s in sizes]]
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        mask = nest.flatten(mask)[0]
+        kept = mask if self.return_sequences else None
+        return [kept, *[None] * len(self.states)] if self.return_state else kept
+
+    # ---- description ------------------------------------------------------------------------
+    def _loop_config(self) -> dict[str, Any]:
+        config = {
+            "return_sequences": self.return_sequences,
+            "return_state": self.return_state,
+            "go_backwards": self.go_backwards,
+            "stateful": self.stateful,
+            "unroll": self.unroll,
+            "time_major": self.time_major,
+        }
+        if self._num_constants:
+            config["num_constants"] = self._num_constants
+        if self.zero_output_for_mask:
+            config["zero_output_for_mask"] = True
+        return config
+
+    def get_config(self) -> dict[str, Any]:
+        from shardtape.keras.layers import serialize
+
+        return {**super().get_config(), **self._loop_config(), "cell": serialize(self.cell)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        from shardtape.keras.layers import deserialize
+
+        config = dict(config)
+        constants = config.pop("num_constants", 0)
+        if "cell" in config:
+            cell = deserialize(config.pop("cell"), custom_objects)
+            layer = cls(cell, **config)
+        else:
+            layer = cls(**config)
+        layer._num_constants = constants
+        return layer
+
+
+def _nothing() -> None: ...
+
+
+def _flat_sizes(sizes: Any) -> list[Any]:
+    """State sizes one after the other; shapes stay whole."""
+    out: list[Any] = []
+    for size in sizes:
+        out.extend(_flat_sizes(size) if is_several(size) else [size])
+    return out
+
+
+def _nested_names(sizes: Any) -> Any:
+    """The structure of state sizes, with a plain value for each."""
+    return [_nested_names(s) if is_several(s) else 0 for s in sizes]
+
+
+def standard_arguments(
+    inputs: Any, initial_state: Any, constants: Any, count: int
+) -> tuple[Any, Any, Any]:
+    """(inputs, list of states or None, list of constants or None) from a list of all, or apart."""
+    if isinstance(inputs, list) and len(inputs) > 1 and initial_state is None:
+        if count and constants is None:
+            inputs, constants = inputs[:-count], inputs[-count:]
+        initial_state = inputs[1:] or None
+        inputs = inputs[0]
+    elif isinstance(inputs, list) and len(inputs) == 1:
+        inputs = inputs[0]
+
+    def as_list(x: Any) -> Any:
+        if x is None or isinstance(x, list):
+            return x
+        return list(x) if isinstance(x, tuple) else [x]
+
+    return inputs, as_list(initial_state), as_list(constants)
+
+
+def _of_cell(name: str) -> Any:
+    return property(lambda self: getattr(self.cell, name), doc=f"The cell's `{name}`.")
+
+
+class _GateLayer(RNN):
+    """A recurrent layer with a cell of its own, whose arguments it takes."""
+
+    _cell: type[GateCell] = GateCell
+    _cell_name = ""
+    _loop_arguments = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll",
+                       "time_major")  # fmt: skip
+    _layer_arguments = ("name", "activity_regularizer", "input_shape", "batch_input_shape",
+                        "input_dim", "input_length", "batch_size", "weights",
+                        "zero_output_for_mask", "autocast")  # fmt: skip
+
+    def __init__(self, units: int, activation: Any = "tanh", **kwargs: Any) -> None:
+        own = {
+            k: kwargs.pop(k)
+            for k in (*self._loop_arguments, *self._layer_arguments) if k in kwargs
+        }  # fmt: skip
+        shared = {k: kwargs[k] for k in ("trainable", "dtype") if k in kwargs}
+        cell = self._cell(units, activation, name=self._cell_name, **kwargs)
+        super().__init__(cell, **own, **shared)
+        self.input_spec = [InputSpec(ndim=3)]
+
+    units = _of_cell("units")
+    activation = _of_cell("activation")
+    use_bias = _of_cell("use_bias")
+    kernel_initializer = _of_cell("kernel_initializer")
+    recurrent_initializer = _of_cell("recurrent_initializer")
+    bias_initializer = _of_cell("bias_initializer")
+    kernel_regularizer = _of_cell("kernel_regularizer")
+    recurrent_regularizer = _of_cell("recurrent_regularizer")
+    bias_regularizer = _of_cell("bias_regularizer")
+    kernel_constraint = _of_cell("kernel_constraint")
+    recurrent_constraint = _of_cell("recurrent_constraint")
+    bias_constraint = _of_cell("bias_constraint")
+    dropout = _of_cell("dropout")
+    recurrent_dropout = _of_cell("recurrent_dropout")
+
+    def get_config(self) -> dict[str, Any]:
+        from shardtape.keras import regularizers
+
+        inner = self.cell.get_config()
+        return {
+            **inner,
+            **Layer.get_config(self),
+            **self._loop_config(),
+            "activity_regularizer": regularizers.serialize(self._activity_regularizer),
+        }
+
+
+class SimpleRNN(_GateLayer):
+    """The output of each step is an input of the next; see `SimpleRNNCell` and `RNN`."""
+
+    _cell, _cell_name = SimpleRNNCell, "simple_rnn_cell"
+
+
+class LSTM(_GateLayer):
+    """Long short-term memory; see `LSTMCell` and `RNN`. States are [output, memory]."""
+
+    _cell, _cell_name = LSTMCell, "lstm_cell"
+
+    def __init__(
+        self, units: int, activation: Any = "tanh", recurrent_activation: Any = "sigmoid",
+        **kwargs: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(units, activation, recurrent_activation=recurrent_activation, **kwargs)
+
+    recurrent_activation = _of_cell("recurrent_activation")
+    unit_forget_bias = _of_cell("unit_forget_bias")
+    implementation = _of_cell("implementation")
+
+
+class GRU(_GateLayer):
+    """Gated recurrent unit; see `GRUCell` and `RNN`."""
+
+    _cell, _cell_name = GRUCell, "gru_cell"
+
+    def __init__(
+        self, units: int, activation: Any = "tanh", recurrent_activation: Any = "sigmoid",
+        **kwargs: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(units, activation, recurrent_activation=recurrent_activation, **kwargs)
+
+    recurrent_activation = _of_cell("recurrent_activation")
+    reset_after = _of_cell("reset_after")
+    implementation = _of_cell("implementation")

@@ -1,0 +1,471 @@
+"""What recurrent layers do at one step: SimpleRNNCell, LSTMCell, GRUCell, StackedRNNCells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardtape import nest, nn
+from shardtape.context import state
+from shardtape.graph.scopes import name_scope
+from shardtape.keras import activations, constraints, initializers, regularizers
+from shardtape.keras.layers.base import Layer
+from shardtape.keras.layers.core import weight_config
+from shardtape.keras.random_seed import RandomGenerator
+from shardtape.ops.array import concat, ones_like, shape, split, zeros
+from shardtape.ops.contraction import tensordot
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.linalg import matmul
+from shardtape.shapes import TensorShape
+from shardtape.tensor import Tensor
+
+
+class AbstractRNNCell(Layer):
+    """Base of cells: `call(self, inputs, states) -> (output, new states)`.
+
+    Subclasses define `state_size` and `output_size` (an int, a shape, or several).
+    """
+
+    @property
+    def state_size(self) -> Any:
+        raise NotImplementedError
+
+    @property
+    def output_size(self) -> Any:
+        raise NotImplementedError
+
+    def get_initial_state(
+        self, inputs: Any = None, batch_size: Any = None, dtype: Any = None
+    ) -> Any:
+        """Zeros for a batch, which `inputs` or `batch_size` and `dtype` tell."""
+        return zero_states(self.state_size, inputs, batch_size, dtype)
+
+
+def zero_states(
+    state_size: Any, inputs: Any = None, batch_size: Any = None, dtype: Any = None
+) -> Any:
+    """Zeros (batch, size) for each size. Raises ValueError without a batch size and dtype."""
+    if inputs is not None:
+        batch_size, dtype = shape(inputs)[0], inputs.dtype
+    if batch_size is None or dtype is None:
+        raise ValueError(
+            "batch_size and dtype cannot be None while constructing initial state. Received: "
+            f"batch_size={batch_size}, dtype={dtype}"
+        )
+
+    def make(size: Any) -> Tensor:
+        return zeros([batch_size, *TensorShape(size).as_list()], dtype)
+
+    if isinstance(state_size, TensorShape) or not nest.is_nested(state_size):
+        return make(state_size)
+    return type(state_size)(
+        zero_states(s, None, batch_size, dtype) for s in state_size
+    )  # sizes may be shapes, which are no structures
+
+
+def is_several(state_size: Any) -> bool:
+    """Whether a cell has a list of states, not one."""
+    return hasattr(state_size, "__len__") and not isinstance(state_size, TensorShape)
+
+
+class GateCell(Layer):
+    """A cell whose gates are `_gates` columns of one kernel.
+
+    `project` is the part that knows the inputs only, and runs on whole sequences at once;
+    `advance` is the rest of a step.
+    """
+
+    _gates = 1
+    _defaults: dict[str, Any] = {}
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if units <= 0:
+            raise ValueError(
+                "Received an invalid value for argument `units`, expected a positive integer, got "
+                f"{units}."
+            )
+        kwargs.pop("enable_caching_device", None)
+        super().__init__(**kwargs)
+        self.units = units
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.recurrent_initializer = initializers.get(recurrent_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.recurrent_regularizer = regularizers.get(recurrent_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.recurrent_constraint = constraints.get(recurrent_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+        self.dropout = min(1.0, max(0.0, dropout))
+        self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
+        self.seed = seed
+        self._random_generator = RandomGenerator(seed)
+        self._masks: dict[str, tuple[Any, list[Any]]] = {}
+        self.state_size: Any = units
+        self.output_size = units
+
+    _unseen = Layer._unseen | {"_masks"}
+
+    # ---- weights ----------------------------------------------------------------------------
+    def build(self, input_shape: Any) -> None:
+        features = TensorShape(input_shape)[-1]
+        width = self._gates * self.units
+        self.kernel = self.add_weight(
+            "kernel", (features, width), initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer, constraint=self.kernel_constraint,
+        )  # fmt: skip
+        self.recurrent_kernel = self.add_weight(
+            "recurrent_kernel", (self.units, width), initializer=self.recurrent_initializer,
+            regularizer=self.recurrent_regularizer, constraint=self.recurrent_constraint,
+        )  # fmt: skip
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                "bias", self._bias_shape(), initializer=self._bias_start(),
+                regularizer=self.bias_regularizer, constraint=self.bias_constraint,
+            )  # fmt: skip
+        self.built = True
+
+    def _bias_shape(self) -> tuple[int, ...]:
+        return (self._gates * self.units,)
+
+    def _bias_start(self) -> Any:
+        return self.bias_initializer
+
+    # ---- a step -----------------------------------------------------------------------------
+    def call(self, inputs: Any, states: Any, training: Any = None) -> tuple[Any, Any]:
+        nested = nest.is_nested(states)
+        given = list(states) if nested else [states]
+        self.prepare(inputs, given[0], training)
+        output, new = self.advance(self.project(inputs), given)
+        return output, new if nested else new[0]
+
+    def project(self, inputs: Any) -> Tensor:
+        """Inputs (..., features) times the kernel, with the bias: (..., gates x units)."""
+        x = self._times(inputs, self.kernel, self._mask("inputs"))
+        bias = self._input_bias()
+        return x if bias is None else nn.bias_add(x, bias)
+
+    def _input_bias(self) -> Any:
+        return self.bias
+
+    def advance(self, projected: Any, states: list[Any]) -> tuple[Tensor, list[Any]]:
+        """(output, new states) from what `project` gave."""
+        raise NotImplementedError
+
+    def _recur(self, h: Any) -> Tensor:
+        """The last output times the recurrent kernel."""
+        return self._times(h, self.recurrent_kernel, self._mask("recurrent"))
+
+    def _times(self, x: Any, kernel: Any, masks: list[Any]) -> Tensor:
+        product = matmul if x.shape.rank == 2 else _last_axis_product
+        if not masks:
+            return product(x, kernel)
+        if len(masks) == 1:
+            return product(x * masks[0], kernel)
+        columns = split(kernel, self._gates, axis=1)
+        return concat([product(x * m, k) for m, k in zip(masks, columns)], -1)
+
+    # ---- dropout ----------------------------------------------------------------------------
+    def prepare(self, inputs: Any, h: Any, training: Any) -> None:
+        """Draws the masks that all steps of a sequence share, unless they are drawn.
+
+        Args:
+          inputs, h: of one step; only their shapes count.
+        """
+        # with recurrent dropout each gate has masks of its own, as in Keras
+        count = self._gates if self.recurrent_dropout else 1
+        for what, like, rate in (("inputs", inputs, self.dropout),
+                                 ("recurrent", h, self.recurrent_dropout)):  # fmt: skip
+            if not training or not 0 < rate < 1:
+                self._masks.pop(what, None)
+            elif not self._mask(what):
+                ones = ones_like(like)
+                self._masks[what] = (
+                    state.graph,
+                    [
+                        nn.dropout(ones, rate, seed=self._random_generator.make_legacy_seed())
+                        for _ in range(count)
+                    ],
+                )
+
+    def _mask(self, what: str) -> list[Any]:
+        """Masks that were drawn in this graph, or in one around it."""
+        if what not in self._masks:
+            return []
+        home, masks = self._masks[what]
+        graph = state.graph
+        while graph is not home and graph is not None:
+            graph = getattr(graph, "outer_graph", None)
+        return masks if graph is home else []
+
+    def reset_dropout_mask(self) -> None:
+        """The next step draws a new mask for its inputs."""
+        self._masks.pop("inputs", None)
+
+    def reset_recurrent_dropout_mask(self) -> None:
+        """The next step draws a new mask for its state."""
+        self._masks.pop("recurrent", None)
+
+    # ---- description ------------------------------------------------------------------------
+    def get_initial_state(
+        self, inputs: Any = None, batch_size: Any = None, dtype: Any = None
+    ) -> Any:
+        """Zeros for a batch, which `inputs` or `batch_size` and `dtype` tell."""
+        return zero_states(self.state_size, inputs, batch_size, dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            **weight_config(self, "kernel"),
+            **weight_config(self, "recurrent"),
+            **weight_config(self, "bias"),
+            "dropout": self.dropout,
+            "recurrent_dropout": self.recurrent_dropout,
+        }
+
+
+def _last_axis_product(x: Any, kernel: Any) -> Tensor:
+    return tensordot(x, kernel, [[x.shape.rank - 1], [0]])
+
+
+class SimpleRNNCell(GateCell):
+    """output = activation(inputs @ kernel + state @ recurrent_kernel + bias), the next state."""
+
+    def advance(self, projected: Any, states: list[Any]) -> tuple[Tensor, list[Any]]:
+        h = self.activation(projected + self._recur(states[0]))
+        return h, [h]
+
+
+class LSTMCell(GateCell):
+    """Long short-term memory; states are the output and the memory.
+
+    Args:
+      unit_forget_bias: the forget gate's bias starts with 1.
+      implementation: taken for Keras's sake; results do not depend on it.
+    """
+
+    _gates = 4
+
+    def __init__(
+        self, units: int, activation: Any = "tanh", recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True, kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros",
+        unit_forget_bias: bool = True, implementation: int = 2, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(units, activation, use_bias, kernel_initializer, recurrent_initializer,
+                         bias_initializer, **kwargs)  # fmt: skip
+        self.recurrent_activation = activations.get(recurrent_activation)
+        self.unit_forget_bias = unit_forget_bias
+        self.implementation = 1 if self.recurrent_dropout else implementation
+        self.state_size = [units, units]
+
+    def _bias_start(self) -> Any:
+        if not self.unit_forget_bias:
+            return self.bias_initializer
+
+        def start(_shape: Any, *args: Any, dtype: Any = None, **kwargs: Any) -> Any:
+            units, given = self.units, self.bias_initializer
+            return concat(
+                [
+                    given((units,), dtype=dtype),
+                    initializers.get("ones")((units,), dtype=dtype),
+                    given((units * 2,), dtype=dtype),
+                ],
+                0,
+            )
+
+        return start
+
+    def advance(self, projected: Any, states: list[Any]) -> tuple[Tensor, list[Any]]:
+        h, memory = states
+        gate = self.recurrent_activation
+        i, f, candidate, o = split(projected + self._recur(h), 4, axis=1)
+        memory = gate(f) * memory + gate(i) * self.activation(candidate)
+        h = gate(o) * self.activation(memory)
+        return h, [h, memory]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "recurrent_activation": activations.serialize(self.recurrent_activation),
+            "unit_forget_bias": self.unit_forget_bias,
+            "implementation": self.implementation,
+        }
+
+
+class GRUCell(GateCell):
+    """Gated recurrent unit.
+
+    Args:
+      reset_after: the reset gate acts after the recurrent product (as cuDNN does), which then has
+        a bias of its own: the bias is (2, 3 x units).
+    """
+
+    _gates = 3
+
+    def __init__(
+        self, units: int, activation: Any = "tanh", recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True, kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros",
+        reset_after: bool = True, implementation: int = 2, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(units, activation, use_bias, kernel_initializer, recurrent_initializer,
+                         bias_initializer, **kwargs)  # fmt: skip
+        self.recurrent_activation = activations.get(recurrent_activation)
+        self.reset_after = reset_after
+        self.implementation = 1 if self.recurrent_dropout else implementation
+
+    def _bias_shape(self) -> tuple[int, ...]:
+        width = 3 * self.units
+        return (2, width) if self.reset_after else (width,)
+
+    def _input_bias(self) -> Any:
+        return self.bias[0] if self.bias is not None and self.reset_after else self.bias
+
+    def advance(self, projected: Any, states: list[Any]) -> tuple[Tensor, list[Any]]:
+        h, gate = states[0], self.recurrent_activation
+        x_z, x_r, x_h = split(projected, 3, axis=1)
+        if self.reset_after:
+            inner = self._recur(h)
+            if self.bias is not None:
+                inner = nn.bias_add(inner, self.bias[1])
+            inner_z, inner_r, inner_h = split(inner, 3, axis=1)
+            z, r = gate(x_z + inner_z), gate(x_r + inner_r)
+            candidate = self.activation(x_h + r * inner_h)
+        else:
+            k_z, k_r, k_h = split(convert_to_tensor(self.recurrent_kernel), 3, axis=1)
+            m_z, m_r, m_h = self._gate_masks()
+            z = gate(x_z + matmul(_masked(h, m_z), k_z))
+            r = gate(x_r + matmul(_masked(h, m_r), k_r))
+            candidate = self.activation(x_h + matmul(r * _masked(h, m_h), k_h))
+        h = z * h + (1.0 - z) * candidate
+        return h, [h]
+
+    def _gate_masks(self) -> list[Any]:
+        return self._mask("recurrent") or [None] * 3
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "recurrent_activation": activations.serialize(self.recurrent_activation),
+            "reset_after": self.reset_after,
+            "implementation": self.implementation,
+        }
+
+
+def _masked(h: Any, mask: Any) -> Any:
+    return h if mask is None else h * mask
+
+
+class StackedRNNCells(Layer):
+    """Cells one after the other, as one cell whose states are theirs."""
+
+    def __init__(self, cells: Any, **kwargs: Any) -> None:
+        for cell in cells:
+            for needed in ("call", "state_size"):
+                if needed not in dir(cell):
+                    raise ValueError(
+                        f"All cells must have a `{needed}`. Received: cell={cell}"
+                    )  # fmt: skip
+        super().__init__(**kwargs)
+        self.cells = list(cells)
+
+    @property
+    def state_size(self) -> tuple[Any, ...]:
+        return tuple(cell.state_size for cell in self.cells)
+
+    @property
+    def output_size(self) -> Any:
+        return cell_output_size(self.cells[-1])
+
+    def get_initial_state(
+        self, inputs: Any = None, batch_size: Any = None, dtype: Any = None
+    ) -> Any:
+        """The first states of all cells."""
+        return tuple(initial_state_of(c, inputs, batch_size, dtype) for c in self.cells)
+
+    def build(self, input_shape: Any) -> None:
+        given = TensorShape(input_shape)
+        for cell in self.cells:
+            if isinstance(cell, Layer) and not cell.built:
+                with name_scope(cell.name):
+                    cell.build(given)
+                    cell.built = True
+            size = cell_output_size(cell)
+            given = TensorShape([given[0], *TensorShape(size).as_list()])
+        self.built = True
+
+    def call(
+        self, inputs: Any, states: Any, constants: Any = None, training: Any = None, **kwargs: Any
+    ) -> tuple[Any, Any]:
+        new = []
+        for cell, given in zip(self.cells, states):
+            several = is_several(cell.state_size)
+            options = {"training": training} if takes(cell, "training") else {}
+            if constants is not None and takes(cell, "constants"):
+                options["constants"] = constants
+            wrapped = list(given) if nest.is_nested(given) else [given]
+            run = cell if callable(cell) else cell.call
+            inputs, made = run(inputs, wrapped, **options)
+            made = list(made) if nest.is_nested(made) else [made]
+            new.append(nest.pack_sequence_as(cell.state_size, made) if several else made[0])
+        return inputs, tuple(new)
+
+    def get_config(self) -> dict[str, Any]:
+        from shardtape.keras.layers import serialize
+
+        return {**super().get_config(), "cells": [serialize(cell) for cell in self.cells]}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        from shardtape.keras.layers import deserialize
+
+        config = dict(config)
+        cells = [deserialize(c, custom_objects) for c in config.pop("cells")]
+        return cls(cells, **config)
+
+
+def cell_output_size(cell: Any) -> Any:
+    """A cell's output size; without one that of its first state."""
+    size = getattr(cell, "output_size", None)
+    if size is not None:
+        return size
+    return cell.state_size[0] if is_several(cell.state_size) else cell.state_size
+
+
+def initial_state_of(cell: Any, inputs: Any, batch_size: Any, dtype: Any) -> Any:
+    """What a cell says its first states are, or zeros."""
+    own = getattr(cell, "get_initial_state", None)
+    if own is not None:
+        return own(inputs=inputs, batch_size=batch_size, dtype=dtype)
+    return zero_states(cell.state_size, inputs, batch_size, dtype)
+
+
+def takes(cell: Any, argument: str) -> bool:
+    """Whether a cell's `call` has an argument."""
+    import inspect
+
+    return argument in inspect.signature(cell.call).parameters
