@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 _INTERVAL_S = 0.05
 _WIDTH = 30
 
@@ -18,17 +20,26 @@ class ProgressBar:
       target: number of steps; None where it is not known.
       verbose: 1 shows a bar that moves, 2 one line at the end.
       unit_name: what a step is called.
+      stateful_metrics: names of values that are shown as they are; others are averaged.
     """
 
-    def __init__(self, target: int | None, verbose: int = 1, unit_name: str = "step") -> None:
+    def __init__(
+        self, target: int | None, verbose: int = 1, unit_name: str = "step",
+        stateful_metrics: Any = (),
+    ) -> None:  # fmt: skip
         self.target, self.verbose, self.unit_name = target, verbose, unit_name
+        self.stateful_metrics = set(stateful_metrics)
+        self._sums: dict[str, tuple[float, int]] = {}
+        self._seen = 0
         self._start = self._last = time.monotonic()
         self._after_first: float | None = None
         self._width = 0
-        self._moves = bool(getattr(sys.stdout, "isatty", lambda: False)())
+        on_screen = bool(getattr(sys.stdout, "isatty", lambda: False)())
+        self._moves = on_screen or "ipykernel" in sys.modules
 
     def update(self, current: int, values: Mapping[str, Any], finalize: bool = False) -> None:
         """Shows that `current` steps are done."""
+        values = self._averaged(current, values)
         now = time.monotonic()
         each = self._step_s(current, now)
         if self.verbose == 1 and (finalize or now - self._last >= _INTERVAL_S):
@@ -61,6 +72,19 @@ class ProgressBar:
         self._width = len(line)
         _write(back + line + padding + ("\n" if finalize else ""))
 
+    def _averaged(self, current: int, values: Mapping[str, Any]) -> dict[str, Any]:
+        new = max(current - self._seen, 1)
+        self._seen = current
+        shown = {}
+        for name, value in values.items():
+            if name not in self.stateful_metrics:
+                total, count = self._sums.get(name, (0.0, 0))
+                total, count = total + np.mean(value) * new, count + new
+                self._sums[name] = total, count
+                value = total / count
+            shown[name] = value
+        return shown
+
     def _steps(self, current: int) -> str:
         if self.target is None:
             return f"{current}/Unknown"
@@ -79,7 +103,7 @@ class ProgressBar:
 def _values(values: Mapping[str, Any]) -> str:
     text = ""
     for name, value in values.items():
-        number = float(value)
+        number = float(np.mean(value))
         text += f" - {name}: " + (f"{number:.4f}" if abs(number) > 1e-3 else f"{number:.4e}")
     return text
 

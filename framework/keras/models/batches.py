@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,8 +10,12 @@ from typing import Any
 import numpy as np
 
 from shardtape import nest
+from shardtape.keras.floatx import floatx
+from shardtape.ops.convert import convert_to_tensor
 from shardtape.tensor import Tensor
 from shardtape.variable import Variable
+
+_log = logging.getLogger("shardtape")
 
 
 def is_arrays(x: Any) -> bool:
@@ -41,11 +46,6 @@ def as_arrays(x: Any) -> Any:
     return np.asarray(x)
 
 
-def _with_column(a: np.ndarray) -> np.ndarray:
-    """Vectors of examples become columns, as in Keras."""
-    return a[:, None] if a.ndim == 1 else a
-
-
 def examples(*structures: Any) -> int:
     """The number of examples. Raises ValueError where arrays differ."""
     sizes = {a.shape[0] for s in structures if s is not None for a in nest.flatten(s)}
@@ -62,25 +62,28 @@ class ArrayBatches:
 
     Args:
       shuffle: a new order for each pass.
+      limit: batches of a pass; it goes on where the last one stopped, and ends with the data.
     """
 
     def __init__(
         self, x: Any, y: Any = None, sample_weight: Any = None, batch_size: int | None = None,
-        shuffle: bool = False,
+        shuffle: bool = False, limit: int | None = None,
     ) -> None:  # fmt: skip
-        self.x = nest.map_structure(_with_column, as_arrays(x))
-        self.y = None if y is None else nest.map_structure(_with_column, as_arrays(y))
+        self.x = as_arrays(x)
+        self.y = None if y is None else as_arrays(y)
         self.sample_weight = None if sample_weight is None else as_arrays(sample_weight)
         self.count = examples(self.x, self.y, self.sample_weight)
         self.batch_size, self.shuffle = batch_size or 32, shuffle
-        self.steps: int | None = math.ceil(self.count / self.batch_size)
+        whole = math.ceil(self.count / self.batch_size)
+        self.steps: int | None = whole if limit is None else min(limit, whole)
 
-    def __iter__(self) -> Iterator[tuple[Any, Any, Any]]:
+    def __iter__(self) -> Iterator[Any]:
         order: Any = _shuffled(self.count) if self.shuffle else None
-        for first in range(0, self.count, self.batch_size):
+        for step in range(self.steps or 0):
+            first = step * self.batch_size
             stop = min(self.count, first + self.batch_size)
             rows = slice(first, stop) if order is None else order[first:stop]
-            yield self.part(rows)
+            yield packed(*self.part(rows))
 
     def part(self, rows: Any) -> tuple[Any, Any, Any]:
         """The arrays of some examples."""
@@ -99,29 +102,138 @@ def _shuffled(count: int) -> np.ndarray:
 
 
 class IterableBatches:
-    """Batches that something else makes: a dataset, a generator, a list of batches."""
+    """Batches that something else makes: a dataset, a generator, a list of batches.
+
+    Attributes:
+      steps: batches of a pass; None where that is known after the first pass (`counted`).
+    """
 
     def __init__(self, source: Any, steps: int | None = None) -> None:
         self._source = source
-        size = getattr(source, "__len__", None)
-        self.steps = steps if steps is not None else (size() if size else None)
+        self.steps = steps if steps is not None else _length(source)
+        self.counted = 0
         self._limit = steps
         self._iterator: Any = None
         self._restarts = not hasattr(source, "__next__")
 
-    def __iter__(self) -> Iterator[tuple[Any, Any, Any]]:
+    def __iter__(self) -> Iterator[Any]:
         # with a limit an epoch goes on where the last one stopped, as in Keras
         if self._iterator is None or (self._limit is None and self._restarts):
             self._iterator = iter(self._source)
-        done = 0
-        while self._limit is None or done < self._limit:
+        self.counted = 0
+        while self._limit is None or self.counted < self._limit:
             try:
                 batch = next(self._iterator)
             except StopIteration:
                 self._iterator = None
+                if self._limit is not None:
+                    _log.warning(
+                        "Your input ran out of data; interrupting training. Make sure that your "
+                        "dataset or generator can generate at least `steps_per_epoch * epochs` "
+                        "batches (in this case, %d more).", self._limit - self.counted,
+                    )  # fmt: skip
                 return
-            done += 1
-            yield unpack(batch)
+            self.counted += 1
+            yield tuple(batch) if isinstance(batch, list) else batch
+
+
+def _length(source: Any) -> int | None:
+    """The number of batches, where the source knows it."""
+    if hasattr(source, "cardinality"):
+        count = int(source.cardinality())
+        return count if count >= 0 else None
+    size = getattr(source, "__len__", None)
+    return size() if size else None
+
+
+class SequenceBatches:
+    """Batches of a `tf.keras.utils.Sequence`: `source[i]` for i in 0..len-1.
+
+    Args:
+      shuffle: a new order of the batches for each pass.
+    """
+
+    def __init__(self, source: Any, shuffle: bool = False, limit: int | None = None) -> None:
+        self._source, self._shuffle = source, shuffle
+        self.steps: int | None = len(source) if limit is None else min(limit, len(source))
+
+    def __iter__(self) -> Iterator[Any]:
+        count = len(self._source)
+        order = _shuffled(count) if self._shuffle else range(count)
+        for i in order[: self.steps]:
+            yield self._source[int(i)]
+        if hasattr(self._source, "on_epoch_end"):
+            self._source.on_epoch_end()
+
+
+class ClassWeighted:
+    """Batches whose sample weights are multiplied by those of the classes."""
+
+    def __init__(self, batches: Any, weights: dict[int, float]) -> None:
+        self._batches, self._weights = batches, weights
+        self.steps = batches.steps
+
+    @property
+    def counted(self) -> int:
+        return self._batches.counted
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in self._batches:
+            x, y, sample_weight = unpack(batch)
+            yield x, y, class_weights(y, sample_weight, self._weights)
+
+
+def class_weights(y: Any, sample_weight: Any, weights: dict[int, float]) -> np.ndarray:
+    """The weight of each example by its class: numbers, or one-hot rows."""
+    labels = np.asarray(y)
+    if labels.ndim > 1 and labels.shape[-1] > 1:
+        labels = labels.argmax(-1)
+    flat = labels.reshape(labels.shape[0], -1)[:, 0]
+    made = np.array([weights.get(int(c), 1.0) for c in flat], np.float32)
+    return made if sample_weight is None else made * np.asarray(sample_weight)
+
+
+def split(batches: Any, share: float, size: int | None, shuffle: bool) -> tuple[Any, Any]:
+    """(batches without the last examples, the arrays of these). Raises ValueError."""
+    if not isinstance(batches, ArrayBatches):
+        raise ValueError(
+            "`validation_split` is only supported for Tensors or NumPy arrays, found a dataset, "
+            "generator or other iterable"
+        )
+    border = int(np.floor(batches.count * (1.0 - share)))
+    if not 0 < border < batches.count:
+        raise ValueError(
+            f"Training data contains {batches.count} samples, which is not sufficient to split it "
+            f"into a validation and training set as specified by `validation_split={share}`."
+        )
+    train, held = batches.part(slice(0, border)), batches.part(slice(border, None))
+    return ArrayBatches(*train, size, shuffle), held
+
+
+def packed(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """A batch as steps are given it: x alone, (x, y) or (x, y, sample_weight)."""
+    if sample_weight is not None:
+        return x, y, sample_weight
+    if y is not None:
+        return x, y
+    return (x,) if nest.is_nested(x) else x
+
+
+def as_tensors(data: Any) -> Any:
+    """A batch in tensors; float64 arrays become floatx, as in Keras."""
+    return nest.map_structure(_tensor, data)
+
+
+def _tensor(t: Any) -> Any:
+    if t is None or isinstance(t, Tensor):
+        return t
+    if isinstance(t, np.ndarray) and t.dtype == np.float64:
+        t = t.astype(floatx())
+    if isinstance(t, (np.ndarray, np.generic, int, float, bool, str, bytes, Variable)):
+        return convert_to_tensor(t)
+    if hasattr(t, "__array__"):
+        return _tensor(np.asarray(t))
+    return t  # ragged and sparse tensors
 
 
 def unpack(data: Any) -> tuple[Any, Any, Any]:
@@ -142,16 +254,23 @@ def unpack(data: Any) -> tuple[Any, Any, Any]:
 def batches_of(
     x: Any, y: Any = None, sample_weight: Any = None, batch_size: int | None = None,
     shuffle: bool = False, steps: int | None = None,
-) -> ArrayBatches | IterableBatches:  # fmt: skip
+) -> ArrayBatches | IterableBatches | SequenceBatches:  # fmt: skip
     """Batches of arrays or of an iterable.
 
     Raises ValueError for `y` beside an iterable that has the labels itself.
     """
     if is_arrays(x):
-        return ArrayBatches(x, y, sample_weight, batch_size, shuffle)
+        return ArrayBatches(x, y, sample_weight, batch_size, shuffle, steps)
     if y is not None or sample_weight is not None:
         raise ValueError(
             "`y` and `sample_weight` must not be given where `x` is a dataset, generator or other "
             "iterable: it gives them itself"
         )
+    if batch_size is not None and hasattr(x, "element_spec"):
+        raise ValueError(
+            "The `batch_size` argument must not be specified for the given input type: a dataset "
+            "gives its own batches"
+        )
+    if hasattr(x, "__getitem__") and hasattr(x, "__len__") and not isinstance(x, (list, tuple)):
+        return SequenceBatches(x, shuffle, steps)
     return IterableBatches(x, steps)

@@ -9,10 +9,12 @@ from shardtape.keras import losses as losses_module
 from shardtape.keras import metrics as metrics_module
 from shardtape.keras.losses.base import FunctionLoss, Loss
 from shardtape.keras.metrics.base import Mean, MeanMetricWrapper, Metric
-from shardtape.ops.array import shape
+from shardtape.ops.array import expand_dims, shape
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.math import add_n
+from shardtape.tensor import Tensor
+from shardtape.variable import Variable
 
 
 def by_output(given: Any, names: list[str]) -> list[Any]:
@@ -35,65 +37,93 @@ def by_output(given: Any, names: list[str]) -> list[Any]:
 
 
 class CompiledLosses:
-    """Losses of the outputs, weighted and added, with the mean of each as a metric."""
+    """Losses of the outputs, weighted and added, with the mean of each as a metric.
 
-    def __init__(self, losses: Any, weights: Any) -> None:
-        self._given, self._given_weights = losses, weights
+    Args:
+      losses, weights: what `compile` was given.
+      output_names: function from predictions to the names of the outputs.
+    """
+
+    def __init__(self, losses: Any, weights: Any, output_names: Any) -> None:
+        self._given, self._given_weights, self._output_names = losses, weights, output_names
         self._losses: list[Loss | None] | None = None
         self._weights: list[float] = []
         self.total = Mean(name="loss")
-        self._each: list[Mean] = []
-        self._names: list[str] = []
+        self._each: dict[int, Mean] = {}
 
     def _build(self, names: list[str]) -> None:
         self._losses = [_as_loss(loss) for loss in by_output(self._given, names)]
         given = self._given_weights
         self._weights = [1.0 if w is None else w for w in by_output(given, names)]
-        self._names = names
         if len(names) > 1:
-            self._each = [
-                Mean(name=f"{name}_loss") for name, loss in zip(names, self._losses) if loss
-            ]
+            self._each = {
+                i: Mean(name=f"{name}_loss")
+                for i, (name, loss) in enumerate(zip(names, self._losses))
+                if loss is not None
+            }
 
     @property
     def metrics(self) -> list[Metric]:
-        return [self.total, *self._each]
+        return [self.total, *self._each.values()]
 
-    def compute(
-        self, y: Any, y_pred: Any, sample_weight: Any, penalties: list[Any], names: list[str]
-    ) -> tuple[Any, list[Any]]:
-        """(the loss to minimise, the loss of each output)."""
+    def __call__(
+        self, y: Any, y_pred: Any, sample_weight: Any = None, regularization_losses: Any = None
+    ) -> Any:
+        """The loss to minimise; takes it and those of the outputs into the running means."""
+        names = self._output_names(y_pred)
         if self._losses is None:
             self._build(names)
         predictions = nest.flatten(y_pred)
         targets = _in_order(y, names, len(predictions))
         weights = _in_order(sample_weight, names, len(predictions), spread=True)
-        each, weighted = [], []
-        for loss, factor, target, prediction, w in zip(
-            self._losses or [], self._weights, targets, predictions, weights
+        size, terms = None, []
+        for i, (loss, factor, target, prediction, w) in enumerate(
+            zip(self._losses or [], self._weights, targets, predictions, weights)
         ):
-            if loss is None:
+            if loss is None or target is None:
                 continue
-            value = loss(convert_to_tensor(target), prediction, w)
-            each.append(value)
-            weighted.append(value if factor == 1.0 else value * factor)
-        terms = [*weighted, *(cast(p, weighted[0].dtype) if weighted else p for p in penalties)]
+            target, w = _fitting(target, prediction, w)
+            value = loss(target, prediction, w)
+            size = batch_size(prediction)
+            if i in self._each:
+                self._each[i].update_state(value, sample_weight=size)
+            terms.append(value if factor == 1.0 else value * factor)
+        penalties = regularization_losses or []
+        terms += [cast(p, terms[0].dtype) if terms else p for p in penalties]
         if not terms:
             raise ValueError(
                 "the model has nothing to minimise: compile it with a loss, or add one with "
                 "`add_loss`"
             )
-        return (terms[0] if len(terms) == 1 else add_n(terms)), each
+        total = terms[0] if len(terms) == 1 else add_n(terms)
+        self.total.update_state(total, sample_weight=size)
+        return total
 
-    def update(self, total: Any, each: list[Any], batch: Any) -> None:
-        """Takes the losses of a batch into the running means."""
-        self.total.update_state(total, sample_weight=batch)
-        for metric, value in zip(self._each, each):
-            metric.update_state(value, sample_weight=batch)
-
-    def reset(self) -> None:
+    def reset_state(self) -> None:
         for metric in self.metrics:
             metric.reset_state()
+
+
+def _fitting(target: Any, prediction: Any, weight: Any) -> tuple[Any, Any]:
+    """(target, sample weight) as Keras gives them to losses and metrics.
+
+    Vectors beside a matrix of predictions become columns; types follow the predictions.
+    """
+    rank = getattr(prediction.shape, "rank", None)
+    if isinstance(target, (Tensor, Variable)) or not hasattr(target, "dtype"):
+        target = convert_to_tensor(target)
+        if rank == 2 and target.shape.rank == 1:
+            target = expand_dims(target, -1)
+        same_kind = target.dtype.is_floating and prediction.dtype.is_floating or (
+            target.dtype.is_integer and prediction.dtype.is_integer
+        )  # fmt: skip
+        if same_kind and target.dtype is not prediction.dtype:
+            target = cast(target, prediction.dtype)
+    if weight is not None:
+        weight = cast(weight, prediction.dtype)
+        if rank == 2 and weight.shape.rank == 1:
+            weight = expand_dims(weight, -1)
+    return target, weight
 
 
 def _as_loss(loss: Any) -> Loss | None:
@@ -117,41 +147,61 @@ def _in_order(given: Any, names: list[str], count: int, spread: bool = False) ->
 
 
 class CompiledMetrics:
-    """Metrics of the outputs."""
+    """Metrics of the outputs; arguments as of `CompiledLosses`."""
 
-    def __init__(self, metrics: Any, weighted: Any) -> None:
+    def __init__(self, metrics: Any, weighted: Any, output_names: Any) -> None:
         self._given, self._given_weighted = metrics, weighted
+        self._output_names = output_names
         self._built: list[tuple[int, Metric, bool]] | None = None
 
     def _build(self, names: list[str], targets: list[Any], predictions: list[Any]) -> None:
-        built = []
-        for given, takes_weights in ((self._given, False), (self._given_weighted, True)):
-            for i, metrics in enumerate(_metrics_by_output(given, names)):
-                for metric in metrics:
-                    made = _as_metric(metric, targets[i], predictions[i])
-                    if len(names) > 1 and not isinstance(metric, Metric):
-                        made._name = f"{names[i]}_{made._name}"
-                    built.append((i, made, takes_weights))
+        plain = _metrics_by_output(self._given, names)
+        weighted = _metrics_by_output(self._given_weighted, names)
+        built: list[tuple[int, Metric, bool]] = []
+        taken: set[str] = set()
+        for i, name in enumerate(names):
+            prefix = f"{name}_" if len(names) > 1 else ""
+            for metric in plain[i]:
+                made = _as_metric(metric, targets[i], predictions[i])
+                made._name = f"{prefix}{made._name}"
+                if made._name in taken:
+                    raise ValueError(
+                        f'Found two metrics with the same name: "{made._name}". All the metrics '
+                        "added to the model need to have unique names."
+                    )
+                taken.add(made._name)
+                built.append((i, made, False))
+            for metric in weighted[i]:
+                made = _as_metric(metric, targets[i], predictions[i])
+                taken_name = f"{prefix}{made._name}" in taken
+                made._name = f"{prefix}{'weighted_' if taken_name else ''}{made._name}"
+                taken.add(made._name)
+                built.append((i, made, True))
         self._built = built
 
     @property
     def metrics(self) -> list[Metric]:
         return [metric for _, metric, _ in self._built or ()]
 
-    def update(self, y: Any, y_pred: Any, sample_weight: Any, names: list[str]) -> None:
+    def update_state(self, y: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Takes a batch into all metrics."""
+        names = self._output_names(y_pred)
         predictions = nest.flatten(y_pred)
         targets = _in_order(y, names, len(predictions))
         if self._built is None:
-            self._build(names, targets, predictions)
+            fitted = [
+                t if t is None else _fitting(t, p, None)[0] for t, p in zip(targets, predictions)
+            ]
+            self._build(names, fitted, predictions)
         weights = _in_order(sample_weight, names, len(predictions), spread=True)
         for i, metric, takes_weights in self._built or ():
             if targets[i] is None:
                 continue
             weight = weights[i] if takes_weights else None
-            metric.update_state(targets[i], predictions[i], sample_weight=weight)
+            target, weight = _fitting(targets[i], predictions[i], weight)
+            metric.update_state(target, predictions[i], sample_weight=weight)
 
-    def reset(self) -> None:
+    def reset_state(self) -> None:
         for metric in self.metrics:
             metric.reset_state()
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from shardtape import nest
+from shardtape.context import state
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.weights import unique
-from shardtape.keras.metrics.base import Metric
+from shardtape.keras.metrics.base import Mean, Metric
 from shardtape.keras.models.network import Network
 from shardtape.keras.models.summary import print_summary
 from shardtape.keras.models.training import Trainer
+from shardtape.keras.symbolic import KerasGraph, is_keras_tensor
 from shardtape.variable import Variable
+
+
+class _Calls(threading.local):
+    depth = 0  # models that are being called, one inside the other
+
+
+_calls = _Calls()
 
 
 class Model(Trainer, Layer):
@@ -26,8 +36,8 @@ class Model(Trainer, Layer):
     """
 
     _unseen = Layer._unseen | {
-        "_network", "_compiled_losses", "_compiled_metrics", "optimizer", "history",
-        "_last_losses", "_own_layers",
+        "_network", "compiled_loss", "compiled_metrics", "optimizer", "history", "_steps",
+        "_compile_arguments", "_own_layers", "_symbolic_losses", "_symbolic_metrics",
     }  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -40,12 +50,16 @@ class Model(Trainer, Layer):
             kwargs.setdefault("name", args[0])
         super().__init__(**kwargs)
         self._network: Network | None = None
+        self._symbolic_losses: list[Any] = []
+        self._symbolic_metrics: list[tuple[Metric, Any]] = []
+        self._added_metrics: dict[str, Metric] = {}
         if inputs is not None or outputs is not None:
             self._set_network(Network(inputs, outputs))
 
     def _set_network(self, network: Network) -> None:
         self._network = network
         self.built = True
+        self._forget_steps()
         self._opens_scope = False  # type: ignore[misc]
         self.input_names, self.output_names = network.input_names, network.output_names
 
@@ -115,7 +129,13 @@ class Model(Trainer, Layer):
         return unique([v for s in self._sublayers() for v in s.weights], self._own_variables())
 
     def _own_metrics(self) -> list[Any]:
-        return [m for m in self._tracked() if isinstance(m, Metric)]
+        """Metrics of this model and of the layers inside it."""
+        found: dict[int, Any] = {}
+        for layer in self._flatten_layers():
+            for m in layer._tracked():
+                if isinstance(m, Metric):
+                    found[id(m)] = m
+        return list(found.values())
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by name or by position.
@@ -150,7 +170,66 @@ class Model(Trainer, Layer):
                 "the Functional API, please provide `inputs` and `outputs` arguments. Otherwise, "
                 "subclass `Model` with an overridden `call()` method."
             )
-        return self._network.run(inputs, training)
+        if not self._symbolic_losses and not self._symbolic_metrics:
+            return self._network.run(inputs, training)
+        added = [*self._symbolic_losses, *[t for _, t in self._symbolic_metrics]]
+        if is_keras_tensor(nest.flatten(inputs)[0]):  # a model inside another one
+            return self._network.run(inputs, training)
+        outputs, values = self._network.run(inputs, training, added)
+        for value in values[: len(self._symbolic_losses)]:
+            super().add_loss(value)
+        for (metric, _), value in zip(self._symbolic_metrics, values[len(self._symbolic_losses) :]):
+            metric.update_state(value)
+        return outputs
+
+    def _scoped_call(self, inputs: Any, args: Any, kwargs: Any) -> Any:
+        # Penalties are those of the last call of the outermost model.
+        outermost, _calls.depth = not _calls.depth, _calls.depth + 1
+        if outermost:
+            self._forget_penalties()
+        try:
+            return super()._scoped_call(inputs, args, kwargs)
+        finally:
+            _calls.depth -= 1
+
+    def add_loss(self, losses: Any, **kwargs: Any) -> None:
+        """Adds penalties: tensors, functions of no arguments, or symbolic tensors of the network.
+
+        Raises ValueError for a symbolic tensor where the model has no network.
+        """
+        for loss in nest.flatten(losses):
+            if is_keras_tensor(loss) and not isinstance(state.graph, KerasGraph):
+                self._extend_network([*self._symbolic_losses, loss], self._symbolic_metrics)
+            else:
+                super().add_loss(loss, **kwargs)
+
+    def add_metric(self, value: Any, name: str | None = None, aggregation: Any = "mean") -> None:
+        """Takes a tensor into a metric of the model: in `call`, or of the network's symbolic ones.
+
+        Args:
+          name: of the metric.
+          aggregation: only "mean"; None where `value` is what a Metric returned.
+        """
+        if name is None:
+            raise ValueError(
+                "Please provide a name for your metric like "
+                "`self.add_metric(tf.reduce_sum(inputs), name='mean_activation')`"
+            )
+        metric = self._added_metrics.get(name)
+        if metric is None:
+            metric = self._added_metrics[name] = Mean(name=name)
+        if is_keras_tensor(value) and not isinstance(state.graph, KerasGraph):
+            self._extend_network(self._symbolic_losses, [*self._symbolic_metrics, (metric, value)])
+        elif not is_keras_tensor(value):
+            metric.update_state(value)
+
+    def _extend_network(self, losses: Any, metrics: Any) -> None:
+        """The network with symbolic tensors that are computed beside its outputs."""
+        if self._network is None:
+            raise ValueError("symbolic tensors can only be added to a functional model")
+        added = [*losses, *[t for _, t in metrics]]
+        self._set_network(Network(self._network.inputs, self._network.outputs, added))
+        self._symbolic_losses, self._symbolic_metrics = losses, metrics
 
     def build(self, input_shape: Any) -> None:
         """Makes the weights of a subclassed model for inputs of a shape (None for the batch)."""

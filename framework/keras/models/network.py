@@ -17,6 +17,9 @@ from shardtape.variable import Variable
 class Network:
     """The calls that lead from `inputs` to `outputs` (symbolic tensors, nested), in order.
 
+    Args:
+      added: further symbolic tensors that `run` may be asked for.
+
     Attributes:
       layers: each layer once, from the inputs on.
 
@@ -24,7 +27,7 @@ class Network:
       ValueError: an output depends on an input that is not given, two layers share a name.
     """
 
-    def __init__(self, inputs: Any, outputs: Any) -> None:
+    def __init__(self, inputs: Any, outputs: Any, added: Any = ()) -> None:
         self.inputs, self.outputs = inputs, outputs
         self._flat_inputs = nest.flatten(inputs)
         for t in [*self._flat_inputs, *nest.flatten(outputs)]:
@@ -34,7 +37,8 @@ class Network:
                     "keras functional model. Expecting a tensor which is from tf.keras.Input() or "
                     f"output from keras layer call(). Got: {t}"
                 )
-        self._nodes, self._by_tensor = _ordered(self._flat_inputs, nest.flatten(outputs))
+        wanted = [*nest.flatten(outputs), *added]
+        self._nodes, self._by_tensor = _ordered(self._flat_inputs, wanted)
         self.layers = _layers(self._nodes, self._flat_inputs, self._by_tensor)
         names = [layer.name for layer in self.layers]
         for name in names:
@@ -57,8 +61,11 @@ class Network:
         """The calls, in order."""
         return self._nodes
 
-    def run(self, inputs: Any, training: Any = None) -> Any:
+    def run(self, inputs: Any, training: Any = None, added: Any = None) -> Any:
         """The outputs for real inputs, nested as the symbolic ones (or in their order).
+
+        Args:
+          added: symbolic tensors whose values are returned too: (outputs, values).
 
         Raises ValueError where their number differs.
         """
@@ -75,7 +82,8 @@ class Network:
             for symbolic, value in zip(nest.flatten(node.outputs), nest.flatten(made)):
                 if is_keras_tensor(symbolic):
                     values[symbolic._id] = value
-        return nest.map_structure(lambda t: values[t._id], self.outputs)
+        outputs = nest.map_structure(lambda t: values[t._id], self.outputs)
+        return outputs if added is None else (outputs, [values[t._id] for t in added])
 
     def _given(self, inputs: Any) -> list[Any]:
         if isinstance(inputs, dict) and not isinstance(self.inputs, dict):

@@ -10,7 +10,8 @@ from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.core import InputLayer, Lambda
 from shardtape.keras.models.model import Model
 from shardtape.keras.models.network import Network
-from shardtape.keras.symbolic import is_keras_tensor
+from shardtape.keras.naming import root_graph
+from shardtape.keras.symbolic import KerasGraph, is_keras_tensor
 from shardtape.module import Module
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.shapes import TensorShape
@@ -67,7 +68,7 @@ class Sequential(Model):
             return
         self._own_layers.append(layer)
         if self._entrance is not None:
-            self._extend_network(layer)
+            self._extend_chain(layer)
             return
         first = self._own_layers[0]
         shape = first._batch_input_shape
@@ -84,7 +85,7 @@ class Sequential(Model):
         if not self._own_layers:
             raise TypeError("There are no layers in the model.")
         self._own_layers.pop()
-        self._traced_train = self._traced_test = self._traced_predict = None
+        self._forget_steps()
         if self._entrance is not None:
             self._build_network()
 
@@ -112,7 +113,7 @@ class Sequential(Model):
         if self._own_layers:
             self._set_chain(x)
 
-    def _extend_network(self, layer: Layer) -> None:
+    def _extend_chain(self, layer: Layer) -> None:
         assert self._entrance is not None
         x = self._entrance.output if self._network is None else self._network.outputs
         self._set_chain(layer(x))
@@ -144,9 +145,11 @@ class Sequential(Model):
 
     # ---- calls ------------------------------------------------------------------------------
     def _build_for(self, inputs: Any) -> None:
-        """Eagerly: calls the layers once on a symbolic input of the same shape, as Keras does."""
-        if state.graph is None and self._own_layers and len(nest.flatten(inputs)) == 1:
-            x = convert_to_tensor(nest.flatten(inputs)[0])
+        """Calls the layers once on a symbolic input of the same shape, as Keras does."""
+        flat = nest.flatten(inputs)
+        alone = root_graph() is None and not isinstance(state.graph, KerasGraph)
+        if alone and self._own_layers and len(flat) == 1 and hasattr(flat[0], "shape"):
+            x = convert_to_tensor(flat[0])
             self._build_from(x.shape, x.dtype)
         self.built = True
 
