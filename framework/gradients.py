@@ -29,7 +29,7 @@ class Record:
         self.output_keys = tuple([o._key() for o in outputs])
         self.shapes: tuple[Any, ...] | None = None
         if op.drops_inputs:
-            keeps = op.keeps_inputs
+            keeps = op.keeps_inputs or ()
             if op.broadcasts:
                 self.shapes = tuple([_shape(x) for x in inputs])
             inputs = tuple(

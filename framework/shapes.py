@@ -62,7 +62,8 @@ class TensorShape:
     def dims(self) -> list[int | None] | None:
         return None if self._dims is None else list(self._dims)
 
-    def as_list(self) -> list[int | None]:
+    def as_list(self) -> list[Any]:
+        """Sizes, None where unknown. Raises ValueError for an unknown rank."""
         if self._dims is None:
             raise ValueError("as_list() is not defined on an unknown TensorShape.")
         return list(self._dims)
@@ -146,7 +147,7 @@ class TensorShape:
             tuple(a if a == b else None for a, b in zip(self._dims, other._dims))
         )
 
-    def __iter__(self) -> Iterator[int | None]:
+    def __iter__(self) -> Iterator[Any]:
         if self._dims is None:
             raise ValueError("Cannot iterate over a shape with unknown rank.")
         return iter(self._dims)

@@ -12,6 +12,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape import shapes
 from shardtape.context import next_id, state
+from shardtape.operator_types import Operators
 from shardtape.ops import state as ops
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.state import apply_resource
@@ -34,6 +35,7 @@ class VariableAggregation(enum.Enum):
 
 class _Probe:
     __slots__ = ("held",)
+    held: Any
 
 
 def _references_when_alone() -> int:
@@ -46,7 +48,7 @@ def _references_when_alone() -> int:
 _ALONE = _references_when_alone()
 
 
-class Variable:
+class Variable(Operators):
     """A tensor whose value can change.
 
     Args:

@@ -44,6 +44,8 @@ _MARK = "autograph_info__"
 class _Transpiler(api.PyToPy):
     """malt's transformation with our operators in the transformed code's `ag__`."""
 
+    _extra_locals: dict[str, Any] | None
+
     def get_extra_locals(self) -> dict[str, Any]:
         if self._extra_locals is None:
             spec = importlib.machinery.ModuleSpec("shardtape_autograph", None)

@@ -97,7 +97,7 @@ class DenseBackward:
         flat: list[Any] = []
         self.input_places = [_place(g, flat) for g in by_input]
         self.variable_places = {v: _place(g, flat) for v, g in by_variable.items()}
-        seeds = [backward.seeds[i] for i in backward.live]
+        seeds: list[Any] = [backward.seeds[i] for i in backward.live]
         self.plan = Plan(branch.graph, [*backward.kept, *seeds], flat)
 
     def run_forward(self, feeds: Sequence[Any]) -> tuple[list[Any], tuple[Any, ...]]:

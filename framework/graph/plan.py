@@ -122,7 +122,7 @@ class Plan:
         return values
 
     def _collect(self, values: dict[int, Any], out: Any) -> list[Any]:
-        results = []
+        results: list[Any] = []
         for i, fetch in enumerate(self.fetches):
             if isinstance(fetch, Operation):
                 results.append(None)

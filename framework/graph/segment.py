@@ -102,7 +102,7 @@ class Segment:
             if self._full is None:
                 self._full = _Backward(self, extra=backward.kept)
                 pinned = [backward.kept[i] for i in backward.pinned]
-                seeds = [self._full.seeds[i] for i in self._full.live]
+                seeds: list[Any] = [self._full.seeds[i] for i in self._full.live]
                 self._full.segment = Segment(
                     self.graph, [*self.inputs, *pinned, *seeds], self._full.flat
                 )
@@ -179,7 +179,7 @@ class _Backward:
             if t.op.op_def.effects != registry.PURE and t._id not in given
         ]
         self.live = [i for i, s in enumerate(self.seeds) if s is not None]
-        seeds_in = [self.seeds[i] for i in self.live]
+        seeds_in: list[Any] = [self.seeds[i] for i in self.live]
         self.segment = Segment(graph, [*self.kept, *seeds_in], self.flat)
         self.forward_plan = Plan(
             graph, segment.inputs, [*segment.outputs, *self.kept, *segment.effects]

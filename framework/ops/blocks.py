@@ -79,7 +79,7 @@ def _batched_shape(factor: int) -> Any:
             return TensorShape([None] * input.shape.rank)
         pads = np.asarray(pads).reshape(-1, 2).tolist()
         n, dims = input.shape[0], input.shape.as_list()
-        whole = int(np.prod(block))
+        whole = int(np.prod([int(b or 0) for b in block]))
         dims[0] = None if n is None else (n * whole if factor > 0 else n // whole)
         for i, (b, (lead, trail)) in enumerate(zip(block, pads), 1):
             if dims[i] is None:

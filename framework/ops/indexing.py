@@ -74,14 +74,17 @@ def _out_of_bounds(dims: Any, index: Any) -> errors.OpError:
 
 def _strided_shape(x: Arg, begin: Arg, end: Arg, strides: Arg, **masks: int) -> TensorShape:
     bits = tuple(masks.get(m, 0) for m in _MASKS)
-    b, e, s = known_ints(begin), known_ints(end), known_ints(strides)
+    b: Any = known_ints(begin)
+    e: Any = known_ints(end)
+    s: Any = known_ints(strides)
     count = next((len(v) for v in (b, e, s) if v is not None), None)
     if count is None or x.shape.rank is None:
         return UNKNOWN
     none = [None] * count
     b, e, s = b or none, e or none, s or none
     index = _index(tuple(b), tuple(e), tuple(s), bits)
-    dims, out, at = x.shape.as_list(), [], 0
+    dims, at = x.shape.as_list(), 0
+    out: list[Any] = []
     taken = sum(not (bits[2] >> i & 1) and not (bits[3] >> i & 1) for i in range(count))
     if taken > len(dims):
         raise ValueError(f"Index out of range using input dim {len(dims)}; input has only "
@@ -322,7 +325,8 @@ def _sliced_by(x: Tensor, keys: list[Any]) -> Tensor:
         end.append(e)
         strides.append(s)
     vectors = _vectors(begin, end, strides)
-    return strided_slice_op(x, *vectors, **{m: v for m, v in masks.items() if v})
+    given: dict[str, Any] = {m: v for m, v in masks.items() if v}
+    return strided_slice_op(x, *vectors, **given)
 
 
 def _vectors(*lists: list[Any]) -> list[Any]:

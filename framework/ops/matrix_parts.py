@@ -233,8 +233,8 @@ def matrix_transpose(a: Any, name: str = "matrix_transpose", conjugate: bool = F
     rank = x.shape.rank
     if rank is None:
         count = rank_of(x)
-        perm = concat([range_(count - 2), [count - 1], [count - 2]], 0)
-        return transpose(x, perm, conjugate=conjugate, name=name)
+        order = concat([range_(count - 2), [count - 1], [count - 2]], 0)
+        return transpose(x, order, conjugate=conjugate, name=name)
     if rank < 2:
         raise ValueError(f"Argument `a` should be a (batch) matrix with rank >= 2: {x.shape}")
     perm = [*range(rank - 2), rank - 1, rank - 2]

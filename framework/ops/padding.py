@@ -28,12 +28,12 @@ def _slice_shape(input: Arg, begin: Arg, size: Arg) -> TensorShape:
         return same_rank(input)
     dims = input.shape.as_list() if input.shape.rank is not None else [None] * len(sizes)
     starts = starts or [None] * len(sizes)
-    out = []
+    out: list[Any] = []
     for d, b, n in zip(dims, starts, sizes):
         if n == -1:
             out.append(None if d is None or b is None else d - b)
         else:
-            if None not in (d, b, n) and not 0 <= b <= b + n <= d:
+            if d is not None and b is not None and n is not None and not 0 <= b <= b + n <= d:
                 raise ValueError(f"slice of {n} from {b} does not lie in a size of {d}")
             out.append(n)
     return TensorShape(out)
