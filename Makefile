@@ -56,11 +56,14 @@ format: setup  ## let ruff mend what it can
 	$(BIN)/ruff format .
 
 # The folders are mapped to the package by setuptools, which type checkers do not read: so a real
-# copy is installed aside and checked, and the paths in the messages are mapped back.
+# copy is installed aside and checked, and the paths in the messages are mapped back. It is built
+# in a fresh directory: a stale build/ would ship modules that are gone from the tree.
 types: setup  ## mypy on an installed copy of the package
-	@rm -rf build .types
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --target .types .
-	@rm -rf build
+	@rm -rf .types
+	@build=$$(mktemp -d); trap 'rm -rf "$$build"' EXIT; \
+	  printf '[build]\nbuild_base = %s\n' "$$build" > "$$build/setup.cfg"; \
+	  DIST_EXTRA_CONFIG="$$build/setup.cfg" $(BIN)/python -m pip install --quiet \
+	    --disable-pip-version-check --no-deps --no-build-isolation --target .types .
 	@MYPYPATH=.types $(BIN)/mypy -p shardtape 2>&1 | \
 	  sed -E 's#\.types/shardtape/(ps|workers|protos|deploy)/#\1/#; s#\.types/shardtape/#framework/#' | cut -c1-400
 
