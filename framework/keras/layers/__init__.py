@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from shardtape.keras.layers.activation import ELU, LeakyReLU, ReLU, Softmax
+from shardtape.keras.layers.activation import (
+    ELU,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    Softmax,
+    ThresholdedReLU,
+)
+from shardtape.keras.layers.attention import AdditiveAttention, Attention
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.convolution import (
     Conv1D,
@@ -26,9 +34,29 @@ from shardtape.keras.layers.core import (
     RepeatVector,
     Reshape,
 )
+from shardtape.keras.layers.einsum_dense import EinsumDense
 from shardtape.keras.layers.embedding import Embedding
 from shardtape.keras.layers.input_spec import InputSpec
 from shardtape.keras.layers.masking import Masking
+from shardtape.keras.layers.merging import (
+    Add,
+    Average,
+    Concatenate,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
+from shardtape.keras.layers.multi_head_attention import MultiHeadAttention
 from shardtape.keras.layers.normalization import (
     BatchNormalization,
     GroupNormalization,
@@ -64,10 +92,13 @@ from shardtape.keras.layers.recurrent_cells import (
 )
 from shardtape.keras.layers.regularization import (
     ActivityRegularization,
+    AlphaDropout,
     Dropout,
+    GaussianDropout,
     GaussianNoise,
     SpatialDropout1D,
     SpatialDropout2D,
+    SpatialDropout3D,
 )
 from shardtape.keras.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 
@@ -96,12 +127,18 @@ __all__ = [
     "AbstractRNNCell",
     "Activation",
     "ActivityRegularization",
+    "Add",
+    "AdditiveAttention",
+    "AlphaDropout",
+    "Attention",
+    "Average",
     "AveragePooling1D",
     "AveragePooling2D",
     "AvgPool1D",
     "AvgPool2D",
     "BatchNormalization",
     "Bidirectional",
+    "Concatenate",
     "Conv1D",
     "Conv2D",
     "Conv2DTranspose",
@@ -110,10 +147,13 @@ __all__ = [
     "Convolution2DTranspose",
     "Dense",
     "DepthwiseConv2D",
+    "Dot",
     "Dropout",
+    "EinsumDense",
     "Embedding",
     "Flatten",
     "GRUCell",
+    "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
@@ -137,6 +177,11 @@ __all__ = [
     "MaxPool2D",
     "MaxPooling1D",
     "MaxPooling2D",
+    "Maximum",
+    "Minimum",
+    "MultiHeadAttention",
+    "Multiply",
+    "PReLU",
     "Permute",
     "ReLU",
     "RepeatVector",
@@ -146,11 +191,22 @@ __all__ = [
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
+    "SpatialDropout3D",
     "StackedRNNCells",
+    "Subtract",
     "SyncBatchNormalization",
+    "ThresholdedReLU",
     "TimeDistributed",
     "UnitNormalization",
     "Wrapper",
+    "add",
+    "average",
+    "concatenate",
     "deserialize",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
     "serialize",
+    "subtract",
 ]

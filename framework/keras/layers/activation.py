@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from shardtape import dtypes as dt
 from shardtape import nn
-from shardtape.keras import activations
+from shardtape.keras import activations, constraints, initializers, regularizers
 from shardtape.keras.layers.base import Layer
+from shardtape.keras.layers.input_spec import InputSpec
+from shardtape.ops.cast import cast
+from shardtape.ops.math import exp
+from shardtape.ops.reduce import reduce_logsumexp
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
 
@@ -85,14 +90,87 @@ class ELU(_Elementwise):
 
 
 class Softmax(_Elementwise):
-    """exp(x) over its sum along `axis`."""
+    """exp(x) over its sum along `axis` (an int or several).
 
-    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+    A mask takes away the share of positions where it is False.
+    """
+
+    def __init__(self, axis: Any = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.axis = axis
 
-    def call(self, inputs: Any) -> Tensor:
-        return nn.softmax(inputs, axis=self.axis)
+    def call(self, inputs: Any, mask: Any = None) -> Tensor:
+        if mask is not None:
+            far = -65504.0 if inputs.dtype is dt.float16 else -1e9
+            inputs = inputs + (1.0 - cast(mask, inputs.dtype)) * far
+        axes = list(self.axis) if isinstance(self.axis, (list, tuple)) else [self.axis]
+        if len(axes) == 1:
+            return nn.softmax(inputs, axis=axes[0])
+        return exp(inputs - reduce_logsumexp(inputs, axes, keepdims=True))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}
+
+
+class ThresholdedReLU(_Elementwise):
+    """x above `theta`, 0 below."""
+
+    def __init__(self, theta: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if theta is None or theta < 0:
+            raise ValueError(
+                f"Theta of a Thresholded ReLU layer cannot be None or negative. Received: {theta}"
+            )
+        self.theta = float(theta)
+
+    def call(self, inputs: Any) -> Tensor:
+        return inputs * cast(inputs > self.theta, inputs.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "theta": self.theta}
+
+
+class PReLU(_Elementwise):
+    """x above 0, alpha * x below, where `alpha` is trained.
+
+    Args:
+      shared_axes: axes (from 1 on) along which all positions have one `alpha`.
+    """
+
+    def __init__(
+        self, alpha_initializer: Any = "zeros", alpha_regularizer: Any = None,
+        alpha_constraint: Any = None, shared_axes: Any = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(**kwargs)
+        self.alpha_initializer = initializers.get(alpha_initializer)
+        self.alpha_regularizer = regularizers.get(alpha_regularizer)
+        self.alpha_constraint = constraints.get(alpha_constraint)
+        several = isinstance(shared_axes, (list, tuple)) or shared_axes is None
+        self.shared_axes = shared_axes if several else [shared_axes]
+
+    def build(self, input_shape: Any) -> None:
+        full = TensorShape(input_shape)
+        sizes = full.as_list()[1:]
+        for axis in self.shared_axes or ():
+            sizes[axis - 1] = 1
+        self.alpha = self.add_weight(
+            "alpha", sizes, initializer=self.alpha_initializer,
+            regularizer=self.alpha_regularizer, constraint=self.alpha_constraint,
+        )  # fmt: skip
+        shared = self.shared_axes or range(1, len(full))
+        self.input_spec = InputSpec(
+            ndim=len(full), axes={i: full[i] for i in range(1, len(full)) if i not in shared}
+        )
+        self.built = True
+
+    def call(self, inputs: Any) -> Tensor:
+        return nn.relu(inputs) - self.alpha * nn.relu(-inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "alpha_initializer": initializers.serialize(self.alpha_initializer),
+            "alpha_regularizer": regularizers.serialize(self.alpha_regularizer),
+            "alpha_constraint": constraints.serialize(self.alpha_constraint),
+            "shared_axes": self.shared_axes,
+        }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from typing import Any
 
@@ -10,6 +11,9 @@ from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.input_spec import InputSpec
 from shardtape.keras.random_seed import RandomGenerator
 from shardtape.ops.array import identity, shape
+from shardtape.ops.cast import cast
+from shardtape.ops.compare import greater_equal
+from shardtape.ops.convert import convert_to_tensor
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
 
@@ -89,6 +93,65 @@ class SpatialDropout2D(Dropout):
     def _get_noise_shape(self, inputs: Any) -> Any:
         sizes = shape(inputs)
         return [sizes[0], 1, 1, sizes[3]]
+
+
+class SpatialDropout3D(Dropout):
+    """`Dropout` of whole channels of (batch, depth, rows, columns, channels)."""
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(rate, seed=seed, **kwargs)
+        self.input_spec = InputSpec(ndim=5)
+
+    def _get_noise_shape(self, inputs: Any) -> Any:
+        sizes = shape(inputs)
+        return [sizes[0], 1, 1, 1, sizes[4]]
+
+
+class GaussianDropout(_RandomLayer):
+    """In training multiplies by normal values of mean 1 and variance rate / (1 - rate)."""
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(seed, **kwargs)
+        self.rate = rate
+
+    def call(self, inputs: Any, training: Any = None) -> Tensor:
+        if not training or not 0 < self.rate < 1:
+            return inputs
+        deviation = math.sqrt(self.rate / (1.0 - self.rate))
+        return inputs * self._random_generator.random_normal(
+            shape(inputs), 1.0, deviation, inputs.dtype
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+class AlphaDropout(_RandomLayer):
+    """Dropout for `selu`: mean and variance of the inputs stay as they are."""
+
+    def __init__(
+        self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(seed, **kwargs)
+        self.rate, self.noise_shape = rate, noise_shape
+
+    def call(self, inputs: Any, training: Any = None) -> Tensor:
+        if not training or not 0 < self.rate < 1:
+            return inputs
+        low = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
+        sizes = shape(inputs) if self.noise_shape is None else self.noise_shape
+        drawn = self._random_generator.random_uniform(sizes, dtype=inputs.dtype)
+        keep = cast(greater_equal(drawn, convert_to_tensor(self.rate, inputs.dtype)), inputs.dtype)
+        scale = ((1 - self.rate) * (1 + self.rate * low**2)) ** -0.5
+        return scale * (inputs * keep + low * (1 - keep)) - scale * low * self.rate
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "rate": self.rate,
+            "noise_shape": self.noise_shape,
+            "seed": self.seed,
+        }
 
 
 class GaussianNoise(_RandomLayer):
