@@ -41,11 +41,7 @@ def generate(target: Path) -> dict[str, bytes]:
 def differences(made: dict[str, bytes]) -> list[str]:
     """Names of generated files that are missing, stale or left over in this folder."""
     there = {path.name for pattern in GENERATED for path in FOLDER.glob(pattern)}
-    stale = {
-        name
-        for name in made.keys() & there
-        if (FOLDER / name).read_bytes() != made[name]
-    }
+    stale = {name for name in made.keys() & there if (FOLDER / name).read_bytes() != made[name]}
     return sorted(stale | (made.keys() ^ there))
 
 
