@@ -148,9 +148,7 @@ class MultiHeadAttention(Layer):
                 mask = combined(mask, cast(mask_of(t), dt.bool)[:, None, :])
         if causal:
             mask = combined(mask, causal_mask(shape(query)[1], shape(value)[1]))
-        if mask is None or given is None:
-            return mask if given is None else given
-        return combined(cast(given, dt.bool), mask)
+        return combined(None if given is None else cast(given, dt.bool), mask)
 
     def compute_output_shape(
         self, query_shape: Any, value_shape: Any = None, key_shape: Any = None

@@ -27,8 +27,7 @@ class Wrapper(Layer):
 
     def build(self, input_shape: Any = None) -> None:
         if not self.layer.built:
-            with name_scope(self.layer.name):
-                self.layer.build(input_shape)
+            self.layer.build(input_shape)
             self.layer.built = True
         self.built = True
 
