@@ -188,6 +188,8 @@ class Coordinator:
                     raise ShardLostError(str(event.error), event.shard)
             case Saved():
                 self._saver.finished(event)
+                if isinstance(event.error, ShardLostError) and not event.abandoned:
+                    raise event.error
                 if event.error is not None:
                     text = f"a checkpoint failed, training goes on: {event.error}"
                     self._reporter.note(text, warning=True)

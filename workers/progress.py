@@ -71,6 +71,7 @@ class PlainDisplay:
         self._shown: tuple[str, int] = ("", 0)
         self._shown_at = -PLAIN_EVERY_S
         self._last = Status()
+        self._written = ""
 
     def update(self, status: Status) -> None:
         for note in status.notes:
@@ -84,14 +85,14 @@ class PlainDisplay:
         self._last = status
 
     def close(self) -> None:
-        if self._last.step and self._shown[0]:
+        if self._last.step:
             self._write(line(self._last))
-        self._shown = ("", 0)
-        self._last = Status()
 
     def _write(self, text: str) -> None:
-        self._stream.write(text + "\n")
-        self._stream.flush()
+        if text != self._written:
+            self._written = text
+            self._stream.write(text + "\n")
+            self._stream.flush()
 
 
 class LiveDisplay:

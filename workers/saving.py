@@ -136,7 +136,7 @@ class Saver:
                 path = self._write(shards, position, mark, abandoned)
                 post(Saved(path, steps=position.steps))
             except Exception as error:  # noqa: BLE001 - the coordinator's thread hears of it
-                post(Saved("", error))
+                post(Saved("", error, abandoned=abandoned.is_set()))
 
         self._thread = threading.Thread(target=write, name="checkpoint", daemon=True)
         self._thread.start()
@@ -174,6 +174,7 @@ class Saver:
     ) -> str:
         assert self._parent is not None
         directory = checkpoint.new_directory(self._parent, position.steps, shards.generation)
+        self._own.append(directory)  # before it is whole: a roll-back may find it a moment later
         channels = list(shards.channels)
         try:
             # threads of its own: those of the group must stay free for rounds and heartbeats
@@ -234,7 +235,8 @@ class Saver:
     def restored(self, path: str, steps: int) -> None:
         """It is the state of this run (written, or loaded into all shards)."""
         self.last, self._saved_steps = path, steps
-        self._own.append(path)
+        if path not in self._own:
+            self._own.append(path)
 
 
 def check_variables(path: str, specs: Sequence[Any]) -> None:

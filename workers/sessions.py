@@ -84,6 +84,7 @@ class Saved:
     path: str
     error: Exception | None = None
     steps: int = 0
+    abandoned: bool = False  # it belonged to a generation that is over
 
 
 Event = Received | Gone | Asked | ShardGone | Saved

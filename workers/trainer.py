@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ from shardtape.workers import data, progress
 from shardtape.workers.config import JobConfig, read_file, resolve
 from shardtape.workers.job import Functions
 from shardtape.workers.marker import Marker
-from shardtape.workers.status import Outcome, Result, Status, write_summary
+from shardtape.workers.status import Note, Outcome, Result, Status, write_summary
 
 # How often the display is refreshed.
 _POLL_S = 0.2
@@ -120,7 +121,7 @@ class Trainer:
             if killed and not config.resume:
                 config.resume = True
                 display.update(
-                    Status(notes=[_note("the last run here was killed: going on where it was")])
+                    Status(notes=[Note(0, "the last run here was killed: going on where it was")])
                 )
             try:
                 runner = self._start(config)
@@ -151,6 +152,10 @@ class Trainer:
         return RayRunner(config, functions, self._train, self._test, optimizer, self._partitioner)
 
     def _conclude(self, config: JobConfig, outcome: Outcome) -> Result:
+        outcome.checkpoint = _as_given(outcome.checkpoint, self.config.checkpoint_dir)
+        if outcome.summary:
+            outcome.summary["checkpoint"] = outcome.checkpoint
+            outcome.summary["logdir"] = self.config.logdir
         result = Result(
             metrics=outcome.metrics,
             checkpoint=outcome.checkpoint,
@@ -161,10 +166,10 @@ class Trainer:
             skipped=outcome.skipped,
             interrupted=outcome.interrupted,
         )
-        if config.summary and outcome.summary:
-            write_summary(config.summary, outcome.summary)
         if outcome.error is not None:
             raise outcome.error
+        if config.summary:
+            write_summary(config.summary, outcome.summary)
         if config.progress != "none":
             sys.stdout.write("\n".join(progress.summary_lines(result)) + "\n")
             sys.stdout.flush()
@@ -220,21 +225,20 @@ def _interrupts() -> Iterator[_Interrupts]:
             signal.signal(number, handler)
 
 
-def _note(text: str) -> Any:
-    from shardtape.workers.status import Note
-
-    return Note(0, text)
-
-
 def _script_name() -> str:
     name = Path(sys.argv[0] if sys.argv else "").stem
     return name if name and not name.startswith("-") else "train"
 
 
+def _as_given(path: str | None, folder: str | None) -> str | None:
+    """A path below a folder that the user gave as a relative one, in the same way."""
+    if path is None or folder is None or storage.is_remote(path) or os.path.isabs(folder):
+        return path
+    return os.path.join(folder, os.path.relpath(path, os.path.abspath(folder)))
+
+
 def _with_absolute_paths(config: JobConfig) -> JobConfig:
     """Other processes of the job have other working directories."""
-    from dataclasses import replace
-
     config = replace(config)
     for name in ("logdir", "checkpoint_dir"):
         path = getattr(config, name)

@@ -90,6 +90,7 @@ class Training:
             self._saver.begin(time.monotonic(), self.dispatcher.steps)
 
     def _train_on(self) -> None:
+        self._reporter.learning_rate = self._shards.counters()[0]["learning_rate"]
         self.phase = Phase.TRAINING
         self._reporter.meter.running(True)
 

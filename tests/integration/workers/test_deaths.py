@@ -29,10 +29,14 @@ def calm():
     )
 
 
-@pytest.mark.parametrize("mode", ["async", "sync"])
+@pytest.mark.parametrize("mode", ["async", "ssp", "sync"])
 def test_killed_workers_and_repeated_pushes_change_no_count(mode, calm):
     chooser = random.Random()
-    options = {"round_batches": 4, "threads": 1} if mode == "sync" else {}
+    options = {
+        "async": {},
+        "ssp": {"staleness": 1},
+        "sync": {"round_batches": 4, "threads": 1},
+    }[mode]
     job = trainer(mode=mode, build=slowed(0.02, duplicate=True), epochs=EPOCHS, **options)
     pauses = [chooser.uniform(0.2, 1.0) for _ in range(3)]
     with Killer(job.config.job, "worker-", pauses) as killer:
@@ -40,7 +44,7 @@ def test_killed_workers_and_repeated_pushes_change_no_count(mode, calm):
     assert killer.hits, "the job was over before a blow"
     assert result.summary["applied_per_shard"] == [EPOCHS * BATCHES] * 2, pauses
     assert result.summary["worker_restarts"] >= 1
-    if mode == "async":
+    if mode != "sync":
         assert result.summary["duplicates_dropped"] > 0
     else:
         assert result.digest == calm, pauses
@@ -56,8 +60,11 @@ def test_a_frozen_worker_is_replaced():
     wait_gone(job.config.job)
 
 
-@pytest.mark.parametrize("mode", ["async", "sync"])
-def test_a_killed_shard_rolls_the_job_back(mode, tmp_path, calm, caplog):
+@pytest.mark.parametrize(
+    ("mode", "number"),
+    [("async", signal.SIGKILL), ("sync", signal.SIGKILL), ("async", signal.SIGSTOP)],
+)
+def test_a_killed_or_frozen_shard_rolls_the_job_back(mode, number, tmp_path, calm):
     options = {"round_batches": 4, "threads": 1} if mode == "sync" else {}
     job = trainer(
         mode=mode,
@@ -65,10 +72,10 @@ def test_a_killed_shard_rolls_the_job_back(mode, tmp_path, calm, caplog):
         epochs=EPOCHS,
         checkpoint_dir=str(tmp_path),
         checkpoint_every="20 steps",
-        progress="plain",
+        heartbeat_timeout_s=4,
         **options,
     )
-    with Killer(job.config.job, "shard-1", [2.0]) as killer:
+    with Killer(job.config.job, "shard-1", [2.0], number) as killer:
         result = job.fit()
     assert killer.hits
     assert result.summary["applied_per_shard"] == [EPOCHS * BATCHES] * 2

@@ -80,18 +80,9 @@ def test_user_code_that_raises_gives_one_readable_error():
     wait_gone(job.config.job)
 
 
-@pytest.mark.parametrize(
-    ("train", "text"),
-    [
-        ({"x": X, "labels": Y}, "'labels'"),
-        ({"x": X[:, :4], "y": Y}, r"shape \(8, 4\) for placeholder 'x'"),
-        ({"x": X.astype(str), "y": Y}, "placeholder 'x', which has type float32"),
-    ],
-    ids=["name", "shape", "dtype"],
-)
-def test_wrong_feeds_are_named(train, text):
-    with pytest.raises(InvalidArgumentError, match=text):
-        trainer(train=train).fit()
+def test_a_wrong_feed_is_named():
+    with pytest.raises(InvalidArgumentError, match="'labels'"):
+        trainer(train={"x": X, "labels": Y}).fit()
 
 
 def test_more_parts_than_rows():

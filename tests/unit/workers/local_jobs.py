@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 
 import shardtape as tf
@@ -10,6 +12,7 @@ from shardtape.workers import data
 from shardtape.workers.config import resolve
 from shardtape.workers.job import Functions
 from shardtape.workers.local import LocalRunner
+from shardtape.workers.step import CompiledStep
 
 EXAMPLES = 200
 _rng = np.random.default_rng(5)
@@ -29,6 +32,24 @@ def linear():
     return tf.Step(tf.reduce_mean(tf.square(error)), metrics={"bias": tf.reduce_mean(error)})
 
 
+_building = threading.Lock()
+
+
+def build(model, seed, feeds):
+    """A step that is traced by one thread at a time: several workers in one process, which each
+    trace the model, are a matter of these tests only."""
+    with _building:
+        step = CompiledStep(model, seed, feeds)
+        evaluate = step.evaluate
+
+        def one_at_a_time(feed):
+            with _building:
+                return evaluate(feed)
+
+        step.evaluate = one_at_a_time
+        return step
+
+
 def start(model=linear, train=TRAIN, test=None, shards=1, workers=1, optimizer=None, **options):
     """A LocalRunner with small defaults; `workers` threads, whatever the config says."""
     options = {"job": "twin", "epochs": 2, "batch_size": 8, "seed": 3, **options}
@@ -46,7 +67,7 @@ def start(model=linear, train=TRAIN, test=None, shards=1, workers=1, optimizer=N
     test_spec = None
     if test is not None:
         test_spec = data.describe(test, name="test", batch_size=50, shuffle=False)
-    functions = Functions(model, train_spec.function, test_spec and test_spec.function)
+    functions = Functions(model, train_spec.function, test_spec and test_spec.function, build)
     optimizer = optimizers.get(optimizer or optimizers.Adam(0.01))
     return LocalRunner(
         config, functions, train_spec, test_spec, optimizer, shards=shards, workers=workers

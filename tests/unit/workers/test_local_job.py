@@ -36,6 +36,11 @@ def test_every_batch_is_applied_once_on_every_shard(options, shards, workers):
     assert len(outcome.history) == 3 and "test_loss" in outcome.history[-1]
 
 
+def test_with_backups_every_batch_still_counts_once():
+    outcome = run(mode="sync", round_batches=2, backup_workers=1, shards=2, workers=3, epochs=3)
+    assert outcome.summary["applied_per_shard"] == [3 * BATCHES] * 2
+
+
 def test_sync_results_depend_neither_on_workers_nor_on_shards():
     digests = {
         run(mode="sync", round_batches=4, shards=shards, workers=workers).digest
@@ -96,6 +101,37 @@ def test_a_stop_in_mid_epoch_loses_nothing(options, tmp_path):
     assert 0 < done[0] < 30 * 24
     resumed = run(**{**common, "epochs": 3}, shards=1, workers=2, resume=True, **options)
     assert resumed.summary["applied_per_shard"] == [3 * 24]
+
+
+@pytest.mark.parametrize("options", MODES, ids=lambda o: o["mode"])
+def test_a_lost_shard_rolls_the_job_back(options, tmp_path):
+    gate = threading.Event()
+
+    def slow(split, of):
+        for _ in range(6):
+            gate.wait(30)
+            yield {"x": X[:8] * (split + 1), "y": Y[:8]}
+
+    common = {"train": slow, "splits": 2, "epochs": 20, "shards": 2, **options}
+    calm = common | {"train": lambda split, of: slow(split, of)}
+    gate.set()
+    expected = run(**calm)
+    gate.clear()
+    runner = start(
+        **common, checkpoint_dir=str(tmp_path), checkpoint_every="40 steps", keep_checkpoints=9
+    )
+    gate.set()
+    while not checkpoint.whole_checkpoints(str(tmp_path)):
+        time.sleep(0.001)
+    runner.fleet.channels[1].close()  # to the coordinator it is dead now
+    outcome = finish(runner)
+    assert outcome.error is None, outcome.error
+    notes = [note.text for note in runner.status(0).notes]
+    if any("rolled back" in text for text in notes):
+        assert runner.coordinator.shards.generation == 1
+    assert outcome.summary["applied_per_shard"] == [20 * 12] * 2
+    if options["mode"] == "sync":  # elsewhere each shard cuts at a place of its own
+        assert outcome.digest == expected.digest
 
 
 def test_checkpoints_by_steps_while_training_goes_on(tmp_path):
@@ -279,7 +315,7 @@ def test_curves_and_figures_are_written(tmp_path):
         return found
 
     train, test, ps = load("train"), load("test"), load("ps")
-    assert {"loss", "bias", "examples_per_s"} <= set(train.Tags()["tensors"])
+    assert {"loss", "bias", "examples_per_s", "learning_rate"} <= set(train.Tags()["tensors"])
     assert {"weights/w", "gradients/w"} <= set(train.Tags()["tensors"])
     assert train.Tags()["graph"]
     assert {"loss", "bias"} <= set(test.Tags()["tensors"])
