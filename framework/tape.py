@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,10 +10,9 @@ from typing import Any
 from shardtape import nest
 from shardtape.context import recording, refresh, state
 from shardtape.gradients import Record, backpropagate
+from shardtape.logger import warn_first
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.tensor import Tensor
-
-_log = logging.getLogger("shardtape")
 
 
 class UnconnectedGradients(enum.Enum):
@@ -99,7 +97,8 @@ class GradientTape:
                     "tf.Variable or ExtensionType."
                 )
             if not (t.dtype.is_floating or t.dtype.is_complex):
-                _log.warning(
+                warn_first(
+                    5,
                     "The dtype of the watched tensor must be floating (e.g. tf.float32), got %r",
                     t.dtype,
                 )
@@ -149,54 +148,121 @@ class GradientTape:
           RuntimeError: a second call on a tape that is not persistent.
           LookupError: an op without a gradient lies between.
         """
-        if self._used and not self._persistent:
-            raise RuntimeError(
-                "A non-persistent GradientTape can only be used to compute one set of gradients "
-                "(or jacobians)"
-            )
         unconnected = UnconnectedGradients(unconnected_gradients)
-        if self._is_recording():
-            if self._persistent:
-                _log.warning(
-                    "Calling GradientTape.gradient on a persistent tape inside its context is "
-                    "significantly less efficient than calling it outside the context (it causes "
-                    "the gradient ops to be recorded on the tape, leading to increased CPU and "
-                    "memory usage). Only call GradientTape.gradient inside the context if you "
-                    "actually want to trace the gradient in order to compute higher order "
-                    "derivatives."
-                )
-            else:
-                self._pop()
+        self._start()
         if target is None:
             raise TypeError(
                 "Argument `target` should be a list or nested structure of Tensors, Variables "
                 "or CompositeTensors to be differentiated, but received None."
             )
-        self._used = True
-        flat_sources = nest.flatten(sources)
+        seeds = self._seeds(target, output_gradients)
+        flat = nest.flatten(sources)
+        grads = self._finish(self._backward(seeds, flat))
+        if unconnected is UnconnectedGradients.ZERO:
+            from shardtape.ops.array import zeros_like
+
+            grads = [
+                zeros_like(convert_to_tensor(s)) if g is None else g for g, s in zip(grads, flat)
+            ]
+        return nest.pack_sequence_as(sources, grads)
+
+    def jacobian(
+        self,
+        target: Any,
+        sources: Any,
+        unconnected_gradients: Any = UnconnectedGradients.NONE,
+        parallel_iterations: int | None = None,
+        experimental_use_pfor: bool = True,
+    ) -> Any:
+        """Derivative of every element of `target` with respect to each of `sources`.
+
+        Args:
+          target: a Tensor.
+          sources: Tensors or Variables, nested; the result has the same form.
+          unconnected_gradients: None or zeros where the target does not depend on a source.
+          parallel_iterations: accepted for TensorFlow's sake.
+          experimental_use_pfor: all elements at once; False: one after the other.
+
+        Returns:
+          Tensors of the target's shape followed by the source's.
+
+        Raises:
+          RuntimeError: a second call on a tape that is not persistent, or such a tape and
+            `experimental_use_pfor=False`.
+        """
+        from shardtape.jacobian import jacobian
+
+        return jacobian(self, target, sources, unconnected_gradients, experimental_use_pfor)
+
+    def batch_jacobian(
+        self,
+        target: Any,
+        source: Any,
+        unconnected_gradients: Any = UnconnectedGradients.NONE,
+        parallel_iterations: int | None = None,
+        experimental_use_pfor: bool = True,
+    ) -> Any:
+        """The Jacobian of each example, where `target[i]` depends on `source[i]` alone.
+
+        Args:
+          target: Tensor of shape (batch, ...), of rank 2 or more.
+          source: Tensor of shape (batch, ...), of rank 2 or more.
+          Others as in `jacobian`; without a connection the result is zeros either way.
+
+        Returns:
+          A Tensor of shape (batch, the rest of the target's shape, the rest of the source's).
+
+        Raises:
+          RuntimeError: as in `jacobian`.
+          ValueError: the first dimensions differ.
+        """
+        from shardtape.jacobian import batch_jacobian
+
+        return batch_jacobian(self, target, source, experimental_use_pfor)
+
+    def _start(self) -> None:
+        """Checks that the tape may be used; a tape that is not persistent stops recording."""
+        if self._used and not self._persistent:
+            raise RuntimeError(
+                "A non-persistent GradientTape can only be used to compute one set of gradients "
+                "(or jacobians)"
+            )
+        if not self._is_recording():
+            return
+        if self._persistent:
+            warn_first(
+                1,
+                "Calling GradientTape.gradient on a persistent tape inside its context is "
+                "significantly less efficient than calling it outside the context (it causes "
+                "the gradient ops to be recorded on the tape, leading to increased CPU and "
+                "memory usage). Only call GradientTape.gradient inside the context if you "
+                "actually want to trace the gradient in order to compute higher order "
+                "derivatives.",
+            )
+        else:
+            self._pop()
+
+    def _backward(self, seeds: dict[int, Any], flat_sources: list[Any]) -> list[Any]:
+        """Gradients of the sources (or None), given those of the targets by their keys."""
         keys = [_source_key(s) for s in flat_sources]
         for s in flat_sources:
-            if isinstance(s, Tensor) and not (s.dtype.is_floating or s.dtype.is_complex):
-                _log.warning(
+            if not (s.dtype.is_floating or s.dtype.is_complex):
+                warn_first(
+                    5,
                     "The dtype of the source tensor must be floating (e.g. tf.float32) when "
-                    "calling GradientTape.gradient, got %r", s.dtype,
-                )  # fmt: skip
-        seeds = self._seeds(target, output_gradients)
-        records = list(reversed(self._records or ()))
-        if not self._persistent:
-            self._records = None
+                    "calling GradientTape.gradient, got %r",
+                    s.dtype,
+                )
+        records = reversed(self._records or ())
         grads = backpropagate(records, seeds, set(keys), self._watched.__contains__)
-        if not self._persistent:
-            self._watched = set()
-        out = []
-        for key, source in zip(keys, flat_sources):
-            g = grads.get(key)
-            if g is None and unconnected is UnconnectedGradients.ZERO:
-                from shardtape.ops.array import zeros_like
+        return [grads.get(key) for key in keys]
 
-                g = zeros_like(convert_to_tensor(source))
-            out.append(g)
-        return nest.pack_sequence_as(sources, out)
+    def _finish(self, result: Any) -> Any:
+        """Lets the records go, unless the tape is persistent. Returns `result`."""
+        self._used = True
+        if not self._persistent:
+            self._records, self._watched = None, set()
+        return result
 
     def _seeds(self, target: Any, output_gradients: Any) -> dict[int, Any]:
         from shardtape.ops.array import ones_like
@@ -211,7 +277,8 @@ class GradientTape:
             if not isinstance(t, Tensor):
                 t = t if hasattr(t, "_id") else convert_to_tensor(t)
             if not (t.dtype.is_floating or t.dtype.is_complex):
-                _log.warning(
+                warn_first(
+                    5,
                     "The dtype of the target tensor must be floating (e.g. tf.float32) when "
                     "calling GradientTape.gradient, got %r",
                     t.dtype,
