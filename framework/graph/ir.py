@@ -87,6 +87,7 @@ class Graph:
         self.random_count = 0
         self.finalized = False
         self.plans: dict[Any, Any] = {}
+        self.gradient_overrides: dict[str, str] = {}
         self.lock = threading.RLock()
 
     # ---- building -------------------------------------------------------------------------
@@ -246,6 +247,26 @@ class Graph:
         if int(index) >= len(outputs):
             raise KeyError(f"The operation {node!r} has only {len(outputs)} outputs: {name!r}")
         return outputs[int(index)]
+
+    @contextmanager
+    def gradient_override_map(self, op_type_map: dict[str, str]) -> Iterator[None]:
+        """Ops made inside take the gradient that is registered under another name.
+
+        Args:
+          op_type_map: names given to RegisterGradient by op type.
+
+        Raises TypeError for something else.
+        """
+        if not isinstance(op_type_map, dict):
+            raise TypeError("`op_type_map` must be a dictionary mapping strings to strings")
+        if not all(isinstance(s, str) for pair in op_type_map.items() for s in pair):
+            raise TypeError("`op_type_map` must be a dictionary mapping strings to strings")
+        outer = self.gradient_overrides
+        self.gradient_overrides = {**outer, **op_type_map}
+        try:
+            yield
+        finally:
+            self.gradient_overrides = outer
 
     def as_default(self) -> Any:
         """Context in which ops are added to this graph."""

@@ -51,6 +51,10 @@ def apply(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any], name: str | No
         outputs = _run(op, inputs, attrs)
     else:
         graph = state.graph if eager else _graph_of(inputs)
+        if op.type in graph.gradient_overrides:
+            from shardtape.gradient_registry import overridden
+
+            op = overridden(op, graph.gradient_overrides[op.type])
         outputs = graph.add_op(op, inputs, attrs, name)
     if state.recorders:
         outs = outputs if type(outputs) is tuple else (outputs,)

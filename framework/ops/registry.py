@@ -104,6 +104,8 @@ class Op:
         self.into: Callable[..., Any] | None = None
         self.inplace: tuple[int, ...] = ()
         self._gradient: Callable[..., Any] | None = None
+        # by RegisterGradient: f(op, grads, outputs, inputs, attrs) -> gradients of all inputs
+        self.registered_gradient: Callable[..., Sequence[Any]] | None = None
         self.__doc__ = kernel.__doc__
         self.__name__ = self.name
         self.__qualname__ = self.name
@@ -173,7 +175,7 @@ class Op:
 
     @property
     def has_gradient(self) -> bool:
-        return self._gradient is not None
+        return self._gradient is not None or self.registered_gradient is not None
 
     def bind_attrs(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Attributes with defaults filled in. Raises TypeError for an unknown or missing one."""
@@ -210,6 +212,8 @@ class Op:
         Raises LookupError where the op has no gradient registered.
         """
         count = len(inputs)
+        if self.registered_gradient is not None:
+            return self.registered_gradient(self, grads, outputs, inputs, attrs)
         if self._gradient is None:
             if not self.differentiable:
                 return [None] * count

@@ -1,0 +1,3 @@
+"""`tf.image`."""
+
+from shardtape.ops.image import adjust_contrast, convert_image_dtype
