@@ -15,6 +15,7 @@ from shardtape import (
     config,
     dtypes,
     errors,
+    image,
     initializers,
     keras,
     linalg,
@@ -53,6 +54,7 @@ from shardtape.dtypes import (
     uint64,
     variant,
 )
+from shardtape.gradient_registry import RegisterGradient, no_gradient
 from shardtape.graph.control_flow import case, cond, switch_case, while_loop
 from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.function import function
@@ -60,6 +62,7 @@ from shardtape.graph.ir import Graph, Operation
 from shardtape.graph.placeholders import placeholder, placeholder_with_default
 from shardtape.graph.scopes import init_scope, name_scope
 from shardtape.indexed_slices import IndexedSlices
+from shardtape.logger import get_logger
 from shardtape.module import Module
 from shardtape.ops import dispatch as _dispatch
 from shardtape.ops import operators as _operators
