@@ -93,7 +93,7 @@ class Checkpoint:
         """
         path = storage.text(file_prefix).rstrip("/")
         nodes = nodes_of(self)
-        pieces, graph = _collected(nodes)
+        pieces, graph = collected(nodes)
         fragment = write_part(path, _PART_NAME, pieces, replacing=True)
         return write_manifest(path, [fragment], {"object_graph": graph}, replacing=True)
 
@@ -140,7 +140,7 @@ class Checkpoint:
         return self.read(save_path, options)
 
 
-def _collected(nodes: list[Node]) -> tuple[list[Piece], dict[str, Any]]:
+def collected(nodes: list[Node]) -> tuple[list[Piece], dict[str, Any]]:
     """The pieces to write and the description of the object graph."""
     pieces: list[Piece] = []
     described = []

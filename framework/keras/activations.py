@@ -7,6 +7,7 @@ from typing import Any
 
 from shardtape import nn
 from shardtape.keras.logits import remember
+from shardtape.keras.saving.registry import known
 from shardtape.ops import math
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.tensor import Tensor
@@ -136,7 +137,7 @@ def get(identifier: Any) -> Callable[..., Any]:
     if isinstance(identifier, dict):
         identifier = identifier.get("config", identifier.get("class_name"))
     if isinstance(identifier, str):
-        found = _BY_NAME.get(identifier)
+        found = known(identifier) or _BY_NAME.get(identifier)
         if found is None:
             raise ValueError(
                 f"Unknown activation function: '{identifier}'. It is one of "

@@ -18,6 +18,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape.keras.floatx import floatx
 from shardtape.keras.random_seed import RandomGenerator
+from shardtape.keras.saving.registry import known
 from shardtape.ops import filling
 from shardtape.ops import math as ops
 from shardtape.ops.convert import convert_to_tensor
@@ -430,7 +431,9 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
     if isinstance(config, str):
         config = {"class_name": config, "config": {}}
     name = config.get("class_name")
-    cls = (custom_objects or {}).get(name) or _BY_NAME.get(name)
+    cls = known(name, custom_objects) or _BY_NAME.get(name)
+    if cls is not None and not hasattr(cls, "from_config"):
+        return cls  # a function
     if cls is None:
         raise ValueError(
             f"Unknown initializer: {name!r}. Known are {', '.join(sorted(_BY_NAME))}; pass your "

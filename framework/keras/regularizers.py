@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shardtape.keras.saving.registry import known
 from shardtape.ops import math
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.reduce import reduce_sum
@@ -106,6 +107,9 @@ def get(identifier: Any) -> Any:
     name = identifier
     if isinstance(identifier, dict):
         name, config = identifier.get("class_name"), identifier.get("config", {})
+    found = known(name)
+    if found is not None:
+        return found.from_config(config) if hasattr(found, "from_config") else found
     if name in _BY_NAME:
         return _BY_NAME[name](**config)
     raise ValueError(f"Could not interpret regularizer identifier: {identifier}")

@@ -15,10 +15,11 @@ from shardtape import dtypes as dt
 from shardtape import nest
 from shardtape.context import building
 from shardtape.graph.func_graph import FuncGraph
+from shardtape.graph.ir import Graph
 from shardtape.keras.naming import root_graph
 from shardtape.ops import source
 from shardtape.shapes import TensorShape
-from shardtape.tensor import SymbolicTensor
+from shardtape.tensor import EagerTensor, SymbolicTensor
 
 
 class KerasGraph(FuncGraph):
@@ -29,6 +30,12 @@ class KerasGraph(FuncGraph):
     def __init__(self, outer: Any) -> None:
         super().__init__("keras_graph", outer)
         self.history: dict[int, tuple[Node, int]] = {}
+
+    def capture(self, value: Any) -> SymbolicTensor:
+        """Values from outside are constants of the graph: shapes may depend on them."""
+        if type(value) is EagerTensor:
+            return Graph.capture(self, value)
+        return super().capture(value)
 
 
 class Node:
@@ -112,6 +119,15 @@ def symbolic_input(shape: Any, dtype: Any, name: str, layer: Any = None) -> Symb
     if layer is not None:
         layer._inbound_nodes.append(node)
     return tensor
+
+
+def fixed_value(tensor: SymbolicTensor) -> Any:
+    """What a tensor of the graph stands for that no call has made: a value, or a Variable."""
+    if tensor.op.type == "Const":
+        return EagerTensor(tensor.op.attrs["value"])
+    if tensor.op.type == "VarHandleOp":
+        return tensor.op.attrs["variable"]
+    return next((outer for outer, p in tensor.graph.captures if p is tensor), None)
 
 
 def node_of(tensor: SymbolicTensor) -> Node:

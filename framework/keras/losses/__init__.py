@@ -39,6 +39,8 @@ from shardtape.keras.losses.regression import (
     mean_squared_logarithmic_error,
     poisson,
 )
+from shardtape.keras.saving.registry import known
+from shardtape.keras.saving.serialization import deserialize_keras_object
 
 bce = BCE = binary_crossentropy
 mse = MSE = mean_squared_error
@@ -81,8 +83,12 @@ def get(identifier: Any) -> Any:
     """
     if identifier is None or callable(identifier):
         return identifier
+    name = identifier.get("class_name") if isinstance(identifier, dict) else identifier
+    found = known(name)
+    if found is not None:
+        return deserialize_keras_object(identifier)
     if isinstance(identifier, dict):
-        name, config = identifier.get("class_name"), identifier.get("config", {})
+        config = identifier.get("config", {})
         if name in _CLASSES:
             return _CLASSES[name](**config)
     elif identifier in _FUNCTIONS:

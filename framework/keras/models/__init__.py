@@ -1,6 +1,17 @@
 """`tf.keras.models`."""
 
+from shardtape.keras.models.cloning import clone_model
 from shardtape.keras.models.model import Model
 from shardtape.keras.models.sequential import Sequential
+from shardtape.keras.saving.model_files import load_model, save_model
+from shardtape.keras.saving.serialization import model_from_config, model_from_json
 
-__all__ = ["Model", "Sequential"]
+__all__ = [
+    "Model",
+    "Sequential",
+    "clone_model",
+    "load_model",
+    "model_from_config",
+    "model_from_json",
+    "save_model",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from typing import Any
 
@@ -37,7 +38,7 @@ class Model(Trainer, Layer):
 
     _unseen = Layer._unseen | {
         "_network", "compiled_loss", "compiled_metrics", "optimizer", "history", "_steps",
-        "_compile_arguments", "_own_layers", "_symbolic_losses", "_symbolic_metrics",
+        "_compile_arguments", "_given", "_own_layers", "_symbolic_losses", "_symbolic_metrics",
     }  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -297,8 +298,89 @@ class Model(Trainer, Layer):
             self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range
         )
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        made = super().__new__(cls)
+        # what a subclass was made with is its configuration, unless it defines one
+        made.__dict__["_given"] = (args, kwargs)
+        return made
+
     def get_config(self) -> dict[str, Any]:
-        raise NotImplementedError(
-            f"{type(self).__name__} {self.name!r} has no configuration: subclasses define "
-            "`get_config`"
-        )
+        """What `from_config` makes the same model of, with first weights.
+
+        Of a functional model its layers and calls; of a subclass the constructor's arguments.
+        """
+        if self._network is not None and _is_functional(type(self)):
+            from shardtape.keras.saving.network_config import network_config
+
+            return {"name": self.name, "trainable": self.trainable,
+                    **network_config(self._network)}  # fmt: skip
+        args, kwargs = self._given
+        bound = inspect.signature(type(self).__init__).bind(self, *args, **kwargs)
+        config = dict(list(bound.arguments.items())[1:])
+        for name, parameter in inspect.signature(type(self).__init__).parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                config.update(config.pop(name, {}))
+            elif parameter.kind is parameter.VAR_POSITIONAL and config.pop(name, ()):
+                raise NotImplementedError(
+                    f"{type(self).__name__} takes any number of arguments: define `get_config`"
+                )
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """A model from what `get_config` gave, with first weights."""
+        from shardtape.keras.saving.network_config import rebuilt
+        from shardtape.keras.saving.registry import custom_object_scope
+
+        with custom_object_scope(custom_objects):
+            if "calls" not in config or not _is_functional(cls):
+                try:
+                    return cls(**config)
+                except TypeError as error:
+                    raise TypeError(
+                        f"Unable to revive model from config: {cls.__name__}(**config) raised "
+                        f"{error}. Define `get_config` and `from_config`. Config: {config}"
+                    ) from error
+            inputs, outputs = rebuilt(config)
+            made = cls(inputs=inputs, outputs=outputs, name=config.get("name"))
+            made.trainable = config.get("trainable", True)
+            return made
+
+    # ---- files ------------------------------------------------------------------------------
+    def to_json(self, **kwargs: Any) -> str:
+        """The configuration as JSON; `kwargs` go to `json.dumps`."""
+        from shardtape.keras.saving.serialization import to_json
+
+        return to_json(self, **kwargs)
+
+    def save(self, filepath: Any, overwrite: bool = True, save_format: Any = None,
+             **kwargs: Any) -> None:  # fmt: skip
+        """Saves configuration, weights and the state of training; see `save_model`."""
+        from shardtape.keras.saving.model_files import save_model
+
+        save_model(self, filepath, overwrite, save_format, **kwargs)
+
+    def export(self, filepath: Any) -> None:
+        """Saves the model for use without its Python code; see `tf.saved_model.save`."""
+        from shardtape.saved_model import save
+
+        save(self, filepath)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True, save_format: Any = None,
+                     options: Any = None) -> None:  # fmt: skip
+        """Saves the weights and the optimizer's state; see `keras.saving.weight_files`."""
+        from shardtape.keras.saving.weight_files import save_weights
+
+        save_weights(self, filepath, overwrite)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, by_name: bool = False,
+                     options: Any = None) -> Any:  # fmt: skip
+        """Takes over weights; see `keras.saving.weight_files`."""
+        from shardtape.keras.saving.weight_files import load_weights
+
+        return load_weights(self, filepath, skip_mismatch, by_name)
+
+
+def _is_functional(cls: type) -> bool:
+    """Whether a class is made of symbolic inputs and outputs, as `Model` itself is."""
+    return cls.__init__ is Model.__init__

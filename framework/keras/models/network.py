@@ -5,10 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape import nest
-from shardtape.graph.ir import Operation
 from shardtape.keras.layers.base import Layer
-from shardtape.keras.symbolic import Node, OperationCall, is_keras_tensor, node_of
+from shardtape.keras.symbolic import (
+    Node,
+    OperationCall,
+    fixed_value,
+    is_keras_tensor,
+    node_of,
+)
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.registry import Op
 from shardtape.ops.state import apply_resource
 from shardtape.tensor import SymbolicTensor
 from shardtape.variable import Variable
@@ -57,6 +63,15 @@ class Network:
         return [self._by_tensor[t._id].layer.name for t in nest.flatten(self.outputs)]
 
     @property
+    def flat_inputs(self) -> list[SymbolicTensor]:
+        """The symbolic inputs, in order."""
+        return list(self._flat_inputs)
+
+    def producer_name(self, tensor: SymbolicTensor) -> str:
+        """The name of the layer that made a tensor."""
+        return _producer_name(tensor)
+
+    @property
     def nodes(self) -> list[Node]:
         """The calls, in order."""
         return self._nodes
@@ -74,7 +89,8 @@ class Network:
             args = nest.map_structure(lambda t: _value(t, values), node.args)
             kwargs = nest.map_structure(lambda t: _value(t, values), node.kwargs)
             if isinstance(node.layer, OperationCall):
-                made = _run_operation(node.layer.operation, args)
+                operation = node.layer.operation
+                made = run_operation(operation.op_def, args, operation.attrs)
             else:
                 if training is not None and kwargs.get("training") is None:
                     kwargs = {**kwargs, "training": training}
@@ -127,18 +143,17 @@ def _value(t: Any, values: dict[int, Any]) -> Any:
     found = values.get(t._id)
     if found is not None:
         return found
-    if t.op.type == "VarHandleOp":
-        return t.op.attrs["variable"]
-    for outer, placeholder in t.graph.captures:
-        if placeholder is t:
-            return outer
+    found = fixed_value(t)
+    if found is not None:
+        return found
     raise KeyError(t.name)
 
 
-def _run_operation(operation: Operation, inputs: tuple[Any, ...]) -> Any:
+def run_operation(op_def: Op, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+    """Applies an op to tensors, or to a Variable and tensors."""
     if inputs and isinstance(inputs[0], Variable):
-        return apply_resource(operation.op_def, inputs[0], tuple(inputs[1:]), operation.attrs)
-    return operation.op_def(*inputs, **operation.attrs)
+        return apply_resource(op_def, inputs[0], tuple(inputs[1:]), attrs)
+    return op_def(*inputs, **attrs)
 
 
 def _producer_name(t: SymbolicTensor) -> str:
@@ -184,7 +199,7 @@ def _ordered(
 
 def _is_given(t: SymbolicTensor) -> bool:
     """Constants from outside, and handles of Variables."""
-    return t.op.type == "VarHandleOp" or any(p is t for _, p in t.graph.captures)
+    return t.op.type in ("Const", "VarHandleOp") or fixed_value(t) is not None
 
 
 def _check_connected(t: SymbolicTensor, node: Node) -> None:

@@ -169,18 +169,27 @@ class Sequential(Model):
         return shape
 
     def get_config(self) -> dict[str, Any]:
-        from shardtape.keras.layers import serialize
+        from shardtape.keras.saving.serialization import serialize_keras_object
 
-        layers = [serialize(layer) for layer in self._own_layers]
+        layers = [serialize_keras_object(layer) for layer in self._own_layers]
         if self._entrance is not None:
-            layers.insert(0, serialize(self._entrance))
+            layers.insert(0, serialize_keras_object(self._entrance))
         return {"name": self.name, "layers": layers}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        from shardtape.keras.layers import deserialize
+    def from_config(cls, config: Any, custom_objects: Any = None) -> Any:
+        """A model from what `get_config` gave (or a list of layers), with first weights."""
+        from shardtape.keras.saving.network_config import made_layer
+        from shardtape.keras.saving.registry import custom_object_scope
 
-        return cls([deserialize(c, custom_objects) for c in config["layers"]], config.get("name"))
+        listed = config["layers"] if isinstance(config, dict) else config
+        name = config.get("name") if isinstance(config, dict) else None
+        with custom_object_scope(custom_objects):
+            made = cls([made_layer(entry) for entry in listed], name)
+            shape = config.get("build_input_shape") if isinstance(config, dict) else None
+            if shape is not None and not made.built:
+                made.build(tuple(shape))
+            return made
 
 
 class _ModuleLayer(Lambda):

@@ -1,0 +1,53 @@
+"""`clone_model`: the same layers with weights of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from shardtape.keras.models.model import Model
+from shardtape.keras.models.sequential import Sequential
+from shardtape.keras.saving.network_config import made_layer, network_config, rebuilt
+from shardtape.keras.saving.serialization import serialize_keras_object
+
+
+def clone_model(
+    model: Any, input_tensors: Any = None, clone_function: Callable[[Any], Any] | None = None
+) -> Any:
+    """A model of new layers with the same configurations, with first weights.
+
+    Args:
+      input_tensors: symbolic inputs of the new model (of a Sequential: one).
+      clone_function: function from a layer to the layer to use in its place.
+
+    Raises ValueError for something that is no model.
+    """
+    if not isinstance(model, Model):
+        raise ValueError(f"Expected `model` argument to be a `Model` instance. Received: {model}")
+
+    def copied(layer: Any) -> Any:
+        if clone_function is not None:
+            return clone_function(layer)
+        if isinstance(layer, Model):
+            return clone_model(layer)
+        return made_layer(serialize_keras_object(layer))
+
+    if isinstance(model, Sequential):
+        layers = [copied(layer) for layer in model.layers]
+        if input_tensors is not None:
+            layers.insert(0, input_tensors)
+        elif model._entrance is not None:
+            layers.insert(0, made_layer(serialize_keras_object(model._entrance)))
+        return Sequential(layers, name=model.name)
+    if model._network is None:
+        if clone_function is not None or input_tensors is not None:
+            raise ValueError(
+                "a subclassed model is cloned through its `get_config`: it takes neither "
+                "`clone_function` nor `input_tensors`"
+            )
+        return type(model).from_config(model.get_config())
+    by_name = {layer.name: layer for layer in model.layers}
+    config = network_config(model._network)
+    inputs, outputs = rebuilt(config, lambda entry: copied(by_name[entry["name"]]))
+    made = Model(inputs, outputs, name=model.name)
+    return made if input_tensors is None else Model(input_tensors, made(input_tensors))

@@ -1,0 +1,117 @@
+"""Functional models as configurations: their layers, and the calls between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardtape import nest
+from shardtape.keras.layers import Layer
+from shardtape.keras.layers.core import Input
+from shardtape.keras.models.network import Network, run_operation
+from shardtape.keras.saving import values
+from shardtape.keras.saving.serialization import class_name, find
+from shardtape.keras.symbolic import OperationCall, fixed_value, is_keras_tensor
+from shardtape.variable import Variable
+
+_TENSOR = "__keras_tensor__"
+
+
+def network_config(network: Network) -> dict[str, Any]:
+    """`layers`, `calls`, `inputs` and `outputs` of a network.
+
+    A tensor is named by the call that made it and its place among the outputs. Raises ValueError
+    for an operation on a Variable that belongs to no layer.
+    """
+    places: dict[int, list[int]] = {}
+    calls: list[dict[str, Any]] = []
+    layers: dict[str, Any] = {}
+    inputs = []
+    for t in network.flat_inputs:
+        name = network.producer_name(t)
+        places[t._id] = [len(calls), 0]
+        calls.append({"input": name, "shape": list(t.shape), "dtype": t.dtype.name})
+        inputs.append(name)
+
+    def written(t: Any) -> Any:
+        if not is_keras_tensor(t):
+            return t
+        if t._id in places:
+            return {_TENSOR: places[t._id]}
+        found = fixed_value(t)
+        if found is not None and not isinstance(found, Variable):
+            return found
+        raise ValueError(
+            f"{t!r} is neither made by a layer of the model nor a constant: a Variable must "
+            "belong to a layer to be written into a configuration"
+        )
+
+    for node in network.nodes:
+        call: dict[str, Any] = {
+            "args": values.encode(nest.map_structure(written, node.args)),
+            "kwargs": values.encode(nest.map_structure(written, node.kwargs)),
+        }
+        if isinstance(node.layer, OperationCall):
+            operation = node.layer.operation
+            call["operation"] = operation.type
+            call["attrs"] = values.encode(dict(operation.attrs))
+        else:
+            call["layer"] = node.layer.name
+            layers.setdefault(node.layer.name, node.layer)
+        for i, t in enumerate(nest.flatten(node.outputs)):
+            if is_keras_tensor(t):
+                places[t._id] = [len(calls), i]
+        calls.append(call)
+    described = [
+        {"class_name": class_name(layer), "config": layer.get_config(), "name": name}
+        for name, layer in layers.items()
+    ]
+    return {
+        "layers": described,
+        "calls": calls,
+        "input_layers": values.encode(nest.map_structure(written, network.inputs)),
+        "output_layers": values.encode(nest.map_structure(written, network.outputs)),
+    }
+
+
+def rebuilt(config: dict[str, Any], make_layer: Any = None) -> tuple[Any, Any]:
+    """(inputs, outputs), symbolic, of what `network_config` gave.
+
+    Args:
+      make_layer: function from a layer's entry to the layer.
+    """
+    make = make_layer or made_layer
+    layers = {entry["name"]: make(entry) for entry in config["layers"]}
+    made: list[list[Any]] = []
+
+    def real(value: Any) -> Any:
+        if isinstance(value, dict) and _TENSOR in value:
+            call, place = value[_TENSOR]
+            return made[call][place]
+        if isinstance(value, dict):
+            return {k: real(v) for k, v in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(real(v) for v in value)
+        return value
+
+    for call in config["calls"]:
+        if "input" in call:
+            shape = tuple(call["shape"])
+            t = Input(shape[1:], shape[0], name=call["input"], dtype=call["dtype"])
+            made.append([t])
+            continue
+        args = real(values.decode(call["args"]))
+        if "operation" in call:
+            from shardtape.ops import registry
+
+            operation = registry.get(call["operation"])
+            got = run_operation(operation, tuple(args), values.decode(call["attrs"]))
+        else:
+            got = layers[call["layer"]](*args, **real(values.decode(call["kwargs"])))
+        made.append(nest.flatten(got))
+    inputs = real(values.decode(config["input_layers"]))
+    return inputs, real(values.decode(config["output_layers"]))
+
+
+def made_layer(entry: dict[str, Any]) -> Layer:
+    """The layer of a `{"class_name", "config"}` entry. Raises ValueError naming the class."""
+    return find(entry["class_name"]).from_config(entry["config"])

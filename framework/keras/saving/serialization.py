@@ -1,0 +1,103 @@
+"""Keras objects as `{"class_name", "config"}` and back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from shardtape.keras.saving import values
+from shardtape.keras.saving.registry import custom_object_scope, known
+
+_VERSION = "2.15.0"  # of the Keras whose configurations these are like
+
+
+def _modules() -> list[Any]:
+    from shardtape import optimizers
+    from shardtape.keras import (
+        activations,
+        constraints,
+        initializers,
+        layers,
+        losses,
+        metrics,
+        mixed_precision,
+        models,
+        regularizers,
+    )
+    from shardtape.optimizers import schedules
+
+    return [layers, models, losses, metrics, initializers, regularizers, constraints, optimizers,
+            schedules, activations, mixed_precision]  # fmt: skip
+
+
+def find(name: str, custom_objects: dict[str, Any] | None = None) -> Any:
+    """The class or function of a name. Raises ValueError where nobody knows it."""
+    found = known(name, custom_objects)
+    if found is not None:
+        return found
+    if name == "Functional":
+        name = "Model"
+    for module in _modules():
+        found = vars(module).get(name)
+        if found is not None and callable(found):
+            return found
+    raise ValueError(
+        f"Unknown object: '{name}'. If it is a class or function of your own, pass it in "
+        "`custom_objects`, or register it with `tf.keras.utils.register_keras_serializable`."
+    )
+
+
+def serialize_keras_object(instance: Any) -> Any:
+    """`{"class_name", "config"}` of an object, the name of a function, None of None."""
+    if instance is None:
+        return None
+    if hasattr(instance, "get_config"):
+        return {"class_name": class_name(instance), "config": instance.get_config()}
+    if hasattr(instance, "__name__"):
+        return instance.__name__
+    raise ValueError(f"Cannot serialize {instance} because it doesn't implement `get_config()`.")
+
+
+def class_name(instance: Any) -> str:
+    """The name of an object's class in configurations."""
+    name = type(instance).__name__
+    return "Functional" if name == "Model" else name
+
+
+def deserialize_keras_object(
+    identifier: Any, module_objects: dict[str, Any] | None = None,
+    custom_objects: dict[str, Any] | None = None, printable_module_name: str = "object",
+) -> Any:  # fmt: skip
+    """The object of `serialize_keras_object`'s result. Raises ValueError for unknown names."""
+    if identifier is None:
+        return None
+    if isinstance(identifier, str):
+        found = known(identifier, custom_objects) or (module_objects or {}).get(identifier)
+        return found if found is not None else find(identifier)
+    cls = known(identifier["class_name"], custom_objects)
+    if cls is None:
+        cls = (module_objects or {}).get(identifier["class_name"]) or find(identifier["class_name"])
+    if not hasattr(cls, "from_config"):
+        return cls
+    with custom_object_scope(custom_objects):
+        return cls.from_config(identifier.get("config", {}))
+
+
+def to_json(model: Any, **options: Any) -> str:
+    """A model's configuration; `options` go to `json.dumps`."""
+    config = {
+        "class_name": class_name(model), "config": values.encode(model.get_config()),
+        "keras_version": _VERSION, "backend": "tensorflow",
+    }  # fmt: skip
+    return json.dumps(config, **options)
+
+
+def model_from_config(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+    """A model of `{"class_name", "config"}`, with first weights."""
+    return deserialize_keras_object(config, custom_objects=custom_objects)
+
+
+def model_from_json(text: str, custom_objects: dict[str, Any] | None = None) -> Any:
+    """A model from what `to_json` gave, with first weights."""
+    with custom_object_scope(custom_objects):
+        return model_from_config(values.decode(json.loads(text)), custom_objects)

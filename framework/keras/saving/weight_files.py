@@ -1,0 +1,198 @@
+"""Weights of models in files: a checkpoint of ours, as a folder or packed into one file."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from shardtape import errors, storage
+from shardtape.checkpoint.manifest import write_manifest
+from shardtape.checkpoint.object_checkpoint import Checkpoint, collected
+from shardtape.checkpoint.object_graph import nodes_of
+from shardtape.checkpoint.part import MANIFEST, write_part
+from shardtape.checkpoint.reader import read
+from shardtape.keras.saving.foreign_files import refuse_foreign
+from shardtape.variable import Variable
+
+_log = logging.getLogger("shardtape")
+_PACKED = (".h5", ".hdf5", ".keras", ".weights", ".npz")
+
+
+def is_packed(path: str) -> bool:
+    """Whether a path of this ending becomes one file (else a folder)."""
+    return path.endswith(_PACKED)
+
+
+def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
+    """Writes weights and the optimizer's state.
+
+    Args:
+      filepath: a folder, as `tf.train.Checkpoint` writes it; one file where it ends in `.h5`,
+        `.keras` or the like. The contents are ours whatever the ending: not HDF5.
+      overwrite: replace what is there.
+
+    Raises:
+      ValueError: the model has no weights yet.
+      AlreadyExistsError: there is something, and `overwrite` is False.
+    """
+    if not model.weights and not model.built:
+        raise ValueError(
+            f"Weights for model '{model.name}' have not yet been created. Weights are created "
+            "when the model is first called on inputs or `build()` is called with an "
+            "`input_shape`."
+        )
+    path = storage.text(filepath).rstrip("/")
+    check_free(path, overwrite)
+    if is_packed(path):
+        with tempfile.TemporaryDirectory() as folder:
+            write_checkpoint(model, os.path.join(folder, "weights"))
+            pack(os.path.join(folder, "weights"), path)
+    else:
+        write_checkpoint(model, path)
+
+
+def write_checkpoint(model: Any, path: str) -> None:
+    """Writes the checkpoint of a model, with the names of its layers."""
+    nodes = nodes_of(Checkpoint(root=model))
+    pieces, graph = collected(nodes)
+    keys = {
+        node.value._id: entry["attributes"]["VARIABLE_VALUE"]
+        for node, entry in zip(nodes, graph["nodes"])
+        if isinstance(node.value, Variable)
+    }
+    layers = [
+        {"name": layer.name, "weights": [keys[v._id] for v in layer.weights if v._id in keys]}
+        for layer in model.layers
+    ]
+    fragment = write_part(path, "objects", pieces, replacing=True)
+    extra = {"object_graph": graph, "keras_layers": layers}
+    write_manifest(path, [fragment], extra, replacing=True)
+
+
+def load_weights(
+    model: Any, filepath: Any, skip_mismatch: bool = False, by_name: bool = False
+) -> Any:
+    """Takes over weights and the optimizer's state.
+
+    Layers that are built later get theirs then.
+
+    Args:
+      filepath: what `save_weights` or `save` wrote, or a checkpoint.
+      by_name: only weights, to layers of the same name.
+      skip_mismatch: with `by_name`: leave out layers whose weights have other shapes.
+
+    Returns a status with `assert_consumed` and its sisters; None with `by_name`.
+
+    Raises:
+      NotFoundError: there is no such file.
+      InvalidArgumentError: a file that Keras or TensorFlow wrote.
+      ValueError: weights of another shape.
+    """
+    if skip_mismatch and not by_name:
+        raise ValueError(
+            "When calling model.load_weights, skip_mismatch can only be set to True when by_name "
+            "is True."
+        )
+    path = storage.text(filepath).rstrip("/")
+    with checkpoint_of(path) as folder:
+        if by_name:
+            _load_by_name(model, folder, skip_mismatch)
+            return None
+        status = Checkpoint(root=model).read(folder)
+        # one file is weights to Keras: that the optimizer's state is left over is nothing to tell
+        return status.expect_partial() if is_packed(path) else status
+
+
+@contextlib.contextmanager
+def checkpoint_of(path: str) -> Iterator[str]:
+    """The folder of the checkpoint at a path: the folder itself, one inside, or unpacked."""
+    refuse_foreign(path)
+    if storage.is_directory(path):
+        inside = storage.join(path, "variables")
+        own = storage.size_bytes(storage.join(path, MANIFEST)) is not None
+        yield path if own or not storage.is_directory(inside) else inside
+        return
+    if not zipfile.is_zipfile(path):
+        raise errors.NotFoundError(f"there are no weights at {path}")
+    with tempfile.TemporaryDirectory() as folder:
+        unpack(path, folder)
+        inside = os.path.join(folder, "variables")
+        yield inside if os.path.isdir(inside) else folder
+
+
+def _load_by_name(model: Any, folder: str, skip_mismatch: bool) -> None:
+    stored = read(folder)
+    try:
+        layers = stored.state.get("keras_layers")
+        if layers is None:
+            raise errors.InvalidArgumentError(
+                f"the checkpoint {folder} does not name layers: load it without `by_name`"
+            )
+        by_name = {entry["name"]: entry["weights"] for entry in layers}
+        for layer in model.layers:
+            if layer.name in by_name:
+                _load_layer(layer, [stored.tensor(key) for key in by_name[layer.name]],
+                            skip_mismatch)  # fmt: skip
+    finally:
+        stored.close()
+
+
+def _load_layer(layer: Any, arrays: list[np.ndarray], skip_mismatch: bool) -> None:
+    shapes = [tuple(v.shape) for v in layer.weights]
+    given = [a.shape for a in arrays]
+    if shapes != given:
+        text = (
+            f"Layer {layer.name!r} has weights of the shapes {shapes}, the file has {given}"
+        )  # fmt: skip
+        if not skip_mismatch:
+            raise ValueError(text)
+        _log.warning("Skipping loading weights: %s", text)
+        return
+    layer.set_weights(arrays)
+
+
+def check_free(path: str, overwrite: bool) -> None:
+    """Raises AlreadyExistsError where something is at `path`, unless it may be overwritten."""
+    if not overwrite and (storage.is_directory(path) or storage.size_bytes(path) is not None):
+        raise errors.AlreadyExistsError(
+            f"{path} is there already: remove it, or pass `overwrite=True`"
+        )
+
+
+def pack(folder: str, path: str) -> None:
+    """Puts all files of a folder into one file, which appears at once."""
+    parent, name = os.path.split(os.path.abspath(path))
+    with storage.translated("write", path):
+        os.makedirs(parent, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=parent)
+        try:
+            with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w") as archive:
+                for base, _, names in os.walk(folder):
+                    for entry in sorted(names):
+                        full = os.path.join(base, entry)
+                        archive.write(full, os.path.relpath(full, folder))
+                archive.close()
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+
+
+def unpack(path: str, folder: str) -> None:
+    """Takes the files of `pack` apart into a folder. Raises DataLossError for a damaged file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(folder)
+    except zipfile.BadZipFile as error:
+        raise errors.DataLossError(f"{path} is damaged: {error}") from error
