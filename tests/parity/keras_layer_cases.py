@@ -138,6 +138,29 @@ layer_case("einsum_dense_left", lambda k: k.EinsumDense("...x,xy->...y", 3, name
 layer_case("softmax_axes", lambda k: k.Softmax(axis=(1, 2), name="s"), series)
 layer_case("prelu", lambda k: k.PReLU(shared_axes=[1], name="p"), series)
 layer_case("thresholded_relu", lambda k: k.ThresholdedReLU(0.4, name="p"), series)
+layer_case("separable_1d", lambda k: k.SeparableConv1D(5, 3, padding="causal", name="c"), series)
+layer_case(
+    "separable_2d",
+    lambda k: k.SeparableConv2D(5, 3, 2, "same", depth_multiplier=2, activation="relu", name="c"),
+    image,
+)
+layer_case("conv1d_transpose", lambda k: k.Conv1DTranspose(3, 3, 2, name="c"), series)
+layer_case(
+    "conv1d_transpose_same",
+    lambda k: k.Conv1DTranspose(3, 3, 2, "same", output_padding=1, name="c"),
+    series,
+)
+layer_case("depthwise_1d", lambda k: k.DepthwiseConv1D(3, depth_multiplier=2, name="c"), series)
+layer_case("zero_padding_1d", lambda k: k.ZeroPadding1D((1, 2), name="c"), series)
+layer_case("zero_padding_2d", lambda k: k.ZeroPadding2D(((1, 2), (0, 3)), name="c"), image)
+layer_case("cropping_1d", lambda k: k.Cropping1D((1, 2), name="c"), series)
+layer_case("cropping_2d", lambda k: k.Cropping2D((1, 2), name="c"), image)
+layer_case("up_sampling_1d", lambda k: k.UpSampling1D(3, name="c"), series)
+layer_case("up_sampling_2d", lambda k: k.UpSampling2D((2, 3), name="c"), image)
+volume = normal(2, 3, 4, 5, 2)
+layer_case("zero_padding_3d", lambda k: k.ZeroPadding3D(((1, 0), (0, 1), (2, 2)), name="c"), volume)
+layer_case("cropping_3d", lambda k: k.Cropping3D((1, 1, 2), name="c"), volume)
+layer_case("up_sampling_3d", lambda k: k.UpSampling3D((1, 2, 2), name="c"), volume)
 
 
 @case

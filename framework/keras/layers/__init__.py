@@ -14,6 +14,17 @@ from shardtape.keras.layers.activation import (
 )
 from shardtape.keras.layers.attention import AdditiveAttention, Attention
 from shardtape.keras.layers.base import Layer
+from shardtape.keras.layers.borders import (
+    Cropping1D,
+    Cropping2D,
+    Cropping3D,
+    UpSampling1D,
+    UpSampling2D,
+    UpSampling3D,
+    ZeroPadding1D,
+    ZeroPadding2D,
+    ZeroPadding3D,
+)
 from shardtape.keras.layers.convolution import (
     Conv1D,
     Conv2D,
@@ -100,7 +111,17 @@ from shardtape.keras.layers.regularization import (
     SpatialDropout2D,
     SpatialDropout3D,
 )
+from shardtape.keras.layers.separable import (
+    Conv1DTranspose,
+    Convolution1DTranspose,
+    DepthwiseConv1D,
+    SeparableConv1D,
+    SeparableConv2D,
+    SeparableConvolution1D,
+    SeparableConvolution2D,
+)
 from shardtape.keras.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
+from shardtape.keras.saving.registry import known
 
 
 def serialize(layer: Layer) -> dict[str, Any]:
@@ -111,7 +132,7 @@ def serialize(layer: Layer) -> dict[str, Any]:
 def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
     """The layer of `serialize`'s dictionary. Raises ValueError naming an unknown class."""
     name = config["class_name"]
-    found: Any = (custom_objects or {}).get(name, globals().get(name))
+    found: Any = known(name, custom_objects) or globals().get(name)
     if not callable(getattr(found, "from_config", None)):
         raise ValueError(
             f"Unknown layer: '{name}'. Pass its class in `custom_objects` if it is your own."
@@ -140,12 +161,18 @@ __all__ = [
     "Bidirectional",
     "Concatenate",
     "Conv1D",
+    "Conv1DTranspose",
     "Conv2D",
     "Conv2DTranspose",
     "Convolution1D",
+    "Convolution1DTranspose",
     "Convolution2D",
     "Convolution2DTranspose",
+    "Cropping1D",
+    "Cropping2D",
+    "Cropping3D",
     "Dense",
+    "DepthwiseConv1D",
     "DepthwiseConv2D",
     "Dot",
     "Dropout",
@@ -186,6 +213,10 @@ __all__ = [
     "ReLU",
     "RepeatVector",
     "Reshape",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "SeparableConvolution1D",
+    "SeparableConvolution2D",
     "SimpleRNN",
     "SimpleRNNCell",
     "Softmax",
@@ -198,7 +229,13 @@ __all__ = [
     "ThresholdedReLU",
     "TimeDistributed",
     "UnitNormalization",
+    "UpSampling1D",
+    "UpSampling2D",
+    "UpSampling3D",
     "Wrapper",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+    "ZeroPadding3D",
     "add",
     "average",
     "concatenate",
