@@ -129,7 +129,7 @@ def add_node(
         for recorder in state.recorders:
             for v in node.variables:
                 recorder.read(v)
-            recorder.record(made, (*[graph.capture(t) for t in inputs], *node.variables), {},
+            recorder.record(made, (*inputs, *node.variables), {},
                             outputs)  # fmt: skip
     return outputs
 

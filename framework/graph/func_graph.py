@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from shardtape import dtypes as dt
 from shardtape import shapes
 from shardtape.backend import random
-from shardtape.context import building
+from shardtape.context import building, state
 from shardtape.graph.ir import Graph, Operation
 from shardtape.ops import source
 from shardtape.ops.convert import convert_to_tensor
@@ -112,6 +113,22 @@ class FuncGraph(Graph):
         ]
 
 
+def _scope_name(name: str) -> str:
+    """The name of a Python function without what no scope may have ("<lambda>")."""
+    return re.sub(r"[^A-Za-z0-9_.]", "", name).lstrip("_") or "call"
+
+
+def _show_tapes(node: Operation, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+    """Shows a copied node to the tapes, with Variables in place of their handles."""
+    handles = [t.op.attrs["variable"] if t.op.type == "VarHandleOp" else None for t in node.inputs]
+    seen = tuple([x if v is None else v for x, v in zip(inputs, handles)])
+    for recorder in state.recorders:
+        for variable in handles:
+            if variable is not None:
+                recorder.read(variable)
+        recorder.record(node.op_def, seen, node.attrs, outputs)
+
+
 def inline(
     target: Graph,
     fetches: Sequence[Any],
@@ -132,7 +149,7 @@ def inline(
 
     copies: dict[int, Any] = dict(given)
     made: dict[int, Any] = {}
-    with building(target), name_scope(scope):
+    with building(target), name_scope(_scope_name(scope)):
         for node in _needed([*fetches, *effects], set(given)):
             if node.type == "VarHandleOp":
                 copies[node.outputs[0]._id] = target.variable_handle(node.attrs["variable"])
@@ -142,6 +159,8 @@ def inline(
             with target.control_dependencies(controls):
                 got = target.add_op(node.op_def, inputs, node.attrs, node.name.rsplit("/", 1)[-1])
             outputs = got if isinstance(got, tuple) else (got,)
+            if state.recorders and node.outputs:
+                _show_tapes(node, inputs, outputs)
             made[node.index] = outputs[0]
             for t, copy in zip(node.outputs, outputs):
                 copies.setdefault(t._id, copy)

@@ -15,6 +15,7 @@ from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.context import building, recording, state
 from shardtape.gradients import Record, backpropagate
+from shardtape.graph.func_graph import inline
 from shardtape.graph.ir import Graph, Operation
 from shardtape.graph.plan import Plan
 from shardtape.graph.scopes import name_scope
@@ -50,13 +51,16 @@ class Segment:
         self._full: _Backward | None = None
         self._op = _call_op(self)
 
-    def call(self, values: Sequence[Any], variables: Sequence[Any] = ()) -> list[EagerTensor]:
-        """Runs eagerly.
+    def call(self, values: Sequence[Any], variables: Sequence[Any] = ()) -> list[Any]:
+        """Runs eagerly, or copies its nodes into the graph that is being built.
 
         Args:
           values: eager tensors, one per input.
           variables: the Variables that the segment reads; tapes that watch them see the call.
         """
+        if state.graph is not None:
+            given = {p._id: v for p, v in zip(self.inputs, values)}
+            return inline(state.graph, self.outputs, self.effects, given, "call")
         if not state.recorders:
             return self._run(values)
         for recorder in state.recorders:
