@@ -104,7 +104,7 @@ class ConcreteFunction:
         if symbolic is None:
             symbolic = next((v.graph for v in values if type(v) is SymbolicTensor), None)
         if symbolic is not None:
-            given = {p._id: symbolic.capture(v) for p, v in zip(self.inputs, values)}
+            given = {p._id: v for p, v in zip(self.inputs, values)}
             got: Sequence[Any] = inline(
                 symbolic, self.outputs, self._segment.effects, given, self.name
             )
