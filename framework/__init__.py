@@ -13,10 +13,12 @@ from shardtape import (
     autograph,
     bitwise,
     config,
+    data,
     dtypes,
     errors,
     image,
     initializers,
+    io,
     keras,
     linalg,
     math,
@@ -60,6 +62,7 @@ from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.function import function
 from shardtape.graph.ir import Graph, Operation
 from shardtape.graph.placeholders import placeholder, placeholder_with_default
+from shardtape.graph.py_function import numpy_function, py_function
 from shardtape.graph.scopes import init_scope, name_scope
 from shardtape.indexed_slices import IndexedSlices
 from shardtape.logger import get_logger
@@ -220,9 +223,11 @@ from shardtape.plain_initializers import (
     zeros_initializer,
 )
 from shardtape.shapes import TensorShape
+from shardtape.sparse_tensor import SparseTensor, SparseTensorSpec
 from shardtape.step import Step
 from shardtape.tape import GradientTape, UnconnectedGradients
 from shardtape.tensor import Tensor, is_tensor
+from shardtape.type_spec import TypeSpec, type_spec_from_value
 from shardtape.variable import Variable, VariableAggregation, VariableSynchronization
 
 _operators.attach(Variable)

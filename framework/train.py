@@ -1,4 +1,4 @@
-"""`tf.train`: checkpoints of objects."""
+"""`tf.train`: checkpoints of objects, and the messages of training examples."""
 
 from shardtape.checkpoint.directory import latest_checkpoint
 from shardtape.checkpoint.manager import CheckpointManager
@@ -9,10 +9,30 @@ from shardtape.checkpoint.names import (
     load_variable,
 )
 from shardtape.checkpoint.object_checkpoint import Checkpoint
+from shardtape.protos.example_pb2 import (
+    BytesList,
+    Example,
+    Feature,
+    FeatureList,
+    FeatureLists,
+    Features,
+    FloatList,
+    Int64List,
+    SequenceExample,
+)
 
 __all__ = [
+    "BytesList",
     "Checkpoint",
     "CheckpointManager",
+    "Example",
+    "Feature",
+    "FeatureList",
+    "FeatureLists",
+    "Features",
+    "FloatList",
+    "Int64List",
+    "SequenceExample",
     "get_checkpoint_state",
     "latest_checkpoint",
     "list_variables",

@@ -61,6 +61,12 @@ class TypeSpec:
         return hash((type(self), self._serialize()))
 
 
+def composite_spec(value: Any) -> TypeSpec | None:
+    """The spec of a value that is made of several tensors; None for tensors and all else."""
+    spec = getattr(value, "_type_spec", None)
+    return spec if isinstance(spec, TypeSpec) else None
+
+
 _makers: list[tuple[type, Any]] = []
 
 
@@ -74,8 +80,8 @@ def type_spec_from_value(value: Any) -> TypeSpec:
 
     Raises TypeError for a value without a spec.
     """
-    spec = getattr(value, "_type_spec", None)
-    if isinstance(spec, TypeSpec):
+    spec = composite_spec(value)
+    if spec is not None:
         return spec
     for value_type, maker in _makers:
         if isinstance(value, value_type):

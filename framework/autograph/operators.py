@@ -366,6 +366,20 @@ def _float(*args: Any) -> Any:
     return float(*args)
 
 
+def _enumerate(iterable: Any, start: Any = 0) -> Any:
+    own = getattr(iterable, "_autograph_enumerate", None)
+    if own is not None and state.graph is not None:
+        return own(start)
+    return enumerate(iterable, start)
+
+
+def _zip(*iterables: Any, **options: Any) -> Any:
+    own = [getattr(x, "_autograph_zip", None) for x in iterables]
+    if own and state.graph is not None and all(x is not None for x in own):
+        return own[0](*iterables[1:])
+    return zip(*iterables, **options)
+
+
 def _folded(python: Any, op: Any) -> Any:
     def function(*args: Any, **options: Any) -> Any:
         if not options and len(args) > 1 and any(is_symbolic(a) for a in args):
@@ -389,4 +403,6 @@ def overloads() -> dict[Any, Any]:
         builtins.float: _float,
         builtins.max: _folded(max, maximum),
         builtins.min: _folded(min, minimum),
+        builtins.enumerate: _enumerate,
+        builtins.zip: _zip,
     }

@@ -20,6 +20,7 @@ from shardtape.indexed_slices import IndexedSlices
 from shardtape.ops import source
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
+from shardtape.type_spec import TypeSpec, composite_spec
 from shardtape.variable import Variable, collecting
 
 _log = logging.getLogger("shardtape")
@@ -56,11 +57,15 @@ class ConcreteFunction:
         self._tensors: list[tuple[int, Any]] = []
         fetches: list[Any] = []
         for i, leaf in enumerate(flat):
-            if isinstance(leaf, (SymbolicTensor, IndexedSlices)):
-                self._tensors.append((i, leaf))
-                fetches.extend(
-                    [leaf.values, leaf.indices] if isinstance(leaf, IndexedSlices) else [leaf]
-                )
+            if isinstance(leaf, IndexedSlices):
+                fetches.extend([leaf.values, leaf.indices])
+            elif isinstance(leaf, _Composite):
+                fetches.extend(leaf.components)
+            elif isinstance(leaf, SymbolicTensor):
+                fetches.append(leaf)
+            else:
+                continue
+            self._tensors.append((i, leaf))
         self.outputs = fetches
         self.inputs = [p for _, p in arguments] + [p for _, p in graph.captures]
         self._segment = Segment(graph, self.inputs, fetches, graph.effects())
@@ -81,7 +86,7 @@ class ConcreteFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the trace on tensors (or values that convert to them), in order or by name."""
         names = [p.op.name for _, p in self._arguments]
-        flat = nest.flatten(args)
+        flat = [part for leaf in nest.flatten(args) for part in _components(leaf)]
         by_name = {k: v for k, v in kwargs.items() if k in names}
         for name in names[len(flat) :]:
             if name not in by_name:
@@ -117,6 +122,8 @@ class ConcreteFunction:
         for i, leaf in self._tensors:
             if isinstance(leaf, IndexedSlices):
                 flat[i] = IndexedSlices(next(got), next(got), leaf.dense_shape)
+            elif isinstance(leaf, _Composite):
+                flat[i] = leaf.spec._from_components([next(got) for _ in leaf.components])
             else:
                 flat[i] = next(got)
         return nest.pack_sequence_as(self.structured_outputs, flat)
@@ -140,7 +147,7 @@ class Function:
         self._autograph = autograph
         functools.update_wrapper(self, python_function)
         self.python_function = python_function
-        self._name = name or getattr(python_function, "__name__", "function")
+        self._name: str = name or getattr(python_function, "__name__", None) or "function"
         self.input_signature = None if input_signature is None else tuple(input_signature)
         self._relax = reduce_retracing
         self._traces: dict[Any, ConcreteFunction] = {}
@@ -188,7 +195,7 @@ class Function:
             found = self._traces.get(key)
             if found is None:
                 found = self._trace_new(key, bound, arguments, names, leaves)
-        return found, [_tensor(x) for x in leaves if _is_tensor_like(x)]
+        return found, [part for x in leaves if _is_tensor_like(x) for part in _components(x)]
 
     def _conform(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         specs = self.input_signature or ()
@@ -200,11 +207,19 @@ class Function:
         out = {}
         for (name, value), spec in zip(arguments.items(), specs):
             flat_specs = nest.flatten(spec)
-            flat = [value] if isinstance(spec, TensorSpec) else nest.flatten(value)
+            flat = [value] if isinstance(spec, TypeSpec) else nest.flatten(value)
             if len(flat_specs) != len(flat):
                 raise TypeError(f"argument {name!r} of {self._name} does not match {spec!r}")
             made = []
             for s, v in zip(flat_specs, flat):
+                if not isinstance(s, TensorSpec):
+                    if not s.is_compatible_with(v):
+                        raise TypeError(
+                            f"Binding inputs to tf.function `{self._name}` failed: argument "
+                            f"{name!r} is {v!r}, the input_signature asks for {s!r}"
+                        )
+                    made.append(_Declared(v, s))
+                    continue
                 t = v if isinstance(v, TensorSpec) else _tensor(v, s.dtype)
                 if t.dtype is not s.dtype or not s.shape.is_compatible_with(t.shape):
                     raise TypeError(
@@ -240,12 +255,18 @@ class Function:
                 if not _is_tensor_like(leaf):
                     replaced.append(leaf)
                     continue
-                dtype, shape = _declared(leaf)
-                p = graph.add_op(
-                    source.placeholder, (), {"dtype": dtype, "shape": shape}, _valid_name(name)
-                )
-                placeholders.append((leaf, p))
-                replaced.append(p)
+                spec = _composite_of(leaf)
+                parts = [_declared(leaf)] if spec is None else [
+                    (part.dtype, part.shape) for part in spec._component_specs  # type: ignore
+                ]  # fmt: skip
+                made_parts = []
+                for dtype, shape in parts:
+                    p = graph.add_op(
+                        source.placeholder, (), {"dtype": dtype, "shape": shape}, _valid_name(name)
+                    )
+                    placeholders.append((leaf, p))
+                    made_parts.append(p)
+                replaced.append(p if spec is None else spec._from_components(made_parts))
             rebuilt = nest.pack_sequence_as(dict(arguments), _in_nest_order(arguments, replaced))
             bound = inspect.BoundArguments(self._signature, _ordered(bound.arguments, rebuilt))
             result = self._traced_function()(*bound.args, **bound.kwargs)
@@ -271,16 +292,45 @@ class Function:
 
 
 class _Declared:
-    """A value with the TensorSpec that an input_signature gives it."""
+    """A value with the spec that an input_signature gives it."""
 
     __slots__ = ("value", "spec")
 
-    def __init__(self, value: Any, spec: TensorSpec) -> None:
+    def __init__(self, value: Any, spec: Any) -> None:
         self.value, self.spec = value, spec
 
 
+class _Composite:
+    """A result that is made of several tensors of the graph."""
+
+    __slots__ = ("spec", "components")
+
+    def __init__(self, spec: TypeSpec, components: Sequence[SymbolicTensor]) -> None:
+        self.spec, self.components = spec, components
+
+
 def _is_tensor_like(x: Any) -> bool:
-    return isinstance(x, (Tensor, np.ndarray, np.generic, TensorSpec, _Declared))
+    if isinstance(x, (Tensor, np.ndarray, np.generic, TypeSpec, _Declared)):
+        return True
+    return composite_spec(x) is not None
+
+
+def _composite_of(x: Any) -> TypeSpec | None:
+    """The spec of an argument that is made of several tensors; None for a tensor."""
+    if isinstance(x, _Declared):
+        x = x.spec
+    if isinstance(x, TypeSpec):
+        return None if isinstance(x, TensorSpec) else x
+    return None if isinstance(x, Tensor) else composite_spec(x)
+
+
+def _components(x: Any) -> Sequence[Any]:
+    """The tensors that are fed for an argument."""
+    spec = _composite_of(x)
+    if spec is None:
+        return (_tensor(x),)
+    value = x.value if isinstance(x, _Declared) else x
+    return () if isinstance(value, TypeSpec) else spec._to_components(value)
 
 
 def _tensor(x: Any, dtype: Any = None) -> Any:
@@ -304,6 +354,9 @@ def _key(x: Any) -> Any:
     if type(x) is EagerTensor:
         return x._array.dtype.num, x._array.shape
     if _is_tensor_like(x):
+        spec = _composite_of(x)
+        if spec is not None:
+            return "composite", spec
         dtype, shape = _declared(x)
         return dtype.numpy_dtype.num, tuple(shape) if shape.rank is not None else None
     if isinstance(x, Variable):
@@ -355,6 +408,9 @@ def _valid_name(name: str) -> str:
 def _as_output(x: Any) -> Any:
     if x is None or isinstance(x, (SymbolicTensor, IndexedSlices, str)):
         return x
+    spec = composite_spec(x)
+    if spec is not None:
+        return _Composite(spec, [state.graph.capture(t) for t in spec._to_components(x)])
     if isinstance(x, (EagerTensor, Variable, np.ndarray, np.generic, int, float, bool, complex)):
         t = convert_to_tensor(x)
         if type(t) is not SymbolicTensor:

@@ -100,7 +100,7 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
     else:
         array = to_array(value, None if dtype is None else dt.as_dtype(dtype))
     if shape is not None:
-        dims = shapes.as_shape(shape).as_list()
+        dims: Any = shapes.as_shape(shape).as_list()
         count = int(np.prod(dims))
         if np.size(array) == count:
             array = np.reshape(array, dims)[()]
@@ -152,6 +152,9 @@ def to_array(value: Any, dtype: dt.DType | None) -> Any:
     given = isinstance(value, (np.ndarray, np.generic))
     if not given and hasattr(value, "__array__") and not isinstance(value, (list, tuple)):
         value, given = np.asarray(value), True
+    if not given and isinstance(_first_leaf(value), (str, bytes)):
+        # numpy's own string types drop zero bytes at the end
+        return _strings(np.array(value, object), value, dtype)
     array = value if given else _from_python(value)
     if array.dtype.kind in "SUO":
         return _strings(array, value, dtype)
@@ -210,6 +213,7 @@ def _check_castable(array: np.ndarray, value: Any, dtype: dt.DType) -> None:
 def _strings(array: np.ndarray, value: Any, dtype: dt.DType | None) -> Any:
     if dtype not in (None, dt.string):
         raise TypeError(f"Cannot convert {value!r} to EagerTensor of dtype {dtype.name}")
+    array = np.asarray(array)  # numpy's string scalars have no methods of arrays
     flat = array.astype(object) if array.dtype.kind != "O" else array
     out = np.empty(array.shape, object)
     source, target = flat.reshape(-1), out.reshape(-1)

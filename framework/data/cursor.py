@@ -1,0 +1,124 @@
+"""Cursors: places in datasets that are iterated over. Each dataset class has its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+Leaves = tuple[Any, ...]
+
+
+class Cursor:
+    """Gives the elements of a dataset one by one, as flat tuples of leaves.
+
+    `next()` raises StopIteration at the end. An error that an element causes is raised once; the
+    next call goes on behind that element.
+    """
+
+    def __init__(self, *inputs: Cursor) -> None:
+        self.inputs: tuple[Cursor, ...] = inputs
+
+    def __iter__(self) -> Cursor:
+        return self
+
+    def __next__(self) -> Leaves:
+        raise NotImplementedError(f"{type(self).__name__} gives no elements")
+
+    def skip(self, count: int) -> int:
+        """Moves on by up to `count` elements; returns by how many."""
+        for done in range(count):
+            try:
+                next(self)
+            except StopIteration:
+                return done
+        return count
+
+    @property
+    def copied_bytes(self) -> int | None:
+        """What is copied for an element, where nothing else is done for it; else None."""
+        return None
+
+    def close(self) -> None:
+        """Ends threads and files; may be called twice."""
+        for cursor in self.inputs:
+            cursor.close()
+
+
+class SequenceCursor(Cursor):
+    """The elements of any Python iterator."""
+
+    def __init__(self, elements: Iterator[Leaves], close: Callable[[], None] | None = None) -> None:
+        super().__init__()
+        self._elements, self._close = elements, close
+
+    def __next__(self) -> Leaves:
+        return next(self._elements)
+
+    def close(self) -> None:
+        if self._close is not None:
+            self._close()
+
+
+class LazyCursor(Cursor):
+    """A cursor over several datasets in turn, each opened when its turn comes.
+
+    Args:
+      openers: functions that open a cursor.
+      endless: there is no end of them; then one that gives nothing is the end.
+    """
+
+    def __init__(self, openers: Iterator[Callable[[], Cursor]], endless: bool = False) -> None:
+        super().__init__()
+        self._openers, self._endless = openers, endless
+        self._current: Cursor | None = None
+        self._gave = False
+
+    def _advance(self) -> Cursor:
+        """The cursor in use. Raises StopIteration behind the last."""
+        if self._current is None:
+            self._current = next(self._openers)()
+            self._gave = False
+        return self._current
+
+    def _leave(self) -> None:
+        if self._current is not None:
+            self._current.close()
+            self._current = None
+        if self._endless and not self._gave:
+            self._openers = iter(())
+
+    def __next__(self) -> Leaves:
+        while True:
+            current = self._advance()
+            try:
+                found = next(current)
+            except StopIteration:
+                self._leave()
+                continue
+            self._gave = True
+            return found
+
+    def skip(self, count: int) -> int:
+        done = 0
+        while done < count:
+            try:
+                current = self._advance()
+            except StopIteration:
+                return done
+            moved = current.skip(count - done)
+            done += moved
+            self._gave = self._gave or moved > 0
+            if done < count:
+                self._leave()
+        return done
+
+    @property
+    def copied_bytes(self) -> int | None:
+        try:
+            return self._advance().copied_bytes
+        except StopIteration:
+            return None
+
+    def close(self) -> None:
+        if self._current is not None:
+            self._current.close()

@@ -1,0 +1,233 @@
+"""Functions of datasets: traced once, then run as plans on the leaves of each element."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from shardtape import backend
+from shardtape import dtypes as dt
+from shardtape.backend import random
+from shardtape.context import building, converting, recording, state
+from shardtape.data import structure
+from shardtape.data.cursor import Leaves
+from shardtape.data.run import GraphValue, Run
+from shardtape.data.structure import ElementType
+from shardtape.graph.func_graph import FuncGraph, TensorSpec
+from shardtape.graph.plan import Plan
+from shardtape.ops import source
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.registry import PURE, READS
+from shardtape.tensor import EagerTensor, SymbolicTensor
+from shardtape.type_spec import TypeSpec
+
+_debug = False
+
+
+def enable_debug_mode() -> None:
+    """From now on functions of datasets run as Python, element by element.
+
+    Raises ValueError inside a graph.
+    """
+    global _debug
+    if state.graph is not None:
+        raise ValueError("debug mode can only be enabled in eager mode")
+    _debug = True
+
+
+class TracedFunction:
+    """A function from one structure of values to another.
+
+    Args:
+      function: gets the components of a tuple as arguments of its own, anything else as one.
+      input_spec: structure of TypeSpecs of what it is called with.
+      name: for error texts and node names.
+
+    Attributes:
+      output: ElementType of its result.
+    """
+
+    def __init__(self, function: Callable[..., Any], input_spec: Any, name: str) -> None:
+        if not callable(function):
+            raise TypeError(f"`{name}` needs a function, got {function!r}")
+        self.function, self.name = function, name
+        self.input = ElementType(input_spec)
+        self._trace()
+
+    def _trace(self) -> None:
+        self.graph = FuncGraph(self.name, state.graph)
+        with building(self.graph), recording(()), converting(True):
+            self._placeholders: list[SymbolicTensor] = []
+            leaves = [self._argument(spec) for spec in self.input.specs]
+            arguments = structure.pack(self.input.spec, leaves)
+            result = self._converted()(*_unpacked(arguments))
+            if isinstance(result, list):
+                result = tuple(result)
+            self._set_outputs(structure.map_structure(_as_output, result))
+        self.debug = _debug
+
+    def _argument(self, spec: TypeSpec) -> Any:
+        made = []
+        for part in spec._component_specs:
+            p = self.graph.add_op(
+                source.placeholder, (), {"dtype": part.dtype, "shape": part.shape}, "args"  # type: ignore[attr-defined]
+            )  # fmt: skip
+            made.append(p)
+        self._placeholders.extend(made)
+        return spec._from_components(made)
+
+    def _converted(self) -> Callable[..., Any]:
+        from shardtape.autograph import convert_now
+
+        return convert_now(self.function)
+
+    def _set_outputs(self, result: Any) -> None:
+        spec = structure.spec_of(result)
+        self.output = ElementType(spec)
+        tensors: list[SymbolicTensor] = []
+        for s, value in zip(self.output.specs, structure.flatten(result)):
+            tensors.extend(self.graph.capture(t) for t in s._to_components(value))
+        self._outputs = tensors
+        inputs = [*self._placeholders, *[p for _, p in self.graph.captures]]
+        places = {p._id: i for i, p in enumerate(inputs)}
+        # results that are arguments are handed on; a plan would copy them
+        self._handed_on = [places.get(t._id, -1) for t in tensors]
+        self._fetches = [t for t, place in zip(tensors, self._handed_on) if place < 0]
+        self._effects = self.graph.effects()
+        self._plan = Plan(self.graph, inputs, [*self._fetches, *self._effects])
+        self._plain = self.input.plain and self.output.plain
+        self._random = self.graph.random_count > 0
+
+    # ---- what it is -----------------------------------------------------------------------
+    def parameters(self) -> Sequence[Any]:
+        """The tensors of outer graphs that the function uses."""
+        return [outer for outer, _ in self.graph.captures]
+
+    @property
+    def pure(self) -> bool:
+        """Whether leaving out a call changes nothing."""
+        return not self._effects and all(
+            node.op_def.effects in (PURE, READS) or node.type == "Placeholder"
+            for node in self._plan.nodes
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"function": self.function, "input": self.input.spec, "name": self.name}
+
+    def __setstate__(self, stored: dict[str, Any]) -> None:
+        """It is traced again where it is unpickled."""
+        self.function, self.name = stored["function"], stored["name"]
+        self.input = ElementType(stored["input"])
+        self._trace()
+
+    # ---- running --------------------------------------------------------------------------
+    def bind(self, run: Run) -> Callable[[Leaves], Leaves]:
+        """A function from leaves to leaves, for one iteration; safe to call from threads."""
+        if self.debug and self._can_debug():
+            return self._run_python
+        captured = [run.value(t) for t in self.parameters()]
+        call = self._bind_arrays(captured, run)
+        return call if self._plain else self._with_composites(call)
+
+    def _bind_arrays(self, captured: list[Any], run: Run) -> Callable[[Leaves], Leaves]:
+        plan_run, places, count = self._plan.run, self._handed_on, len(self._fetches)
+        nothing_to_run = not count and not self._effects
+        only_fetches = all(place < 0 for place in places)
+        plain_run = plan_run
+        if self._random:
+            streams = run.streams
+
+            def plan_run(feeds: Any) -> Any:  # type: ignore[misc]
+                with random.using(streams):
+                    return plain_run(feeds)
+
+        def call(leaves: Leaves) -> Leaves:
+            feeds = [*leaves, *captured]
+            got = [] if nothing_to_run else plan_run(feeds)
+            if backend.accelerated:
+                got = [backend.to_host(x) for x in got]
+            if only_fetches:
+                return tuple(got[:count])
+            rest = iter(got)
+            return tuple([feeds[place] if place >= 0 else next(rest) for place in places])
+
+        return call
+
+    def _with_composites(self, call: Callable[[Leaves], Leaves]) -> Callable[[Leaves], Leaves]:
+        inputs, outputs = self.input.specs, self.output.specs
+        counts = [len(s._component_specs) for s in outputs]
+
+        def wrapped(leaves: Leaves) -> Leaves:
+            arrays: list[Any] = []
+            for spec, leaf in zip(inputs, leaves):
+                arrays.extend(component_arrays(spec, leaf))
+            rest = iter(call(tuple(arrays)))
+            return tuple(
+                [leaf_of_arrays(s, [next(rest) for _ in range(n)]) for s, n in zip(outputs, counts)]
+            )
+
+        return wrapped
+
+    # ---- debug mode -----------------------------------------------------------------------
+    def _can_debug(self) -> bool:
+        return not any(type(t) is SymbolicTensor for t in self.parameters())
+
+    def _run_python(self, leaves: Leaves) -> Leaves:
+        with building(None):
+            result = self.function(*_unpacked(self.input.wrap(leaves)))
+            if isinstance(result, list):
+                result = tuple(result)
+            return self.output.unwrap(structure.normalize(result))
+
+
+def _unpacked(arguments: Any) -> tuple[Any, ...]:
+    return arguments if type(arguments) is tuple else (arguments,)
+
+
+def _as_output(value: Any) -> Any:
+    if value is None or isinstance(value, SymbolicTensor):
+        return value
+    if isinstance(getattr(value, "_type_spec", None), TypeSpec):
+        return value
+    return convert_to_tensor(value)
+
+
+def component_arrays(spec: TypeSpec, leaf: Any) -> Sequence[Any]:
+    """The arrays that a leaf is made of."""
+    if isinstance(spec, TensorSpec) or isinstance(leaf, GraphValue):
+        return (leaf,)
+    return [t._host() for t in spec._to_components(leaf)]
+
+
+def leaf_of_arrays(spec: TypeSpec, arrays: Sequence[Any]) -> Any:
+    """The leaf that is made of these arrays."""
+    if isinstance(spec, TensorSpec) or (len(arrays) == 1 and isinstance(arrays[0], GraphValue)):
+        return arrays[0]
+    return spec._from_components([EagerTensor(a) for a in arrays])
+
+
+def as_int64(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with its result cast to int64."""
+    from shardtape.autograph import convert_in_graph
+    from shardtape.ops.cast import cast
+
+    def cast_result(*arguments: Any) -> Any:
+        return cast(convert_in_graph(function)(*arguments), dt.int64)
+
+    return cast_result
+
+
+def true(leaves: Leaves) -> bool:
+    """The result of a predicate."""
+    return bool(leaves[0])
+
+
+def check_scalar(traced: TracedFunction, dtype: Any, what: str) -> None:
+    """Raises ValueError unless the function returns a scalar of this dtype."""
+    specs = traced.output.specs
+    good = len(specs) == 1 and isinstance(specs[0], TensorSpec)
+    if not good or specs[0].dtype is not dtype or specs[0].shape.rank not in (0, None):  # type: ignore
+        raise ValueError(
+            f"Invalid `{what}`. `{what}` must return a scalar of type {dtype.name}, but it "
+            f"returns {traced.output.spec}."
+        )

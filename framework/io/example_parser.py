@@ -1,0 +1,366 @@
+"""Serialised Examples as arrays, by what a feature is asked to be; in numpy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape.errors import InvalidArgumentError
+from shardtape.io.example_wire import Feature, WireError, example_features, sequence_features
+
+Arrays = list[np.ndarray]
+
+
+class Dense(NamedTuple):
+    """A feature of a fixed shape; `default`: an array of that shape, or None: it is required."""
+
+    key: str
+    shape: tuple[int, ...]
+    dtype: dt.DType
+    default: Any = None
+
+
+class DenseSequence(NamedTuple):
+    """A feature of any number of rows of a fixed shape, padded with `padding` in batches."""
+
+    key: str
+    shape: tuple[int, ...]
+    dtype: dt.DType
+    padding: Any
+    required: bool = False
+
+
+class Sparse(NamedTuple):
+    """A feature of any number of values."""
+
+    key: str
+    dtype: dt.DType
+
+
+class SparseIndexed(NamedTuple):
+    """Values at places that other features give."""
+
+    index_keys: tuple[str, ...]
+    key: str
+    dtype: dt.DType
+    size: tuple[int, ...]
+    already_sorted: bool = False
+
+
+class Ragged(NamedTuple):
+    """A feature of any number of values, as values and the ends of each example's."""
+
+    key: str
+    dtype: dt.DType
+    splits: dt.DType
+
+
+def parse(
+    records: Sequence[bytes],
+    wanted: Sequence[Any],
+    names: Sequence[bytes] = (),
+    single: bool = False,
+) -> Arrays:
+    """The arrays of the wanted features, in order: one per dense feature, three per sparse one.
+
+    Args:
+      records: serialised Examples.
+      names: of the records, for error texts.
+      single: there is one record, and its arrays have no batch axis.
+
+    Raises:
+      InvalidArgumentError: what is no Example, or a feature that is missing or does not fit.
+    """
+    found = []
+    for i, record in enumerate(records):
+        try:
+            found.append(example_features(record))
+        except (WireError, UnicodeDecodeError) as error:
+            raise InvalidArgumentError(
+                f"Could not parse example input, value: {record[:100]!r} ({error})"
+            ) from None
+    where = _Where(names, single)
+    out: Arrays = []
+    for want in wanted:
+        out.extend(_PARSERS[type(want)](want, found, where))
+    return out
+
+
+class _Where:
+    """Names examples in error texts."""
+
+    def __init__(self, names: Sequence[bytes], single: bool) -> None:
+        self._names, self.single = names, single
+
+    def prefix(self, number: int) -> str:
+        if self.single:
+            return ""
+        name = self._names[number].decode() if number < len(self._names) else "<unknown>"
+        return f"Name: {name}, "
+
+    def key(self, key: str, number: int) -> str:
+        return f"{self.prefix(number)}Key: {key}" + ("" if self.single else f", Index: {number}")
+
+
+def type_name(dtype: dt.DType | None) -> str:
+    """The name that error texts of TensorFlow have for it."""
+    return {"float32": "float"}.get(dtype.name, dtype.name) if dtype is not None else "none"
+
+
+def _values(
+    features: Mapping[str, Feature], key: str, dtype: dt.DType, number: int, where: _Where
+) -> np.ndarray | None:
+    """The values of a feature; None where it is missing. Raises for another type."""
+    feature = features.get(key)
+    if feature is None or feature.dtype is None:
+        return None
+    if feature.dtype is not dtype:
+        raise InvalidArgumentError(
+            f"{where.key(key, number)}.  Data types don't match. Data type: "
+            f"{type_name(feature.dtype)} but expected type: {type_name(dtype)}"
+        )
+    try:
+        return feature.values()
+    except WireError as error:
+        raise InvalidArgumentError(
+            f"{where.key(key, number)}.  Can't parse serialized Example. ({error})"
+        ) from None
+
+
+def _dense(want: Dense, found: Sequence[Mapping[str, Feature]], where: _Where) -> Arrays:
+    count = int(np.prod(want.shape, dtype=np.int64))
+    rows = []
+    for i, features in enumerate(found):
+        values = _values(features, want.key, want.dtype, i, where)
+        if values is None:
+            if want.default is None:
+                raise InvalidArgumentError(
+                    f"{where.prefix(i)}Feature: {want.key} (data type: {type_name(want.dtype)}) "
+                    "is required but could not be found."
+                )
+            values = np.asarray(want.default).reshape(-1)
+        elif values.size != count:
+            raise InvalidArgumentError(
+                f"{where.key(want.key, i)}.  Number of {type_name(want.dtype)} values != expected. "
+                f" Values size: {values.size} but output shape: {list(want.shape)}"
+            )
+        rows.append(values)
+    if where.single:
+        return [_owned(rows[0].reshape(want.shape))]
+    if not rows:
+        return [np.empty((0, *want.shape), want.dtype.numpy_dtype)]
+    return [np.concatenate(rows).reshape(len(rows), *want.shape)]
+
+
+def _owned(array: np.ndarray) -> np.ndarray:
+    """An array that does not keep the record's bytes alive where it is small against them."""
+    return array if array.flags.owndata or array.nbytes > 4096 else array.copy()
+
+
+def _dense_sequence(
+    want: DenseSequence, found: Sequence[Mapping[str, Feature]], where: _Where
+) -> Arrays:
+    size = int(np.prod(want.shape, dtype=np.int64))
+    rows = []
+    for i, features in enumerate(found):
+        values = _values(features, want.key, want.dtype, i, where)
+        if values is None:
+            values = np.empty(0, want.dtype.numpy_dtype)
+        if values.size % max(size, 1):
+            raise InvalidArgumentError(
+                f"{where.key(want.key, i)}.  Number of {type_name(want.dtype)} values is not a "
+                f"multiple of stride length. Values size: {values.size} but output shape: "
+                f"{[None, *want.shape]}"
+            )
+        rows.append(values)
+    if where.single:
+        return [_owned(rows[0].reshape(-1, *want.shape))]
+    return [_padded(rows, size, want)]
+
+
+def _padded(rows: Sequence[np.ndarray], size: int, want: DenseSequence) -> np.ndarray:
+    longest = max((r.size for r in rows), default=0)
+    out = np.full((len(rows), longest), want.padding, want.dtype.numpy_dtype)
+    for i, r in enumerate(rows):
+        out[i, : r.size] = r
+    return out.reshape(len(rows), longest // max(size, 1), *want.shape)
+
+
+def _sparse(want: Sparse, found: Sequence[Mapping[str, Feature]], where: _Where) -> Arrays:
+    rows = []
+    for i, features in enumerate(found):
+        values = _values(features, want.key, want.dtype, i, where)
+        rows.append(np.empty(0, want.dtype.numpy_dtype) if values is None else values)
+    return sparse_rows(rows, want.dtype, where.single)
+
+
+def sparse_rows(rows: Sequence[np.ndarray], dtype: dt.DType, single: bool) -> Arrays:
+    """Indices, values and dense shape of rows of different lengths."""
+    if single:
+        count = rows[0].size
+        indices = np.arange(count, dtype=np.int64)[:, None]
+        return [indices, _owned(rows[0]), np.array([count], np.int64)]
+    sizes = np.array([r.size for r in rows], np.int64)
+    values = np.concatenate(rows) if rows else np.empty(0, dtype.numpy_dtype)
+    first = np.repeat(np.arange(len(rows)), sizes)
+    second = np.arange(values.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    shape = np.array([len(rows), sizes.max() if rows else 0], np.int64)
+    return [np.stack([first, second], 1).astype(np.int64), values, shape]
+
+
+def _sparse_indexed(
+    want: SparseIndexed, found: Sequence[Mapping[str, Feature]], where: _Where
+) -> Arrays:
+    all_places, all_values = [], []
+    for i, features in enumerate(found):
+        values = _values(features, want.key, want.dtype, i, where)
+        values = np.empty(0, want.dtype.numpy_dtype) if values is None else values
+        columns = []
+        for key in want.index_keys:
+            column = _values(features, key, dt.int64, i, where)
+            column = np.empty(0, np.int64) if column is None else column
+            if column.size != values.size:
+                raise InvalidArgumentError(
+                    f"{where.key(want.key, i)}.  {values.size} values have {column.size} indices "
+                    f"in feature {key}"
+                )
+            columns.append(column)
+        places = np.stack(columns, 1) if columns else np.empty((values.size, 0), np.int64)
+        if not want.already_sorted:
+            order = np.lexsort(places.T[::-1])
+            places, values = places[order], values[order]
+        if not where.single:
+            places = np.concatenate([np.full((len(places), 1), i), places], 1)
+        all_places.append(places)
+        all_values.append(values)
+    shape = [*want.size] if where.single else [len(found), *want.size]
+    width = len(shape)
+    return [
+        np.concatenate(all_places) if all_places else np.empty((0, width), np.int64),
+        np.concatenate(all_values) if all_values else np.empty(0, want.dtype.numpy_dtype),
+        np.array(shape, np.int64),
+    ]
+
+
+def _ragged(want: Ragged, found: Sequence[Mapping[str, Feature]], where: _Where) -> Arrays:
+    rows = []
+    for i, features in enumerate(found):
+        values = _values(features, want.key, want.dtype, i, where)
+        rows.append(np.empty(0, want.dtype.numpy_dtype) if values is None else values)
+    if where.single:
+        return [_owned(rows[0])]
+    splits = np.concatenate([[0], np.cumsum([r.size for r in rows])])
+    values = np.concatenate(rows) if rows else np.empty(0, want.dtype.numpy_dtype)
+    return [values, splits.astype(want.splits.numpy_dtype)]
+
+
+_PARSERS: dict[type, Any] = {
+    Dense: _dense,
+    DenseSequence: _dense_sequence,
+    Sparse: _sparse,
+    SparseIndexed: _sparse_indexed,
+    Ragged: _ragged,
+}
+
+
+# ---- sequences ----------------------------------------------------------------------------------
+def parse_sequences(
+    records: Sequence[bytes],
+    context: Sequence[Any],
+    wanted: Sequence[Any],
+    names: Sequence[bytes] = (),
+    single: bool = False,
+) -> tuple[Arrays, Arrays, Arrays]:
+    """Arrays of the context, of the feature lists, and the lengths of the dense feature lists.
+
+    Args: as `parse`; `wanted` holds DenseSequence and Sparse of steps.
+    """
+    of_context = parse(records, context, names, single)
+    where = _Where(names, single)
+    found = []
+    for record in records:
+        try:
+            found.append(sequence_features(record))
+        except (WireError, UnicodeDecodeError) as error:
+            raise InvalidArgumentError(
+                f"Could not parse example input, value: {record[:100]!r} ({error})"
+            ) from None
+    lists: Arrays = []
+    lengths: Arrays = []
+    for want in wanted:
+        if isinstance(want, DenseSequence):
+            steps = [_dense_steps(want, f, i, where) for i, f in enumerate(found)]
+            lengths.append(np.array([len(s) for s in steps], np.int64))
+            lists.append(steps[0] if single else _padded_steps(steps, want))
+        else:
+            lists.extend(_sparse_steps(want, found, where))
+    return of_context, lists, lengths
+
+
+def _dense_steps(
+    want: DenseSequence, lists: Mapping[str, list[Feature]], number: int, where: _Where
+) -> np.ndarray:
+    if want.key not in lists:
+        if want.required:
+            raise InvalidArgumentError(
+                f"Name: {_name(where, number)}, Feature list '{want.key}' is required but could "
+                "not be found.  Did you mean to include it in "
+                "feature_list_dense_missing_assumed_empty or feature_list_dense_defaults?"
+            )
+        return np.empty((0, *want.shape), want.dtype.numpy_dtype)
+    size = int(np.prod(want.shape, dtype=np.int64))
+    steps = []
+    for step, feature in enumerate(lists[want.key]):
+        values = _values({want.key: feature}, want.key, want.dtype, number, where)
+        values = np.empty(0, want.dtype.numpy_dtype) if values is None else values
+        if values.size != size:
+            raise InvalidArgumentError(
+                f"Name: {_name(where, number)}, Key: {want.key}, Index: {step}.  Number of "
+                f"{type_name(want.dtype)} values != expected.  values size: {values.size} but "
+                f"output shape: {list(want.shape)}"
+            )
+        steps.append(values)
+    if not steps:
+        return np.empty((0, *want.shape), want.dtype.numpy_dtype)
+    return np.concatenate(steps).reshape(len(steps), *want.shape)
+
+
+def _name(where: _Where, number: int) -> str:
+    return where.prefix(number)[len("Name: ") : -2] or "<unknown>"
+
+
+def _padded_steps(steps: Sequence[np.ndarray], want: DenseSequence) -> np.ndarray:
+    longest = max((len(s) for s in steps), default=0)
+    out = np.full((len(steps), longest, *want.shape), want.padding, want.dtype.numpy_dtype)
+    for i, s in enumerate(steps):
+        out[i, : len(s)] = s
+    return out
+
+
+def _sparse_steps(
+    want: Sparse, found: Sequence[Mapping[str, list[Feature]]], where: _Where
+) -> Arrays:
+    places, values = [], []
+    longest, widest = 0, 0
+    for i, lists in enumerate(found):
+        features = lists.get(want.key, [])
+        longest = max(longest, len(features))
+        for step, feature in enumerate(features):
+            got = _values({want.key: feature}, want.key, want.dtype, i, where)
+            if got is None or not got.size:
+                continue
+            widest = max(widest, got.size)
+            here = [step] if where.single else [i, step]
+            column = np.arange(got.size)[:, None]
+            places.append(np.concatenate([np.tile(here, (got.size, 1)), column], 1))
+            values.append(got)
+    rank = 2 if where.single else 3
+    shape = [longest, widest] if where.single else [len(found), longest, widest]
+    return [
+        np.concatenate(places).astype(np.int64) if places else np.empty((0, rank), np.int64),
+        np.concatenate(values) if values else np.empty(0, want.dtype.numpy_dtype),
+        np.array(shape, np.int64),
+    ]
