@@ -15,18 +15,15 @@ from shardtape.data.elements_file import write_index as write_file_index
 from shardtape.data.leaves import stack
 from shardtape.data.rows import ArrayRows, Rows
 from shardtape.data.run import Run
-from shardtape.ops.convert import convert_to_tensor
-from shardtape.tensor import SymbolicTensor
+from shardtape.io.files import text_of
+from shardtape.tensor import EagerTensor, SymbolicTensor
 
 
 def cache(dataset: Dataset, filename: Any) -> Dataset:
     """See `Dataset.cache`."""
     if isinstance(filename, SymbolicTensor):
         raise TypeError("`filename` must be known when the dataset is made")
-    name = (
-        convert_to_tensor(filename).numpy() if not isinstance(filename, (str, bytes)) else filename
-    )
-    name = name.decode() if isinstance(name, bytes) else str(name)
+    name = text_of(filename.numpy() if isinstance(filename, EagerTensor) else filename)
     return FileCacheDataset(dataset, name) if name else CacheDataset(dataset)
 
 

@@ -95,8 +95,8 @@ class OptimizationOptions(_Settings):
     """Graph rewrites; accepted, not used: rows of tensors are always fused."""
 
     _names = dict.fromkeys(
-        ("apply_default_optimizations", "filter_fusion", "filter_parallelization", "inject_prefetch",
-         "map_and_batch_fusion", "map_and_filter_fusion", "map_fusion", "map_parallelization",
+        ("apply_default_optimizations", "filter_fusion", "filter_parallelization",
+         "inject_prefetch", "map_and_batch_fusion", "map_and_filter_fusion", "map_fusion", "map_parallelization",
          "noop_elimination", "parallel_batch", "seq_interleave_prefetch",
          "shuffle_and_repeat_fusion", "warm_start")
     )  # fmt: skip

@@ -121,20 +121,19 @@ def _uncopied(value: Any) -> Any:
     """Arrays that nobody changes are used where they lie; all others are copied."""
     if not isinstance(value, np.ndarray) or value.dtype.kind in "SUOMmV" or not value.ndim:
         return value
-    fixed = isinstance(value, np.memmap) or not (
-        value.flags.writeable or _has_writeable_base(value)
-    )
+    fixed = isinstance(value, np.memmap) or not _may_change(value)
     if not fixed or not value.dtype.isnative:
         return value
     return EagerTensor(value.view(np.ndarray))
 
 
-def _has_writeable_base(array: np.ndarray) -> bool:
-    base = array.base
-    while base is not None:
-        if isinstance(base, np.ndarray) and base.flags.writeable:
+def _may_change(array: np.ndarray) -> bool:
+    """Whether somebody may write into the array's memory."""
+    holder: Any = array
+    while holder is not None:
+        if isinstance(holder, np.ndarray) and holder.flags.writeable:
             return True
-        base = getattr(base, "base", None)
+        holder = getattr(holder, "base", None)
     return False
 
 

@@ -75,7 +75,7 @@ def parse(
       InvalidArgumentError: what is no Example, or a feature that is missing or does not fit.
     """
     found = []
-    for i, record in enumerate(records):
+    for record in records:
         try:
             found.append(example_features(record))
         except (WireError, UnicodeDecodeError) as error:
