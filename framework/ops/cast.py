@@ -9,6 +9,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape.context import state
 from shardtape.indexed_slices import IndexedSlices
+from shardtape.ops.composites import override_of
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.shapes import TensorShape
@@ -116,6 +117,9 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
     if not isinstance(x, Tensor):
         if isinstance(x, IndexedSlices):
             return IndexedSlices(cast(x.values, wanted), x.indices, x.dense_shape)
+        taken = override_of("cast", x)
+        if taken is not None:
+            return taken(x, wanted)
         x = convert_to_tensor(x)
     if x.dtype is wanted:
         return x

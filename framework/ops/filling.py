@@ -9,6 +9,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape.ops import samples
 from shardtape.ops.broadcasting import sum_to_shape_of
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.constants import DATA
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Arg, op, same_as
@@ -74,6 +75,7 @@ def _(g, _y, _dims, value):
 
 
 # ---- public functions -------------------------------------------------------------------------
+@takes_composites
 def zeros_like(input: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     """Zeros in the shape of `input`, of its dtype or `dtype`."""
     x = convert_to_tensor(input)
@@ -82,6 +84,7 @@ def zeros_like(input: Any, dtype: Any = None, name: str | None = None) -> Tensor
     return zeros_like_op(x, name=name)
 
 
+@takes_composites
 def ones_like(input: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     """Ones in the shape of `input`, of its dtype or `dtype`."""
     x = convert_to_tensor(input)

@@ -10,6 +10,7 @@ from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.indexed_slices import IndexedSlices
 from shardtape.ops import compare
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.constants import DATA, int_scalar
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import zeros_like_op
@@ -239,6 +240,7 @@ def _rank_of(x: Any) -> Any:
 
 
 # ---- public functions -------------------------------------------------------------------------
+@takes_composites
 def gather(
     params: Any,
     indices: Any,
@@ -264,6 +266,7 @@ def gather(
     return gather_op(params, indices, axis, batch_dims=batch_dims, name=name)
 
 
+@takes_composites
 def boolean_mask(tensor: Any, mask: Any, axis: Any = None, name: str = "boolean_mask") -> Tensor:
     """The slices of `tensor` where `mask` (bool, of the shape of axes `axis`...) holds.
 

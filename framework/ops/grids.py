@@ -13,6 +13,7 @@ from shardtape.ops.arithmetic import maximum
 from shardtape.ops.broadcasting import broadcast_dynamic_shape, broadcast_to
 from shardtape.ops.cast import cast
 from shardtape.ops.compare import equal
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.constants import DATA
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import range as range_
@@ -76,6 +77,7 @@ def one_hot_op(xp, indices, depth, on_value, off_value, *, axis=-1):
     return xp.where(places == wanted, on_value, off_value)
 
 
+@takes_composites
 def one_hot(
     indices: Any, depth: Any, on_value: Any = None, off_value: Any = None, axis: Any = None,
     dtype: Any = None, name: str | None = None,

@@ -9,6 +9,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.ops import samples
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.constants import DATA, int_scalar
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import zeros_like_op
@@ -347,6 +348,7 @@ def _(g, _y, _g, _input, multiples):
 
 
 # ---- public functions -------------------------------------------------------------------------
+@takes_composites
 def stack(values: Any, axis: int = 0, name: str = "stack") -> Tensor:
     """Tensors of one shape stacked along a new axis."""
     if (
@@ -360,6 +362,7 @@ def stack(values: Any, axis: int = 0, name: str = "stack") -> Tensor:
     return pack(*values, axis=axis, name=name)
 
 
+@takes_composites
 def unstack(value: Any, num: int | None = None, axis: int = 0, name: str = "unstack") -> list[Any]:
     """The slices of `value` along `axis`, a list.
 
@@ -375,6 +378,7 @@ def unstack(value: Any, num: int | None = None, axis: int = 0, name: str = "unst
     return list(unpack(x, num=num, axis=axis, name=name))
 
 
+@takes_composites
 def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
     """Tensors that agree in all axes but `axis`, joined along it."""
     if not isinstance(values, (list, tuple)):
@@ -384,6 +388,7 @@ def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
     return concat_op(*values, int_scalar(axis) if type(axis) is int else axis, name=name)
 
 
+@takes_composites
 def split(
     value: Any, num_or_size_splits: Any, axis: Any = 0, num: int | None = None, name: str = "split"
 ) -> list[Any]:
@@ -408,6 +413,7 @@ def split(
     return list(split_v_op(value, sizes, axis, num_split=num, name=name))
 
 
+@takes_composites
 def tile(input: Any, multiples: Any, name: str | None = None) -> Tensor:
     """`input` repeated `multiples[i]` times along axis i."""
     return tile_op(input, host_shape(multiples), name=name)

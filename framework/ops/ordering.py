@@ -10,6 +10,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.ops import samples
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.constants import DATA, int_scalar, int_vector
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.gather import scatter_like
@@ -239,6 +240,7 @@ UniqueWithCounts = namedtuple("UniqueWithCounts", ["y", "idx", "count"])
 ListDiff = namedtuple("ListDiff", ["out", "idx"])
 
 
+@takes_composites
 def reverse(tensor: Any, axis: Any, name: str | None = None) -> Tensor:
     """`tensor` with the order along `axis` (an int or a list) reversed."""
     axis = int_vector([axis]) if type(axis) is int else axis

@@ -11,6 +11,7 @@ from shardtape.context import state
 from shardtape.ops import arithmetic, compare, samples
 from shardtape.ops.cast import cast
 from shardtape.ops.complex_numbers import conj, real
+from shardtape.ops.composites import override_of, takes_composites
 from shardtape.ops.constants import int_scalar, int_vector
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import range as range_
@@ -351,6 +352,9 @@ def all_axes(x: Any) -> Any:
 def _reduction(reduce_op: Any) -> Any:
     def reduce(x: Any, axis: Any, keepdims: Any, name: Any) -> Any:
         if not isinstance(x, Tensor):
+            taken = override_of(reduce_op.type, x)
+            if taken is not None:
+                return taken(x, axis, keepdims)
             x = convert_to_tensor(x)
         if axis is None:
             if type(x) is EagerTensor and state.graph is None:
@@ -422,6 +426,7 @@ def reduce_any(
     return _any(input_tensor, axis, keepdims, name)
 
 
+@takes_composites
 def reduce_logsumexp(
     input_tensor: Any, axis: Any = None, keepdims: bool = False, name: Any = None
 ) -> Any:
@@ -435,6 +440,7 @@ def reduce_logsumexp(
     return arithmetic.add(result, top, name=name)
 
 
+@takes_composites
 def reduce_variance(
     input_tensor: Any, axis: Any = None, keepdims: bool = False, name: Any = None
 ) -> Any:
@@ -450,6 +456,7 @@ def reduce_variance(
     return reduce_mean(squares, axis, keepdims, name)
 
 
+@takes_composites
 def reduce_std(
     input_tensor: Any, axis: Any = None, keepdims: bool = False, name: Any = None
 ) -> Any:
@@ -457,6 +464,7 @@ def reduce_std(
     return sqrt(reduce_variance(input_tensor, axis, keepdims), name=name)
 
 
+@takes_composites
 def reduce_euclidean_norm(
     input_tensor: Any, axis: Any = None, keepdims: bool = False, name: Any = None
 ) -> Any:
@@ -466,6 +474,7 @@ def reduce_euclidean_norm(
     return cast(sqrt(reduce_sum(squares, axis, keepdims), name=name), x.dtype)
 
 
+@takes_composites
 def count_nonzero(
     input: Any, axis: Any = None, keepdims: bool = False, dtype: Any = dt.int64, name: Any = None
 ) -> Any:

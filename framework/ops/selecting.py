@@ -8,6 +8,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.constants import DATA
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import zeros_like_op
@@ -82,6 +83,7 @@ def where_op(xp, condition):
     return xp.stack(found, 1)
 
 
+@takes_composites
 def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None) -> Tensor:
     """`x` where `condition` holds, else `y`; without both the positions that hold.
 

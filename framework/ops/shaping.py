@@ -10,6 +10,7 @@ from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.context import state
 from shardtape.ops import samples
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.constants import DATA, int_scalar, int_vector
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Arg, op, same_as, scalar
@@ -362,6 +363,7 @@ def shape(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
     return shape_op(x, out_type=out_type, name=name)
 
 
+@takes_composites
 def size(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
     """The number of elements of a tensor, an int scalar (int32, or `out_type`)."""
     out_type = dt.int32 if out_type is None else dt.as_dtype(out_type)
@@ -372,6 +374,7 @@ def size(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
     return size_op(x, out_type=out_type, name=name)
 
 
+@takes_composites
 def rank(input: Any, name: str | None = None) -> Tensor:
     """The number of axes of a tensor, an int32 scalar."""
     x = convert_to_tensor(input)
@@ -381,6 +384,7 @@ def rank(input: Any, name: str | None = None) -> Tensor:
     return rank_op(x, name=name)
 
 
+@takes_composites
 def reshape(tensor: Any, shape: Any, name: str | None = None) -> Tensor:
     """The values of `tensor` in another shape; one size of `shape` may be -1."""
     return reshape_op(tensor, host_shape(shape), name=name)
@@ -397,6 +401,7 @@ def host_shape(value: Any) -> Any:
     return value
 
 
+@takes_composites
 def transpose(a: Any, perm: Any = None, conjugate: bool = False, name: str | None = None) -> Tensor:
     """Axis i of the result is axis `perm[i]` of `a`; reversed axes without `perm`."""
     x = convert_to_tensor(a)
@@ -418,11 +423,13 @@ def transpose(a: Any, perm: Any = None, conjugate: bool = False, name: str | Non
     return transpose_op(x, perm, name=name)
 
 
+@takes_composites
 def expand_dims(input: Any, axis: Any, name: str | None = None) -> Tensor:
     """A new axis of size 1 before axis `axis` of the result (negative: from the end)."""
     return expand_dims_op(input, int_scalar(axis) if type(axis) is int else axis, name=name)
 
 
+@takes_composites
 def squeeze(input: Any, axis: Any = None, name: str | None = None) -> Tensor:
     """`input` without its axes of size 1, or without those in `axis`.
 
