@@ -1,0 +1,68 @@
+"""`tf.ragged.range`: a row of numbers for each start, limit and step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape.ops.array import broadcast_to
+from shardtape.ops.cast import cast
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.registry import Arg, op
+from shardtape.ragged.tensor import RaggedTensor
+from shardtape.shapes import TensorShape
+
+_TYPES = frozenset((dt.float32, dt.float64, dt.int32, dt.int64))
+
+
+def _shapes(*args: Arg, **attrs: Any) -> list[TensorShape]:
+    return [TensorShape([None]), TensorShape([None])]
+
+
+@op("RaggedRange", dtypes=_TYPES, outputs=2, shape=_shapes, dynamic=True, differentiable=False,
+    dtype=lambda dtypes, attrs: (attrs["Tsplits"], dtypes[0]),
+    samples=lambda rng: [
+        ((np.array([0, 2, 5], np.int32), np.array([3, 2, 0], np.int32),
+          np.array([1, 1, -2], np.int32)), {}),
+        ((np.array([0.0, 1.0], np.float32), np.array([1.0, 2.0], np.float32),
+          np.array([0.25, 0.5], np.float32)), {"Tsplits": dt.int32}),
+    ])  # fmt: skip
+def ragged_range_op(xp, starts, limits, deltas, *, Tsplits=dt.int64):
+    """Splits (rows + 1,) and values of start, start + delta, ... before limit, for each row."""
+    size = max(starts.size, limits.size, deltas.size)
+    rows = [xp.broadcast_to(x, (size,)) for x in (starts, limits, deltas)]
+    if (rows[2] == 0).any():
+        raise ValueError("Requires delta != 0")
+    if starts.dtype.kind == "f":
+        counts = xp.ceil((rows[1] - rows[0]) / rows[2]).astype(np.int64)
+    else:
+        step = rows[2].astype(np.int64)
+        span = rows[1].astype(np.int64) - rows[0]
+        counts = -(-span // step)
+    counts = xp.maximum(counts, 0)
+    splits = xp.concatenate([xp.zeros(1, np.int64), xp.cumsum(counts)])
+    ids = xp.repeat(xp.arange(size), counts if xp is np else counts.tolist())
+    within = xp.arange(ids.size) - splits[ids]
+    values = (rows[0][ids] + within * rows[2][ids]).astype(starts.dtype)
+    return splits.astype(Tsplits.numpy_dtype), values
+
+
+def range(
+    starts: Any, limits: Any = None, deltas: Any = 1, dtype: Any = None, name: str | None = None,
+    row_splits_dtype: Any = dt.int64,
+) -> RaggedTensor:  # fmt: skip
+    """Row i has the numbers from `starts[i]` (0 where only limits are given) to `limits[i]`."""
+    if limits is None:
+        starts, limits = 0, starts
+    given = [convert_to_tensor(x, dtype_hint=dtype) for x in (starts, limits, deltas)]
+    if dtype is None:
+        order = [dt.int32, dt.int64, dt.float32, dt.float64]
+        dtype = max((x.dtype for x in given), key=order.index)
+    given = [cast(x, dtype) for x in given]
+    rows = next((x for x in given if x.shape.rank), None)
+    vectors = [broadcast_to(x, [1]) if x.shape.rank == 0 and rows is None else x for x in given]
+    vectors = [x if x.shape.rank else broadcast_to(x, [1]) for x in vectors]
+    splits, values = ragged_range_op(*vectors, Tsplits=dt.as_dtype(row_splits_dtype))
+    return RaggedTensor(values, splits)
