@@ -1,0 +1,66 @@
+"""The text of tensors' values as `tf.print` and `tf.strings.format` write it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+
+def summarized(array: Any, summarize: int = 3) -> str:
+    """The values of an array in brackets.
+
+    Args:
+      summarize: elements shown at both ends of each axis; -1 shows all.
+    """
+    array = np.asarray(array)
+    if array.ndim == 0:
+        return element(array[()])
+    return _axis(array, 0, array.ndim, summarize)
+
+
+def _axis(part: Any, depth: int, rank: int, ends: int) -> str:
+    count = part.shape[0]
+    shown = range(count)
+    if ends >= 0 and count > 2 * ends:
+        shown = [*range(ends), -1, *range(count - ends, count)]  # type: ignore[assignment]
+    texts = []
+    for i in shown:
+        if i < 0:
+            texts.append("...")
+        elif part.ndim == 1:
+            texts.append(element(part[i]))
+        else:
+            texts.append(_axis(part[i], depth + 1, rank, ends))
+    between = " " if depth == rank - 1 else "\n" * (rank - depth - 1) + " " * (depth + 1)
+    return "[" + between.join(texts) + "]"
+
+
+def element(value: Any) -> str:
+    """One value: the shortest digits that give it back, as C++ writes them."""
+    if isinstance(value, (bytes, bytearray)):
+        return '"' + value.decode("utf-8", "surrogateescape") + '"'
+    kind = np.asarray(value).dtype
+    if kind.kind == "b":
+        return "1" if value else "0"
+    if kind.kind in "iu":
+        return str(int(value))
+    if kind.kind == "c":
+        return f"({number(value.real)},{number(value.imag)})"
+    return number(value)
+
+
+def number(value: Any) -> str:
+    """A floating number with 6 (double: 15) digits where they suffice, else with all."""
+    kind = np.asarray(value).dtype
+    x = float(value)
+    if math.isnan(x):
+        return "nan"
+    if math.isinf(x):
+        return "inf" if x > 0 else "-inf"
+    if kind == np.float64:
+        short = f"{x:.15g}"
+        return short if float(short) == x else f"{x:.17g}"
+    short = f"{x:.6g}"
+    return short if np.float32(float(short)) == np.float32(x) else f"{x:.9g}"
