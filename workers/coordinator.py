@@ -42,7 +42,7 @@ _log = logging.getLogger("shardtape.workers")
 # Longest sleep of the loop, which then looks at its clocks.
 _TICK_S = 0.2
 # The status for the display is put together at most so often.
-_PUBLISH_EVERY_S = 0.1
+_PUBLISH_EVERY_S = 0.2
 # How often a worker may be cut off from shards that are all alive, without finishing a batch.
 _CUT_OFF_LIMIT = 5
 # After a request to stop, batches that are under way are waited for so long.
@@ -193,6 +193,7 @@ class Coordinator:
                 if event.error is not None:
                     text = f"a checkpoint failed, training goes on: {event.error}"
                     self._reporter.note(text, warning=True)
+                self._training.saved()
         if self._state is State.RUNNING and self._training.phase is Phase.OVER:
             self._state = State.FINISHED
 

@@ -12,7 +12,7 @@ from shardtape.ps.ids import VariableSpec
 from shardtape.workers.sessions import PROTOCOL, Peer
 
 # A worker is given about so much work at once, within these numbers of batches.
-WORK_AHEAD_S = 0.25
+WORK_AHEAD_S = 0.5
 MIN_AHEAD, MAX_AHEAD = 4, 256
 
 

@@ -89,6 +89,11 @@ class Saver:
         return self._parent is not None
 
     @property
+    def periodic(self) -> bool:
+        """Whether checkpoints are written while training goes on."""
+        return self._parent is not None and self._every is not None
+
+    @property
     def busy(self) -> bool:
         """Whether a checkpoint is being written."""
         return self._thread is not None

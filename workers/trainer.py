@@ -21,7 +21,7 @@ from shardtape.workers.marker import Marker
 from shardtape.workers.status import Note, Outcome, Result, Status, write_summary
 
 # How often the display is refreshed.
-_POLL_S = 0.2
+_POLL_S = 0.3
 # After the second Ctrl-C or a stop that hangs, processes are killed after so long.
 _STOP_LIMIT_S = 60.0
 

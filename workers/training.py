@@ -66,6 +66,7 @@ class Training:
         self._told: tuple[frozenset[int], frozenset[int]] | None = None  # what shards know
         self._split_base = 0
         self._mark_wanted = False
+        self._save_wanted = False
 
     def _make_dispatcher(self) -> Dispatcher:
         config = self._config
@@ -88,6 +89,8 @@ class Training:
         else:
             self._train_on()
             self._saver.begin(time.monotonic(), self.dispatcher.steps)
+            if self._saver.last is None and self._saver.periodic:
+                self._save()  # so that a shard's death in the first epoch does not end the job
 
     def _train_on(self) -> None:
         self._reporter.learning_rate = self._shards.counters()[0]["learning_rate"]
@@ -98,7 +101,7 @@ class Training:
         """Nothing is handed out any more; an evaluation is given up."""
         self.phase = Phase.PAUSED
         self._evaluation = None
-        self._mark_wanted = False
+        self._mark_wanted = self._save_wanted = False
         self._told = None
         self._reporter.meter.running(False)
 
@@ -303,10 +306,18 @@ class Training:
     def _save(self) -> None:
         """Begins a checkpoint; in sync the next round's decision cuts it, so that all shards
         cut at one round while training goes on."""
+        self._save_wanted = self._saver.busy  # the one under way is of an older state
+        if self._save_wanted:
+            return
         if self._config.mode == "sync":
-            self._mark_wanted = self._saver.wanted and not self._saver.busy
+            self._mark_wanted = self._saver.wanted
         else:
             self._saver.start(self._shards, self.position(), self._post)
+
+    def saved(self) -> None:
+        """A checkpoint is finished; another one may have become due meanwhile."""
+        if self._save_wanted and self.phase is Phase.TRAINING:
+            self._save()
 
     def position(self) -> Position:
         """Where the job is in its data."""

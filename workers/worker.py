@@ -37,7 +37,7 @@ from shardtape.workers.sessions import PROTOCOL, Session
 # Slots for gradients: one is computed into while the other is on its way.
 SLOTS = 2
 # A report waits for more at most so long, and a worker asks for batches when it has so few.
-REPORT_EVERY_S = 0.1
+REPORT_EVERY_S = 0.2
 LOW_WATER = 2
 # What a dying shard or a roll-back may raise from a pull or push: the worker gives its batches
 # back and waits for a new welcome. Anything else from there is a fault of the job.

@@ -85,11 +85,6 @@ def test_a_wrong_feed_is_named():
         trainer(train={"x": X, "labels": Y}).fit()
 
 
-def test_more_parts_than_rows():
-    with pytest.raises(InvalidArgumentError, match="fewer than the 64 shards"):
-        trainer(partitioner=64).fit()
-
-
 def test_on_a_cluster_with_a_life_of_its_own_a_job_outlives_its_driver(ray_session, tmp_path):
     name = "test-detached"
     options = {
