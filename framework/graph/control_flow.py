@@ -72,6 +72,7 @@ def switch_case(
     def pick(index: Any) -> int:
         return keys.index(int(index)) if int(index) in keys else len(keys)
 
+    pick.keys = keys  # type: ignore[attr-defined]
     if not isinstance(branch_index, SymbolicTensor) and not _is_symbolic_now(branch_index):
         return functions[pick(branch_index)]()
     return switch(functions, convert_to_tensor(branch_index), pick, "Case", name)
@@ -146,6 +147,7 @@ def _switch_op(
     made = node_op(
         kind, kernel, [*dtypes, dt.variant], [*out_shapes, shapes.TensorShape([])], node.effects
     )
+    made.control = node, {"keys": getattr(pick, "keys", None)}  # type: ignore[attr-defined]
 
     @made.gradient
     def _(grads: Any, outputs: Any, index: Any, *inputs: Any) -> Any:

@@ -160,6 +160,7 @@ def _while_op(
         "While", kernel, [*[t.dtype for t in tensors], dt.variant],
         [*out_shapes, shapes.TensorShape([])], node.effects,
     )  # fmt: skip
+    made.control = node, {"limit": limit}  # type: ignore[attr-defined]
 
     @made.gradient
     def _(grads: Any, outputs: Any, *inputs: Any) -> Any:

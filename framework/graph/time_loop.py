@@ -122,6 +122,9 @@ def _loop_op(
         "TimeLoop", kernel, [*[t.dtype for t in results], dt.variant],
         [*stacked, *carried, shapes.TensorShape([])], node.effects,
     )  # fmt: skip
+    made.control = node, {  # type: ignore[attr-defined]
+        "sequences": inputs, "states": states, "outputs": count, "backwards": backwards,
+    }  # fmt: skip
 
     @made.gradient
     def _(grads: Any, outputs: Any, *given: Any) -> Any:

@@ -1,0 +1,118 @@
+"""Functions that were loaded: their traces, without the Python code."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from shardtape import nest
+from shardtape.graph.func_graph import TensorSpec
+from shardtape.graph.function import ConcreteFunction
+from shardtape.keras.saving import values
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.tensor import Tensor
+
+
+class RestoredFunction:
+    """Calls the trace that fits the arguments.
+
+    Args:
+      name: of the function.
+      parameters: [name, {"kind", "default"}] of what it takes.
+      traces: functions that make the traces, when they are first wanted, and what each is for.
+    """
+
+    def __init__(
+        self, name: str, parameters: Sequence[Any],
+        traces: Sequence[tuple[dict[str, Any], Callable[[], ConcreteFunction]]],
+    ) -> None:  # fmt: skip
+        self._name = self.__name__ = name
+        self.parameters = list(parameters)
+        self._signature = _signature(parameters)
+        self._traces = list(traces)
+        self._made: dict[int, ConcreteFunction] = {}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Raises ValueError where no trace fits; the text lists those that there are."""
+        concrete, tensors = self._find(args, kwargs)
+        return concrete.call_flat(tensors)
+
+    def get_concrete_function(self, *args: Any, **kwargs: Any) -> ConcreteFunction:
+        """The trace for these arguments or TensorSpecs."""
+        return self._find(args, kwargs)[0]
+
+    @property
+    def concrete_functions(self) -> list[ConcreteFunction]:
+        """All traces."""
+        return [self._trace(i) for i in range(len(self._traces))]
+
+    def _trace(self, number: int) -> ConcreteFunction:
+        found = self._made.get(number)
+        if found is None:
+            found = self._made[number] = self._traces[number][1]()
+        return found
+
+    def _find(self, args: Any, kwargs: Any) -> tuple[ConcreteFunction, list[Any]]:
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        for exact in (True, False):  # a tensor's own type first, then what converts to it
+            for number, (wanted, _) in enumerate(self._traces):
+                tensors = _fitting(dict(bound.arguments), wanted, exact)
+                if tensors is not None:
+                    return self._trace(number), tensors
+        listed = "\n".join(f"  Option {i + 1}: {w}" for i, (w, _) in enumerate(self._traces))
+        raise ValueError(
+            f"Could not find matching concrete function to call loaded from the SavedModel. Got:\n"
+            f"  {dict(bound.arguments)}\n for {self._name}, expected one of:\n{listed or '  none'}"
+        )
+
+
+def _fitting(given: dict[str, Any], wanted: dict[str, Any], exact: bool) -> list[Any] | None:
+    if given.keys() != wanted.keys():
+        return None
+    tensors: list[Any] = []
+    for name, value in wanted.items():
+        if not _match(given[name], value, tensors, exact):
+            return None
+    return tensors
+
+
+def _match(given: Any, wanted: Any, tensors: list[Any], exact: bool) -> bool:
+    if isinstance(wanted, TensorSpec):
+        if given is None or nest.is_nested(given) and exact:
+            return False
+        if isinstance(given, TensorSpec):
+            return given.dtype is wanted.dtype and wanted.shape.is_compatible_with(given.shape)
+        is_tensor = isinstance(given, Tensor) or hasattr(given, "_as_tensor")
+        if exact and not is_tensor and not hasattr(given, "dtype"):
+            return False
+        try:
+            t = convert_to_tensor(given, None if is_tensor else wanted.dtype)
+        except (TypeError, ValueError):
+            return False
+        tensors.append(t)
+        return t.dtype is wanted.dtype and wanted.shape.is_compatible_with(t.shape)
+    if isinstance(wanted, dict):
+        if not isinstance(given, dict) or given.keys() != wanted.keys():
+            return False
+        return all(_match(given[k], wanted[k], tensors, exact) for k in sorted(wanted))
+    if isinstance(wanted, (list, tuple)):
+        if not isinstance(given, (list, tuple)) or len(given) != len(wanted):
+            return False
+        return all(_match(g, w, tensors, exact) for g, w in zip(given, wanted))
+    if isinstance(given, Tensor) or hasattr(given, "shape"):
+        return False
+    return type(given) is type(wanted) and given == wanted
+
+
+def _signature(parameters: Sequence[Any]) -> inspect.Signature:
+    made = []
+    for name, entry in parameters:
+        entry = entry or {"kind": "POSITIONAL_OR_KEYWORD"}
+        default = inspect.Parameter.empty
+        if "default" in entry:
+            default = values.decode(entry["default"])
+        kind = getattr(inspect.Parameter, entry["kind"])
+        made.append(inspect.Parameter(name, kind, default=default))
+    return inspect.Signature(made)

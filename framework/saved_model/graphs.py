@@ -1,0 +1,242 @@
+"""Graphs of functions as plain JSON, and back into a graph that is being built.
+
+A node is `{"op", "name", "inputs", "attrs", "control"}`; a tensor is `[node, output]`. Nodes that
+hold branches have those as graphs of their own. Variables and large constants are numbers into
+lists that the caller keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from shardtape import errors
+from shardtape.context import state
+from shardtape.graph.control_flow import switch
+from shardtape.graph.loops import while_loop
+from shardtape.graph.plan import _needed as nodes_needed
+from shardtape.graph.time_loop import time_loop
+from shardtape.keras.saving import values
+from shardtape.ops import registry
+from shardtape.tensor import EagerTensor
+
+_INLINE_BYTES = 1024  # larger constants are kept as arrays beside the JSON
+
+
+class GraphWriter:
+    """Writes graphs.
+
+    Attributes:
+      variables: the Variables that the graphs use, in order of their numbers.
+      constants: the large constants, likewise.
+    """
+
+    def __init__(self) -> None:
+        self.variables: list[Any] = []
+        self.constants: list[np.ndarray] = []
+        self._numbers: dict[int, int] = {}
+
+    def variable(self, variable: Any) -> int:
+        """The number of a Variable."""
+        found = self._numbers.get(variable._id)
+        if found is None:
+            found = self._numbers[variable._id] = len(self.variables)
+            self.variables.append(variable)
+        return found
+
+    def graph(
+        self, arguments: Sequence[Any], captures: Sequence[Any], outputs: Sequence[Any],
+        effects: Sequence[Any], outer: Any = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """A graph.
+
+        Args:
+          arguments: placeholders whose values a call gives.
+          captures: (tensor from outside, placeholder) pairs.
+          outputs: tensors to compute.
+          effects: operations that every run executes.
+          outer: function from a tensor from outside to how it is written; without it they are
+            written as constants.
+
+        Raises UnimplementedError naming a node that has no form in JSON.
+        """
+        given = {p._id for p in arguments} | {p._id for _, p in captures}
+        places: dict[int, list[int]] = {}
+        numbers: dict[int, int] = {}
+        nodes: list[dict[str, Any]] = []
+
+        def place(t: Any) -> list[int]:
+            return places[t._id]
+
+        def add(entry: dict[str, Any], operation: Any) -> None:
+            numbers[operation.index] = len(nodes)
+            for t in operation.outputs:
+                places[t._id] = [len(nodes), t.value_index]
+            nodes.append(entry)
+
+        for p in arguments:
+            add({"op": "Argument"}, p.op)
+        for value, p in captures:
+            written = self.constant(value) if outer is None else {"outer": outer(value)}
+            add({"op": "Captured", **written}, p.op)
+        for operation in nodes_needed([*outputs, *effects], given):
+            if operation.index not in numbers:
+                add(self._node(operation, place, numbers), operation)
+        return {
+            "nodes": nodes,
+            "outputs": [place(t) for t in outputs],
+            "arguments": len(arguments),
+        }
+
+    def constant(self, value: Any) -> dict[str, Any]:
+        """A fixed tensor: its value, or the number of the constant."""
+        array = np.asarray(value._array if isinstance(value, EagerTensor) else value)
+        if array.dtype.kind in "OSU" or array.nbytes <= _INLINE_BYTES:
+            return {"value": values.encode(array)}
+        self.constants.append(array)
+        return {"constant": len(self.constants) - 1}
+
+    def _node(self, operation: Any, place: Any, numbers: dict[int, int]) -> dict[str, Any]:
+        entry: dict[str, Any] = {"op": operation.type, "name": operation.name}
+        if operation.type == "VarHandleOp":
+            return {**entry, "variable": self.variable(operation.attrs["variable"])}
+        if operation.type == "Const":
+            return {**entry, **self.constant(operation.attrs["value"])}
+        control = getattr(operation.op_def, "control", None)
+        if control is not None:
+            return {**entry, **self._branches(operation, *control, place)}
+        if registry.REGISTRY.get(operation.type) is not operation.op_def:
+            raise errors.UnimplementedError(
+                f"node '{operation.name}' of type {operation.type} cannot be saved: it holds "
+                "Python code"
+            )
+        try:
+            entry["attrs"] = values.encode(dict(operation.attrs))
+            _check_plain(entry["attrs"])
+        except TypeError as error:
+            raise errors.UnimplementedError(
+                f"node '{operation.name}' of type {operation.type} cannot be saved: {error}"
+            ) from None
+        entry["inputs"] = [place(t) for t in operation.inputs]
+        controls = [numbers[c.index] for c in operation.control_inputs if c.index in numbers]
+        return {**entry, "control": controls} if controls else entry
+
+    def _branches(
+        self, operation: Any, node: Any, settings: dict[str, Any], place: Any
+    ) -> dict[str, Any]:
+        leading = len(operation.inputs) - len(node.outer) - len(node.variables)
+        graphs = []
+        for branch, positions in zip(node.branches, node.positions):
+            where = dict(zip([t._key() for t in branch.captured], positions))
+            graphs.append(
+                self.graph(
+                    branch.arguments, branch.graph.captures, branch.outputs,
+                    branch.graph.effects(), lambda t, where=where: where[t._key()],
+                )
+            )  # fmt: skip
+        limit = settings.get("limit")
+        if limit is not None:
+            settings = {**settings, "limit": int(limit)}
+        return {
+            "inputs": [place(t) for t in operation.inputs[:leading]],
+            "outer": [place(t) for t in operation.inputs[leading : leading + len(node.outer)]],
+            "branches": graphs, "settings": settings,
+        }  # fmt: skip
+
+
+def _check_plain(attrs: dict[str, Any]) -> None:
+    """Raises TypeError for attributes that are objects or functions."""
+    for name, value in attrs.items():
+        if isinstance(value, dict) and value.get("__kind__") in ("object", "function"):
+            raise TypeError(f"its attribute {name!r} is Python code")
+
+
+class GraphReader:
+    """Adds graphs that `GraphWriter` wrote to the graph that is being built.
+
+    Args: the Variables and constants, by number.
+    """
+
+    def __init__(self, variables: Sequence[Any], constants: Sequence[np.ndarray]) -> None:
+        self._variables, self._constants = variables, constants
+
+    def add(
+        self, graph: dict[str, Any], arguments: Sequence[Any], outer: Sequence[Any] = ()
+    ) -> list[Any]:
+        """Adds all nodes; returns the outputs.
+
+        Args:
+          arguments: tensors in place of the arguments.
+          outer: tensors from outside that a branch uses.
+        """
+        made: list[Any] = []
+        given = iter(arguments)
+        for entry in graph["nodes"]:
+            if entry["op"] == "Argument":
+                made.append((next(given),))
+            elif entry["op"] == "Captured":
+                value = outer[entry["outer"]] if "outer" in entry else self._constant(entry)
+                made.append((value,))
+            else:
+                made.append(self._node(entry, made))
+        return [made[node][output] for node, output in graph["outputs"]]
+
+    def _constant(self, entry: dict[str, Any]) -> EagerTensor:
+        if "constant" in entry:
+            return EagerTensor(self._constants[entry["constant"]])
+        return EagerTensor(values.decode(entry["value"]))
+
+    def _node(self, entry: dict[str, Any], made: list[Any]) -> Any:
+        if "variable" in entry:
+            return (self._variables[entry["variable"]],)
+        if entry["op"] == "Const":
+            return (self._constant(entry),)
+        inputs = [made[node][output] for node, output in entry["inputs"]]
+        if "branches" in entry:
+            return self._branches(entry, inputs, made)
+        name = entry["name"].rsplit("/", 1)[-1]
+        controls = [_operation_of(made[c]) for c in entry.get("control", ())]
+        with state.graph.control_dependencies([c for c in controls if c is not None]):
+            got = state.graph.add_op(
+                registry.get(entry["op"]), inputs, values.decode(entry["attrs"]), name
+            )
+        return got if isinstance(got, tuple) else (got,)
+
+    def _branches(self, entry: dict[str, Any], inputs: list[Any], made: list[Any]) -> Any:
+        outer = [made[node][output] for node, output in entry["outer"]]
+        functions = [
+            lambda *arguments, graph=graph: self.add(graph, arguments, outer)
+            for graph in entry["branches"]
+        ]
+        settings = entry["settings"]
+        if entry["op"] == "While":
+            condition, body = functions
+            got = while_loop(
+                lambda *a: condition(*a)[0], body, inputs, maximum_iterations=settings["limit"]
+            )
+            return tuple(got)
+        if entry["op"] == "TimeLoop":
+            count, step = settings["sequences"], functions[0]
+
+            def run(slices: list[Any], states: list[Any]) -> tuple[list[Any], list[Any]]:
+                outputs = step(*slices, *states)
+                return outputs[: settings["outputs"]], outputs[settings["outputs"] :]
+
+            outputs, states = time_loop(run, inputs[:count], inputs[count:], settings["backwards"])
+            return (*outputs, *states)
+        keys = settings["keys"]
+
+        def pick(index: Any) -> int:
+            if keys is None:
+                return 0 if index else 1
+            return keys.index(int(index)) if int(index) in keys else len(keys)
+
+        pick.keys = keys  # type: ignore[attr-defined]
+        return tuple(switch(functions, inputs[0], pick, entry["op"], None))
+
+
+def _operation_of(outputs: Any) -> Any:
+    first = outputs[0] if outputs else None
+    return getattr(first, "op", first) if first is not None else None

@@ -1,0 +1,92 @@
+"""The functions by which a Keras model is saved: its call, with and without training."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from shardtape import errors, nest
+from shardtape.graph.func_graph import TensorSpec
+from shardtape.graph.function import Function
+
+_log = logging.getLogger("shardtape")
+
+
+def functions_of(model: Any) -> dict[str, Any] | None:
+    """`__call__` and the default signature of a model; None where its inputs are not known."""
+    specs = input_specs(model)
+    if specs is None:
+        return None
+
+    def call(inputs: Any, training: Any = False, mask: Any = None) -> Any:
+        return model(inputs, training=training)
+
+    function = Function(call, "__call__")
+    try:
+        for training in (False, True):
+            function.get_concrete_function(specs, training=training)
+        signature = _signature(model, specs)
+    except (errors.OpError, TypeError, ValueError) as error:
+        _log.warning("The computation of %s is not saved: %s", model.name, error)
+        return None
+    return {"__call__": function, "_default_save_signature": signature}
+
+
+def input_specs(model: Any) -> Any:
+    """Specs of what a model is called on, nested as it takes it."""
+    network = model._network
+    if network is not None:
+        return nest.map_structure(lambda t: TensorSpec(t.shape, t.dtype), network.inputs)
+    steps = getattr(model, "_steps", None) or {}
+    for step in steps.values():
+        concrete = step.concrete()
+        if concrete is not None:
+            data = concrete.bound_arguments["data"]
+            return data[0] if isinstance(data, tuple) else data
+    shape = getattr(model, "_build_input_shape", None)
+    if shape is None or not hasattr(shape, "rank") or shape.rank is None:
+        return None
+    return TensorSpec([None, *shape[1:]], model.dtype)
+
+
+def _signature(model: Any, specs: Any) -> Any:
+    """The function of named inputs that gives named outputs, traced."""
+    flat = nest.flatten(specs)
+    names = list(getattr(model, "input_names", None) or ())
+    if len(names) != len(flat):
+        names = [f"input_{i + 1}" for i in range(len(flat))]
+    named = {n: TensorSpec(s.shape, s.dtype, n) for n, s in zip(names, flat)}
+
+    def serve(*tensors: Any) -> Any:
+        outputs = model(nest.pack_sequence_as(specs, list(tensors)), training=False)
+        if isinstance(outputs, dict):
+            return outputs
+        return dict(zip(model._known_output_names(outputs), nest.flatten(outputs)))
+
+    return _NamedFunction(serve, list(named.values())).trace()
+
+
+class _NamedFunction:
+    """Traces a function of any number of tensors whose placeholders get the specs' names."""
+
+    def __init__(self, python: Any, specs: list[TensorSpec]) -> None:
+        self._python, self._specs = python, specs
+
+    def trace(self) -> Any:
+        from shardtape.context import building, recording
+        from shardtape.graph.func_graph import FuncGraph
+        from shardtape.graph.function import ConcreteFunction
+        from shardtape.ops import source
+
+        graph = FuncGraph("signature_wrapper", None)
+        with building(graph), recording(()):
+            placeholders = [
+                graph.add_op(source.placeholder, (), {"dtype": s.dtype, "shape": s.shape}, s.name)
+                for s in self._specs
+            ]
+            structure = nest.map_structure(graph.capture, self._python(*placeholders))
+        made = ConcreteFunction(
+            graph, "signature_wrapper", list(zip(self._specs, placeholders)), structure
+        )
+        made.bound_arguments = {str(s.name): s for s in self._specs}
+        return made

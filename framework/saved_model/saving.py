@@ -1,0 +1,298 @@
+"""`tf.saved_model.save`."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from shardtape import errors, nest, storage
+from shardtape.checkpoint.manifest import write_manifest
+from shardtape.checkpoint.object_checkpoint import Checkpoint, collected
+from shardtape.checkpoint.object_graph import children_of, nodes_of
+from shardtape.checkpoint.part import Piece, write_part
+from shardtape.graph.func_graph import TensorSpec
+from shardtape.graph.function import ConcreteFunction, Function
+from shardtape.keras.saving import values
+from shardtape.saved_model.functions import RestoredFunction
+from shardtape.saved_model.graphs import GraphWriter
+from shardtape.tensor import SymbolicTensor
+from shardtape.variable import Variable
+
+_log = logging.getLogger("shardtape")
+FILE = "saved_model.json"
+FORMAT = "shardtape-saved-model"
+VARIABLES, CONSTANTS = "variables", "constants"
+
+
+def save(obj: Any, export_dir: Any, signatures: Any = None, options: Any = None) -> None:
+    """Writes an object, its Variables and its functions to a folder.
+
+    Functions are saved as their traces: those that exist, and that of an `input_signature`. A
+    trace that holds Python code (`tf.py_function`, an optimizer's update) is left out with a
+    warning.
+
+    Args:
+      obj: a module, a Keras model, or another object that holds Variables and functions.
+      export_dir: the folder.
+      signatures: a traced function, or functions by name, that take and return named tensors;
+        default: the only function with an `input_signature`.
+
+    Raises:
+      ValueError: a signature that is no traced function, or does not return tensors.
+      UnimplementedError: a signature that holds Python code.
+    """
+    path = storage.text(export_dir).rstrip("/")
+    if hasattr(type(obj), "_step_function"):  # a Keras model
+        from shardtape.keras.saving.model_files import save_model
+
+        save_model(obj, path, signatures=signatures, options=options)
+        return
+    if isinstance(obj, (Function, ConcreteFunction)):
+        raise ValueError(
+            "Expected an object that holds functions for export (for example a tf.Module), got "
+            f"{obj!r}: make it an attribute of a module"
+        )
+    storage.make_directory(path)
+    pieces, graph = collected(nodes_of(Checkpoint(root=obj)))
+    variables = storage.join(path, VARIABLES)
+    fragment = write_part(variables, "objects", pieces, replacing=True)
+    write_manifest(variables, [fragment], {"object_graph": graph}, replacing=True)
+    write_graphs(obj, path, signatures, options)
+
+
+def write_graphs(
+    obj: Any, path: str, signatures: Any = None, options: Any = None,
+    functions: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Writes functions beside the checkpoint `variables`, which has the Variables' values.
+
+    Args:
+      functions: of the root, in place of those that its attributes hold.
+    """
+    writer = GraphWriter()
+    export = _Export(writer)
+    root = export.object(obj, functions)
+    chosen = _signatures(obj, signatures, functions)
+    described = {name: export.signature(f, name) for name, f in chosen.items()}
+    keys = _keys(obj)
+    own: list[Piece] = [
+        Piece(array, f"constant-{i}") for i, array in enumerate(writer.constants)
+    ]  # fmt: skip
+    variables = []
+    for i, v in enumerate(writer.variables):
+        key = keys.get(v._id)
+        if key is None:  # used by a function, and reached by no attribute
+            own.append(Piece(_host(v), f"variable-{i}"))
+        variables.append({
+            "key": key, "name": v.name, "dtype": v.dtype.name, "trainable": v.trainable,
+            "shape": values.encode(v.shape),
+        })  # fmt: skip
+    if own:
+        folder = storage.join(path, CONSTANTS)
+        write_manifest(folder, [write_part(folder, "constants", own, replacing=True)], {},
+                       replacing=True)  # fmt: skip
+    text = json.dumps({
+        "format": FORMAT, "version": 1, "root": root, "objects": export.objects,
+        "signatures": described, "variables": variables, "constants": len(writer.constants),
+    })  # fmt: skip
+    target = storage.join(path, FILE)
+    with storage.translated("write", target), open(target, "w") as file:
+        file.write(text)
+
+
+def _keys(obj: Any) -> dict[int, str]:
+    """The keys of the Variables in the checkpoint, by their id."""
+    nodes = nodes_of(Checkpoint(root=obj))
+    return {node.value._id: node.path for node in nodes if isinstance(node.value, Variable)}
+
+
+def _host(variable: Variable) -> Any:
+    array = variable._read_array()
+    return array.get() if hasattr(array, "get") else array
+
+
+def functions_held(obj: Any) -> dict[str, Any]:
+    """The traced functions that an object holds, by name: its class's first."""
+    found: dict[str, Any] = {}
+    for cls in reversed(type(obj).__mro__):
+        for name, value in vars(cls).items():
+            if isinstance(value, Function):
+                found[name] = getattr(obj, name)
+    for name, value in getattr(obj, "__dict__", {}).items():
+        if isinstance(value, (Function, ConcreteFunction, RestoredFunction)):
+            found[name] = value
+    return found
+
+
+class _Export:
+    """The objects as they are written; each once."""
+
+    def __init__(self, writer: GraphWriter) -> None:
+        self._writer = writer
+        self.objects: list[dict[str, Any]] = []
+        self._numbers: dict[int, int] = {}
+        self._keep_alive: list[Any] = []  # so that no id is used again
+
+    def object(self, obj: Any, functions: Mapping[str, Any] | None = None) -> int:
+        """The number of an object."""
+        found = self._numbers.get(id(obj))
+        if found is not None:
+            return found
+        number = self._numbers[id(obj)] = len(self.objects)
+        self._keep_alive.append(obj)
+        entry: dict[str, Any] = {"kind": _kind(obj)}
+        self.objects.append(entry)
+        if isinstance(obj, Variable):
+            entry["variable"] = self._writer.variable(obj)
+            return number
+        if isinstance(obj, (Function, ConcreteFunction, RestoredFunction)):
+            entry.update(self._function(obj))
+            return number
+        children = dict(children_of(obj))
+        children.update(functions if functions is not None else functions_held(obj))
+        entry["children"] = {name: self.object(child) for name, child in children.items()}
+        return number
+
+    def _function(self, function: Any) -> dict[str, Any]:
+        if isinstance(function, ConcreteFunction):
+            traces, parameters = [function], [[p.op.name, None] for _, p in function._arguments]
+        elif isinstance(function, RestoredFunction):
+            traces, parameters = function.concrete_functions, function.parameters
+        else:
+            if function.input_signature is not None and not function._traces:
+                function.get_concrete_function()
+            traces = list(function._traces.values())
+            parameters = _parameters(function._signature)
+        written = []
+        for trace in traces:
+            try:
+                written.append(self._trace(trace))
+            except errors.UnimplementedError as error:
+                _log.warning("A trace of %s is not saved: %s", trace.name, error.message)
+        return {"name": getattr(function, "_name", None) or function.name,
+                "parameters": parameters, "traces": written}  # fmt: skip
+
+    def _trace(self, concrete: ConcreteFunction) -> dict[str, Any]:
+        arguments = concrete.bound_arguments or {
+            p.op.name: TensorSpec(p.shape, p.dtype) for _, p in concrete._arguments
+        }
+        outputs: list[Any] = []
+        try:
+            return {
+                "arguments": values.encode(nest.map_structure(_written_argument, arguments)),
+                "names": [p.op.name for _, p in concrete._arguments],
+                "structure": values.encode(nest.map_structure(
+                    lambda x: _written_output(x, outputs), concrete.structured_outputs)),
+                "graph": self._graph(concrete, outputs),
+            }  # fmt: skip
+        except TypeError as error:
+            raise errors.UnimplementedError(str(error)) from None
+
+    def _graph(self, concrete: ConcreteFunction, outputs: list[Any]) -> dict[str, Any]:
+        return self._writer.graph(
+            [p for _, p in concrete._arguments], concrete.graph.captures, outputs,
+            concrete._segment.effects,
+        )  # fmt: skip
+
+    def signature(self, concrete: ConcreteFunction, name: str) -> dict[str, Any]:
+        """A function of named tensors as it is written. Raises ValueError for another one."""
+        outputs = _named_outputs(concrete.structured_outputs, name)
+        specs = [[p.op.name, values.encode(p.shape), p.dtype.name] for _, p in concrete._arguments]
+        return {"name": concrete.name, "inputs": specs, "outputs": list(outputs),
+                "graph": self._graph(concrete, list(outputs.values()))}  # fmt: skip
+
+
+def _kind(obj: Any) -> str:
+    if isinstance(obj, Variable):
+        return "variable"
+    if isinstance(obj, (Function, ConcreteFunction, RestoredFunction)):
+        return "function"
+    if isinstance(obj, (list, tuple)):
+        return "list"
+    return "dict" if isinstance(obj, Mapping) else "object"
+
+
+def _parameters(signature: inspect.Signature) -> list[Any]:
+    """[name, kind and default] of what a function takes; a default only where JSON has a form."""
+    out = []
+    for p in signature.parameters.values():
+        entry: dict[str, Any] = {"kind": p.kind.name}
+        if p.default is not p.empty:
+            try:
+                entry["default"] = values.encode(p.default)
+            except TypeError:
+                entry["default"] = None
+        out.append([p.name, entry])
+    return out
+
+
+def _written_argument(x: Any) -> Any:
+    if isinstance(x, TensorSpec):
+        return {"__spec__": [values.encode(x.shape), x.dtype.name, x.name]}
+    if x is None or isinstance(x, (bool, int, float, str, bytes, tuple, list)):
+        return x
+    raise TypeError(f"it was traced for the Python value {x!r}")
+
+
+def _written_output(x: Any, outputs: list[Any]) -> Any:
+    if isinstance(x, SymbolicTensor):
+        outputs.append(x)
+        return {"__output__": len(outputs) - 1}
+    if x is None or isinstance(x, (bool, int, float, str, bytes)):
+        return x
+    raise TypeError(f"it returns {type(x).__name__}, which has no form in a saved model")
+
+
+def _named_outputs(structure: Any, name: str) -> dict[str, Any]:
+    if isinstance(structure, Mapping):
+        named = dict(structure)
+    else:
+        flat = nest.flatten(structure)
+        named = {f"output_{i}": t for i, t in enumerate(flat)}
+    if not named or not all(isinstance(t, SymbolicTensor) for t in named.values()):
+        raise ValueError(
+            f"Got a non-Tensor value for an output of the signature '{name}': a signature returns "
+            f"a tensor, a list or a dict of tensors, got {structure}"
+        )
+    return named
+
+
+def _signatures(obj: Any, given: Any, functions: Mapping[str, Any] | None) -> dict[str, Any]:
+    held = functions_held(obj) if functions is None else dict(functions)
+    if given is None:
+        if "_default_save_signature" in held:
+            return {"serving_default": _concrete(held["_default_save_signature"])}
+        fitting = [
+            f for f in held.values()
+            if isinstance(f, ConcreteFunction) or getattr(f, "input_signature", None) is not None
+        ]  # fmt: skip
+        try:
+            if len(fitting) == 1:
+                concrete = _concrete(fitting[0])
+                _named_outputs(concrete.structured_outputs, "serving_default")
+                return {"serving_default": concrete}
+        except ValueError:
+            return {}
+        return {}
+    if not isinstance(given, Mapping):
+        given = {"serving_default": given}
+    return {name: _concrete(f) for name, f in given.items()}
+
+
+def _concrete(function: Any) -> ConcreteFunction:
+    if isinstance(function, ConcreteFunction):
+        return function
+    if isinstance(function, RestoredFunction):
+        return function.concrete_functions[0]
+    if not isinstance(function, Function):
+        raise ValueError(
+            "Expected a TensorFlow function for which to generate a signature, but got "
+            f"{function!r}. Only `tf.functions` with an input signature or concrete functions can "
+            "be used as a signature."
+        )
+    if function.input_signature is None and len(function._traces) == 1:
+        return next(iter(function._traces.values()))
+    return function.get_concrete_function()
