@@ -70,6 +70,8 @@ class ConcreteFunction:
         self.inputs = [p for _, p in arguments] + [p for _, p in graph.captures]
         self._segment = Segment(graph, self.inputs, fetches, graph.effects())
         self._variables = graph.variables()
+        # what the function was traced for, by parameter: specs of tensors, and other values
+        self.bound_arguments: dict[str, Any] = {}
 
     @property
     def captured_inputs(self) -> list[Any]:
@@ -241,6 +243,7 @@ class Function:
                 self._count, self._count, self._name,
             )  # fmt: skip
         concrete = self._trace(bound, arguments, names, leaves)
+        concrete.bound_arguments = nest.map_structure(_spec_of, dict(arguments))
         if len(self._traces) >= _MAX_TRACES:
             self._traces.pop(next(iter(self._traces)))
         self._traces[key] = concrete
@@ -313,6 +316,18 @@ def _is_tensor_like(x: Any) -> bool:
     if isinstance(x, (Tensor, np.ndarray, np.generic, TypeSpec, _Declared)):
         return True
     return composite_spec(x) is not None
+
+
+def _spec_of(x: Any) -> Any:
+    """The spec of an argument that is a tensor; any other argument itself."""
+    if not _is_tensor_like(x):
+        return x
+    spec = _composite_of(x)
+    if spec is not None:
+        return spec
+    declared = x.spec if isinstance(x, _Declared) else x
+    dtype, shape = _declared(x)
+    return TensorSpec(shape, dtype, declared.name if isinstance(declared, TensorSpec) else None)
 
 
 def _composite_of(x: Any) -> TypeSpec | None:
