@@ -26,6 +26,7 @@ from shardtape import (
     nn,
     optimizers,
     random,
+    saved_model,
     summary,
     train,
 )
