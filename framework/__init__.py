@@ -32,6 +32,7 @@ from shardtape import (
 )
 from shardtape import graph as graph
 from shardtape.context import executing_eagerly
+from shardtape.custom_gradient import custom_gradient, grad_pass_through, recompute_grad
 from shardtape.devices import DeviceSpec, device
 from shardtape.dtypes import (
     DType,
