@@ -134,4 +134,5 @@ def overridden(op: Op, name: str) -> Op:
     made.__dict__.update(op.__dict__)
     made.registered_gradient = run
     made.keeps_inputs, made.keeps_outputs, made.drops_inputs = None, True, False
+    made.simple_gradient = False
     return made

@@ -13,7 +13,7 @@ from shardtape.context import building, state
 from shardtape.graph.ir import Graph, Operation
 from shardtape.ops import source
 from shardtape.ops.convert import convert_to_tensor
-from shardtape.ops.registry import PURE, READS
+from shardtape.ops.registry import PURE, READS, Op
 from shardtape.tensor import SymbolicTensor, Tensor
 from shardtape.type_spec import TypeSpec
 
@@ -118,7 +118,7 @@ def _scope_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.]", "", name).lstrip("_") or "call"
 
 
-def _show_tapes(node: Operation, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+def _show_tapes(node: Operation, op: Op, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
     """Shows a copied node to the tapes, with Variables in place of their handles."""
     handles = [t.op.attrs["variable"] if t.op.type == "VarHandleOp" else None for t in node.inputs]
     seen = tuple([x if v is None else v for x, v in zip(inputs, handles)])
@@ -126,7 +126,7 @@ def _show_tapes(node: Operation, inputs: Sequence[Any], outputs: Sequence[Any]) 
         for variable in handles:
             if variable is not None:
                 recorder.read(variable)
-        recorder.record(node.op_def, seen, node.attrs, outputs)
+        recorder.record(op, seen, node.attrs, outputs)
 
 
 def inline(
@@ -154,13 +154,14 @@ def inline(
             if node.type == "VarHandleOp":
                 copies[node.outputs[0]._id] = target.variable_handle(node.attrs["variable"])
                 continue
+            op = node.op_def if node.op_def.relocate is None else node.op_def.relocate(copies)
             inputs = [copies[t._id] for t in node.inputs]
             controls = [made[c.index] for c in node.control_inputs if c.index in made]
             with target.control_dependencies(controls):
-                got = target.add_op(node.op_def, inputs, node.attrs, node.name.rsplit("/", 1)[-1])
+                got = target.add_op(op, inputs, node.attrs, node.name.rsplit("/", 1)[-1])
             outputs = got if isinstance(got, tuple) else (got,)
             if state.recorders and node.outputs:
-                _show_tapes(node, inputs, outputs)
+                _show_tapes(node, op, inputs, outputs)
             made[node.index] = outputs[0]
             for t, copy in zip(node.outputs, outputs):
                 copies.setdefault(t._id, copy)
