@@ -1,6 +1,6 @@
-"""Records what an installed TensorFlow makes of `keras_cases.py` and `keras_layer_cases.py`.
+"""Records what an installed TensorFlow makes of the `keras*_cases.py` beside this file.
 
-    PYTHON_OF_TENSORFLOW_2.15 tests/parity/record_keras_tf.py [keras] [keras_layers]
+    PYTHON_OF_TENSORFLOW_2.15 tests/parity/record_keras_tf.py [keras] [keras_layers] [...]
 
 It must run where TensorFlow 2.15 is installed; Shardtape is not needed.
 """
@@ -16,9 +16,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 import tensorflow as tf
-from parity import keras_cases, keras_layer_cases, recorded
+from parity import keras_cases, keras_layer_cases, keras_preprocessing_cases, recorded
 
-MODULES = {"keras": keras_cases, "keras_layers": keras_layer_cases}
+MODULES = {
+    "keras": keras_cases,
+    "keras_layers": keras_layer_cases,
+    "keras_preprocessing": keras_preprocessing_cases,
+}
 
 
 def record(kind: str) -> None:

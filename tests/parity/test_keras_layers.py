@@ -4,12 +4,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from parity import keras_layer_cases, recorded
+from parity import keras_layer_cases, keras_preprocessing_cases, recorded
 
 import shardtape as tf
 
-ARRAYS, NOTES = recorded.unpack(recorded.DATA / "keras_layers_tf215.npz")
-TEXTS = NOTES["texts"]
+ARRAYS: dict[str, np.ndarray] = {}
+TEXTS: dict[str, str] = {}
+VERSIONS = []
+for _kind in ("keras_layers", "keras_preprocessing"):
+    _arrays, _notes = recorded.unpack(recorded.DATA / f"{_kind}_tf215.npz")
+    ARRAYS.update(_arrays)
+    TEXTS.update(_notes["texts"])
+    VERSIONS.append(_notes["tensorflow"])
+CASES = keras_layer_cases.CASES | keras_preprocessing_cases.CASES
 
 
 @pytest.fixture(autouse=True)
@@ -17,9 +24,9 @@ def fresh() -> None:
     tf.keras.backend.clear_session()
 
 
-@pytest.mark.parametrize("name", keras_layer_cases.CASES)
+@pytest.mark.parametrize("name", CASES)
 def test_equals_keras(name: str) -> None:
-    results = keras_layer_cases.CASES[name](tf)
+    results = CASES[name](tf)
     keys = [k for k in [*ARRAYS, *TEXTS] if k.rsplit("/", 1)[0] == name]
     assert len(results) == len(keys), "record the cases again: tests/parity/record_keras_tf.py"
     # 50 steps of training amplify what another order of summing makes of float32
@@ -42,4 +49,4 @@ def _compare(got: np.ndarray, wanted: Any, key: str, tolerance: float) -> None:
 
 
 def test_recorded_from_the_pinned_version() -> None:
-    assert NOTES["tensorflow"].startswith("2.15")
+    assert all(version.startswith("2.15") for version in VERSIONS)

@@ -25,6 +25,7 @@ from shardtape.keras.layers.borders import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
+from shardtape.keras.layers.categories import CategoryEncoding, Discretization, Hashing
 from shardtape.keras.layers.convolution import (
     Conv1D,
     Conv2D,
@@ -48,6 +49,7 @@ from shardtape.keras.layers.core import (
 from shardtape.keras.layers.einsum_dense import EinsumDense
 from shardtape.keras.layers.embedding import Embedding
 from shardtape.keras.layers.input_spec import InputSpec
+from shardtape.keras.layers.lookup import IntegerLookup, StringLookup
 from shardtape.keras.layers.masking import Masking
 from shardtape.keras.layers.merging import (
     Add,
@@ -93,6 +95,7 @@ from shardtape.keras.layers.pooling import (
     MaxPooling1D,
     MaxPooling2D,
 )
+from shardtape.keras.layers.preprocessing import Normalization, PreprocessingLayer, Rescaling
 from shardtape.keras.layers.recurrent import GRU, LSTM, RNN, SimpleRNN
 from shardtape.keras.layers.recurrent_cells import (
     AbstractRNNCell,
@@ -120,6 +123,7 @@ from shardtape.keras.layers.separable import (
     SeparableConvolution1D,
     SeparableConvolution2D,
 )
+from shardtape.keras.layers.text import TextVectorization
 from shardtape.keras.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 from shardtape.keras.saving.registry import known
 
@@ -159,6 +163,7 @@ __all__ = [
     "AvgPool2D",
     "BatchNormalization",
     "Bidirectional",
+    "CategoryEncoding",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -174,6 +179,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Discretization",
     "Dot",
     "Dropout",
     "EinsumDense",
@@ -191,9 +197,11 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GroupNormalization",
+    "Hashing",
     "Input",
     "InputLayer",
     "InputSpec",
+    "IntegerLookup",
     "LSTMCell",
     "Lambda",
     "Layer",
@@ -208,10 +216,13 @@ __all__ = [
     "Minimum",
     "MultiHeadAttention",
     "Multiply",
+    "Normalization",
     "PReLU",
     "Permute",
+    "PreprocessingLayer",
     "ReLU",
     "RepeatVector",
+    "Rescaling",
     "Reshape",
     "SeparableConv1D",
     "SeparableConv2D",
@@ -224,8 +235,10 @@ __all__ = [
     "SpatialDropout2D",
     "SpatialDropout3D",
     "StackedRNNCells",
+    "StringLookup",
     "Subtract",
     "SyncBatchNormalization",
+    "TextVectorization",
     "ThresholdedReLU",
     "TimeDistributed",
     "UnitNormalization",

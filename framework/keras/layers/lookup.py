@@ -1,0 +1,375 @@
+"""Layers that number the members of a vocabulary: StringLookup, IntegerLookup."""
+
+from __future__ import annotations
+
+import collections
+import math
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape import errors
+from shardtape.keras.floatx import floatx
+from shardtape.keras.layers.categories import (
+    MODES,
+    dense_only,
+    encoded,
+    encoded_shape,
+    output_mode_of,
+)
+from shardtape.keras.layers.preprocessing import PreprocessingLayer
+from shardtape.ops import registry
+from shardtape.ops.array import expand_dims, identity, squeeze
+from shardtape.ops.cast import cast
+from shardtape.ops.compare import equal
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.registry import Op
+from shardtape.ops.selecting import where
+from shardtape.shapes import TensorShape
+from shardtape.tensor import Tensor
+
+
+class IndexLookup(PreprocessingLayer):
+    """Base: the place of each input in a vocabulary that was given or learned by `adapt`.
+
+    Places are: 0 for the mask token (with output mode "int", if there is one), then those of
+    unknown inputs, then those of the vocabulary.
+
+    Args:
+      max_tokens: greatest size of the vocabulary, special places included.
+      num_oov_indices: places of unknown inputs: 0 makes them an error, with several a hash picks.
+      mask_token: input that is padding.
+      oov_token: what unknown places become with `invert`.
+      vocabulary: its members, or the path of a file that has one a line.
+      invert: from places to members.
+      output_mode: "int"; or vectors: "one_hot", "multi_hot", "count", "tf_idf".
+      idf_weights: of the members, for "tf_idf" with a given vocabulary.
+      pad_to_max_tokens: vectors have the size `max_tokens`.
+    """
+
+    def __init__(
+        self, max_tokens: int | None, num_oov_indices: int, mask_token: Any, oov_token: Any,
+        vocabulary_dtype: Any, vocabulary: Any = None, idf_weights: Any = None,
+        invert: bool = False, output_mode: str = "int", sparse: bool = False,
+        pad_to_max_tokens: bool = False, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        name = type(self).__name__
+        mode = output_mode_of(output_mode, MODES, name)
+        dense_only(sparse, name)
+        for wrong, text in (
+            (max_tokens is not None and max_tokens <= 1,
+             f"If set, `max_tokens` must be greater than 1. Received: max_tokens={max_tokens}"),
+            (pad_to_max_tokens and max_tokens is None,
+             "If pad_to_max_tokens is True, must set `max_tokens`."),
+            (num_oov_indices < 0, "`num_oov_indices` must be greater than or equal to 0. "
+             f"Received: num_oov_indices={num_oov_indices}"),
+            (invert and mode != "int", "`output_mode` must be `'int'` when `invert` is true. "
+             f"Received: output_mode={mode}"),
+            (idf_weights is not None and mode != "tf_idf", "`idf_weights` should only be set if "
+             f"`output_mode` is `'tf_idf'`. Received: output_mode={mode}"),
+        ):  # fmt: skip
+            if wrong:
+                raise ValueError(text)
+        for gone in ("vocabulary_size", "has_static_table", "encoding"):
+            kwargs.pop(gone, None)
+        given = kwargs.pop("has_input_vocabulary", vocabulary is not None)
+        kwargs.setdefault("dtype", dt.int64 if mode == "int" else floatx())
+        super().__init__(autocast=False, **kwargs)
+        self.invert, self.max_tokens, self.num_oov_indices = invert, max_tokens, num_oov_indices
+        self.mask_token, self.oov_token, self.output_mode = mask_token, oov_token, mode
+        self.pad_to_max_tokens = pad_to_max_tokens
+        self.vocabulary_dtype = dt.as_dtype(vocabulary_dtype).name
+        self._has_input_vocabulary = given
+        self._tokens: list[Any] = []
+        self._places: dict[Any, int] = {}
+        self._idf: np.ndarray | None = None
+        self._counts: collections.Counter[Any] = collections.Counter()
+        self._document_counts: collections.Counter[Any] = collections.Counter()
+        self._documents = 0
+        self._find = _finder(self)
+        if vocabulary is not None:
+            self.set_vocabulary(vocabulary, idf_weights)
+
+    # ---- the vocabulary ---------------------------------------------------------------------
+    @property
+    def _is_text(self) -> bool:
+        return self.vocabulary_dtype == "string"
+
+    def _key(self, value: Any) -> Any:
+        """A member as it is compared: bytes, or an int."""
+        if not self._is_text:
+            return int(value)
+        return value if isinstance(value, bytes) else str(value).encode()
+
+    def _first_oov(self) -> int:
+        return 1 if self.mask_token is not None and self.output_mode == "int" else 0
+
+    def _first_token(self) -> int:
+        return self._first_oov() + self.num_oov_indices
+
+    def get_vocabulary(self, include_special_tokens: bool = True) -> list[Any]:
+        """The members in the order of their places, those of special places first."""
+        shown = [t.decode() if isinstance(t, bytes) else t for t in self._tokens]
+        if not include_special_tokens:
+            return shown
+        return [*[self.mask_token] * self._first_oov(), *[self.oov_token] * self.num_oov_indices,
+                *shown]  # fmt: skip
+
+    def vocabulary_size(self) -> int:
+        """The number of places."""
+        return self._first_token() + len(self._tokens)
+
+    def set_vocabulary(self, vocabulary: Any, idf_weights: Any = None) -> None:
+        """Sets the members, with or without the special ones at their start.
+
+        Raises ValueError for repeated, misplaced or too many members, or weights that do not fit.
+        """
+        if (self.output_mode == "tf_idf") != (idf_weights is not None):
+            raise ValueError(
+                "`idf_weights` must be set if output_mode is 'tf_idf', and only then. Received: "
+                f"output_mode={self.output_mode} and idf_weights={idf_weights}"
+            )
+        if isinstance(vocabulary, str):
+            vocabulary = _lines(vocabulary)
+        members = [self._key(v) for v in np.asarray(vocabulary, object).reshape(-1).tolist()]
+        if not members:
+            raise ValueError(f"Cannot set an empty vocabulary, you passed {vocabulary}.")
+        special = [*[self.mask_token] * self._first_oov(),
+                   *[self.oov_token] * self.num_oov_indices]  # fmt: skip
+        lead = [None if s is None else self._key(s) for s in special]
+        has_special = bool(special) and members[: len(lead)] == lead
+        tokens = members[len(lead) :] if has_special else members
+        self._check_members(tokens)
+        if self.max_tokens is not None and self._first_token() + len(tokens) > self.max_tokens:
+            raise ValueError(
+                "Attempted to set a vocabulary larger than the maximum vocab size. Passed vocab "
+                f"size is {self._first_token() + len(tokens)}, max vocab size is "
+                f"{self.max_tokens}."
+            )
+        self._use(tokens)
+        if idf_weights is not None:
+            weights = np.asarray(idf_weights, np.float64)
+            if weights.shape != (len(members),):
+                raise ValueError(
+                    "`idf_weights` must be the same length as vocabulary. len(idf_weights) is "
+                    f"{weights.size}, len(vocabulary) is {len(members)}"
+                )
+            front = 0 if has_special else self._first_token()
+            self._idf = self._padded(np.concatenate([np.full(front, weights.mean()), weights]))
+
+    def _check_members(self, tokens: list[Any]) -> None:
+        repeated = [t for t, n in collections.Counter(tokens).items() if n > 1]
+        if repeated:
+            raise ValueError(
+                "The passed vocabulary has at least one repeated term. Please uniquify your "
+                f"dataset. The repeated terms are {repeated}"
+            )
+        for kind, token in (("mask", self.mask_token), ("OOV", self.oov_token)):
+            if token is None or (kind == "OOV" and not self.invert):
+                continue
+            if self._key(token) in tokens:
+                raise ValueError(
+                    f"Found reserved {kind} token {token!r} at unexpected location in "
+                    "`vocabulary`. Either remove all mask and OOV tokens, or include them only at "
+                    "the start of the vocabulary."
+                )
+
+    def _use(self, tokens: list[Any]) -> None:
+        self._tokens = tokens
+        first = self._first_token()
+        self._places = {t: first + i for i, t in enumerate(tokens)}
+
+    def _padded(self, weights: np.ndarray) -> np.ndarray:
+        if self.pad_to_max_tokens and self.max_tokens is not None:
+            weights = np.pad(weights, (0, self.max_tokens - weights.size))
+        return weights.astype(self._dtype.numpy_dtype)
+
+    # ---- adapt ------------------------------------------------------------------------------
+    def _check_adaptable(self) -> None:
+        if self._has_input_vocabulary:
+            raise ValueError(
+                f"Cannot adapt {type(self).__name__} layer after setting a static vocabulary via "
+                "init argument or `set_vocabulary`."
+            )
+
+    def update_state(self, data: Any) -> None:
+        self._check_adaptable()
+        array = np.asarray(convert_to_tensor(data))
+        self._count(array.reshape(1, -1) if array.ndim < 2 else array)
+
+    def _count(self, examples: Any) -> None:
+        for example in examples:
+            keys = [self._key(v) for v in np.asarray(example).reshape(-1).tolist()]
+            self._counts.update(keys)
+            self._document_counts.update(set(keys))
+            self._documents += 1
+
+    def finalize_state(self) -> None:
+        if self._has_input_vocabulary or not self._counts:
+            return
+        for token in (self.mask_token, self.oov_token):
+            if token is not None:
+                self._counts.pop(self._key(token), None)
+        ranked = sorted(self._counts, key=lambda t: (self._counts[t], t), reverse=True)
+        if self.max_tokens:
+            ranked = ranked[: self.max_tokens - self._first_token()]
+        self._use(ranked)
+        if self.output_mode == "tf_idf":
+            found = np.array([
+                math.log(1 + self._documents / (1 + self._document_counts[t])) for t in ranked
+            ])  # fmt: skip
+            self._idf = self._padded(
+                np.concatenate([np.full(self._first_token(), found.mean()), found])
+            )
+        self.reset_state()
+
+    def reset_state(self) -> None:
+        if not self._has_input_vocabulary:
+            self._counts.clear()
+            self._document_counts.clear()
+            self._documents = 0
+
+    # ---- calls ------------------------------------------------------------------------------
+    def call(self, inputs: Any) -> Tensor:
+        key_dtype = dt.as_dtype(self.vocabulary_dtype)
+        if self.invert:
+            key_dtype = dt.int64
+        inputs = convert_to_tensor(inputs)
+        if inputs.dtype is not key_dtype:
+            inputs = cast(inputs, key_dtype)
+        scalar = inputs.shape.rank == 0
+        places = self._looked_up(expand_dims(inputs, -1) if scalar else inputs)
+        if self.invert or self.output_mode == "int":
+            places = places if self.invert else cast(places, self._dtype)
+            return squeeze(places, [-1]) if scalar else identity(places)
+        depth = self.max_tokens if self.pad_to_max_tokens else self.vocabulary_size()
+        weights = None if self._idf is None else convert_to_tensor(self._idf)
+        return encoded(places, self.output_mode, depth or 0, self._dtype, weights)
+
+    def _looked_up(self, inputs: Tensor) -> Tensor:
+        places = self._find(inputs)
+        if self.invert or self.num_oov_indices < 2:
+            return places
+        if self._is_text:
+            from shardtape import strings
+
+            hashed = strings.to_hash_bucket_fast(inputs, self.num_oov_indices)
+        else:
+            hashed = inputs % self.num_oov_indices
+        unknown = equal(places, convert_to_tensor(-2, dt.int64))
+        return where(unknown, cast(hashed, dt.int64) + self._first_oov(), places)
+
+    def _found(self, keys: np.ndarray) -> np.ndarray:
+        """What the op computes: places (-1: no category, -2: a hash decides), or members."""
+        flat = keys.reshape(-1).tolist()
+        if self.invert:
+            members = [self._key(v) for v in self.get_vocabulary()] if self._tokens else []
+            unknown = self._key(self.oov_token)
+            out: list[Any] = [members[i] if 0 <= i < len(members) else unknown for i in flat]
+            if self.mask_token is not None:
+                mask = self._key(self.mask_token)
+                out = [mask if i == 0 else v for i, v in zip(flat, out)]
+            kind = object if self._is_text else np.int64
+            made = np.empty(len(out), kind)
+            made[:] = out
+            return made.reshape(keys.shape)
+        default = self._first_oov() if self.num_oov_indices == 1 else -2
+        places = [self._places.get(k, default) for k in flat]
+        if self.mask_token is not None:
+            mask, place = self._key(self.mask_token), 0 if self.output_mode == "int" else -1
+            places = [place if k == mask else p for k, p in zip(flat, places)]
+        if self.num_oov_indices == 0 and -2 in places:
+            unknown = [k for k, p in zip(flat, places) if p == -2]
+            raise errors.InvalidArgumentError(
+                "When `num_oov_indices=0` all inputs should be in vocabulary, found OOV values "
+                f"{unknown[:5]}, consider setting `num_oov_indices=1`."
+            )
+        return np.array(places, np.int64).reshape(keys.shape)
+
+    def compute_output_shape(self, input_shape: Any) -> TensorShape:
+        depth = self.max_tokens if self.pad_to_max_tokens else self.vocabulary_size()
+        return encoded_shape(input_shape, self.output_mode, depth)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "invert": self.invert,
+            "max_tokens": self.max_tokens,
+            "num_oov_indices": self.num_oov_indices,
+            "oov_token": self.oov_token,
+            "mask_token": self.mask_token,
+            "output_mode": self.output_mode,
+            "sparse": False,
+            "pad_to_max_tokens": self.pad_to_max_tokens,
+            "vocabulary_dtype": self.vocabulary_dtype,
+            # a learned vocabulary, too, so that a saved model knows it
+            "vocabulary": self.get_vocabulary(False) or None,
+            "idf_weights": self._saved_weights(),
+            "has_input_vocabulary": self._has_input_vocabulary,
+        }
+
+    def _saved_weights(self) -> Any:
+        if self._idf is None:
+            return None
+        first = self._first_token()
+        return self._idf[first : first + len(self._tokens)].tolist()
+
+
+def _finder(layer: IndexLookup) -> Op:
+    """The op that looks keys up; what it gives follows the layer's present vocabulary."""
+    result = dt.as_dtype(layer.vocabulary_dtype) if layer.invert else dt.int64
+
+    def kernel(xp: Any, keys: Any) -> Any:
+        return layer._found(np.asarray(keys))
+
+    return Op(
+        kernel, "LookupTableFindV2", shape=registry.same_as(0),
+        dtype=lambda dtypes, attrs: result, dtypes=dt.ANY, effects=registry.READS,
+        differentiable=False,
+    )  # fmt: skip
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().splitlines()
+    except FileNotFoundError:
+        raise ValueError(f"Vocabulary file {path} does not exist.") from None
+
+
+class StringLookup(IndexLookup):
+    """Places of strings in a vocabulary; see `IndexLookup`."""
+
+    def __init__(
+        self, max_tokens: int | None = None, num_oov_indices: int = 1, mask_token: Any = None,
+        oov_token: Any = "[UNK]", vocabulary: Any = None, idf_weights: Any = None,
+        encoding: str = "utf-8", invert: bool = False, output_mode: str = "int",
+        sparse: bool = False, pad_to_max_tokens: bool = False, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        kwargs.pop("vocabulary_dtype", None)
+        super().__init__(max_tokens, num_oov_indices, mask_token, oov_token, dt.string, vocabulary,
+                         idf_weights, invert, output_mode, sparse, pad_to_max_tokens,
+                         **kwargs)  # fmt: skip
+        self.encoding = encoding
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "encoding": self.encoding}
+
+
+class IntegerLookup(IndexLookup):
+    """Places of integers in a vocabulary; see `IndexLookup`."""
+
+    def __init__(
+        self, max_tokens: int | None = None, num_oov_indices: int = 1, mask_token: Any = None,
+        oov_token: Any = -1, vocabulary: Any = None, vocabulary_dtype: Any = "int64",
+        idf_weights: Any = None, invert: bool = False, output_mode: str = "int",
+        sparse: bool = False, pad_to_max_tokens: bool = False, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        max_tokens = kwargs.pop("max_values", max_tokens)
+        num_oov_indices = kwargs.pop("num_oov_values", num_oov_indices)
+        mask_token = kwargs.pop("mask_value", mask_token)
+        oov_token = kwargs.pop("oov_value", oov_token)
+        super().__init__(max_tokens, num_oov_indices, mask_token, oov_token, vocabulary_dtype,
+                         vocabulary, idf_weights, invert, output_mode, sparse, pad_to_max_tokens,
+                         **kwargs)  # fmt: skip
