@@ -17,26 +17,35 @@ from shardtape.indexed_slices import IndexedSlices, concatenate
 from shardtape.ops.registry import Op
 from shardtape.tensor import EagerTensor, SymbolicTensor
 
+# Elementwise results below this size are kept whole: telling what to drop costs more.
+_SMALL_ELEMENTS = 64
+
 
 class Record:
     """One applied op. Inputs that its gradient does not read are kept as their shape only."""
 
     __slots__ = ("op", "attrs", "inputs", "input_keys", "outputs", "output_keys", "shapes")
 
-    def __init__(self, op: Op, inputs: Sequence[Any], attrs: Any, outputs: Sequence[Any]) -> None:
+    def __init__(
+        self, op: Op, inputs: Sequence[Any], attrs: Any, outputs: Sequence[Any], keys: Any = None
+    ) -> None:
         self.op, self.attrs = op, attrs
         self.input_keys = tuple([x._id for x in inputs])
-        self.output_keys = tuple([o._key() for o in outputs])
+        self.output_keys = keys or tuple([o._key() for o in outputs])
         self.shapes: tuple[Any, ...] | None = None
+        self.inputs, self.outputs = inputs, outputs
+        first = outputs[0] if outputs else None
+        if type(first) is EagerTensor and op.broadcasts and first._array.size < _SMALL_ELEMENTS:
+            return  # nothing worth dropping
         if op.drops_inputs:
             keeps = op.keeps_inputs or ()
             if op.broadcasts:
                 self.shapes = tuple([_shape(x) for x in inputs])
-            inputs = tuple(
+            self.inputs = tuple(
                 [x if kept or type(x) is SymbolicTensor else None for x, kept in zip(inputs, keeps)]
             )
-        self.inputs = inputs
-        self.outputs = outputs if op.keeps_outputs else _light(outputs)
+        if not op.keeps_outputs:
+            self.outputs = _light(outputs)
 
 
 def _shape(x: Any) -> Any:
@@ -67,18 +76,24 @@ def backpropagate(
     grads: dict[int, Any] = dict(seeds)
     owned: set[int] = set()
     for record in records:
-        outs, found = [], False
-        for key in record.output_keys:
+        keys = record.output_keys
+        if len(keys) == 1:
+            key = keys[0]
             g = grads.get(key) if key in wanted else grads.pop(key, None)
-            if g is not None:
-                found = True
-                if type(g) is IndexedSlices:
-                    g = g._as_tensor()
-            outs.append(g)
-        if not found:
-            continue
+            if g is None:
+                continue
+            outs = (g._as_tensor() if type(g) is IndexedSlices else g,)
+        else:
+            outs = _outer_gradients(grads, keys, wanted)
+            if outs is None:
+                continue
         op = record.op
-        got = op.run_gradient(outs, record.outputs, record.inputs, record.attrs)
+        if op.simple_gradient and op.registered_gradient is None:
+            got = op._gradient(outs[0], record.outputs[0], *record.inputs)
+            if type(got) is not tuple:
+                got = (got,)
+        else:
+            got = op.run_gradient(outs, record.outputs, record.inputs, record.attrs)
         for i, (key, g) in enumerate(zip(record.input_keys, got)):
             if g is None or not needed(key):
                 continue
@@ -97,6 +112,19 @@ def backpropagate(
                 grads[key] = _accumulate(before, g, key in owned)
                 owned.add(key)
     return grads
+
+
+def _outer_gradients(grads: dict[int, Any], keys: Any, wanted: Any) -> Any:
+    """Gradients of a record's outputs, None where there is none; None for none at all."""
+    outs, found = [], False
+    for key in keys:
+        g = grads.get(key) if key in wanted else grads.pop(key, None)
+        if g is not None:
+            found = True
+            if type(g) is IndexedSlices:
+                g = g._as_tensor()
+        outs.append(g)
+    return outs if found else None
 
 
 def _check_shape(op: Op, g: Any, record: Record, index: int) -> None:

@@ -70,9 +70,14 @@ class GradientTape:
                 break
         else:
             return
-        made = Record(op, inputs, attrs, outputs)
-        self._records.append(made)  # type: ignore[union-attr]
-        watched.update(made.output_keys)
+        keys = []
+        for o in outputs:
+            key = o._id
+            if not key:
+                key = o._key()
+            watched.add(key)
+            keys.append(key)
+        self._records.append(Record(op, inputs, attrs, outputs, keys))  # type: ignore[union-attr]
 
     def read(self, variable: Any) -> None:
         """Called by the engine when a Variable is read."""

@@ -45,6 +45,7 @@ def _references_when_alone() -> int:
     return sys.getrefcount(probe.held)
 
 
+_NO_ATTRS: dict[str, Any] = {}
 _ALONE = _references_when_alone()
 
 
@@ -160,6 +161,12 @@ class Variable(Operators):
         """The current value; later assignments do not change it."""
         if not state.busy:
             return EagerTensor(self._array)
+        if state.graph is None:
+            read = EagerTensor(self._array)
+            for recorder in state.recorders:
+                recorder.read(self)
+                recorder.record(ops.read_variable, (self,), _NO_ATTRS, (read,))
+            return read
         return apply_resource(ops.read_variable, self, (), {"dtype": self._dtype})
 
     read_value = value

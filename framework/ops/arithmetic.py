@@ -52,7 +52,7 @@ def multiply(x, y):
 
 @multiply.gradient
 def _(g, _y, a, b):
-    return multiply(g, conj(b)), multiply(g, conj(a))
+    return lambda: multiply(g, conj(b)), lambda: multiply(g, conj(a))
 
 
 @ufunc_op("Neg", "negative", 1, dtypes=_SMOOTH | dt.SIGNED, samples=samples.normal((2, 3), ()))
@@ -100,7 +100,10 @@ def real_div(x, y):
 @real_div.gradient
 def _(g, _y, a, b):
     b = conj(b)
-    return real_div(g, b), multiply(g, real_div(real_div(negative(conj(a)), b), b))
+    return (
+        lambda: real_div(g, b),
+        lambda: multiply(g, real_div(real_div(negative(conj(a)), b), b)),
+    )
 
 
 def _truncated(xp: Any, x: Any, y: Any) -> Any:

@@ -11,7 +11,7 @@ from shardtape.ops import samples
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import zeros_like_op
 from shardtape.ops.registry import broadcast, op, same_as
-from shardtape.tensor import Tensor
+from shardtape.tensor import EagerTensor, Tensor
 
 
 def _real_of(dtypes: Any, attrs: Any) -> dt.DType:
@@ -116,6 +116,8 @@ def imag(input: Any, name: str | None = None) -> Tensor:
 
 def conj(x: Any, name: str | None = None) -> Any:
     """The complex conjugate; real numbers as they are."""
+    if type(x) is EagerTensor and x._array.dtype.kind != "c":
+        return x
     if not isinstance(x, Tensor):
         x = convert_to_tensor(x)
     return conj_op(x, name=name) if x.dtype.kind == "c" else x

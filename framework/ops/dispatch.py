@@ -175,10 +175,10 @@ def _run(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     result = compute(op, xp, arrays, attrs)
     if type(result) is tuple:
         return tuple([EagerTensor(a) for a in result])
-    if plain and xp is np and not any(a.dtype in _HALF for a in arrays):
-        # a fast op returns its ufunc's result as it is, so that has to have the right type
-        if not op.is_ufunc or op.kernel(np, *arrays).dtype == result.dtype:
-            op.signatures[tuple([a.dtype.num for a in arrays])] = result.dtype
+    learns = plain and xp is np and not any(a.dtype in _HALF for a in arrays)
+    # a fast op returns its ufunc's result as it is, so that has to have the right type
+    if learns and (not op.is_ufunc or op.kernel(np, *arrays).dtype == result.dtype):
+        op.signatures[tuple([a.dtype.num for a in arrays])] = result.dtype
     return EagerTensor(result)
 
 

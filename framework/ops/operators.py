@@ -7,22 +7,34 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
+from shardtape.context import state
 from shardtape.ops import array, math
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.indexing import getitem
 from shardtape.shapes import broadcast_shapes
-from shardtape.tensor import Tensor
+from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 
 
 def _operand(value: Any, like: Any) -> Any:
     """The other operand, converted to the tensor's dtype where it is no tensor itself."""
-    if isinstance(value, Tensor) or isinstance(getattr(value, "dtype", None), dt.DType):
+    if type(value) is float and type(like) is EagerTensor and state.graph is None:
+        dtype = like._array.dtype
+        if dtype.kind == "f":
+            return EagerTensor(dtype.type(value))
+    if isinstance(value, Tensor):
+        return value
+    if hasattr(value, "_read_array"):
+        return value.value() if type(like) is EagerTensor else value
+    if isinstance(getattr(value, "dtype", None), dt.DType):
         return value
     return convert_to_tensor(value, like.dtype)
 
 
 def _binary(op: Any) -> tuple[Any, Any]:
     def forward(self: Any, other: Any) -> Any:
+        is_value = type(self) is EagerTensor or type(other) is SymbolicTensor
+        if not is_value and hasattr(self, "_read_array"):
+            self = self.value()  # a Variable; beside a graph's tensor it is read in that graph
         if type(other) is not type(self):
             if getattr(other, "_takes_operators", False):
                 return NotImplemented
@@ -135,9 +147,8 @@ _UFUNCS = {
 def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
     """`ndarray * tensor` is a tensor; `np.abs(tensor)` is an array."""
     is_operator = method == "__call__" and len(inputs) == 2 and not options
-    if is_operator and ufunc in _UFUNCS and not hasattr(inputs[0], "_as_tensor"):
-        if isinstance(inputs[0], (np.ndarray, np.generic)):
-            return getattr(self, _UFUNCS[ufunc])(inputs[0])
+    if is_operator and ufunc in _UFUNCS and isinstance(inputs[0], (np.ndarray, np.generic)):
+        return getattr(self, _UFUNCS[ufunc])(inputs[0])
     arrays = [np.asarray(x) if hasattr(x, "__array__") else x for x in inputs]
     return getattr(ufunc, method)(*arrays, **options)
 

@@ -141,6 +141,7 @@ class Op:
         self.keeps_inputs: tuple[bool, ...] | None = None  # None: all
         self.keeps_outputs = True
         self.drops_inputs = False
+        self.simple_gradient = False  # takes (g, y, *inputs) and no more
 
     # ---- definition -----------------------------------------------------------------------
     def gradient(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -155,6 +156,7 @@ class Op:
         if not any(p.kind is p.VAR_POSITIONAL for p in positional):
             self.keeps_inputs = tuple(not p.name.startswith("_") for p in positional[2:])
             self.drops_inputs = not all(self.keeps_inputs)
+        self.simple_gradient = self.outputs == 1 and not self.host and not self._gradient_attrs
         return function
 
     def writes_into(self, *inplace: int) -> Callable[..., Any]:
