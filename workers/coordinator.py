@@ -301,7 +301,8 @@ class Coordinator:
         if self._state is State.INITIALIZING:
             self._state = State.RUNNING
             self._training.begin()
-        self._training.hand_out()
+        # all of the epoch may be in the ledgers that a checkpoint brought
+        self._training.advance()
 
     # ---- checkpoints ------------------------------------------------------------------------
 
@@ -446,7 +447,7 @@ class Coordinator:
     def _failed(self, member: Member | None, failed: pb.Failed) -> None:
         """User code raised: in the model (the job fails), or in a batch (others try it too)."""
         if member is None or not failed.HasField("batch"):
-            raise failures.to_error(failed)
+            raise failures.to_error(failed, -1 if member is None else member.worker)
         if failed.generation == self.shards.generation:
             self._training.failed(member, failed)
 

@@ -55,7 +55,7 @@ def to_error(failed: pb.Failed, worker: int = -1, on_workers: int = 1) -> errors
       worker: that sent it, where it is known.
       on_workers: number of different workers on which it was raised.
     """
-    where = "the model or the data"
+    where = "the model or the data" if worker < 0 else f"worker-{worker}"
     if failed.HasField("batch"):
         b = failed.batch
         where = f"{BatchId(b.epoch, b.split, b.index)} on worker-{worker}"

@@ -25,6 +25,7 @@ from shardtape.errors import (
     CancelledError,
     DeadlineExceededError,
     FailedPreconditionError,
+    OpError,
     UnavailableError,
 )
 from shardtape.protos import coordinator_pb2 as pb
@@ -155,6 +156,11 @@ class WorkerLoop:
         try:
             while self._turn():
                 pass
+        except UnavailableError:
+            raise  # the coordinator is gone; shards that are gone do not come up to here
+        except OpError as error:  # what a shard refused: the job is wrong, not this process
+            self._session.send(pb.FromWorker(failed=failures.to_message(error, self._generation)))
+            self._await_stop()
         finally:
             self._disconnect()
 

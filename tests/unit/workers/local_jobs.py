@@ -50,7 +50,16 @@ def build(model, seed, feeds):
         return step
 
 
-def start(model=linear, train=TRAIN, test=None, shards=1, workers=1, optimizer=None, **options):
+def start(
+    model=linear,
+    train=TRAIN,
+    test=None,
+    shards=1,
+    workers=1,
+    optimizer=None,
+    builder=build,
+    **options,
+):
     """A LocalRunner with small defaults; `workers` threads, whatever the config says."""
     options = {"job": "twin", "epochs": 2, "batch_size": 8, "seed": 3, **options}
     config = resolve(options, environment={})
@@ -67,7 +76,7 @@ def start(model=linear, train=TRAIN, test=None, shards=1, workers=1, optimizer=N
     test_spec = None
     if test is not None:
         test_spec = data.describe(test, name="test", batch_size=50, shuffle=False)
-    functions = Functions(model, train_spec.function, test_spec and test_spec.function, build)
+    functions = Functions(model, train_spec.function, test_spec and test_spec.function, builder)
     optimizer = optimizers.get(optimizer or optimizers.Adam(0.01))
     return LocalRunner(
         config, functions, train_spec, test_spec, optimizer, shards=shards, workers=workers

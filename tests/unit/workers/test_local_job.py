@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,9 @@ from shardtape.errors import (
     InvalidArgumentError,
     UnknownError,
 )
+from shardtape.workers.shard_group import ShardGroup
+from shardtape.workers.step import CompiledStep
+from shardtape.workers.training import Training
 
 BATCHES = EXAMPLES // 8
 MODES = [
@@ -189,6 +193,17 @@ def test_an_older_checkpoint_is_used_where_the_newest_is_corrupt(tmp_path):
     assert any(f"resumed from {older}" in t for t in texts)
 
 
+@pytest.mark.parametrize("options", MODES, ids=lambda o: o["mode"])
+def test_a_checkpoint_cut_after_the_last_batch_of_an_epoch(options, tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        whole = Training.position
+        patched.setattr(ShardGroup, "close_epoch", lambda self, epoch: None)
+        patched.setattr(Training, "position", lambda self: replace(whole(self), epoch=0))
+        run(checkpoint_dir=str(tmp_path), epochs=1, **options)
+    outcome = run(checkpoint_dir=str(tmp_path), epochs=2, resume=True, **options)
+    assert outcome.summary["applied_per_shard"] == [2 * BATCHES]
+
+
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     def other():
         x = tf.placeholder(tf.float32, (None, 6), name="x")
@@ -286,6 +301,23 @@ def test_a_bad_batch_can_be_skipped(options):
     assert outcome.skipped == ["batch 0/1/3", "batch 1/1/3"]
     assert outcome.summary["applied_per_shard"] == [20, 20], "the ledgers have marks for them"
     assert len(bad) >= 4
+
+
+def test_what_a_shard_refuses_is_told():
+    def build(model, seed, feeds):
+        step = CompiledStep(model, seed, feeds)
+        run_step = step.run
+
+        def wrong(*arguments):
+            result = run_step(*arguments)
+            result.gradients["w"] = np.zeros((2, 2), np.float32)
+            return result
+
+        step.run = wrong
+        return step
+
+    with pytest.raises(InvalidArgumentError, match=r"in worker-0: .*'w'.*\(2, 2\)"):
+        run(builder=build)
 
 
 def test_models_that_differ_between_workers_are_refused():
