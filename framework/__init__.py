@@ -25,8 +25,10 @@ from shardtape import (
     nest,
     nn,
     optimizers,
+    ragged,
     random,
     saved_model,
+    strings,
     summary,
     train,
 )
@@ -224,6 +226,8 @@ from shardtape.plain_initializers import (
     random_uniform_initializer,
     zeros_initializer,
 )
+from shardtape.ragged.spec import RaggedTensorSpec
+from shardtape.ragged.tensor import RaggedTensor
 from shardtape.shapes import TensorShape
 from shardtape.sparse_tensor import SparseTensor, SparseTensorSpec
 from shardtape.step import Step

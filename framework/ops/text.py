@@ -5,8 +5,6 @@ Strings are bytes. Where a unit is "UTF8_CHAR", what is counted is code points.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import functools
 import re
 from collections.abc import Callable
@@ -14,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from shardtape import backend
 from shardtape import dtypes as dt
 from shardtape.ops.farmhash import fingerprint64
 from shardtape.ops.registry import Arg, op, same_as
@@ -134,7 +133,7 @@ def _reduced_shape(inputs: Arg, axis: Arg, *, keep_dims: bool = False, **attrs: 
     rank, axes = inputs.shape.rank, known_ints(axis)
     if rank is None or axes is None or None in axes:
         return UNKNOWN
-    gone = {axis_index(a, rank) for a in axes} or set(range(rank))  # type: ignore[arg-type]
+    gone = {axis_index(a, rank) for a in axes}  # type: ignore[arg-type]
     dims = inputs.shape.as_list()
     return TensorShape([1 if i in gone else d for i, d in enumerate(dims)
                         if keep_dims or i not in gone])  # fmt: skip
@@ -146,11 +145,10 @@ def _reduced_shape(inputs: Arg, axis: Arg, *, keep_dims: bool = False, **attrs: 
         ([0], {}), ([-1], {"separator": "+"}), ([0, 1], {}), ([1, 0], {"keep_dims": True}),
         ([], {}))])  # fmt: skip
 def reduce_join_op(xp, inputs, reduction_indices, *, keep_dims=False, separator=""):
-    """Strings along axes joined, the first axis of `reduction_indices` first; none: all axes."""
+    """Strings along axes joined, the first axis of `reduction_indices` first."""
     inputs = np.asarray(inputs)
     rank = inputs.ndim
     axes = [axis_index(int(a), rank) for a in np.atleast_1d(reduction_indices)]
-    axes = axes or list(range(rank))[::-1]
     if len(set(axes)) != len(axes):
         raise ValueError(f"Duplicate reduction dimension in {axes}")
     rest = [i for i in range(rank) if i not in axes]
@@ -291,7 +289,7 @@ def _only(value: Any) -> bytes:
     return value if isinstance(value, bytes) else np.asarray(value, object).item()
 
 
-# ---- hashes and codes -------------------------------------------------------------------------
+# ---- hashes -----------------------------------------------------------------------------------
 def _bucket_samples(**attrs: Any) -> Any:
     return lambda rng: [((_WORDS,), {"num_buckets": 1000, **attrs})]
 
@@ -325,29 +323,6 @@ def to_hash_bucket_plain(xp, string_tensor, *, num_buckets):
     return mapped(lambda s: hash64(s) % num_buckets, string_tensor).astype(np.int64)
 
 
-@op("EncodeBase64", dtypes=STRING, shape=same_as(0), differentiable=False,
-    samples=_words({}, {"pad": True}))  # fmt: skip
-def encode_base64_op(xp, input, *, pad=False):
-    """Web-safe base64 text of each string."""
-    trim = (lambda s: s) if pad else (lambda s: s.rstrip(b"="))
-    return mapped(lambda s: trim(base64.urlsafe_b64encode(s)), input)
-
-
-@op("DecodeBase64", dtypes=STRING, shape=same_as(0), differentiable=False,
-    samples=lambda rng: [((strings([b"SGVsbG8", b"YQ==", b""]),), {})])  # fmt: skip
-def decode_base64_op(xp, input):
-    """The strings that web-safe base64 texts stand for."""
-
-    def one(s: bytes) -> bytes:
-        try:
-            padded = s.rstrip(b"=")
-            return base64.b64decode(padded + b"=" * (-len(padded) % 4), b"-_", validate=True)
-        except binascii.Error as error:
-            raise ValueError(f"Invalid character found in base64: {error}") from None
-
-    return mapped(one, input)
-
-
 # ---- text of values ---------------------------------------------------------------------------
 @op("StringFormat", dtypes=dt.ANY - {dt.resource, dt.variant}, dtype=dt.string, mixed=True,
     shape=lambda *inputs, **attrs: TensorShape([]), differentiable=False, widen=False,
@@ -365,5 +340,5 @@ def string_format(xp, *inputs, template="%s", placeholder="%s", summarize=3):
         )
     out = parts[0]
     for value, part in zip(inputs, parts[1:]):
-        out += summarized(value, summarize) + part
+        out += summarized(backend.to_host(value), summarize) + part
     return strings(out.encode("utf-8", "surrogateescape"))

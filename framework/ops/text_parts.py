@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
 
 import numpy as np
 
+from shardtape import backend
 from shardtape import dtypes as dt
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.ops.text import STRING, mapped, objects, strings
@@ -57,9 +57,7 @@ def string_split_v1(xp, input, delimiter, *, skip_empty=True):
     if not marks:
         return _sparse([[s[i : i + 1] for i in range(len(s))] for s in input])
     cut = re.compile(b"[" + re.escape(marks) + b"]")
-    keep = (lambda piece: bool(piece)) if skip_empty else (lambda piece: True)
-    return _sparse([[p for p in cut.split(s) if keep(p)] if s or not skip_empty else []
-                    for s in input])  # fmt: skip
+    return _sparse([[p for p in cut.split(s) if p or not skip_empty] if s else [] for s in input])
 
 
 @op("UnsortedSegmentJoin", dtypes=STRING, host=("segment_ids", "num_segments"), dynamic=True,
@@ -86,6 +84,37 @@ def unsorted_segment_join_op(xp, inputs, segment_ids, num_segments, *, separator
                 found[i][j].append(s)
     flat = [separator.encode().join(cell) for segment in found for cell in segment]
     return objects(flat, (len(found), *inner))
+
+
+# ---- n-grams ----------------------------------------------------------------------------------
+@op("StringNGrams", dtypes=STRING, host=("data_splits",), outputs=2, dynamic=True,
+    differentiable=False, dtype=lambda dtypes, attrs: (dt.string, dtypes[1]),
+    shape=lambda data, splits, **attrs: [TensorShape([None]), splits.shape],
+    samples=lambda rng: [
+        ((strings([b"a", b"b", b"c", b"d"]), np.array([0, 3, 4])), {
+            "separator": "|", "ngram_widths": w, "left_pad": "L", "right_pad": "R",
+            "pad_width": p, "preserve_short_sequences": k})
+        for w, p, k in (((2,), 0, False), ((1, 3), -1, False), ((3,), 1, False), ((3,), 0, True))
+    ])  # fmt: skip
+def string_ngrams(xp, data, data_splits, *, separator, ngram_widths, left_pad, right_pad,
+                  pad_width, preserve_short_sequences):  # fmt: skip
+    """Joined runs of each row (strings, splits); `pad_width` -1 pads by the width less one."""
+    ends = np.asarray(data_splits).tolist()
+    between, before, after = separator.encode(), left_pad.encode(), right_pad.encode()
+    out: list[bytes] = []
+    splits = [0]
+    for a, b in zip(ends[:-1], ends[1:]):
+        row = list(data[a:b])
+        made: list[bytes] = []
+        for width in ngram_widths:
+            pad = width - 1 if pad_width < 0 else min(pad_width, width - 1)
+            whole = [before] * pad + row + [after] * pad
+            made += [between.join(whole[i : i + width]) for i in range(len(whole) - width + 1)]
+        if preserve_short_sequences and not made and row:
+            made = [between.join(row)]
+        out += made
+        splits.append(len(out))
+    return objects(out, (len(out),)), np.array(splits, np.asarray(data_splits).dtype)
 
 
 # ---- numbers ----------------------------------------------------------------------------------
@@ -129,15 +158,16 @@ def string_to_number(xp, string_tensor, *, out_type=dt.float32):
 @op("AsString", dtypes=dt.NUMERIC | dt.BOOL, dtype=dt.string, shape=same_as(0), widen=False,
     differentiable=False,
     samples=lambda rng: [
-        ((np.array([1.5, -2.0, 1e10]),), {}),
-        ((np.array([3.25, -2.0]),), {"precision": 2}),
+        ((np.array([1.5, -2.0, 100.25]),), {}),
+        ((np.array([3.25, -2.0], np.float32),), {"precision": 2}),
         ((np.array([3.25, 1e10], np.float32),), {"shortest": True}),
         ((np.array([3.25, 1e10], np.float32),), {"scientific": True}),
         ((np.array([7, -12], np.int32),), {"width": 5, "fill": "0"}),
     ])  # fmt: skip
 def as_string_op(xp, input, *, precision=-1, scientific=False, shortest=False, width=-1, fill=""):
     """The text of numbers, as C's printf writes it."""
-    kind = dt.from_numpy(np.asarray(input).dtype)
+    input = np.asarray(backend.to_host(input))
+    kind = dt.from_numpy(input.dtype)
     if scientific and shortest:
         raise ValueError("Cannot select both scientific and shortest notation")
     if not (kind.is_floating or kind.is_complex) and precision != -1:
@@ -146,14 +176,11 @@ def as_string_op(xp, input, *, precision=-1, scientific=False, shortest=False, w
         return mapped(lambda b: b"true" if b else b"false", input)
     form = "%" + (fill if width >= 0 else "") + (str(width) if width >= 0 else "")
     if kind.is_integer:
-        return mapped(lambda v: (form + "d").__mod__(int(v)).encode(), input)
+        form += "d"
+        return mapped(lambda v: (form % int(v)).encode(), input)
     form += (f".{precision}" if precision >= 0 else "") + (
         "e" if scientific else "g" if shortest else "f"
     )
     if kind.is_complex:
         return mapped(lambda v: f"({form % v.real},{form % v.imag})".encode(), input)
-    return mapped(lambda v: _printf(form, float(v)).encode(), input)
-
-
-def _printf(form: str, value: float) -> str:
-    return form % value if not math.isnan(value) else "nan"
+    return mapped(lambda v: (form % float(v)).encode(), input)

@@ -38,7 +38,9 @@ def known_scalar(value: Any) -> int | None:
     return None if known is None else int(known)
 
 
-@op("RowIdsOfSplits", dtypes=ROW_TYPES, dynamic=True, differentiable=False,
+# partitions decide about shapes, so they are computed on the host
+@op("RowIdsOfSplits", dtypes=ROW_TYPES, dtype=lambda dtypes, attrs: dtypes[0], host=("splits",),
+    dynamic=True, differentiable=False,
     shape=lambda splits: TensorShape([None]),
     samples=lambda rng: [((np.array([0, 2, 2, 5]),), {}), ((np.array([0], np.int32),), {})],
     reference=lambda splits: np.array(
@@ -46,16 +48,12 @@ def known_scalar(value: Any) -> int | None:
         splits.dtype))  # fmt: skip
 def rowids_of_splits(xp, splits):
     """The row of each value: int (number of values,) of splits (rows + 1,)."""
-    counts = xp.diff(splits)
-    return xp.repeat(xp.arange(len(counts), dtype=splits.dtype), _counts(xp, counts))
+    counts = np.diff(splits)
+    return np.repeat(np.arange(len(counts), dtype=splits.dtype), counts)
 
 
-def _counts(xp: Any, counts: Any) -> Any:
-    """numpy takes an array of repeats, cupy a list."""
-    return counts if xp is np else counts.tolist()
-
-
-@op("PlacesOfRows", dtypes=ROW_TYPES, dynamic=True, differentiable=False,
+@op("PlacesOfRows", dtypes=ROW_TYPES, dtype=lambda dtypes, attrs: dtypes[0],
+    host=("starts", "lengths"), dynamic=True, differentiable=False,
     shape=lambda starts, lengths: TensorShape([None]),
     samples=lambda rng: [((np.array([5, 0, 2]), np.array([2, 0, 3])), {})],
     reference=lambda starts, lengths: np.array(
@@ -63,9 +61,9 @@ def _counts(xp: Any, counts: Any) -> Any:
 def places_of_rows(xp, starts, lengths):
     """starts[0], starts[0] + 1, ... for each row; int (sum of lengths,)."""
     total = int(lengths.sum())
-    before = xp.cumsum(lengths) - lengths
-    spread = xp.repeat(starts - before, _counts(xp, lengths))
-    return (xp.arange(total, dtype=starts.dtype) + spread).astype(starts.dtype)
+    before = np.cumsum(lengths) - lengths
+    spread = np.repeat(starts - before, lengths)
+    return (np.arange(total, dtype=starts.dtype) + spread).astype(starts.dtype)
 
 
 def splits_of_lengths(lengths: Any) -> Any:

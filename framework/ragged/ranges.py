@@ -21,7 +21,8 @@ def _shapes(*args: Arg, **attrs: Any) -> list[TensorShape]:
     return [TensorShape([None]), TensorShape([None])]
 
 
-@op("RaggedRange", dtypes=_TYPES, outputs=2, shape=_shapes, dynamic=True, differentiable=False,
+@op("RaggedRange", dtypes=_TYPES, host=("starts", "limits", "deltas"), outputs=2, shape=_shapes,
+    dynamic=True, differentiable=False,
     dtype=lambda dtypes, attrs: (attrs["Tsplits"], dtypes[0]),
     samples=lambda rng: [
         ((np.array([0, 2, 5], np.int32), np.array([3, 2, 0], np.int32),
@@ -32,19 +33,19 @@ def _shapes(*args: Arg, **attrs: Any) -> list[TensorShape]:
 def ragged_range_op(xp, starts, limits, deltas, *, Tsplits=dt.int64):
     """Splits (rows + 1,) and values of start, start + delta, ... before limit, for each row."""
     size = max(starts.size, limits.size, deltas.size)
-    rows = [xp.broadcast_to(x, (size,)) for x in (starts, limits, deltas)]
+    rows = [np.broadcast_to(x, (size,)) for x in (starts, limits, deltas)]
     if (rows[2] == 0).any():
         raise ValueError("Requires delta != 0")
     if starts.dtype.kind == "f":
-        counts = xp.ceil((rows[1] - rows[0]) / rows[2]).astype(np.int64)
+        counts = np.ceil((rows[1] - rows[0]) / rows[2]).astype(np.int64)
     else:
         step = rows[2].astype(np.int64)
         span = rows[1].astype(np.int64) - rows[0]
         counts = -(-span // step)
-    counts = xp.maximum(counts, 0)
-    splits = xp.concatenate([xp.zeros(1, np.int64), xp.cumsum(counts)])
-    ids = xp.repeat(xp.arange(size), counts if xp is np else counts.tolist())
-    within = xp.arange(ids.size) - splits[ids]
+    counts = np.maximum(counts, 0)
+    splits = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    ids = np.repeat(np.arange(size), counts)
+    within = np.arange(ids.size) - splits[ids]
     values = (rows[0][ids] + within * rows[2][ids]).astype(starts.dtype)
     return splits.astype(Tsplits.numpy_dtype), values
 

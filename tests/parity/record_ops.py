@@ -2,6 +2,9 @@
 
 python tests/parity/record_ops.py /tmp/cases.pickle          # in the project's environment
 PYTHON_OF_TF215 tests/parity/record_ops_tf.py /tmp/cases.pickle tests/parity/data/ops_tf215.npz
+
+Names of modules after the path restrict it to the ops that they define; the results then go to
+another file of that folder (`ops_*.npz`: the registry test reads all of them).
 """
 
 from __future__ import annotations
@@ -36,11 +39,15 @@ def _attr(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def dump() -> list[dict[str, Any]]:
-    """One record per case: type, inputs, attributes, digest, whether to differentiate."""
+def dump(modules: list[str]) -> list[dict[str, Any]]:
+    """One record per case: type, inputs, attributes, digest, whether to differentiate.
+
+    Args:
+      modules: names of the modules whose ops are wanted; empty for all.
+    """
     out = []
     for op in REGISTRY.values():
-        if op.effects != PURE:
+        if op.effects != PURE or (modules and op.__module__ not in modules):
             continue
         for case in cases(op):
             out.append(
@@ -58,6 +65,6 @@ def dump() -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    records = dump()
+    records = dump(sys.argv[2:])
     Path(sys.argv[1]).write_bytes(pickle.dumps(records, protocol=4))
     print(f"{len(records)} cases of {len({r['type'] for r in records})} ops")

@@ -29,7 +29,8 @@ TRIED = sorted(
 )
 # outputs that lie on the host by design: shapes, sizes, ranges and permutations
 _ON_HOST = {"Shape", "ShapeN", "Size", "Rank", "Range", "InvertPermutation", "BroadcastArgs",
-            "AxesFirst", "StatelessRandomGetKeyCounter"}  # fmt: skip
+            "AxesFirst", "StatelessRandomGetKeyCounter", "RowIdsOfSplits", "PlacesOfRows",
+            "RaggedRange", "AsString", "StringFormat", "UnicodeEncode"}  # fmt: skip
 # inputs whose gradient TensorFlow leaves out although the result depends on them
 _LEFT_OUT = {"PadV2": (2,), "OneHot": (2, 3), "Polygamma": (0,)}
 # inputs for which TensorFlow's own gradient forgets a part
