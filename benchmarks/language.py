@@ -76,7 +76,7 @@ def ours() -> list[dict[str, Any]]:
 
 
 def peers(kind: str) -> list[dict[str, Any]]:
-    """What TensorFlow ("tf") or PyTorch ("torch") makes of the same; nothing where it is missing."""
+    """What TensorFlow ("tf") or PyTorch ("torch") makes of the same; nothing if it is missing."""
     found = list(rows.run_peer("overhead.py", kind) or ())
     small = ("--batches", BATCH, "--optimizers", "sgd")
     for name in ("tf-eager", "tf-function") if kind == "tf" else ("torch",):

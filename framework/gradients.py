@@ -89,7 +89,8 @@ def backpropagate(
                 continue
         op = record.op
         if op.simple_gradient and op.registered_gradient is None:
-            got = op._gradient(outs[0], record.outputs[0], *record.inputs)
+            run: Any = op._gradient
+            got = run(outs[0], record.outputs[0], *record.inputs)
             if type(got) is not tuple:
                 got = (got,)
         else:
