@@ -92,7 +92,7 @@ def backpropagate(
             run: Any = op._gradient
             got = run(outs[0], record.outputs[0], *record.inputs)
             if type(got) is not tuple:
-                got = (got,)
+                got = tuple(got) if type(got) is list else (got,)
         else:
             got = op.run_gradient(outs, record.outputs, record.inputs, record.attrs)
         for i, (key, g) in enumerate(zip(record.input_keys, got)):
