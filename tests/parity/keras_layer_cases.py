@@ -278,6 +278,23 @@ def train_lstm(tf):
 
 
 @case
+def train_tagger_under_masks(tf):
+    k = tf.keras.layers
+    model = fixed_weights(tf.keras.Sequential([
+        k.Embedding(12, 6, mask_zero=True), k.GRU(5, return_sequences=True),
+        k.Dense(3, activation="softmax"),
+    ]))  # fmt: skip
+    x = np.random.RandomState(3).randint(0, 12, (24, 7))
+    x[:, 5:] = 0
+    y = x % 3
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"],
+                  weighted_metrics=["sparse_categorical_crossentropy"])  # fmt: skip
+    history = model.fit(x, y, batch_size=8, epochs=3, shuffle=False, verbose=0,
+                        sample_weight=np.linspace(0.5, 2, 24).astype(np.float32))  # fmt: skip
+    return [*history_of(history), np.array(model.evaluate(x, y, verbose=0))]
+
+
+@case
 def train_gru_both_ways(tf):
     k = tf.keras.layers
     model = fixed_weights(tf.keras.Sequential([

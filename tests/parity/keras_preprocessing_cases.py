@@ -87,6 +87,18 @@ def string_lookup(tf):
 
 
 @case
+def hashing(tf):
+    k = tf.keras.layers
+    texts, numbers = np.array([["A"], ["B"], ["C"], ["D"], [""]]), np.array([[3], [0], [77]])
+    return [
+        k.Hashing(num_bins=7)(texts), k.Hashing(num_bins=7, mask_value="")(texts),
+        k.Hashing(num_bins=7, salt=1337)(texts), k.Hashing(num_bins=7, salt=[13, 37])(texts),
+        k.Hashing(num_bins=5)(numbers), k.Hashing(num_bins=4, output_mode="one_hot")(texts),
+        k.StringLookup(vocabulary=["A"], num_oov_indices=3)(texts),
+    ]  # fmt: skip
+
+
+@case
 def integer_lookup(tf):
     k = tf.keras.layers
     given = k.IntegerLookup(vocabulary=[12, 36, 1138, 42])
@@ -121,3 +133,26 @@ def text_vectorization(tf):
         *[words_of(layer) for layer in made], *[layer(asked) for layer in made], given(asked),
         model(asked[:, None]), tf.function(lambda t: plain(t))(asked),
     ]  # fmt: skip
+
+
+@case
+def images(tf):
+    k = tf.keras.layers
+    x = np.abs(normal(2, 7, 6, 3)) * 60
+    out = [
+        k.Resizing(4, 9)(x), k.Resizing(14, 3, interpolation="nearest")(x), k.CenterCrop(4, 3)(x),
+        k.Resizing(5, 5)(x[0]), k.Resizing(4, 8, crop_to_aspect_ratio=True)(x),
+        k.CenterCrop(9, 4)(x), k.UpSampling2D((2, 3), interpolation="bilinear")(x),
+        k.RandomFlip()(x, training=False), k.RandomCrop(3, 4)(x, training=False),
+    ]  # fmt: skip
+    # ranges of one value leave nothing to chance
+    for mode in ("reflect", "wrap", "constant", "nearest"):
+        for way in ("bilinear", "nearest"):
+            options = {"fill_mode": mode, "interpolation": way, "fill_value": 7.0}
+            out += [
+                k.RandomTranslation((0.3, 0.3), (-0.21, -0.21), **options)(x, training=True),
+                k.RandomRotation((0.13, 0.13), **options)(x, training=True),
+                k.RandomZoom((0.4, 0.4), (-0.3, -0.3), **options)(x, training=True),
+            ]
+    out.append(k.RandomBrightness((0.2, 0.2))(x, training=True))
+    return out

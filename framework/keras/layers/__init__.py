@@ -13,6 +13,17 @@ from shardtape.keras.layers.activation import (
     ThresholdedReLU,
 )
 from shardtape.keras.layers.attention import AdditiveAttention, Attention
+from shardtape.keras.layers.augmentation import (
+    CenterCrop,
+    RandomBrightness,
+    RandomContrast,
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+    Resizing,
+)
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.borders import (
     Cropping1D,
@@ -164,6 +175,7 @@ __all__ = [
     "BatchNormalization",
     "Bidirectional",
     "CategoryEncoding",
+    "CenterCrop",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -220,10 +232,18 @@ __all__ = [
     "PReLU",
     "Permute",
     "PreprocessingLayer",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "SeparableConv1D",
     "SeparableConv2D",
     "SeparableConvolution1D",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from shardtape.keras.image_sampling import INTERPOLATIONS, resize
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.convolution import channel_layout
 from shardtape.keras.layers.input_spec import InputSpec
-from shardtape.ops.array import repeat
+from shardtape.ops.array import repeat, shape, transpose
 from shardtape.ops.padding import pad
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
@@ -165,7 +166,7 @@ class UpSampling2D(_Borders):
 
     Args:
       size: factors, an int or one per axis.
-      interpolation: "nearest" repeats positions; others are those of `tf.image.resize`.
+      interpolation: "nearest" repeats positions, "bilinear" goes from one to the next.
     """
 
     def __init__(
@@ -176,6 +177,10 @@ class UpSampling2D(_Borders):
         self.size = (size,) * self._rank if isinstance(size, int) else tuple(size)
         if len(self.size) != self._rank:
             raise ValueError(f"`size` should be an int or {self._rank} of them. Received: {size}")
+        if interpolation not in INTERPOLATIONS:
+            raise NotImplementedError(
+                f"UpSampling interpolates {INTERPOLATIONS}. Received: {interpolation}"
+            )
         self.interpolation = interpolation
 
     def call(self, inputs: Any) -> Tensor:
@@ -186,16 +191,18 @@ class UpSampling2D(_Borders):
         return inputs
 
     def _resized(self, inputs: Any) -> Tensor:
-        from shardtape import image
-        from shardtape.ops.array import shape, transpose
-
         first = self.data_format == "channels_first"
         if first:
             inputs = transpose(inputs, [0, 2, 3, 1])
-        sizes = [d and d * f for d, f in zip(inputs.shape.as_list()[1:3], self.size)]
-        wanted: Any = shape(inputs)[1:3] * list(self.size) if None in sizes else sizes
-        made = image.resize(inputs, wanted, method=self.interpolation)
-        return transpose(made, [0, 3, 1, 2]) if first else made
+        sizes, dynamic = inputs.shape.as_list(), shape(inputs)
+        high, wide = (
+            (dynamic[i] if sizes[i] is None else sizes[i]) * f for i, f in zip((1, 2), self.size)
+        )
+        made = resize(inputs, high, wide, self.interpolation)
+        made = transpose(made, [0, 3, 1, 2]) if first else made
+        if hasattr(made, "set_shape"):
+            made.set_shape(self.compute_output_shape(inputs.shape) if not first else made.shape)
+        return made
 
     def _size(self, size: int, axis: int) -> int:
         return size * self.size[axis]

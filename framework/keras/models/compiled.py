@@ -8,6 +8,7 @@ from shardtape import nest
 from shardtape.keras import losses as losses_module
 from shardtape.keras import metrics as metrics_module
 from shardtape.keras.losses.base import FunctionLoss, Loss
+from shardtape.keras.masks import mask_of, weights_under
 from shardtape.keras.metrics.base import Mean, MeanMetricWrapper, Metric
 from shardtape.ops.array import expand_dims, shape
 from shardtape.ops.cast import cast
@@ -198,6 +199,9 @@ class CompiledMetrics:
             if targets[i] is None:
                 continue
             weight = weights[i] if takes_weights else None
+            mask = mask_of(predictions[i])
+            if mask is not None:
+                weight = weights_under(mask, weight, predictions[i].dtype)
             target, weight = _fitting(targets[i], predictions[i], weight)
             metric.update_state(target, predictions[i], sample_weight=weight)
 
