@@ -18,6 +18,7 @@ class _State(threading.local):
     graph: Any = None
     recorders: tuple[Any, ...] = ()
     device: str | None = None
+    on_host: bool = False  # plans run on the host even where there is a GPU
     name_stack: str = ""
     control_inputs: tuple[Any, ...] = ()
     autograph: bool = False  # a function is being traced whose control flow is converted
@@ -95,6 +96,17 @@ class training_phase:
 
     def __exit__(self, *exc: Any) -> None:
         state.training = self._outer
+
+
+class on_host:
+    """Context in which plans and ops run on the host: functions of input pipelines."""
+
+    def __enter__(self) -> None:
+        self._outer = (state.on_host, state.device)
+        state.on_host, state.device = True, "/CPU:0"
+
+    def __exit__(self, *exc: Any) -> None:
+        state.on_host, state.device = self._outer
 
 
 def executing_eagerly() -> bool:

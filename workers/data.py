@@ -2,12 +2,14 @@
 
 A batch is a mapping of feed names to arrays whose first axis is the examples. What it holds is
 a function of (seed, BatchId), so that whoever computes a batch again sees the same examples.
-Three kinds of sources give them:
+Four kinds of sources give them:
 
 * arrays by feed name: examples in a new order every epoch, the last batch may be smaller;
 * a function of (split, of), optionally also of (epoch), that returns arrays by feed name or an
   iterable of batches for one of `of` splits; it is called in the worker;
-* an iterable of batches (for example a dataset) that can be iterated again and again.
+* a `tf.data.Dataset` of batches: all its randomness follows from the job's seed and the epoch,
+  its seeded shuffles give in epoch e what their iteration number e gives in a program alone;
+* an iterable of batches that can be iterated again and again.
 """
 
 from __future__ import annotations
@@ -23,6 +25,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from shardtape.data import INFINITE_CARDINALITY, Dataset
+from shardtape.data.iterator import OwnedIterator, RunningIterator
+from shardtape.data.portable import attach_arrays, detach_arrays
+from shardtape.data.run import BoundDataset
+from shardtape.data.seeds import RunKey
+from shardtape.data.structure import pack
 from shardtape.errors import FailedPreconditionError, InvalidArgumentError
 from shardtape.ps.ids import BatchId
 
@@ -79,9 +87,9 @@ class DataSpec:
     """A data set as it travels to the workers: small, whatever the size of the data.
 
     Fields:
-      kind: "arrays", "function" or "iterable".
-      arrays: by feed name; arrays themselves only where they are small.
-      function: the function or iterable.
+      kind: "arrays", "function", "dataset" or "iterable".
+      arrays: by feed name, or those of a dataset; arrays themselves only where they are small.
+      function: the function, dataset or iterable.
       names, examples: of arrays; the number of examples is -1 where it is not known.
     """
 
@@ -150,7 +158,9 @@ def describe(
         arrays = _checked_arrays(data, name)
         examples = len(next(iter(arrays.values())))
         return DataSpec("arrays", arrays, None, tuple(arrays), examples, **common)
-    if isinstance(data, Iterator):
+    if isinstance(data, Dataset):
+        return _described_dataset(data, name, common)
+    if isinstance(data, (Iterator, OwnedIterator)):
         raise InvalidArgumentError(
             f"{name} is an iterator, which can be read once only: give a function of (split, of) "
             "that returns a new one, or an object that can be iterated again and again"
@@ -164,6 +174,18 @@ def describe(
         f"{name} is a {type(data).__name__}: expected arrays by feed name like "
         '{"x": images, "y": labels}, a function of (split, of), or an iterable of batches'
     )
+
+
+def _described_dataset(data: Dataset, name: str, common: dict[str, Any]) -> DataSpec:
+    count = int(data.cardinality())
+    if count == INFINITE_CARDINALITY:
+        raise InvalidArgumentError(
+            f"{name} is a dataset without an end: an epoch is one pass over it, so leave out "
+            "`repeat`, or say with `take` how many batches an epoch has"
+        )
+    small, arrays = detach_arrays(data, INLINE_LIMIT_BYTES)
+    names = (repr(data.element_spec),)
+    return DataSpec("dataset", dict(arrays), small, names, count, **common)
 
 
 def _checked_arrays(data: Mapping[str, Any], name: str) -> Batch:
@@ -219,7 +241,7 @@ def portable(spec: DataSpec, put: Callable[[np.ndarray], Any] | None) -> DataSpe
     Args:
       put: lays an array into the object store and returns its reference; None keeps arrays.
     """
-    if put is None or spec.kind != "arrays":
+    if put is None or not spec.arrays:
         return spec
     arrays = {
         key: array if isinstance(array, Handle) else _handle(array, put)
@@ -255,12 +277,14 @@ def open_source(
         give empty batches.
     """
     named = None if names is None else tuple(names)
+    arrays = {
+        key: array.open(get) if isinstance(array, Handle) else array
+        for key, array in spec.arrays.items()
+    }
     if spec.kind == "arrays":
-        arrays = {
-            key: array.open(get) if isinstance(array, Handle) else array
-            for key, array in spec.arrays.items()
-        }
         return ArraySource(arrays, spec.batch_size, spec.seed, spec.shuffle)
+    if spec.kind == "dataset":
+        return FunctionSource(spec, named, _batches_of(spec, arrays))
     if spec.kind == "function":
         return FunctionSource(spec, named)
     return FunctionSource(spec, named, _slices_of(spec.function))
@@ -349,6 +373,9 @@ class FunctionSource:
         iterator, position = self._open.pop(key, (None, 0))
         if iterator is None or position > batch.index:
             iterator, position = self._iterate(batch.epoch, batch.split), 0
+        skip = getattr(iterator, "skip", None)
+        if skip is not None:  # without computing what is not asked for
+            position += skip(batch.index - position)
         while True:
             element = next(iterator, _END)
             if element is _END:
@@ -402,6 +429,34 @@ class FunctionSource:
             f"names to arrays, or {len(self._names)} arrays for the placeholders "
             f"{', '.join(self._names) or '(none)'} in this order"
         )
+
+
+def _batches_of(spec: DataSpec, arrays: Batch) -> Callable[..., Iterable[Any]]:
+    """A function of (split, of, epoch) over a dataset: every `of`-th batch."""
+    dataset = attach_arrays(spec.function, arrays)
+
+    def batches(split: int, of: int, epoch: int) -> Iterable[Any]:
+        return _DatasetBatches(dataset.shard(of, split), RunKey(spec.seed, epoch))
+
+    return batches
+
+
+class _DatasetBatches:
+    """The elements of a dataset as structures of arrays, without copies."""
+
+    def __init__(self, dataset: Dataset, key: RunKey) -> None:
+        self._spec = dataset.element_spec
+        self._running = RunningIterator(BoundDataset(dataset, {}), key)
+
+    def __iter__(self) -> _DatasetBatches:
+        return self
+
+    def __next__(self) -> Any:
+        return pack(self._spec, self._running.next())
+
+    def skip(self, count: int) -> int:
+        """Moves on by up to `count` batches; returns by how many."""
+        return self._running.skip(count)
 
 
 def _slices_of(data: Any) -> Callable[..., Iterable[Any]]:

@@ -43,11 +43,7 @@ class DirectedInterleaveDataset(Dataset):
 
     def _cardinality(self, run: Run) -> int:
         sizes = [d._cardinality(run) for d in self._datasets]
-        if not self._stop and self._selector._cardinality(run) == INFINITE:
-            if INFINITE in sizes:
-                return INFINITE
-            return UNKNOWN if UNKNOWN in sizes else sum(sizes)
-        return UNKNOWN
+        return INFINITE if INFINITE in sizes else UNKNOWN
 
     def _make_cursor(self, run: Run) -> Cursor:
         cursors = [d._cursor(run) for d in self._datasets]

@@ -13,6 +13,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors, storage
+from shardtape.context import building
 from shardtape.data.cursor import Leaves
 from shardtape.data.dataset import Dataset
 from shardtape.data.elements_file import open_decompressed
@@ -76,7 +77,8 @@ class CsvDataset(FilesDataset):
         for name, cols in (("select_cols", select_cols), ("exclude_cols", exclude_cols)):
             if cols is not None and any(b <= a for a, b in zip(cols, cols[1:])):
                 raise errors.InvalidArgumentError(f"{name} should be strictly increasing indices")
-        defaults = default_tensors(record_defaults)
+        with building(None):
+            defaults = default_tensors(record_defaults)
         self._columns: list[Column] = [column_of(d._host()) for d in defaults]  # type: ignore
         self._form = Format(field_delim.encode(), bool(use_quote_delim), na_value.encode())
         self._select = None if select_cols is None else [int(c) for c in select_cols]

@@ -96,7 +96,8 @@ class OptimizationOptions(_Settings):
 
     _names = dict.fromkeys(
         ("apply_default_optimizations", "filter_fusion", "filter_parallelization",
-         "inject_prefetch", "map_and_batch_fusion", "map_and_filter_fusion", "map_fusion", "map_parallelization",
+         "inject_prefetch", "map_and_batch_fusion", "map_and_filter_fusion", "map_fusion",
+         "map_parallelization",
          "noop_elimination", "parallel_batch", "seq_interleave_prefetch",
          "shuffle_and_repeat_fusion", "warm_start")
     )  # fmt: skip

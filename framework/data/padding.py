@@ -45,6 +45,7 @@ class PaddedBatchDataset(BatchDataset):
                     )
         else:
             given = structure.flatten_up_to(input.element_spec, padded_shapes, "padded_shapes")
+        self.too_long: str | None = None  # the error for an element that does not fit
         # sizes, -1 where the batch decides: an array or a symbolic tensor per leaf
         self._shapes = [_sizes(g) for g in given]
         self._values = _padding_values(input, padding_values)
@@ -69,6 +70,7 @@ class PaddedBatchDataset(BatchDataset):
             self._drop,
             sizes,
             values,
+            self.too_long,
         )
 
 
@@ -136,16 +138,22 @@ class PaddedBatchCursor(BatchCursor):
         drop_remainder: bool,
         sizes: Sequence[Any],
         values: Sequence[Any],
+        too_long: str | None = None,
     ) -> None:
         super().__init__(input, specs, size, drop_remainder)
-        self._sizes, self._values = sizes, values
+        self._sizes, self._values, self._too_long = sizes, values, too_long
 
     def __next__(self) -> Leaves:
         columns = zip(*self._gather())
-        return tuple([_padded(c, s, v) for c, s, v in zip(columns, self._sizes, self._values)])
+        return tuple(
+            [
+                _padded(c, s, v, self._too_long)
+                for c, s, v in zip(columns, self._sizes, self._values)
+            ]
+        )
 
 
-def _padded(arrays: Sequence[Any], sizes: Any, value: Any) -> np.ndarray:
+def _padded(arrays: Sequence[Any], sizes: Any, value: Any, too_long: str | None) -> np.ndarray:
     rank = len(sizes)
     for a in arrays:
         if a.ndim != rank:
@@ -156,6 +164,8 @@ def _padded(arrays: Sequence[Any], sizes: Any, value: Any) -> np.ndarray:
     largest = np.array([a.shape for a in arrays], np.int64).reshape(len(arrays), rank).max(0)
     shape = np.where(sizes < 0, largest, sizes)
     if (largest > shape).any():
+        if too_long is not None:
+            raise errors.InvalidArgumentError(too_long)
         raise errors.DataLossError(
             "Attempted to pad to a smaller size than the input element: "
             f"{largest.tolist()} into {shape.tolist()}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from shardtape import backend
 from shardtape import dtypes as dt
 from shardtape.context import state
 from shardtape.data import structure
@@ -31,7 +32,7 @@ class _OfValues(Dataset):
 
     def __init__(self, values: Any, element_spec: Any) -> None:
         super().__init__(element_spec)
-        self._values = structure.flatten(values)
+        self._values = [_on_host(v) for v in structure.flatten(values)]
         self._value_specs: list[TypeSpec] = structure.flatten(structure.spec_of(values))
 
     def _parameters(self) -> Sequence[Any]:
@@ -47,6 +48,13 @@ class _OfValues(Dataset):
 
     def _leaves(self, run: Run) -> Leaves:
         return tuple([_leaf(s, v, run) for s, v in zip(self._value_specs, self._values)])
+
+
+def _on_host(value: Any) -> Any:
+    """The value; a tensor on a GPU is copied to the host once, here."""
+    if type(value) is EagerTensor and backend.is_device(value._array):
+        return EagerTensor(value._host())
+    return value
 
 
 def _leaf(spec: TypeSpec, value: Any, run: Run) -> Any:

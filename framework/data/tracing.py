@@ -8,7 +8,7 @@ from typing import Any
 from shardtape import backend
 from shardtape import dtypes as dt
 from shardtape.backend import random
-from shardtape.context import building, converting, recording, state
+from shardtape.context import building, converting, on_host, recording, state
 from shardtape.data import structure
 from shardtape.data.cursor import Leaves
 from shardtape.data.run import GraphValue, Run
@@ -143,9 +143,13 @@ class TracedFunction:
 
         def call(leaves: Leaves) -> Leaves:
             feeds = [*leaves, *captured]
-            got = [] if nothing_to_run else plan_run(feeds)
-            if backend.accelerated:
-                got = [backend.to_host(x) for x in got]
+            if nothing_to_run:
+                got: Any = []
+            elif backend.accelerated:  # input pipelines run on the host
+                with on_host():
+                    got = plan_run(feeds)
+            else:
+                got = plan_run(feeds)
             if only_fetches:
                 return tuple(got[:count])
             rest = iter(got)

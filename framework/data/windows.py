@@ -261,7 +261,13 @@ def bucket_by_sequence_length(
             longest = subtract(gather(limits, number), np.int64(1))
             shapes_now = [[longest if d is None else d for d in dims] for dims in padded]
         made = structure.pack(input.element_spec, shapes_now)
-        return group.padded_batch(size, made, padding_values, drop_remainder)
+        batched = group.padded_batch(size, made, padding_values, drop_remainder)
+        if pad_to_bucket_boundary:
+            batched.too_long = (
+                "When pad_to_bucket_boundary=True, elements must have length < "
+                "max(bucket_boundaries)."
+            )
+        return batched
 
     return input.group_by_window(bucket, batches, window_size_func=batch_size)
 

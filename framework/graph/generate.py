@@ -21,6 +21,7 @@ import numpy as np
 
 from shardtape import backend, errors
 from shardtape import dtypes as dt
+from shardtape.context import state
 from shardtape.ops.dispatch import compute, kernel_error
 from shardtape.ops.registry import PURE, READS, WRITES
 
@@ -40,7 +41,8 @@ class Generated:
     def __init__(self, plan: Any, feeds: Sequence[Any], values: dict[int, Any], trace: Any) -> None:
         self._plan = plan
         self._values = values
-        self._xp = np if not backend.accelerated else backend.array_module(*feeds)
+        host = not backend.accelerated or state.on_host
+        self._xp = np if host else backend.array_module(*feeds)
         self._fetched = {
             f._id: i for i, f in reversed(list(enumerate(plan.fetches))) if hasattr(f, "_id")
         }

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import backend, errors
+from shardtape.context import state
 from shardtape.graph.ir import Graph, Operation
 from shardtape.ops.dispatch import compute
 from shardtape.ops.registry import PURE, READS, WRITES
@@ -67,7 +68,8 @@ class Plan:
             of the user's code that made it.
         """
         if backend.accelerated:
-            feeds = [backend.to_device(f) for f in feeds]
+            move = backend.to_host if state.on_host else backend.to_device
+            feeds = [move(f) for f in feeds]
         signature = tuple([(f.shape, f.dtype) for f in feeds])
         generated = self._specialised.get(signature)
         if generated is not None:
@@ -164,11 +166,15 @@ def run_node(node: Operation, inputs: list[Any]) -> Any:
 
 
 def array_module(inputs: Sequence[Any]) -> Any:
-    return np if not backend.accelerated else backend.array_module(*inputs)
+    if not backend.accelerated or state.on_host:
+        return np
+    return backend.array_module(*inputs)
 
 
 def host_and_device(op: Any, inputs: list[Any]) -> list[Any]:
-    """Host inputs as numpy arrays, the others on the device."""
+    """Host inputs as numpy arrays, the others on the device (all on the host, for `on_host`)."""
+    if state.on_host:
+        return [backend.to_host(a) for a in inputs]
     count = len(inputs)
     return [
         backend.to_host(a) if op.is_host(i, count) else backend.to_device(a)

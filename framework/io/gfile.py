@@ -58,9 +58,10 @@ class GFile:
                     fs, inner = storage.filesystem(self._name)
                     self._opened = fs.open(inner, self._mode)
                 else:
-                    encoding = None if "b" in self._mode else "utf-8"
+                    # line ends stay as they are, and only "\n" ends a line
+                    text: Any = {} if "b" in self._mode else {"encoding": "utf-8", "newline": "\n"}
                     self._opened = open(  # noqa: SIM115 - closed by close()
-                        storage.text(self._name), self._mode, encoding=encoding
+                        storage.text(self._name), self._mode, **text
                     )
         return self._opened
 
@@ -172,9 +173,9 @@ def makedirs(path: Any) -> None:
 
 
 def mkdir(path: Any) -> None:
-    """Makes a folder. Raises AlreadyExistsError, or NotFoundError without a parent."""
+    """Makes a folder; one that exists is fine. Raises NotFoundError without a parent."""
     path = _text(path)
-    if not storage.make_new_directory(path):
+    if not storage.make_new_directory(path) and not storage.is_directory(path):
         raise errors.AlreadyExistsError(f"{path}: file already exists")
 
 
