@@ -28,6 +28,7 @@ from shardtape import (
     ragged,
     random,
     saved_model,
+    sparse,
     strings,
     summary,
     train,
@@ -68,6 +69,7 @@ from shardtape.graph.ir import Graph, Operation
 from shardtape.graph.placeholders import placeholder, placeholder_with_default
 from shardtape.graph.py_function import numpy_function, py_function
 from shardtape.graph.scopes import init_scope, name_scope
+from shardtape.graph.vectorize import vectorized_map
 from shardtape.indexed_slices import IndexedSlices
 from shardtape.logger import get_logger
 from shardtape.module import Module
