@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
 import grpc
@@ -246,36 +247,40 @@ class ShardServer:
 
     def _handlers(self) -> grpc.GenericRpcHandler:
         control = Control(self)
-        methods: dict[str, grpc.RpcMethodHandler] = {
-            "Data": grpc.stream_stream_rpc_method_handler(self._data),
-            "SetInitialValues": grpc.stream_unary_rpc_method_handler(
-                control.SetInitialValues, response_serializer=pb.Digest.SerializeToString
-            ),
-        }
-        service = pb.DESCRIPTOR.services_by_name["Shard"]
-        for method in service.methods:
+        methods: dict[str, Callable[[], grpc.RpcMethodHandler]] = {"Data": self._data_handler}
+        initial = grpc.stream_unary_rpc_method_handler(
+            control.SetInitialValues, response_serializer=pb.Digest.SerializeToString
+        )
+        methods["SetInitialValues"] = partial(_same, initial)
+        for method in pb.DESCRIPTOR.services_by_name["Shard"].methods:
             if method.name not in methods:
-                methods[method.name] = grpc.unary_unary_rpc_method_handler(
+                handler = grpc.unary_unary_rpc_method_handler(
                     getattr(control, method.name),
                     getattr(pb, method.input_type.name).FromString,
                     getattr(pb, method.output_type.name).SerializeToString,
                 )
-        return grpc.method_handlers_generic_handler(SERVICE, methods)
+                methods[method.name] = partial(_same, handler)
+        return _Methods({f"/{SERVICE}/{name}": make for name, make in methods.items()})
 
-    def _data(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+    def _data_handler(self) -> grpc.RpcMethodHandler:
+        """Of one stream: its session sees messages on the thread that receives them."""
         line = None if self._lines is None else self._lines.offer()
         session = Session(
             self.host, self.job, self.limits, self._pool, share=self._share, line=line
         )
-        try:
-            with self._admitted(session):
-                reader = threading.Thread(
-                    target=session.read, args=(messages,), name="shard-stream", daemon=True
-                )
-                reader.start()
-                yield from session.answers()
-        except OpError as error:
-            context.abort(*grpc_status(error, "the data stream"))
+
+        def data(messages: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+            try:
+                with self._admitted(session):
+                    reader = threading.Thread(
+                        target=session.read, args=(messages,), name="shard-stream", daemon=True
+                    )
+                    reader.start()
+                    yield from session.answers()
+            except OpError as error:
+                context.abort(*grpc_status(error, "the data stream"))
+
+        return grpc.stream_stream_rpc_method_handler(data, request_deserializer=session.sink.take)
 
     def _line_session(
         self, secret: bytes, send_now: Callable[[Iterable[bytes]], None]
@@ -308,6 +313,21 @@ class ShardServer:
             session.close()
             with self._lock:
                 self._sessions.discard(session)
+
+
+def _same(handler: grpc.RpcMethodHandler) -> grpc.RpcMethodHandler:
+    return handler
+
+
+class _Methods(grpc.GenericRpcHandler):
+    """Makes the handler of each call."""
+
+    def __init__(self, methods: dict[str, Callable[[], grpc.RpcMethodHandler]]) -> None:
+        self._methods = methods
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        make = self._methods.get(details.method)
+        return None if make is None else make()
 
 
 class _Gate(grpc.ServerInterceptor):

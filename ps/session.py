@@ -50,6 +50,9 @@ class Session:
       line: name and secret of the host's line, which is offered to clients of the host.
       secret: what a client must show, if this stream is a line itself.
       send_now: sends an answer from the reading thread; without it answers wait in a queue.
+
+    Attributes:
+      sink: its `take` may see gRPC's messages first.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Session:
         self._secret = secret
         self._send_now = send_now
         self._reader = 0
+        self.sink = frames.Sink()
         self._find_host = find_host
         self._job = job
         self._limits = limits
@@ -319,8 +323,7 @@ class Session:
             raise
         scatter = frames.Scatter([(0, data)], size)
         try:
-            while not scatter.complete:
-                scatter.write(_next(more))
+            self.sink.fill(scatter, scatter.write, lambda: _next(more))
         except InvalidArgumentError as error:
             raise _OutOfStep(error.message) from error
         return data

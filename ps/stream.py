@@ -68,6 +68,7 @@ class Stream:
         self._pending: dict[int, Pending] = {}
         self._last = 0
         self._lock = threading.Lock()
+        self._sink = frames.Sink()
         self.broken: OpError | None = None
 
     def send(self, request: pb.ToShard, payload: Payload | None, pending: Pending) -> None:
@@ -150,8 +151,8 @@ class Stream:
                 scatter = Scatter((), answer.payload_bytes)
             if begins:
                 pending.on_payload(scatter, memoryview(message)[begins:])
-            while not scatter.complete:
-                pending.on_payload(scatter, self._next())
+            target = scatter
+            self._sink.fill(scatter, lambda m: pending.on_payload(target, m), self._next)
         if pending.on_answer(answer):
             self._forget(answer.request)
 
@@ -182,7 +183,8 @@ class GrpcStream(Stream):
     ) -> None:
         super().__init__(limits, name, shard)
         self._out: queue.SimpleQueue[Iterable[bytes] | None] = queue.SimpleQueue()
-        self._call = channel.stream_stream(METHOD)(self._requests(), metadata=metadata)
+        call = channel.stream_stream(METHOD, response_deserializer=self._sink.take)
+        self._call = call(self._requests(), metadata=metadata)
         self._reader = threading.Thread(target=self._read, name=f"stream-{name}", daemon=True)
         self._reader.start()
 

@@ -8,7 +8,7 @@ only `bytes`), receiving copies it once where it has to be in one piece, else no
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -178,3 +178,53 @@ class Scatter:
     def skip(self, size: int) -> None:
         """The next bytes belong nowhere any more."""
         self._position += size
+
+
+class Sink:
+    """Copies raw messages where they belong on the thread that receives them.
+
+    gRPC makes a message on one thread and hands it to another; copying it there, while it is in
+    that core's cache, halves what the copy costs. `take` is given to gRPC as the deserializer: it
+    lets messages through, and while there is a `target` it swallows them. Since gRPC receives a
+    message only when somebody asks for it, whoever asks has set the target before.
+    """
+
+    __slots__ = ("_error", "target")
+
+    TAKEN = b"\0"
+
+    def __init__(self) -> None:
+        self.target: Callable[[Message], None] | None = None
+        self._error: Exception | None = None
+
+    def take(self, message: bytes) -> bytes:
+        """The message; `TAKEN` in place of one that was copied."""
+        if self.target is None:
+            return message
+        try:
+            self.target(message)
+        except Exception as error:  # noqa: BLE001 - gRPC would only log it; who asked raises it
+            self._error = error
+        return self.TAKEN
+
+    def fill(
+        self, scatter: Scatter, write: Callable[[Message], None], following: Callable[[], Message]
+    ) -> None:
+        """Receives messages until `scatter` is complete.
+
+        Args:
+          write: takes each message's bytes to the scatter.
+          following: asks for the next message, of gRPC (then `take` sees it before) or another.
+
+        Raises what `write` and `following` raise.
+        """
+        self.target = write
+        try:
+            while not scatter.complete:
+                message = following()
+                if message is not self.TAKEN:
+                    write(message)
+                elif self._error is not None:
+                    raise self._error
+        finally:
+            self.target = None
