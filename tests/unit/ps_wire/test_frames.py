@@ -98,3 +98,27 @@ def test_targets_may_have_gaps():
     scatter.write(b"abcd")
     scatter.write(b"efgh")
     assert bytes(target) == b"de"
+
+
+def test_a_sink_swallows_payload_where_it_is_received():
+    sink = frames.Sink()
+    assert sink.take(b"frame") == b"frame"
+    target = np.zeros(6, np.uint8)
+    scatter = Scatter([(0, target)], 6)
+    incoming = iter([b"abc", b"def", b"next frame"])
+    sink.fill(scatter, scatter.write, lambda: sink.take(next(incoming)))
+    assert bytes(target) == b"abcdef"
+    assert sink.take(next(incoming)) == b"next frame"
+    # a carrier that does not show messages to the sink
+    scatter = Scatter([(0, target)], 4)
+    plain = iter([b"12", b"34"])
+    sink.fill(scatter, scatter.write, lambda: next(plain))
+    assert bytes(target[:4]) == b"1234"
+
+
+def test_a_sink_raises_to_who_asked():
+    sink = frames.Sink()
+    scatter = Scatter([(0, np.zeros(2, np.uint8))], 2)
+    with pytest.raises(InvalidArgumentError, match="2 bytes was announced"):
+        sink.fill(scatter, scatter.write, lambda: sink.take(b"abc"))
+    assert sink.target is None
