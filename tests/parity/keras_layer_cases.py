@@ -161,6 +161,15 @@ volume = normal(2, 3, 4, 5, 2)
 layer_case("zero_padding_3d", lambda k: k.ZeroPadding3D(((1, 0), (0, 1), (2, 2)), name="c"), volume)
 layer_case("cropping_3d", lambda k: k.Cropping3D((1, 1, 2), name="c"), volume)
 layer_case("up_sampling_3d", lambda k: k.UpSampling3D((1, 2, 2), name="c"), volume)
+layer_case("average_pool_3d", lambda k: k.AveragePooling3D((2, 2, 3), 1, "same", name="c"), volume)
+layer_case("global_average_3d", lambda k: k.GlobalAveragePooling3D(name="c"), volume)
+layer_case("global_max_3d", lambda k: k.GlobalMaxPooling3D(name="c"), volume)
+layer_case(
+    "global_average_masked",
+    lambda k: k.GlobalAveragePooling1D(name="c"),
+    series,
+    options={"mask": padded.any(-1)},
+)
 
 
 @case

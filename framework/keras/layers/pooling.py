@@ -1,4 +1,4 @@
-"""Pooling over one and two axes, and over all positions."""
+"""Pooling over one to three axes, and over all positions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from shardtape import nn
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.convolution import channel_layout, per_axis
 from shardtape.keras.layers.input_spec import InputSpec
-from shardtape.ops.reduce import reduce_max, reduce_mean
+from shardtape.ops.array import expand_dims
+from shardtape.ops.cast import cast
+from shardtape.ops.reduce import reduce_max, reduce_mean, reduce_sum
 from shardtape.ops.windows import output_size
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
@@ -101,6 +103,18 @@ class AveragePooling1D(MaxPooling1D):
     _function = "avg_pool1d"
 
 
+class AveragePooling3D(_Pooling):
+    """The mean of each window of three axes."""
+
+    _rank, _function = 3, "avg_pool3d"
+
+    def __init__(
+        self, pool_size: Any = (2, 2, 2), strides: Any = None, padding: str = "valid",
+        data_format: str | None = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(pool_size, strides, padding, data_format, **kwargs)
+
+
 class _GlobalPooling(Layer):
     """One value per channel."""
 
@@ -148,9 +162,26 @@ class GlobalMaxPooling2D(_GlobalPooling):
 
 
 class GlobalAveragePooling1D(_GlobalPooling):
-    """The mean over the steps."""
+    """The mean over the steps; a mask leaves steps out."""
 
     _rank = 1
+
+    def __init__(
+        self, data_format: str | None = "channels_last", keepdims: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(data_format, keepdims, **kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs: Any, mask: Any = None) -> Tensor:
+        if mask is None:
+            return super().call(inputs)
+        axis = self._axes[0]
+        weights = expand_dims(cast(mask, inputs.dtype), 2 if axis == 1 else 1)
+        total = reduce_sum(inputs * weights, axis, keepdims=self.keepdims)
+        return total / reduce_sum(weights, axis, keepdims=self.keepdims)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return None
 
 
 class GlobalMaxPooling1D(_GlobalPooling):
@@ -160,7 +191,21 @@ class GlobalMaxPooling1D(_GlobalPooling):
     _reduce = staticmethod(reduce_max)
 
 
+class GlobalAveragePooling3D(_GlobalPooling):
+    """The mean over three axes."""
+
+    _rank = 3
+
+
+class GlobalMaxPooling3D(_GlobalPooling):
+    """The largest over three axes."""
+
+    _rank = 3
+    _reduce = staticmethod(reduce_max)
+
+
 MaxPool1D, MaxPool2D = MaxPooling1D, MaxPooling2D
-AvgPool1D, AvgPool2D = AveragePooling1D, AveragePooling2D
+AvgPool1D, AvgPool2D, AvgPool3D = AveragePooling1D, AveragePooling2D, AveragePooling3D
 GlobalAvgPool1D, GlobalAvgPool2D = GlobalAveragePooling1D, GlobalAveragePooling2D
 GlobalMaxPool1D, GlobalMaxPool2D = GlobalMaxPooling1D, GlobalMaxPooling2D
+GlobalAvgPool3D, GlobalMaxPool3D = GlobalAveragePooling3D, GlobalMaxPooling3D
