@@ -195,6 +195,8 @@ class LossScaleOptimizer(Optimizer):
         finite = all(_finite(g[1] if isinstance(g, tuple) else g) for g, _ in pairs)
         if finite:
             self.inner_optimizer.run_update(pairs)
+        else:
+            self.inner_optimizer.iterations.assign_add(1)  # as Keras counts
         if not self.dynamic:
             return
         if not finite:

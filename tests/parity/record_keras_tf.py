@@ -16,12 +16,19 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 import tensorflow as tf
-from parity import keras_cases, keras_layer_cases, keras_preprocessing_cases, recorded
+from parity import (
+    keras_cases,
+    keras_layer_cases,
+    keras_preprocessing_cases,
+    keras_training_cases,
+    recorded,
+)
 
 MODULES = {
     "keras": keras_cases,
     "keras_layers": keras_layer_cases,
     "keras_preprocessing": keras_preprocessing_cases,
+    "keras_training": keras_training_cases,
 }
 
 

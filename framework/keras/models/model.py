@@ -38,7 +38,7 @@ class Model(Trainer, Layer):
 
     _unseen = Layer._unseen | {
         "_network", "compiled_loss", "compiled_metrics", "optimizer", "history", "_steps",
-        "_compile_arguments", "_given", "_own_layers", "_symbolic_losses", "_symbolic_metrics",
+        "_compile_arguments", "_given", "_added_metrics", "_own_layers", "_symbolic_losses", "_symbolic_metrics",
     }  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -136,7 +136,8 @@ class Model(Trainer, Layer):
             for m in layer._tracked():
                 if isinstance(m, Metric):
                     found[id(m)] = m
-        return list(found.values())
+        added = [m for m in self._added_metrics.values() if id(m) not in found]
+        return [*found.values(), *added]
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by name or by position.
