@@ -9,9 +9,20 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape.errors import InvalidArgumentError
-from shardtape.io.example_wire import Feature, WireError, example_features, sequence_features
+from shardtape.io.example_wire import (
+    KINDS,
+    Feature,
+    WireError,
+    example_features,
+    payload,
+    sequence_features,
+    values,
+    varints,
+)
 
 Arrays = list[np.ndarray]
+Features = Mapping[bytes, Feature | None]
+Lists = Mapping[bytes, list[Feature | None]]
 
 
 class Dense(NamedTuple):
@@ -78,7 +89,7 @@ def parse(
     for record in records:
         try:
             found.append(example_features(record))
-        except (WireError, UnicodeDecodeError) as error:
+        except WireError as error:
             raise InvalidArgumentError(
                 f"Could not parse example input, value: {record[:100]!r} ({error})"
             ) from None
@@ -110,74 +121,111 @@ def type_name(dtype: dt.DType | None) -> str:
     return {"float32": "float"}.get(dtype.name, dtype.name) if dtype is not None else "none"
 
 
+def _checked(
+    features: Features, key: bytes, dtype: dt.DType, number: int, where: _Where
+) -> Feature | None:
+    """A feature; None where it is missing. Raises for values of another type."""
+    feature = features.get(key)
+    if feature is not None and KINDS[feature[1]] is not dtype:
+        raise InvalidArgumentError(
+            f"{where.key(key.decode(), number)}.  Data types don't match. Data type: "
+            f"{type_name(KINDS[feature[1]])} but expected type: {type_name(dtype)}"
+        )
+    return feature
+
+
 def _values(
-    features: Mapping[str, Feature], key: str, dtype: dt.DType, number: int, where: _Where
+    features: Features, key: bytes, dtype: dt.DType, number: int, where: _Where
 ) -> np.ndarray | None:
     """The values of a feature; None where it is missing. Raises for another type."""
-    feature = features.get(key)
-    if feature is None or feature.dtype is None:
+    feature = _checked(features, key, dtype, number, where)
+    if feature is None:
         return None
-    if feature.dtype is not dtype:
-        raise InvalidArgumentError(
-            f"{where.key(key, number)}.  Data types don't match. Data type: "
-            f"{type_name(feature.dtype)} but expected type: {type_name(dtype)}"
-        )
     try:
-        return feature.values()
+        return values(feature)
     except WireError as error:
         raise InvalidArgumentError(
-            f"{where.key(key, number)}.  Can't parse serialized Example. ({error})"
+            f"{where.key(key.decode(), number)}.  Can't parse serialized Example. ({error})"
         ) from None
 
 
-def _dense(want: Dense, found: Sequence[Mapping[str, Feature]], where: _Where) -> Arrays:
+def _dense(want: Dense, found: Sequence[Features], where: _Where) -> Arrays:
     count = int(np.prod(want.shape, dtype=np.int64))
+    key = want.key.encode()
+    if not where.single:
+        fast = _dense_payloads(want, key, count, found, where)
+        if fast is not None:
+            return [fast.reshape(len(found), *want.shape)]
     rows = []
     for i, features in enumerate(found):
-        values = _values(features, want.key, want.dtype, i, where)
-        if values is None:
+        got = _values(features, key, want.dtype, i, where)
+        if got is None:
             if want.default is None:
                 raise InvalidArgumentError(
                     f"{where.prefix(i)}Feature: {want.key} (data type: {type_name(want.dtype)}) "
                     "is required but could not be found."
                 )
-            values = np.asarray(want.default).reshape(-1)
-        elif values.size != count:
+            got = np.asarray(want.default).reshape(-1)
+        elif got.size != count:
             raise InvalidArgumentError(
                 f"{where.key(want.key, i)}.  Number of {type_name(want.dtype)} values != expected. "
-                f" Values size: {values.size} but output shape: {list(want.shape)}"
+                f" Values size: {got.size} but output shape: {list(want.shape)}"
             )
-        rows.append(values)
+        rows.append(got)
     if where.single:
-        return [_owned(rows[0].reshape(want.shape))]
+        return [rows[0].reshape(want.shape)]
     if not rows:
         return [np.empty((0, *want.shape), want.dtype.numpy_dtype)]
     return [np.concatenate(rows).reshape(len(rows), *want.shape)]
 
 
-def _owned(array: np.ndarray) -> np.ndarray:
-    """An array that does not keep the record's bytes alive where it is small against them."""
-    return array if array.flags.owndata or array.nbytes > 4096 else array.copy()
+def _dense_payloads(
+    want: Dense, key: bytes, count: int, found: Sequence[Features], where: _Where
+) -> np.ndarray | None:
+    """All values of a batch by one decoding of all lists; None: not all are plain and whole."""
+    parts = []
+    for i, features in enumerate(found):
+        feature = _checked(features, key, want.dtype, i, where)
+        part = None if feature is None else payload(feature)
+        if part is None:
+            return None
+        parts.append(part)
+    if want.dtype is dt.string:
+        if count != 1:
+            return None
+        out = np.empty(len(parts), object)
+        out[:] = parts
+        return out
+    joined = b"".join(parts)
+    if want.dtype is dt.float32:
+        if any(len(part) != 4 * count for part in parts):
+            return None
+        return np.frombuffer(joined, "<f4")
+    if not all(parts) or any(part[-1] > 127 for part in parts):
+        return None
+    ends = np.frombuffer(joined, np.uint8) < 128
+    sizes = np.array([len(part) for part in parts])
+    if (np.add.reduceat(ends, np.cumsum(sizes) - sizes, dtype=np.int64) != count).any():
+        return None
+    return varints(joined, 0, len(joined))
 
 
-def _dense_sequence(
-    want: DenseSequence, found: Sequence[Mapping[str, Feature]], where: _Where
-) -> Arrays:
+def _dense_sequence(want: DenseSequence, found: Sequence[Features], where: _Where) -> Arrays:
     size = int(np.prod(want.shape, dtype=np.int64))
     rows = []
     for i, features in enumerate(found):
-        values = _values(features, want.key, want.dtype, i, where)
-        if values is None:
-            values = np.empty(0, want.dtype.numpy_dtype)
-        if values.size % max(size, 1):
+        got = _values(features, want.key.encode(), want.dtype, i, where)
+        if got is None:
+            got = np.empty(0, want.dtype.numpy_dtype)
+        if got.size % max(size, 1):
             raise InvalidArgumentError(
                 f"{where.key(want.key, i)}.  Number of {type_name(want.dtype)} values is not a "
-                f"multiple of stride length. Values size: {values.size} but output shape: "
+                f"multiple of stride length. Values size: {got.size} but output shape: "
                 f"{[None, *want.shape]}"
             )
-        rows.append(values)
+        rows.append(got)
     if where.single:
-        return [_owned(rows[0].reshape(-1, *want.shape))]
+        return [rows[0].reshape(-1, *want.shape)]
     return [_padded(rows, size, want)]
 
 
@@ -189,11 +237,11 @@ def _padded(rows: Sequence[np.ndarray], size: int, want: DenseSequence) -> np.nd
     return out.reshape(len(rows), longest // max(size, 1), *want.shape)
 
 
-def _sparse(want: Sparse, found: Sequence[Mapping[str, Feature]], where: _Where) -> Arrays:
+def _sparse(want: Sparse, found: Sequence[Features], where: _Where) -> Arrays:
     rows = []
     for i, features in enumerate(found):
-        values = _values(features, want.key, want.dtype, i, where)
-        rows.append(np.empty(0, want.dtype.numpy_dtype) if values is None else values)
+        got = _values(features, want.key.encode(), want.dtype, i, where)
+        rows.append(np.empty(0, want.dtype.numpy_dtype) if got is None else got)
     return sparse_rows(rows, want.dtype, where.single)
 
 
@@ -202,40 +250,38 @@ def sparse_rows(rows: Sequence[np.ndarray], dtype: dt.DType, single: bool) -> Ar
     if single:
         count = rows[0].size
         indices = np.arange(count, dtype=np.int64)[:, None]
-        return [indices, _owned(rows[0]), np.array([count], np.int64)]
+        return [indices, rows[0], np.array([count], np.int64)]
     sizes = np.array([r.size for r in rows], np.int64)
-    values = np.concatenate(rows) if rows else np.empty(0, dtype.numpy_dtype)
+    joined = np.concatenate(rows) if rows else np.empty(0, dtype.numpy_dtype)
     first = np.repeat(np.arange(len(rows)), sizes)
-    second = np.arange(values.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    second = np.arange(joined.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     shape = np.array([len(rows), sizes.max() if rows else 0], np.int64)
-    return [np.stack([first, second], 1).astype(np.int64), values, shape]
+    return [np.stack([first, second], 1).astype(np.int64), joined, shape]
 
 
-def _sparse_indexed(
-    want: SparseIndexed, found: Sequence[Mapping[str, Feature]], where: _Where
-) -> Arrays:
+def _sparse_indexed(want: SparseIndexed, found: Sequence[Features], where: _Where) -> Arrays:
     all_places, all_values = [], []
     for i, features in enumerate(found):
-        values = _values(features, want.key, want.dtype, i, where)
-        values = np.empty(0, want.dtype.numpy_dtype) if values is None else values
+        got = _values(features, want.key.encode(), want.dtype, i, where)
+        got = np.empty(0, want.dtype.numpy_dtype) if got is None else got
         columns = []
         for key in want.index_keys:
-            column = _values(features, key, dt.int64, i, where)
+            column = _values(features, key.encode(), dt.int64, i, where)
             column = np.empty(0, np.int64) if column is None else column
-            if column.size != values.size:
+            if column.size != got.size:
                 raise InvalidArgumentError(
-                    f"{where.key(want.key, i)}.  {values.size} values have {column.size} indices "
+                    f"{where.key(want.key, i)}.  {got.size} values have {column.size} indices "
                     f"in feature {key}"
                 )
             columns.append(column)
-        places = np.stack(columns, 1) if columns else np.empty((values.size, 0), np.int64)
+        places = np.stack(columns, 1) if columns else np.empty((got.size, 0), np.int64)
         if not want.already_sorted:
             order = np.lexsort(places.T[::-1])
-            places, values = places[order], values[order]
+            places, got = places[order], got[order]
         if not where.single:
             places = np.concatenate([np.full((len(places), 1), i), places], 1)
         all_places.append(places)
-        all_values.append(values)
+        all_values.append(got)
     shape = [*want.size] if where.single else [len(found), *want.size]
     width = len(shape)
     return [
@@ -245,16 +291,16 @@ def _sparse_indexed(
     ]
 
 
-def _ragged(want: Ragged, found: Sequence[Mapping[str, Feature]], where: _Where) -> Arrays:
+def _ragged(want: Ragged, found: Sequence[Features], where: _Where) -> Arrays:
     rows = []
     for i, features in enumerate(found):
-        values = _values(features, want.key, want.dtype, i, where)
-        rows.append(np.empty(0, want.dtype.numpy_dtype) if values is None else values)
+        got = _values(features, want.key.encode(), want.dtype, i, where)
+        rows.append(np.empty(0, want.dtype.numpy_dtype) if got is None else got)
     if where.single:
-        return [_owned(rows[0])]
+        return [rows[0]]
     splits = np.concatenate([[0], np.cumsum([r.size for r in rows])])
-    values = np.concatenate(rows) if rows else np.empty(0, want.dtype.numpy_dtype)
-    return [values, splits.astype(want.splits.numpy_dtype)]
+    joined = np.concatenate(rows) if rows else np.empty(0, want.dtype.numpy_dtype)
+    return [joined, splits.astype(want.splits.numpy_dtype)]
 
 
 _PARSERS: dict[type, Any] = {
@@ -284,7 +330,7 @@ def parse_sequences(
     for record in records:
         try:
             found.append(sequence_features(record))
-        except (WireError, UnicodeDecodeError) as error:
+        except WireError as error:
             raise InvalidArgumentError(
                 f"Could not parse example input, value: {record[:100]!r} ({error})"
             ) from None
@@ -300,10 +346,9 @@ def parse_sequences(
     return of_context, lists, lengths
 
 
-def _dense_steps(
-    want: DenseSequence, lists: Mapping[str, list[Feature]], number: int, where: _Where
-) -> np.ndarray:
-    if want.key not in lists:
+def _dense_steps(want: DenseSequence, lists: Lists, number: int, where: _Where) -> np.ndarray:
+    key = want.key.encode()
+    if key not in lists:
         if want.required:
             raise InvalidArgumentError(
                 f"Name: {_name(where, number)}, Feature list '{want.key}' is required but could "
@@ -313,16 +358,16 @@ def _dense_steps(
         return np.empty((0, *want.shape), want.dtype.numpy_dtype)
     size = int(np.prod(want.shape, dtype=np.int64))
     steps = []
-    for step, feature in enumerate(lists[want.key]):
-        values = _values({want.key: feature}, want.key, want.dtype, number, where)
-        values = np.empty(0, want.dtype.numpy_dtype) if values is None else values
-        if values.size != size:
+    for step, feature in enumerate(lists[key]):
+        got = _values({key: feature}, key, want.dtype, number, where)
+        got = np.empty(0, want.dtype.numpy_dtype) if got is None else got
+        if got.size != size:
             raise InvalidArgumentError(
                 f"Name: {_name(where, number)}, Key: {want.key}, Index: {step}.  Number of "
-                f"{type_name(want.dtype)} values != expected.  values size: {values.size} but "
+                f"{type_name(want.dtype)} values != expected.  values size: {got.size} but "
                 f"output shape: {list(want.shape)}"
             )
-        steps.append(values)
+        steps.append(got)
     if not steps:
         return np.empty((0, *want.shape), want.dtype.numpy_dtype)
     return np.concatenate(steps).reshape(len(steps), *want.shape)
@@ -340,27 +385,26 @@ def _padded_steps(steps: Sequence[np.ndarray], want: DenseSequence) -> np.ndarra
     return out
 
 
-def _sparse_steps(
-    want: Sparse, found: Sequence[Mapping[str, list[Feature]]], where: _Where
-) -> Arrays:
-    places, values = [], []
+def _sparse_steps(want: Sparse, found: Sequence[Lists], where: _Where) -> Arrays:
+    places, all_values = [], []
     longest, widest = 0, 0
+    key = want.key.encode()
     for i, lists in enumerate(found):
-        features = lists.get(want.key, [])
+        features = lists.get(key, [])
         longest = max(longest, len(features))
         for step, feature in enumerate(features):
-            got = _values({want.key: feature}, want.key, want.dtype, i, where)
+            got = _values({key: feature}, key, want.dtype, i, where)
             if got is None or not got.size:
                 continue
             widest = max(widest, got.size)
             here = [step] if where.single else [i, step]
             column = np.arange(got.size)[:, None]
             places.append(np.concatenate([np.tile(here, (got.size, 1)), column], 1))
-            values.append(got)
+            all_values.append(got)
     rank = 2 if where.single else 3
     shape = [longest, widest] if where.single else [len(found), longest, widest]
     return [
         np.concatenate(places).astype(np.int64) if places else np.empty((0, rank), np.int64),
-        np.concatenate(values) if values else np.empty(0, want.dtype.numpy_dtype),
+        np.concatenate(all_values) if all_values else np.empty(0, want.dtype.numpy_dtype),
         np.array(shape, np.int64),
     ]
