@@ -74,7 +74,10 @@ def _attr(value: Any) -> attr_value_pb2.AttrValue | None:
     elif isinstance(value, shapes.TensorShape):
         attr.shape.CopyFrom(shape_proto(value))
     elif isinstance(value, (list, tuple)):
-        if not all(isinstance(v, int) for v in value):
+        if value and all(isinstance(v, bool) for v in value):
+            attr.list.b.extend(value)
+            return attr
+        if not all(isinstance(v, int) and not isinstance(v, bool) for v in value):
             return None
         attr.list.i.extend(value)
     elif isinstance(value, (np.ndarray, np.generic)):

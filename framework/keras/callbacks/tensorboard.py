@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import summary
+from shardtape.graph.graphdef import graph_def
 from shardtape.keras.callbacks.base import Callback
 from shardtape.optimizers.schedules import LearningRateSchedule
 
@@ -80,7 +81,7 @@ class TensorBoard(Callback):
         if concrete is None:  # the model runs eagerly
             return
         with self._writer("train").as_default():
-            summary.graph(concrete.graph)
+            summary.graph(graph_def(concrete.graph))
 
     def on_test_end(self, logs: Any = None) -> None:
         optimizer = getattr(self.model, "optimizer", None)

@@ -38,7 +38,8 @@ class Model(Trainer, Layer):
 
     _unseen = Layer._unseen | {
         "_network", "compiled_loss", "compiled_metrics", "optimizer", "history", "_steps",
-        "_compile_arguments", "_given", "_added_metrics", "_own_layers", "_symbolic_losses", "_symbolic_metrics",
+        "_compile_arguments", "_given", "_added_metrics", "_own_layers", "_symbolic_losses",
+        "_symbolic_metrics",
     }  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

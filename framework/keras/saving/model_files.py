@@ -14,6 +14,7 @@ from typing import Any
 
 from shardtape import errors, optimizers, storage
 from shardtape.checkpoint.object_checkpoint import Checkpoint
+from shardtape.keras import losses, metrics
 from shardtape.keras.saving import values
 from shardtape.keras.saving.foreign_files import refuse_foreign
 from shardtape.keras.saving.registry import custom_object_scope, known
@@ -131,13 +132,14 @@ def _described(value: Any) -> Any:
     return serialize_keras_object(value)
 
 
-def _revived(value: Any) -> Any:
+def _revived(value: Any, get: Any) -> Any:
+    """What `_described` was given; `get` makes losses or metrics of configurations."""
     if isinstance(value, dict) and "class_name" in value:
-        return deserialize_keras_object(value)
+        return get(value)
     if isinstance(value, dict):
-        return {k: _revived(v) for k, v in value.items()}
+        return {k: _revived(v, get) for k, v in value.items()}
     if isinstance(value, list):
-        return [_revived(v) for v in value]
+        return [_revived(v, get) for v in value]
     if isinstance(value, str):  # of the user's own functions only the scope knows the name
         return known(value) or value
     return value
@@ -190,7 +192,11 @@ def _read(folder: str, custom_objects: Any, compile: bool, shown: str | None = N
 
 
 def _compile(model: Any, config: dict[str, Any]) -> None:
-    arguments = {k: _revived(values.decode(v)) for k, v in config.items() if k != "optimizer"}
+    arguments = {
+        name: _revived(values.decode(v), losses.get if name == "loss" else metrics.get)
+        for name, v in config.items()
+        if name != "optimizer"
+    }
     described = values.decode(config["optimizer"])
     own = known(described["class_name"])
     if own is None and described["class_name"] == "LossScaleOptimizer":

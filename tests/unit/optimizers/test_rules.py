@@ -13,8 +13,14 @@ from unit.backend import strict_device as device
 from shardtape.errors import InvalidArgumentError
 from shardtape.optimizers import rule as rules
 from shardtape.optimizers import rule_from_config
+from shardtape.optimizers.adadelta import AdadeltaRule
 from shardtape.optimizers.adagrad import AdagradRule
 from shardtape.optimizers.adam import AdamRule
+from shardtape.optimizers.adamax import AdamaxRule
+from shardtape.optimizers.adamw import AdamWRule
+from shardtape.optimizers.ftrl import FtrlRule
+from shardtape.optimizers.lion import LionRule
+from shardtape.optimizers.nadam import NadamRule
 from shardtape.optimizers.rmsprop import RMSpropRule
 from shardtape.optimizers.schedules import ExponentialDecay
 from shardtape.optimizers.sgd import SGDRule
@@ -31,6 +37,12 @@ RULES = {
     "adagrad": AdagradRule(0.1),
     "rmsprop": RMSpropRule(0.1),
     "rmsprop_all": RMSpropRule(0.1, momentum=0.9, centered=True),
+    "adadelta": AdadeltaRule(0.5),
+    "adamax": AdamaxRule(0.1),
+    "adamw": AdamWRule(0.1),
+    "nadam": NadamRule(0.1),
+    "ftrl": FtrlRule(0.1, l1_regularization_strength=0.01, beta=0.1),
+    "lion": LionRule(0.1),
 }
 LAZY = {
     "momentum": SGDRule(0.1, momentum=0.9, lazy=True),
