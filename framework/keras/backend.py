@@ -9,6 +9,7 @@ import numpy as np
 from shardtape import context
 from shardtape.keras.floatx import epsilon, floatx, set_epsilon, set_floatx
 from shardtape.keras.naming import reset_names, unique_object_name
+from shardtape.keras.recurrence import rnn
 from shardtape.keras.symbolic import forget_graphs, is_keras_tensor
 from shardtape.variable import Variable
 
@@ -21,6 +22,7 @@ __all__ = [
     "image_data_format",
     "is_keras_tensor",
     "learning_phase",
+    "rnn",
     "set_epsilon",
     "set_floatx",
     "set_learning_phase",
