@@ -13,6 +13,7 @@ from shardtape.keras import (
     mixed_precision,
     models,
     regularizers,
+    saving,
     utils,
 )
 from shardtape.keras.layers import Input
@@ -34,5 +35,6 @@ __all__ = [
     "models",
     "optimizers",
     "regularizers",
+    "saving",
     "utils",
 ]

@@ -1,1 +1,28 @@
-"""Models as configurations and files."""
+"""`tf.keras.saving`: models as configurations and files."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+# Looked up when they are asked for: layers and losses need the register before models exist.
+_HOMES = {
+    "CustomObjectScope": "registry",
+    "custom_object_scope": "registry",
+    "deserialize_keras_object": "serialization",
+    "get_custom_objects": "registry",
+    "get_registered_name": "registry",
+    "get_registered_object": "registry",
+    "load_model": "model_files",
+    "register_keras_serializable": "registry",
+    "save_model": "model_files",
+    "serialize_keras_object": "serialization",
+}
+__all__ = list(_HOMES)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'shardtape.keras.saving' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"shardtape.keras.saving.{home}"), name)
