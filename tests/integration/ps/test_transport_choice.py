@@ -74,9 +74,9 @@ def test_a_peer_that_cannot_be_opened_gets_grpc(monkeypatch):
     def refuse(offer):
         raise FailedPreconditionError("cannot open /proc/1/fd/5: Permission denied")
 
-    from shardtape.ps import grpc_channel
+    from shardtape.ps import connection
 
-    monkeypatch.setattr(grpc_channel, "PeerMemory", refuse)
+    monkeypatch.setattr(connection, "PeerMemory", refuse)
     with Served() as served:
         client = opened(served, "auto")
         assert client.transports == ["grpc", "grpc"]
