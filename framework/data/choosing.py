@@ -166,6 +166,8 @@ def rejection_resample(
         return class_of(*element), given
 
     classes = dataset.map(with_class)
+    if initial_dist is not None and np.array_equal(initial_dist, target):
+        return classes.map(lambda c, e: (cast(c, dt.int32), e))
     if initial_dist is not None:
         accept = _acceptance(np.asarray(initial_dist, np.float32), target)
         with_chance = classes.map(lambda c, e: (c, e, _gather(accept, c)))

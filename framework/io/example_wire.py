@@ -244,7 +244,7 @@ def _few_varints(data: bytes, at: int, stop: int) -> np.ndarray:
     try:
         while at < stop:
             value, at = _varint(data, at)
-            found.append(value)
+            found.append(value & 0xFFFFFFFFFFFFFFFF)
     except IndexError:
         at = stop + 1
     if at > stop:

@@ -85,12 +85,13 @@ class GFile:
             return self._file("read").read(n)
 
     def readline(self) -> Any:
-        """The next line with its end; empty at the end of the file."""
-        return self._file("read").readline()
+        """The next line with its end, without carriage returns; empty at the end of the file."""
+        line = self._file("read").readline()
+        return line.replace(b"\r" if isinstance(line, bytes) else "\r", line[:0])
 
     def readlines(self) -> list[Any]:
         """All lines that are left."""
-        return self._file("read").readlines()
+        return list(iter(self.readline, b"" if "b" in self._mode else ""))
 
     def seek(self, offset: int | None = None, whence: int = 0, position: int | None = None) -> None:
         """Moves to a place; `whence` as in Python's `seek`."""
