@@ -273,10 +273,6 @@ def test_a_batch_that_always_raises_stops_the_job(workers):
 
 @pytest.mark.parametrize("options", MODES, ids=lambda o: o["mode"])
 def test_a_bad_batch_can_be_skipped(options):
-    def model():
-        step = linear()
-        return tf.Step(tf.where(step.loss > 1e9, step.loss, step.loss))
-
     train = {"x": X.copy(), "y": Y}
     bad = []
 
@@ -289,7 +285,6 @@ def test_a_bad_batch_can_be_skipped(options):
                 yield {"x": train["x"][:8], "y": train["y"][:8]}
 
     outcome = run(
-        model=model,
         train=data,
         splits=2,
         workers=2,
