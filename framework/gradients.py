@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.context import state
 from shardtape.indexed_slices import IndexedSlices, concatenate
@@ -168,6 +169,10 @@ def _accumulate(a: Any, b: Any, own: bool) -> Any:
     if own and not state.busy and type(a._array) is np.ndarray and type(b) is EagerTensor:
         np.add(a._array, b._array, out=a._array)
         return a
+    if type(a) is SymbolicTensor and a.dtype is dt.variant:
+        from shardtape.ops import tensor_list
+
+        return tensor_list.add(a, b)
     from shardtape.ops.math import add
 
     return add(a, b)

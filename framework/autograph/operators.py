@@ -21,6 +21,7 @@ from shardtape.graph.control_flow import while_loop
 from shardtape.ops import array, compare
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.tensor import SymbolicTensor, Tensor
+from shardtape.type_spec import composite_spec
 
 _PYTHON_NUMBERS = (bool, int, float, complex)
 
@@ -41,6 +42,7 @@ def _becomes_tensor(value: Any) -> bool:
     return bool(leaves) and all(
         isinstance(x, (Tensor, *_PYTHON_NUMBERS))
         or hasattr(x, "_as_tensor")
+        or composite_spec(x) is not None
         or type(x).__module__ == "numpy"
         for x in leaves
     )

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
-from shardtape import nest
 from shardtape.context import building, state
 from shardtape.graph.branches import Branch
+from shardtape.graph.parts import put_together
 from shardtape.graph.plan import Plan
-from shardtape.ops import registry
+from shardtape.ops import registry, tensor_list
 from shardtape.ops.array import zeros_like
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Op
@@ -71,7 +71,7 @@ class BranchNode:
 
     def structured(self, outputs: Any, structure: Any) -> Any:
         flat = list(outputs[:-1]) if isinstance(outputs, tuple) else []
-        return nest.pack_sequence_as(structure, flat)
+        return put_together(structure, flat)
 
     def want_gradients(self) -> list[Any]:
         """Backward pieces of all branches; from now on the node keeps what they read."""
@@ -157,7 +157,11 @@ def results(values: list[Any]) -> Any:
 
 
 def seeds_of(grads: Any, outputs: Any) -> list[Any]:
-    return [zeros_like(y) if g is None else g for g, y in zip(grads[:-1], outputs[:-1])]
+    return [_zeros(y) if g is None else g for g, y in zip(grads[:-1], outputs[:-1])]
+
+
+def _zeros(y: Any) -> Any:
+    return tensor_list.zeros(y) if y.dtype is dt.variant else zeros_like(y)
 
 
 def value_of(x: Any) -> Any:
@@ -168,14 +172,17 @@ def value_of(x: Any) -> Any:
 
 
 def differentiable(inputs: Sequence[Any]) -> list[int]:
+    """Places of the inputs that a gradient may flow to: numbers, and lists of them."""
     types = [value_of(x).dtype for x in inputs]
-    return [i for i, t in enumerate(types) if t.is_floating or t.is_complex]
+    return [i for i, t in enumerate(types) if t.is_floating or t.is_complex or t is dt.variant]
 
 
 def readable(x: Any) -> Any:
     return x if isinstance(x, Tensor) else state.graph.variable_handle(x)
 
 
-def zeros_of_input(original: Any) -> np.ndarray:
+def zeros_of_input(original: Any) -> Any:
+    if not hasattr(original, "_read_array") and not isinstance(original, (np.ndarray, np.generic)):
+        return tensor_list.ListValue([None] * len(tensor_list.members(original)))
     array = original._read_array() if hasattr(original, "_read_array") else original
     return np.zeros_like(array)

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
-from shardtape import nest, shapes
+from shardtape import shapes
 from shardtape.context import building, recording, state
 from shardtape.graph.func_graph import FuncGraph
+from shardtape.graph.parts import taken_apart, tensors_of
 from shardtape.graph.plan import Plan
 from shardtape.graph.segment import Segment
 from shardtape.ops import source
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.tensor_list import ListValue
 from shardtape.tensor import SymbolicTensor
 
 
@@ -36,8 +38,8 @@ class Branch:
                 for d, s in arguments
             ]
             result = function(*self.arguments)
-            self.structure = nest.map_structure(_captured_tensor, result)
-        self.outputs = nest.flatten(self.structure)
+            self.structure = taken_apart(result, _captured_tensor)
+        self.outputs = tensors_of(self.structure)
         self.variables = self.graph.variables()
         self._segment: Segment | None = None
 
@@ -76,5 +78,7 @@ def common_shape(a: Any, b: Any) -> shapes.TensorShape:
     return a.shape.most_specific_compatible_shape(b.shape)
 
 
-def zeros_of(shape: Any, dtype: dt.DType) -> np.ndarray:
+def zeros_of(shape: Any, dtype: dt.DType) -> Any:
+    if dtype is dt.variant:
+        return ListValue([])
     return np.zeros(shape, dtype.numpy_dtype)

@@ -26,6 +26,7 @@ from shardtape.graph.branch_node import (
 )
 from shardtape.graph.branches import Branch, common_shape
 from shardtape.graph.loops import while_loop
+from shardtape.graph.parts import general_specs
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Op
 from shardtape.tensor import SymbolicTensor
@@ -108,7 +109,10 @@ def switch(
     result_shapes = [common_shape(*_pair(outs)) for outs in zip(*[b.outputs for b in branches])]
     node = BranchNode(branches, graph)
     made = _switch_op(node, pick, kind, [t.dtype for t in first.outputs], result_shapes)
-    return node.structured(add_node(graph, made, [index], node, name), first.structure)
+    structure = first.structure
+    for other in branches[1:]:
+        structure = general_specs(structure, other.structure)
+    return node.structured(add_node(graph, made, [index], node, name), structure)
 
 
 def _pair(outs: Sequence[Any]) -> tuple[Any, Any]:
@@ -124,6 +128,8 @@ def _same_results(a: Branch, b: Branch, kind: str) -> None:
         nest.assert_same_structure(a.structure, b.structure)
     except (ValueError, TypeError) as error:
         raise TypeError(f"the branches of tf.{kind.lower()} differ: {error}") from None
+    if len(a.outputs) != len(b.outputs):
+        raise TypeError(f"the branches of tf.{kind.lower()} return values of other kinds")
     for x, y in zip(a.outputs, b.outputs):
         if x.dtype is not y.dtype:
             raise TypeError(

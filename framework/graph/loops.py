@@ -27,6 +27,7 @@ from shardtape.graph.branch_node import (
     zeros_of_input,
 )
 from shardtape.graph.branches import Branch, zeros_of
+from shardtape.graph.parts import Parts, general_specs, put_together, taken_apart, tensors_of
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Op
 from shardtape.tensor import SymbolicTensor, Tensor
@@ -60,17 +61,21 @@ def while_loop(
     )
     if not symbolic:
         return _eager_loop(cond, body, loop_vars, variables, limit)
-    tensors = [convert_to_tensor(v) for v in nest.flatten(variables)]
+    if state.graph is None:
+        apart = taken_apart(variables, convert_to_tensor)
+    else:  # what eager code made is captured
+        apart = taken_apart(variables, lambda v: state.graph.capture(convert_to_tensor(v)))
+    tensors = tensors_of(apart)
     graph = state.graph or next(t.graph for t in tensors if isinstance(t, SymbolicTensor))
     declared = [t.shape for t in tensors]
     if shape_invariants is not None:
-        declared = [shapes.as_shape(getattr(s, "shape", s)) for s in _flat_shapes(shape_invariants)]
+        declared = _declared(apart, _flat_shapes(shape_invariants))
     with building(graph) if state.graph is None else nothing():
-        condition, step = _trace_loop(cond, body, variables, tensors, declared)
+        condition, step, apart = _trace_loop(cond, body, apart, tensors, declared)
     node = BranchNode([condition, step], graph)
     made = _while_op(node, tensors, [t.shape for t in step.arguments], limit)
     outputs = add_node(graph, made, tensors, node, name or "while")
-    result = nest.pack_sequence_as(variables, list(outputs[:-1]))
+    result = put_together(apart, list(outputs[:-1]))
     if isinstance(loop_vars, tuple) and not hasattr(loop_vars, "_fields"):
         return tuple(result)
     return result if isinstance(loop_vars, (list, tuple)) else result[0]
@@ -99,23 +104,43 @@ def _flat_shapes(structure: Any) -> list[Any]:
     return [s for child in structure for s in _flat_shapes(child)]
 
 
+def _declared(apart: Any, invariants: list[Any]) -> list[Any]:
+    """The shapes of all tensors, of invariants that are given by leaf."""
+    out = []
+    for leaf, s in zip(nest.flatten(apart), invariants):
+        if isinstance(leaf, Parts):
+            out.extend([part.shape for part in leaf.spec._component_specs])  # type: ignore
+        else:
+            out.append(shapes.as_shape(getattr(s, "shape", s)))
+    return out
+
+
 def _trace_loop(
-    cond: Any, body: Any, variables: list[Any], tensors: Sequence[Any], declared: list[Any]
-) -> tuple[Branch, Branch]:
-    """Condition and body; shapes that the body does not keep become unknown."""
+    cond: Any, body: Any, apart: list[Any], tensors: Sequence[Any], declared: list[Any]
+) -> tuple[Branch, Branch, list[Any]]:
+    """Condition, body, and the structure of the loop's values.
+
+    Shapes that the body does not keep become unknown.
+    """
 
     def packed(function: Any) -> Any:
-        return lambda *flat: function(*nest.pack_sequence_as(variables, list(flat)))
+        return lambda *flat: function(*put_together(apart, flat))
 
     def run_body(*flat: Any) -> Any:
+        nonlocal apart
         got = packed(body)(*flat)
         got = list(got) if isinstance(got, (list, tuple)) else [got]
-        nest.assert_same_structure(variables, got, check_types=False)
-        return [
-            convert_to_tensor(v, None if isinstance(v, Tensor) or hasattr(v, "_as_tensor")
-                              else t.dtype)
-            for v, t in zip(nest.flatten(got), tensors)
-        ]  # fmt: skip
+        nest.assert_same_structure(apart, got, check_types=False)
+        types = iter(tensors)
+
+        def tensor(v: Any) -> Tensor:
+            wanted = next(types).dtype
+            typed = isinstance(v, Tensor) or hasattr(v, "_as_tensor")
+            return convert_to_tensor(v, None if typed else wanted)
+
+        after = taken_apart(got, tensor)
+        apart = general_specs(apart, after)
+        return tensors_of(after)
 
     while True:
         arguments = [(t.dtype, s) for t, s in zip(tensors, declared)]
@@ -128,7 +153,7 @@ def _trace_loop(
         general = [s.most_specific_compatible_shape(o.shape)
                    for s, o in zip(declared, step.outputs)]  # fmt: skip
         if general == declared:
-            return Branch(packed(cond), arguments, "while_cond"), step
+            return Branch(packed(cond), arguments, "while_cond"), step, apart
         declared = general
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.context import building, recording, state
@@ -20,7 +22,7 @@ from shardtape.graph.ir import Graph, Operation
 from shardtape.graph.plan import Plan
 from shardtape.graph.scopes import name_scope
 from shardtape.indexed_slices import IndexedSlices
-from shardtape.ops import registry, source
+from shardtape.ops import registry, source, tensor_list
 from shardtape.ops.array import zeros_like
 from shardtape.ops.registry import Op
 from shardtape.tensor import EagerTensor, SymbolicTensor
@@ -112,7 +114,7 @@ class Segment:
                 )
             values = [*inputs[: len(self.inputs)], *[kept[i] for i in backward.pinned]]
             backward = self._full
-        seeds = [zeros_like(outputs[i]) if grads[i] is None else grads[i] for i in backward.live]
+        seeds = [_zeros(outputs[i]) if grads[i] is None else grads[i] for i in backward.live]
         got = iter(backward.segment.call([*values, *seeds]) if backward.flat else [])
 
         def take(g: Any) -> Any:
@@ -149,9 +151,12 @@ class _Backward:
         with building(graph), recording(()), name_scope("gradients"):
             self.seeds = [
                 graph.add_op(source.placeholder, (), {"dtype": t.dtype, "shape": t.shape})
-                if t.dtype.is_floating or t.dtype.is_complex
+                if t.dtype.is_floating
+                or t.dtype.is_complex
+                # a list of numbers: what a TensorArray holds
+                or (t.dtype is dt.variant and i < len(segment.outputs))
                 else None
-                for t in self.targets
+                for i, t in enumerate(self.targets)
             ]
             seeds: dict[int, Any] = {}
             for t, s in zip(self.targets, self.seeds):
@@ -188,6 +193,14 @@ class _Backward:
         self.forward_plan = Plan(
             graph, segment.inputs, [*segment.outputs, *self.kept, *segment.effects]
         )
+
+
+def _zeros(output: Any) -> Any:
+    if isinstance(output, SymbolicTensor):
+        is_list = output.dtype is dt.variant
+    else:  # objects that are no arrays stand for values of type variant
+        is_list = output._array.dtype == object and not isinstance(output._array, np.ndarray)
+    return tensor_list.zeros(output) if is_list else zeros_like(output)
 
 
 def _leads_to(graph: Graph, boundary: int, wanted: set[int]) -> set[int]:
