@@ -49,7 +49,7 @@ class Reporter:
 
     def note(self, text: str, warning: bool = False) -> None:
         """Something that the user should read."""
-        _log.log(logging.WARNING if warning else logging.INFO, "%s", text)
+        _log.info("%s", text)  # the driver shows it: a second time from a log would confuse
         with self._lock:
             self._notes.append(Note(len(self._notes) + 1, text, warning))
         self._curves.text(self._step, "events", text)
