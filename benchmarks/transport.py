@@ -218,8 +218,8 @@ def measure(windows: int, window_s: float, shard_at: str, raw_at: str) -> list[r
 def main() -> None:
     parser = rows.parser(__doc__)
     parser.add_argument("--role", choices=("main", "shard", "raw"), default="main")
-    parser.add_argument("--windows", type=int, default=7)
-    parser.add_argument("--window", type=float, default=0.4, help="seconds of one measurement")
+    parser.add_argument("--windows", type=int, default=11)
+    parser.add_argument("--window", type=float, default=0.3, help="seconds of one measurement")
     options = parser.parse_args()
     if options.role != "main":
         {"shard": shard, "raw": raw}[options.role]()
