@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -423,11 +424,18 @@ def _scoped_name(name: str) -> str:
     return scoped
 
 
-_LISTENERS: list[Any] = []
+class _Listeners(threading.local):
+    """What this thread calls with each Variable that it makes."""
+
+    def __init__(self) -> None:
+        self.functions: list[Any] = []
+
+
+_listeners = _Listeners()
 
 
 def creation_listeners() -> tuple[Any, ...]:
-    return tuple(_LISTENERS)
+    return tuple(_listeners.functions)
 
 
 class collecting:
@@ -435,8 +443,8 @@ class collecting:
 
     def __enter__(self) -> list[Any]:
         self.variables: list[Any] = []
-        _LISTENERS.append(self.variables.append)
+        _listeners.functions.append(self.variables.append)
         return self.variables
 
     def __exit__(self, *exc: Any) -> None:
-        _LISTENERS.remove(self.variables.append)
+        _listeners.functions.remove(self.variables.append)

@@ -185,6 +185,19 @@ class Generated:
                 for b in self._bases.get(self._canonical(fetch._id), ()):
                     self._last[b] = len(self._work) + 1
 
+    def _ends(self) -> dict[int, list[int]]:
+        """Keys of the tensors that no line needs after each node's."""
+        last: dict[int, int] = {}
+        for i, node in enumerate(self._work):
+            for t in (*node.outputs, *node.inputs):
+                last[self._canonical(t._id)] = i
+        kept = {self._canonical(f._id) for f in self._plan.fetches if hasattr(f, "_id")}
+        ends: dict[int, list[int]] = {}
+        for key, i in last.items():
+            if key not in kept and key not in self._known:
+                ends.setdefault(i, []).append(key)
+        return ends
+
     # ---- the function ---------------------------------------------------------------------
     def _generate(self) -> Any:
         plan = self._plan
@@ -197,12 +210,17 @@ class Generated:
         self._owner: dict[int, int] = {}  # base key -> slot of the buffer it lives in
         self._free: list[int] = []
         self._direct: set[int] = set()
+        ends = self._ends()
         views_line = len(lines)
         lines.append("")
         for i, node in enumerate(self._work):
             for text in self._node_lines(i, node):
                 lines.append("    " + text)
                 self._line_nodes[len(lines)] = node
+            dead = [self._names[k] for k in ends.get(i, ()) if self._names.get(k, "f")[0] == "v"]
+            if dead:
+                # a Variable's value that nobody holds any more can be updated in place
+                lines.append("    " + " = ".join(dead) + " = None")
             for base in [b for b in self._owner if self._last[b] == i]:
                 self._free.append(self._owner.pop(base))
         if self._views:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tensorboard.compat.proto import (
-    attr_value_pb2,
-    graph_pb2,
-    node_def_pb2,
-    tensor_shape_pb2,
-)
 
 from shardtape import dtypes as dt
 from shardtape import shapes
 from shardtape.graph.ir import Graph, Operation
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto import (
+        attr_value_pb2,
+        graph_pb2,
+        node_def_pb2,
+        tensor_shape_pb2,
+    )
 
 _MAX_SHOWN_ELEMENTS = 1024  # larger constants are named by type and shape only
 
 
 def graph_def(graph: Graph) -> graph_pb2.GraphDef:
     """All nodes with their names, types, inputs, attributes and output shapes."""
+    from tensorboard.compat.proto import graph_pb2  # slow to load: not before a graph is shown
+
     out = graph_pb2.GraphDef()
     out.versions.producer = 1645  # TensorFlow 2.15's
     for operation in graph.get_operations():
@@ -30,6 +34,8 @@ def graph_def(graph: Graph) -> graph_pb2.GraphDef:
 
 def node_def(operation: Operation) -> node_def_pb2.NodeDef:
     """One node."""
+    from tensorboard.compat.proto import node_def_pb2
+
     node = node_def_pb2.NodeDef(
         name=operation.name, op=operation.type, device=operation.device or ""
     )
@@ -51,6 +57,8 @@ def node_def(operation: Operation) -> node_def_pb2.NodeDef:
 
 def shape_proto(shape: shapes.TensorShape) -> tensor_shape_pb2.TensorShapeProto:
     """TensorShape as a proto; unknown sizes are -1."""
+    from tensorboard.compat.proto import tensor_shape_pb2
+
     if shape.rank is None:
         return tensor_shape_pb2.TensorShapeProto(unknown_rank=True)
     made = tensor_shape_pb2.TensorShapeProto()
@@ -60,6 +68,8 @@ def shape_proto(shape: shapes.TensorShape) -> tensor_shape_pb2.TensorShapeProto:
 
 
 def _attr(value: Any) -> attr_value_pb2.AttrValue | None:
+    from tensorboard.compat.proto import attr_value_pb2
+
     attr = attr_value_pb2.AttrValue()
     if isinstance(value, (bool, np.bool_)):
         attr.b = bool(value)
