@@ -14,17 +14,21 @@ from shardtape import (
     bitwise,
     config,
     data,
+    distribute,
     dtypes,
     errors,
+    experimental,
     image,
     initializers,
     io,
     keras,
     linalg,
+    lookup,
     math,
     nest,
     nn,
     optimizers,
+    profiler,
     ragged,
     random,
     saved_model,
@@ -32,8 +36,10 @@ from shardtape import (
     strings,
     summary,
     train,
+    version,
 )
 from shardtape import graph as graph
+from shardtape.absent import estimator, feature_column
 from shardtape.context import executing_eagerly
 from shardtape.custom_gradient import custom_gradient, grad_pass_through, recompute_grad
 from shardtape.devices import DeviceSpec, device
@@ -68,7 +74,7 @@ from shardtape.graph.function import function
 from shardtape.graph.ir import Graph, Operation
 from shardtape.graph.placeholders import placeholder, placeholder_with_default
 from shardtape.graph.py_function import numpy_function, py_function
-from shardtape.graph.scopes import init_scope, name_scope
+from shardtape.graph.scopes import control_dependencies, init_scope, name_scope
 from shardtape.graph.vectorize import vectorized_map
 from shardtape.indexed_slices import IndexedSlices
 from shardtape.logger import get_logger
@@ -139,6 +145,7 @@ from shardtape.ops.clip import (
     clip_by_norm,
     clip_by_value,
 )
+from shardtape.ops.clock import timestamp
 from shardtape.ops.contraction import (
     einsum,
     tensordot,
@@ -152,6 +159,7 @@ from shardtape.ops.indexing import (
     strided_slice,
 )
 from shardtape.ops.linalg import matmul
+from shardtape.ops.mapping import foldl, foldr, map_fn, scan
 from shardtape.ops.math import (
     abs,
     acos,
@@ -204,6 +212,7 @@ from shardtape.ops.math import (
 from shardtape.ops.norms import (
     norm,
 )
+from shardtape.ops.printing import print
 from shardtape.ops.reduce import (
     argmax,
     argmin,
@@ -235,6 +244,7 @@ from shardtape.sparse_tensor import SparseTensor, SparseTensorSpec
 from shardtape.step import Step
 from shardtape.tape import GradientTape, UnconnectedGradients
 from shardtape.tensor import Tensor, is_tensor
+from shardtape.tensor_array import TensorArray, TensorArraySpec
 from shardtape.type_spec import TypeSpec, type_spec_from_value
 from shardtape.variable import Variable, VariableAggregation, VariableSynchronization
 
@@ -243,7 +253,8 @@ _operators.attach(Variable)
 _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"shardtape\.")
 
 newaxis = None
-__version__ = "2026.11.0"
+losses, metrics = keras.losses, keras.metrics
+__version__ = version.VERSION
 
 # Names that belong to packages above: handed on when they are first asked for, so that the
 # language itself needs neither Ray nor gRPC.

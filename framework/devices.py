@@ -183,7 +183,20 @@ class LogicalDevice(NamedTuple):
     device_type: str
 
 
+class LogicalDeviceConfiguration(NamedTuple):
+    """One of the logical devices of a physical one.
+
+    Fields:
+      memory_limit: of a GPU, MiB; it is not enforced.
+    """
+
+    memory_limit: int | None = None
+    experimental_priority: int | None = None
+    experimental_device_ordinal: int | None = None
+
+
 _soft_placement = True
+_logical: dict[PhysicalDevice, list[LogicalDeviceConfiguration]] = {}
 _visible: dict[str, list[PhysicalDevice]] = {}
 
 
@@ -238,10 +251,30 @@ def list_logical_devices(device_type: str | None = None) -> list[LogicalDevice]:
     counts: dict[str, int] = {}
     found = []
     for d in get_visible_devices(device_type):
-        index = counts.get(d.device_type, 0)
-        counts[d.device_type] = index + 1
-        found.append(LogicalDevice(f"/device:{d.device_type}:{index}", d.device_type))
+        for _ in range(len(_logical.get(d) or (None,))):
+            index = counts.get(d.device_type, 0)
+            counts[d.device_type] = index + 1
+            found.append(LogicalDevice(f"/device:{d.device_type}:{index}", d.device_type))
     return found
+
+
+def set_logical_device_configuration(device: PhysicalDevice, logical_devices: Any) -> None:
+    """Lets `list_logical_devices` show several devices for one; they all are that one.
+
+    Raises ValueError for a device that does not exist.
+    """
+    if device not in list_physical_devices():
+        raise ValueError(f"Unrecognized device: {device!r}")
+    _logical[device] = list(logical_devices or ())
+
+
+def get_logical_device_configuration(
+    device: PhysicalDevice,
+) -> list[LogicalDeviceConfiguration] | None:
+    """What was set; None where nothing was."""
+    if device not in list_physical_devices():
+        raise ValueError(f"Unrecognized device: {device!r}")
+    return _logical.get(device)
 
 
 def get_soft_device_placement() -> bool:

@@ -77,3 +77,7 @@ from shardtape.ops.reduce import (
     l2_loss,
     zero_fraction,
 )
+from shardtape.replica_losses import (
+    compute_average_loss,
+    scale_regularization_loss,
+)

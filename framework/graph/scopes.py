@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from shardtape.context import state
@@ -36,6 +37,21 @@ class name_scope:
 
     def __exit__(self, *exc: Any) -> None:
         state.name_stack = self._outer
+
+
+def control_dependencies(control_inputs: Any) -> Any:
+    """Block whose operations run after `control_inputs`; eagerly they have run already.
+
+    Args:
+      control_inputs: operations and tensors; eagerly, functions among them are called. None clears
+        what outer blocks ask for.
+    """
+    if state.graph is not None:
+        return state.graph.control_dependencies(control_inputs)
+    for given in control_inputs or ():
+        if callable(given):
+            given()
+    return nullcontext()
 
 
 class init_scope:

@@ -1,4 +1,4 @@
-"""Functions applied to every row: `map_fn`, `vectorized_map`, `scan`, `foldl`, `foldr`."""
+"""Functions applied to every row: `map_fn`, `scan`, `foldl`, `foldr`."""
 
 from __future__ import annotations
 
@@ -203,39 +203,6 @@ def _typed(value: Any, dtype: dt.DType) -> Any:
     if tensor.dtype is not dtype:
         raise ValueError(f"fn returned {tensor.dtype.name}, fn_output_signature says {dtype.name}")
     return tensor
-
-
-def vectorized_map(
-    fn: Callable[[Any], Any], elems: Any, fallback_to_while_loop: bool = True, warn: bool = True
-) -> Any:
-    """The results of `fn` for each row of `elems`, stacked; elements of one row are shared."""
-    leaves = [convert_to_tensor(x) for x in nest.flatten(elems)]
-    sizes = [_static_count(x) for x in leaves]
-    count = next((n for n in sizes if n not in (None, 1)), None)
-    if count is None:
-        sizes_now = [array.shape(x)[0] for x in leaves]
-        count = sizes_now[0]
-        for n in sizes_now[1:]:
-            count = array.where(n > count, n, count)
-    shared = [n == 1 for n in sizes]
-    index = array.range(count)
-
-    def one(i: Any) -> Any:
-        row = [array.gather(x, 0 if same else i) for x, same in zip(leaves, shared)]
-        return fn(nest.pack_sequence_as(elems, row))
-
-    return map_fn(one, index, fn_output_signature=_signature_of(one))
-
-
-def _signature_of(one: Callable[[Any], Any]) -> Any:
-    """The dtypes of a result, of a trace of the function."""
-    from shardtape.graph.branches import Branch
-    from shardtape.graph.parts import Parts
-
-    branch = Branch(one, [(dt.int32, shapes.TensorShape([]))], "vectorized_map")
-    return nest.map_structure(
-        lambda x: x.spec if isinstance(x, Parts) else x.dtype, branch.structure
-    )
 
 
 # ---- folds ------------------------------------------------------------------------------------

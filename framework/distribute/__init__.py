@@ -1,0 +1,46 @@
+"""`tf.distribute`: strategies of one process."""
+
+from typing import Any as _Any
+
+from shardtape.distribute import experimental
+from shardtape.distribute.strategy import (
+    HierarchicalCopyAllReduce,
+    InputContext,
+    MirroredStrategy,
+    NcclAllReduce,
+    OneDeviceStrategy,
+    ReduceOp,
+    ReductionToOneDevice,
+    ReplicaContext,
+    Strategy,
+    experimental_set_strategy,
+    get_replica_context,
+    get_strategy,
+    has_strategy,
+    in_cross_replica_context,
+)
+
+__all__ = [
+    "HierarchicalCopyAllReduce",
+    "InputContext",
+    "MirroredStrategy",
+    "NcclAllReduce",
+    "OneDeviceStrategy",
+    "ReduceOp",
+    "ReductionToOneDevice",
+    "ReplicaContext",
+    "Strategy",
+    "experimental",
+    "experimental_set_strategy",
+    "get_replica_context",
+    "get_strategy",
+    "has_strategy",
+    "in_cross_replica_context",
+]
+
+
+def __getattr__(name: str) -> _Any:
+    raise AttributeError(
+        f"module 'shardtape.distribute' has no attribute '{name}': this process has one replica; "
+        "tf.Trainer trains on several workers"
+    )

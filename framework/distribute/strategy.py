@@ -1,0 +1,241 @@
+"""Strategies with one replica: this process and one device.
+
+Training on several machines is what the parameter server is for; see `tf.Trainer`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from shardtape.devices import canonical_name, device, list_logical_devices
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.reduce import reduce_mean, reduce_sum
+from shardtape.tensor import Tensor
+
+
+class ReduceOp(enum.Enum):
+    """How values of replicas become one."""
+
+    SUM = "SUM"
+    MEAN = "MEAN"
+
+
+class _Scopes(threading.local):
+    strategies: tuple[Any, ...] = ()
+    in_replica = False
+
+
+_scopes = _Scopes()
+
+
+class InputContext:
+    """Which part of the input a pipeline reads: all of it."""
+
+    def __init__(
+        self, num_input_pipelines: int = 1, input_pipeline_id: int = 0,
+        num_replicas_in_sync: int = 1,
+    ) -> None:  # fmt: skip
+        self.num_input_pipelines = num_input_pipelines
+        self.input_pipeline_id = input_pipeline_id
+        self.num_replicas_in_sync = num_replicas_in_sync
+
+    def get_per_replica_batch_size(self, global_batch_size: int) -> int:
+        """Raises ValueError where the replicas cannot share the batch evenly."""
+        if global_batch_size % self.num_replicas_in_sync:
+            raise ValueError(
+                f"The `global_batch_size` {global_batch_size} is not divisible by "
+                f"`num_replicas_in_sync` {self.num_replicas_in_sync}"
+            )
+        return global_batch_size // self.num_replicas_in_sync
+
+
+class ReplicaContext:
+    """What code that runs in the one replica asks about it."""
+
+    def __init__(self, strategy: Strategy) -> None:
+        self.strategy = strategy
+        self.replica_id_in_sync_group = 0
+
+    num_replicas_in_sync = 1
+
+    def all_reduce(self, reduce_op: Any, value: Any, options: Any = None) -> Any:
+        """The sum or mean over one replica: the value."""
+        _check_op(reduce_op)
+        return value
+
+    def merge_call(self, merge_fn: Callable[..., Any], args: Any = (), kwargs: Any = None) -> Any:
+        """Calls `merge_fn(strategy, *args)`."""
+        return merge_fn(self.strategy, *args, **(kwargs or {}))
+
+
+def _check_op(reduce_op: Any) -> ReduceOp:
+    if isinstance(reduce_op, str):
+        reduce_op = reduce_op.upper()
+    return ReduceOp(reduce_op)
+
+
+class Strategy:
+    """One replica on one device.
+
+    Args:
+      device_name: where its ops run; None for where they always do.
+    """
+
+    def __init__(self, device_name: str | None = None) -> None:
+        self._device = device_name
+
+    @property
+    def num_replicas_in_sync(self) -> int:
+        return 1
+
+    @property
+    def extended(self) -> Strategy:
+        return self
+
+    @property
+    def worker_devices(self) -> tuple[str, ...]:
+        return (canonical_name(self._device or "CPU:0"),)
+
+    parameter_devices = worker_devices
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[Strategy]:
+        """Block in which this is the current strategy."""
+        before = _scopes.strategies
+        _scopes.strategies = (*before, self)
+        try:
+            with device(self._device):
+                yield self
+        finally:
+            _scopes.strategies = before
+
+    def run(
+        self, fn: Callable[..., Any], args: Any = (), kwargs: Any = None, options: Any = None
+    ) -> Any:
+        """`fn(*args, **kwargs)` in the one replica."""
+        before, _scopes.in_replica = _scopes.in_replica, True
+        try:
+            with self.scope():
+                return fn(*args, **(kwargs or {}))
+        finally:
+            _scopes.in_replica = before
+
+    def reduce(self, reduce_op: Any, value: Any, axis: Any = None) -> Any:
+        """The value of the one replica, summed or averaged over `axis` where one is given."""
+        kind = _check_op(reduce_op)
+        if axis is None:
+            return value if isinstance(value, Tensor) else convert_to_tensor(value)
+        return (reduce_sum if kind is ReduceOp.SUM else reduce_mean)(value, axis)
+
+    def gather(self, value: Any, axis: int) -> Any:
+        """The values of all replicas along `axis`: the value."""
+        return convert_to_tensor(value)
+
+    def experimental_local_results(self, value: Any) -> tuple[Any, ...]:
+        """The values of the replicas of this process."""
+        return (value,)
+
+    def experimental_distribute_dataset(self, dataset: Any, options: Any = None) -> Any:
+        """The dataset as it is: one replica gets whole batches."""
+        return dataset
+
+    def distribute_datasets_from_function(
+        self, dataset_fn: Callable[[InputContext], Any], options: Any = None
+    ) -> Any:
+        """The dataset that the function makes."""
+        return dataset_fn(InputContext())
+
+    def experimental_distribute_values_from_function(self, value_fn: Callable[[Any], Any]) -> Any:
+        """The value that the function makes for the one replica."""
+        return value_fn(ReplicaContext(self))
+
+    def make_dataset_iterator(self, dataset: Any) -> Iterator[Any]:
+        return iter(dataset)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of one replica>"
+
+
+class OneDeviceStrategy(Strategy):
+    """Everything on one device.
+
+    Args:
+      device: its name.
+    """
+
+    def __init__(self, device: str) -> None:
+        super().__init__(device)
+
+
+class MirroredStrategy(Strategy):
+    """One replica, on the device that is there.
+
+    Args:
+      devices: at most one name; with several ValueError, as this framework spreads training over
+        workers and parameter shards instead (`tf.Trainer`).
+      cross_device_ops: accepted; with one replica there is nothing to reduce.
+    """
+
+    def __init__(self, devices: Any = None, cross_device_ops: Any = None) -> None:
+        names = [devices] if isinstance(devices, str) else list(devices or ())
+        if len(names) > 1:
+            raise ValueError(
+                f"MirroredStrategy has one replica here, got the devices {names}: use tf.Trainer "
+                "to train on several workers"
+            )
+        gpus = list_logical_devices("GPU")
+        super().__init__(names[0] if names else gpus[0].name if gpus else None)
+
+
+class _CrossDeviceOps:
+    """A way of reducing over devices; with one replica it does nothing."""
+
+    def __init__(self, num_packs: int = 1) -> None:
+        self.num_packs = num_packs
+
+
+class HierarchicalCopyAllReduce(_CrossDeviceOps):
+    """Accepted by `MirroredStrategy`."""
+
+
+class NcclAllReduce(_CrossDeviceOps):
+    """Accepted by `MirroredStrategy`."""
+
+
+class ReductionToOneDevice(_CrossDeviceOps):
+    """Accepted by `MirroredStrategy`."""
+
+    def __init__(self, reduce_to_device: Any = None, accumulation_fn: Any = None) -> None:
+        super().__init__()
+
+
+_default = Strategy()
+
+
+def get_strategy() -> Strategy:
+    """The strategy of the innermost `scope`, else one with one replica."""
+    return _scopes.strategies[-1] if _scopes.strategies else _default
+
+
+def has_strategy() -> bool:
+    """Whether a `scope` is open."""
+    return bool(_scopes.strategies)
+
+
+def in_cross_replica_context() -> bool:
+    """Whether a `scope` is open and no replica runs."""
+    return has_strategy() and not _scopes.in_replica
+
+
+def get_replica_context() -> ReplicaContext | None:
+    """The one replica's; None in a scope outside `run`."""
+    return None if in_cross_replica_context() else ReplicaContext(get_strategy())
+
+
+def experimental_set_strategy(strategy: Strategy | None) -> None:
+    """Makes a strategy the current one until further notice."""
+    _scopes.strategies = () if strategy is None else (strategy,)

@@ -1,0 +1,5 @@
+"""`tf.profiler`."""
+
+from shardtape.profiler import experimental
+
+__all__ = ["experimental"]
