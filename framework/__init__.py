@@ -10,6 +10,7 @@ import warnings as _warnings
 from typing import Any as _Any
 
 from shardtape import (
+    autodiff,
     autograph,
     bitwise,
     config,
