@@ -66,7 +66,8 @@ class CacheDataset(OneInput):
 
     def __init__(self, input: Dataset) -> None:
         super().__init__(input)
-        self._own = Store() if state.graph is None else None
+        self.is_template = state.graph is not None
+        self._own = None if self.is_template else Store()
 
     def _store(self, run: Run) -> Store:
         return self._own or run.shared(self, Store)

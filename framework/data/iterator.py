@@ -46,7 +46,7 @@ class RunningIterator(GraphValue):
         dataset = self._bound.dataset
         self._run = Run(self._key, dataset.options().deterministic)
         if started is not None:
-            self._run.restore(started)
+            self._run.restore(dataset, started)
         self._cursor = dataset._cursor(self._run.inside(self._bound) if self._bound.values
                                        else self._run)  # fmt: skip
         self._held: list[Leaves] = []
@@ -91,7 +91,8 @@ class RunningIterator(GraphValue):
     def save(self) -> dict[str, Any]:
         """Where it is: plain values that JSON can hold."""
         with self._lock:
-            return {"position": self.position - len(self._held), "seeds": self._run.started}
+            positions = self._run.positions(self._bound.dataset)
+            return {"position": self.position - len(self._held), "seeds": positions}
 
     def restore(self, stored: dict[str, Any]) -> None:
         """Goes to a place that `save` told, in the same dataset.

@@ -44,8 +44,9 @@ class ShuffleDataset(OneInput):
         self.seeds = seeds_of(seed)
         self.fixed = reshuffle is False
         # a template gets a generator for each of its runs
+        self.is_template = state.graph is not None
         self.own_generator = None
-        if state.graph is None:
+        if not self.is_template:
             self.own_generator = SeedGenerator(self.seeds, self.fixed)
 
     def _parameters(self) -> Sequence[Any]:

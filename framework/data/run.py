@@ -17,6 +17,7 @@ from shardtape.data.seeds import KeyedStreams, RunKey, SeedGenerator
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 
 _OBJECT = np.dtype(object)
+Position = tuple[tuple[int, int], int]  # of a generator of seeds: its two seeds, words drawn
 
 
 class GraphValue:
@@ -46,7 +47,7 @@ class BoundDataset(GraphValue):
     def __init__(self, dataset: Any, values: Mapping[int, Any]) -> None:
         self.dataset, self.values = dataset, values
         # state of the nodes of a template: what was made by one run of the graph shares it
-        self.shared: dict[int, Any] = {}
+        self.shared: dict[int, tuple[Any, Any]] = {}
 
 
 class Run:
@@ -67,11 +68,13 @@ class Run:
         self.deterministic = deterministic
         self.streams = random.Streams(resets=False) if key is None else KeyedStreams(key)
         self.values: Mapping[int, Any] = {}
-        # (seeds, words drawn) of the shuffles' generators when this run began, in order of use
-        self.started: list[tuple[tuple[int, int], int]] = []
-        self._shared: dict[int, Any] = {}
-        self._kept: list[Any] = []  # their ids are keys
-        self._restored: list[tuple[tuple[int, int], int]] = []
+        # (seeds, words drawn) of shuffles by node: at their first use here, or to be restored
+        self._began: dict[int, Position] = {}
+        self._restored: dict[int, Position] = {}
+        # state of nodes by id, with the node, so that the id stays taken: of datasets that were
+        # made eagerly, and of templates that one run of a graph made
+        self._of_run: dict[int, tuple[Any, Any]] = {}
+        self._of_bound: dict[int, tuple[Any, Any]] = {}
         self._nested = False
 
     def inside(self, bound: BoundDataset) -> Run:
@@ -79,9 +82,9 @@ class Run:
         inner = object.__new__(Run)
         inner.__dict__.update(self.__dict__)
         inner._nested = True
+        inner._of_bound = bound.shared
         if bound.values:
             inner.values = {**self.values, **bound.values}
-            inner._shared, inner._kept = bound.shared, []
         return inner
 
     def frozen(self) -> Run:
@@ -91,16 +94,16 @@ class Run:
         inner = object.__new__(Run)
         inner.__dict__.update(self.__dict__)
         inner.key = RunKey(self.key.job_seed, 0)
-        inner.streams, inner._shared = KeyedStreams(inner.key), {}
+        inner.streams, inner._of_run = KeyedStreams(inner.key), {}
         return inner
 
     def shared(self, node: Any, make: Callable[[], Any]) -> Any:
         """What all iterations over a node have in common, made when it is first needed."""
-        found = self._shared.get(id(node))
+        place = self._of_bound if node.is_template else self._of_run
+        found = place.get(id(node))
         if found is None:
-            found = self._shared[id(node)] = make()
-            self._kept.append(node)
-        return found
+            found = place[id(node)] = (node, make())
+        return found[1]
 
     def value(self, tensor: Any) -> Any:
         """The host array of a parameter: eager, or symbolic with a value in this run."""
@@ -122,15 +125,16 @@ class Run:
 
     def generator(self, node: Any) -> SeedGenerator:
         """Where a shuffle takes the seeds of its next pass from."""
-        known = id(node) in self._shared
-        found = self.shared(node, lambda: self._begin(node))
-        if not known and not self._nested:
-            self.started.append((found.seeds, found.drawn))
-        return found
+        return self.shared(node, lambda: self._begin(node))
 
     def _begin(self, node: Any) -> SeedGenerator:
-        if self._restored and not self._nested:
-            seeds, drawn = self._restored.pop(0)
+        found = self._new_generator(node)
+        self._began.setdefault(id(node), (found.seeds, found.drawn))
+        return found
+
+    def _new_generator(self, node: Any) -> SeedGenerator:
+        if id(node) in self._restored:
+            seeds, drawn = self._restored[id(node)]
             made = SeedGenerator(seeds, node.fixed)
             made.drawn = drawn
             return made
@@ -141,25 +145,45 @@ class Run:
         made.drawn = 2 * self.key.epoch
         return made
 
-    def restore(self, started: Iterable[Any]) -> None:
-        """Begins with the seeds of another run: what is iterated then is what it was there."""
-        self._restored = [((int(a), int(b)), int(drawn)) for (a, b), drawn in started]
+    def positions(self, dataset: Any) -> list[Position]:
+        """Where the generators of a dataset's shuffles were when this run first used them."""
+        found = []
+        for node in _seeded(dataset):
+            own = node.own_generator
+            found.append(self._began.get(id(node), (own.seeds, own.drawn)))
+        return found
+
+    def restore(self, dataset: Any, positions: Iterable[Any]) -> None:
+        """Begins where another run over the same dataset began: it gives the same elements."""
+        self._restored = {
+            id(node): ((int(a), int(b)), int(drawn))
+            for node, ((a, b), drawn) in zip(_seeded(dataset), positions)
+        }
+
+
+def _nodes(dataset: Any) -> list[Any]:
+    """A dataset and all that it reads, each once, in a fixed order."""
+    found: dict[int, Any] = {}
+    waiting = [dataset]
+    while waiting:
+        node = waiting.pop()
+        if id(node) not in found:
+            found[id(node)] = node
+            waiting.extend(node._inputs())
+    return list(found.values())
+
+
+def _seeded(dataset: Any) -> list[Any]:
+    return [n for n in _nodes(dataset) if getattr(n, "own_generator", None) is not None]
 
 
 def symbols_of(dataset: Any) -> list[SymbolicTensor]:
     """The symbolic tensors that a dataset depends on, each once, in a fixed order."""
     found: dict[int, SymbolicTensor] = {}
-    seen: set[int] = set()
-    waiting = [dataset]
-    while waiting:
-        node = waiting.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
+    for node in _nodes(dataset):
         for t in node._parameters():
             if type(t) is SymbolicTensor:
                 found.setdefault(t._id, t)
-        waiting.extend(node._inputs())
     return list(found.values())
 
 

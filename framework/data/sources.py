@@ -214,8 +214,9 @@ class RandomDataset(Dataset):
         super().__init__(TensorSpec([], dt.int64))
         self.seeds = seeds_of(seed)
         self.fixed = not rerandomize
+        self.is_template = state.graph is not None
         self.own_generator = None
-        if state.graph is None:
+        if not self.is_template:
             self.own_generator = SeedGenerator(self.seeds, self.fixed)
 
     def _cardinality(self, run: Run) -> int:

@@ -228,9 +228,9 @@ def true(leaves: Leaves) -> bool:
 
 def check_scalar(traced: TracedFunction, dtype: Any, what: str) -> None:
     """Raises ValueError unless the function returns a scalar of this dtype."""
-    specs = traced.output.specs
-    good = len(specs) == 1 and isinstance(specs[0], TensorSpec)
-    if not good or specs[0].dtype is not dtype or specs[0].shape.rank not in (0, None):  # type: ignore
+    spec = traced.output.spec
+    good = isinstance(spec, TensorSpec) and spec.dtype is dtype and spec.shape.rank in (0, None)
+    if not good:
         raise ValueError(
             f"Invalid `{what}`. `{what}` must return a scalar of type {dtype.name}, but it "
             f"returns {traced.output.spec}."

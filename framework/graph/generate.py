@@ -313,6 +313,10 @@ class Generated:
         """Numpy's result types differ from TensorFlow's in places; the check costs 0.05 us."""
         out = []
         for t, name in zip(node.outputs, targets):
+            if t.dtype is dt.string:
+                array = self._bind("w", _string_array)
+                out.append(f"if not hasattr({name}, 'dtype'): {name} = {array}({name})")
+                continue
             wanted = self._bind("t", t.dtype._numpy)
             out.append(
                 f"if {name}.dtype is not {wanted} and {name}.dtype != {wanted}: "
@@ -398,3 +402,8 @@ class Generated:
                 lines.append(f"    else: {name} = {name}.copy()")
             out.append(name)
         return out
+
+
+def _string_array(value: Any) -> np.ndarray:
+    """A scalar string as an array: numpy's indexing and reductions give the string itself."""
+    return np.array(value, object)

@@ -146,7 +146,7 @@ def _converted(made: Any, specs: Sequence[TensorSpec]) -> list[EagerTensor]:
 
 def _check_array(value: Any, dtype: dt.DType) -> None:
     """Raises TypeError for an array of another type, which nothing converts in silence."""
-    given = getattr(value, "dtype", None) if isinstance(value, np.ndarray) else None
+    given = value.dtype if isinstance(value, (np.ndarray, np.generic)) else None
     if given is not None and given.kind not in "SUO" and given != dtype.numpy_dtype:
         raise TypeError(f"Tensor conversion requested dtype {dtype.name} for an array of {given}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,9 +133,3 @@ def evaluate(expression: str, known: dict[str, Any]) -> str:
         return f"{head} {elements!r}".replace(known["folder"], "FOLDER")
     except Exception as error:  # noqa: BLE001 - which kind it is, is the result
         return f"raises {type(error).__name__}"
-
-
-def quiet() -> None:
-    """For TensorFlow, before it is imported."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")

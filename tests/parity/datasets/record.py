@@ -6,16 +6,16 @@ python tests/parity/datasets/record.py
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 sys.path.insert(0, str(Path(__file__).parent))
 
 import evaluate
-
-evaluate.quiet()
-
 import tensorflow as tf
 
 

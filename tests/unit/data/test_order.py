@@ -1,0 +1,124 @@
+"""Random order and random numbers are TensorFlow's own; the numbers were read off TensorFlow 2.15."""
+
+import pytest
+
+import shardtape as tf
+from shardtape.data.seeds import Draws, RunKey, SeedGenerator
+
+D = tf.data.Dataset
+
+
+def numbers(dataset):
+    return [int(x) for x in dataset]
+
+
+def test_every_iteration_has_another_order_and_a_repetition_goes_on_in_it():
+    orders = [
+        [0, 4, 5, 1, 2, 7, 9, 8, 6, 3],
+        [2, 1, 3, 4, 6, 8, 7, 9, 5, 0],
+        [3, 1, 0, 4, 6, 5, 9, 8, 2, 7],
+        [0, 2, 1, 4, 7, 8, 9, 6, 3, 5],
+        [2, 0, 1, 6, 4, 5, 9, 7, 8, 3],
+        [2, 1, 4, 0, 7, 3, 5, 6, 9, 8],
+    ]
+    dataset = D.range(10).shuffle(4, seed=1)
+    assert [numbers(dataset) for _ in range(3)] == orders[:3]
+    dataset = D.range(10).shuffle(4, seed=1).repeat(3)
+    assert numbers(dataset) == sum(orders[:3], [])
+    assert numbers(dataset) == sum(orders[3:], [])
+
+
+def test_global_seed():
+    tf.random.set_seed(5)
+    dataset = D.range(10).shuffle(10)
+    assert numbers(dataset) == [7, 5, 4, 1, 0, 9, 6, 3, 8, 2]
+    assert numbers(dataset) == [9, 1, 6, 4, 2, 7, 0, 5, 8, 3]
+    dataset = D.range(10).shuffle(10)
+    assert numbers(dataset) == [1, 7, 4, 2, 3, 0, 8, 9, 5, 6]
+    dataset = D.range(10).shuffle(10, seed=1)
+    assert numbers(dataset) == [8, 2, 3, 1, 0, 4, 6, 7, 9, 5]
+
+
+def test_without_seeds_orders_differ():
+
+    orders = {tuple(numbers(D.range(30).shuffle(30))) for _ in range(3)}
+    assert len(orders) == 3
+
+
+def test_random_ops_of_functions_start_again_with_each_iteration():
+    tf.random.set_seed(5)
+    mapped = D.range(3).map(
+        lambda x: (
+            tf.random.uniform([], 0, 1000, tf.int32) + tf.random.uniform([], 0, 1000, tf.int32)
+        )
+    )
+    assert numbers(mapped) == [441, 1258, 827]
+    assert numbers(mapped) == [441, 1258, 827]
+    mapped = D.range(3).map(lambda x: tf.random.uniform([], 0, 1000, tf.int32)).repeat(2)
+    assert numbers(mapped) == [317, 456, 233, 149, 104, 157]
+
+
+@pytest.mark.parametrize(
+    ("weights", "stop", "expected"),
+    [
+        ([0.5, 0.3, 0.2], False, [0, 100, 200, 1, 101, 2, 201, 202, 3, 102, 4, 5, 103, 203]),
+        (None, False, [0, 200, 201, 1, 202, 100, 203, 204, 101, 102, 2, 3, 103, 205]),
+    ],
+)
+def test_sampling(weights, stop, expected):
+    tf.random.set_seed(5)
+    parts = [D.range(100 * i, 100 * i + 10) for i in range(3)]
+    sampled = D.sample_from_datasets(parts, weights, seed=7, stop_on_empty_dataset=stop)
+    assert numbers(sampled)[:14] == expected
+
+
+def test_draws_go_on_anywhere():
+    whole = Draws(3, 4).take(5000).tolist()
+    pieces = Draws(3, 4)
+    got = []
+    for size in (1, 2, 3, 4, 1, 4990 - 1):
+        got.extend(pieces.take(size).tolist())
+    assert got == whole
+    assert Draws(3, 4, drawn=4321).take(7).tolist() == whole[4321:4328]
+
+
+def test_a_shuffle_inside_a_function_begins_anew_with_every_call():
+    nested = D.range(2).flat_map(lambda i: D.range(6).shuffle(6, seed=3))
+    assert numbers(nested)[:6] == numbers(nested)[6:]
+
+
+def test_what_follows_from_a_key_is_the_same_everywhere():
+    from shardtape.data.iterator import OwnedIterator
+
+    dataset = (
+        D.range(12).shuffle(12).map(lambda x: x * 1000 + tf.random.uniform([], 0, 9, tf.int64))
+    )
+    first = numbers(OwnedIterator(dataset, key=RunKey(3, 0)))
+    numbers(dataset)  # what is iterated in between changes nothing
+    assert numbers(OwnedIterator(dataset, key=RunKey(3, 0))) == first
+    assert numbers(OwnedIterator(dataset, key=RunKey(3, 1))) != first
+    assert numbers(OwnedIterator(dataset, key=RunKey(4, 0))) != first
+    seeded = D.range(10).shuffle(4, seed=1)
+    alone = [numbers(seeded) for _ in range(3)]
+    assert [numbers(OwnedIterator(seeded, key=RunKey(9, e))) for e in range(3)] == alone
+
+
+def test_a_cache_holds_what_the_first_epoch_of_a_job_gives():
+    import pickle
+
+    from shardtape.data.iterator import OwnedIterator
+
+    sent = pickle.dumps(D.range(12).shuffle(12).cache())
+    early, late = pickle.loads(sent), pickle.loads(sent)
+    first = numbers(OwnedIterator(early, key=RunKey(3, 0)))
+    assert numbers(OwnedIterator(early, key=RunKey(3, 5))) == first
+    assert numbers(OwnedIterator(late, key=RunKey(3, 5))) == first, "a worker that came later"
+
+
+def test_seed_generators_travel():
+    import pickle
+
+    generator = SeedGenerator((1, 2))
+    generator.next()
+    other = pickle.loads(pickle.dumps(generator))
+    assert other.next() == generator.next()
