@@ -334,7 +334,10 @@ def check_recorded_gradient(
         if g is None and not np.any(want):
             continue
         assert g is not None, f"{what}: None, expected {want.tolist()}"
-        close(np.asarray(_dense(g, tensors[i])), want, tensors[i].dtype.name, what, slack)
+        # what came through a coarser result is no finer than that
+        coarse = all(o.dtype.is_floating and o.dtype.size < tensors[i].dtype.size for o in got)
+        kind = got[0].dtype if coarse else tensors[i].dtype
+        close(np.asarray(_dense(g, tensors[i])), want, kind.name, what, slack)
 
 
 def check_graph_gradient(op: Op, case: Case) -> None:
