@@ -107,7 +107,10 @@ def main(source: str, target: str) -> None:
             continue
         note: dict[str, Any] = {"digest": record["digest"], "outputs": len(outs)}
         for i, out in enumerate(outs):
-            arrays[f"{key}:{i}"] = np.asarray(out)
+            # numpy's own string type drops zero bytes at the end
+            arrays[f"{key}:{i}"] = (
+                np.array(out, object) if isinstance(out, bytes) else np.asarray(out)
+            )
         if grads is not None:
             note["gradients"] = [g is not None for g in grads]
             for i, g in enumerate(grads):
