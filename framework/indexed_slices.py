@@ -44,6 +44,14 @@ class IndexedSlices:
     def device(self) -> str:
         return self.values.device
 
+    def shape_anywhere(self) -> Any:
+        """`dense_shape` as a tensor for use outside of the graph it was made in, where known."""
+        from shardtape.graph.static import constant_value
+        from shardtape.ops.convert import convert_to_tensor
+
+        known = None if self.dense_shape is None else constant_value(self.dense_shape)
+        return None if known is None else convert_to_tensor(known)
+
     def _as_tensor(self, dtype: Any = None) -> Any:
         """The dense tensor. Raises ValueError where `dense_shape` is unknown."""
         from shardtape.ops.gather import unsorted_segment_sum

@@ -123,7 +123,7 @@ class ConcreteFunction:
         flat = nest.flatten(self.structured_outputs)
         for i, leaf in self._tensors:
             if isinstance(leaf, IndexedSlices):
-                flat[i] = IndexedSlices(next(got), next(got), leaf.dense_shape)
+                flat[i] = IndexedSlices(next(got), next(got), leaf.shape_anywhere())
             elif isinstance(leaf, _Composite):
                 flat[i] = leaf.spec._from_components([next(got) for _ in leaf.components])
             else:

@@ -121,7 +121,7 @@ class Segment:
             if g is None:
                 return None
             if isinstance(g, IndexedSlices):
-                return IndexedSlices(next(got), next(got), g.dense_shape)
+                return IndexedSlices(next(got), next(got), g.shape_anywhere())
             return next(got)
 
         by_input = [take(g) for g in backward.by_input]

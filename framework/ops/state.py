@@ -90,6 +90,8 @@ def _(g, _y, variable, indices):
     from shardtape.indexed_slices import IndexedSlices
     from shardtape.ops.array import reshape
 
+    if type(variable) is SymbolicTensor:  # its handle
+        variable = variable.op.attrs["variable"]
     row = variable.shape.as_list()[1:]
     flat = reshape(indices, [-1])
     return IndexedSlices(reshape(g, [-1, *row]), flat, _dense_shape(variable)), None
