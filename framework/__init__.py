@@ -76,6 +76,7 @@ from shardtape.graph.ir import Graph, Operation
 from shardtape.graph.placeholders import placeholder, placeholder_with_default
 from shardtape.graph.py_function import numpy_function, py_function
 from shardtape.graph.scopes import control_dependencies, init_scope, name_scope
+from shardtape.graph.symbolic_gradients import gradients, hessians
 from shardtape.graph.vectorize import vectorized_map
 from shardtape.indexed_slices import IndexedSlices
 from shardtape.logger import get_logger

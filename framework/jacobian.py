@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from shardtape import nest
@@ -92,15 +93,24 @@ def _gradients(
     if not (target.dtype.is_floating or target.dtype.is_complex):
         return [None] * len(sources)
     key = target._key() if isinstance(target, Tensor) else target._id  # type: ignore[attr-defined]
-    if not at_once:
-        return _one_by_one(tape, key, basis, sources)
+
+    def backward(seed: Any) -> list[Any]:
+        return tape._backward({key: seed}, sources)
+
+    return stacked(backward, target, basis) if at_once else _one_by_one(backward, basis)
+
+
+def stacked(backward: Callable[[Any], list[Any]], target: Any, basis: Any) -> list[Any]:
+    """The results of `backward` for each member of `basis`, stacked; None where it gives None.
+
+    Args:
+      backward: from a gradient of `target` to gradients; it is called once, in a graph of its own.
+      basis: Tensor of shape (count, the target's shape).
+    """
     graph = FuncGraph("jacobian", state.graph)
     with building(graph), recording(()):
         seed = graph.add_op(source.placeholder, (), {"dtype": target.dtype, "shape": target.shape})
-        found = [
-            None if g is None else graph.capture(convert_to_tensor(g))
-            for g in tape._backward({key: seed}, sources)
-        ]
+        found = [None if g is None else graph.capture(convert_to_tensor(g)) for g in backward(seed)]
     given = {seed._id: Lane(basis, True)}
     given.update({p._id: Lane(outer, False) for outer, p in graph.captures})
     count: Any = basis.shape[0]
@@ -109,14 +119,14 @@ def _gradients(
     return [None if g is None else batch.lifted(next(lanes)) for g in found]
 
 
-def _one_by_one(tape: GradientTape, key: int, basis: Any, sources: list[Any]) -> list[Any]:
+def _one_by_one(backward: Callable[[Any], list[Any]], basis: Any) -> list[Any]:
     if basis.shape[0] is None:
         raise ValueError(
             "the number of elements of the target is not known while the graph is built: leave "
             "experimental_use_pfor set"
         )
     rows = [
-        [None if g is None else convert_to_tensor(g) for g in tape._backward({key: one}, sources)]
+        [None if g is None else convert_to_tensor(g) for g in backward(one)]
         for one in array.unstack(basis)
     ]
     return [None if column[0] is None else array.stack(list(column)) for column in zip(*rows)]
