@@ -107,9 +107,10 @@ class UnbatchDataset(OneInput):
     """The rows of each element as elements."""
 
     def __init__(self, input: Dataset) -> None:
+        specs: Sequence[Any] = input._type.specs
         known = [
             s.shape[0]
-            for s in input._type.specs
+            for s in specs
             if getattr(s, "shape", None) is not None and s.shape.rank and s.shape[0] is not None
         ]
         for size in known[1:]:

@@ -195,7 +195,11 @@ def spec_to_json(spec: Any) -> Any:
         return {"none": True}
     shape = None if spec.shape.rank is None else spec.shape.as_list()
     kind = "tensor" if isinstance(spec, TensorSpec) else type(spec).__name__
-    return {kind: {"shape": shape, "dtype": spec.dtype.name}}
+    about = {"shape": shape, "dtype": spec.dtype.name}
+    if kind == "RaggedTensorSpec":
+        about["ragged_rank"] = spec.ragged_rank
+        about["row_splits_dtype"] = spec.row_splits_dtype.name
+    return {kind: about}
 
 
 def spec_from_json(stored: Any) -> Any:
@@ -213,4 +217,8 @@ def spec_from_json(stored: Any) -> Any:
         from shardtape.sparse_tensor import SparseTensorSpec
 
         return SparseTensorSpec(value["shape"], dt.as_dtype(value["dtype"]))
+    if kind == "RaggedTensorSpec":
+        from shardtape.ragged.spec import RaggedTensorSpec
+
+        return RaggedTensorSpec(**value)
     raise ValueError(f"unknown kind of component {kind!r}")

@@ -116,6 +116,8 @@ class Options(_Settings):
       deterministic: whether parallel transformations keep the order (default True).
     """
 
+    deterministic: bool | None
+
     _names = {
         "autotune": AutotuneOptions,
         "deterministic": None,

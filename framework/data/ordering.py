@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -419,7 +420,7 @@ class ConcatenateDataset(Dataset):
         return UNKNOWN if UNKNOWN in (a, b) else a + b
 
     def _make_cursor(self, run: Run) -> Cursor:
-        return LazyCursor(iter([lambda d=d: d._cursor(run) for d in self._both]))
+        return LazyCursor(iter([partial(d._cursor, run) for d in self._both]))
 
 
 class ZipDataset(Dataset):

@@ -1,4 +1,4 @@
-"""Batches of elements that differ in shape: padded, ragged or sparse."""
+"""Batches of elements that differ in shape: padded or sparse."""
 
 from __future__ import annotations
 
@@ -172,7 +172,8 @@ def _padded(arrays: Sequence[Any], sizes: Any, value: Any, too_long: str | None)
         )
     out = np.full((len(arrays), *shape.tolist()), value, arrays[0].dtype)
     for i, a in enumerate(arrays):
-        out[(i, *map(slice, a.shape))] = a if a.ndim or a.dtype != object else a[()]
+        place: Any = (i, *map(slice, a.shape))
+        out[place] = a if a.ndim or a.dtype != object else a[()]
     return out
 
 
@@ -237,16 +238,3 @@ class SparseBatchCursor(BatchCursor):
             EagerTensor(np.array([len(arrays), *row], np.int64)),
         )
         return (leaf,)
-
-
-def ragged_batch(input: Dataset, batch_size: Any, drop: Any, row_splits_dtype: Any) -> Dataset:
-    """See `Dataset.ragged_batch`."""
-    from shardtape.data.ragged import RaggedBatchDataset
-
-    if all(_whole(s) for s in input._type.specs):
-        return BatchDataset(input, batch_size, drop)
-    return RaggedBatchDataset(input, batch_size, drop, dt.as_dtype(row_splits_dtype))
-
-
-def _whole(spec: Any) -> bool:
-    return not isinstance(spec, TensorSpec) or spec.shape.is_fully_defined()

@@ -69,7 +69,7 @@ class ParallelCursor(Cursor):
         if self._trials:
             return self._try()
         self._start()
-        return self._pool.get()  # type: ignore[union-attr]
+        return self._pool.get()  # type: ignore[attr-defined]
 
     def _try(self) -> Leaves:
         leaves = self._next()

@@ -272,10 +272,10 @@ class FixedLengthRecordDataset(FilesDataset):
         num_parallel_reads: Any = None,
         name: str | None = None,
     ) -> None:
-        sizes = [int(n or 0) for n in (record_bytes, header_bytes, footer_bytes)]
-        if sizes[0] < 1:
-            raise errors.InvalidArgumentError(f"`record_bytes` must be positive, got {sizes[0]}")
-        reader = FixedLengthReader(*sizes, _compression(compression_type))
+        record, header, footer = (int(n or 0) for n in (record_bytes, header_bytes, footer_bytes))
+        if record < 1:
+            raise errors.InvalidArgumentError(f"`record_bytes` must be positive, got {record}")
+        reader = FixedLengthReader(record, header, footer, _compression(compression_type))
         super().__init__(filenames, reader, num_parallel_reads)
 
 

@@ -215,7 +215,7 @@ def numpy_leaf(spec: TypeSpec, leaf: Any) -> Any:
         view = leaf.view()
         view.flags.writeable = False
         return view
-    to_numpy = getattr(leaf, "_to_numpy", None)
+    to_numpy = getattr(leaf, "_to_numpy", None) or getattr(leaf, "numpy", None)
     return leaf if to_numpy is None else to_numpy()
 
 

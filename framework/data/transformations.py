@@ -234,7 +234,7 @@ class Transformations:
         name: str | None = None,
     ) -> Dataset:
         """`batch_size` elements in one; components whose shape varies become RaggedTensors."""
-        from shardtape.data.padding import ragged_batch
+        from shardtape.data.ragged import ragged_batch
 
         return ragged_batch(self, batch_size, drop_remainder, row_splits_dtype)  # type: ignore
 

@@ -174,7 +174,8 @@ def _feature(data: bytes, start: int, stop: int) -> Feature | None:
 
 def _merged(data: bytes, start: int, stop: int) -> Feature | None:
     """A feature in several parts: those of the last kind, joined as messages are merged."""
-    kind, parts = 0, []
+    kind = 0
+    parts: list[bytes] = []
     for number, wire, at, end in _fields(data, start, stop):
         if wire == _BYTES and number in KINDS:
             if number != kind:

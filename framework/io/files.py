@@ -41,7 +41,7 @@ def _local(pattern: str) -> list[str]:
     if not local_glob.has_magic(pattern):
         return local_glob.glob(local_glob.escape(pattern))
     folders = _local(folder) if local_glob.has_magic(folder) else [folder]
-    found = []
+    found: list[str] = []
     for parent in folders:
         names = storage.names(parent or ("/" if pattern.startswith("/") else "."))
         prefix = f"{parent}/" if parent or pattern.startswith("/") else ""

@@ -260,10 +260,8 @@ def _ragged(outputs: Any, single: bool) -> Any:
     values = next(outputs)
     if single:
         return values
-    try:
-        from shardtape.ragged_tensor import RaggedTensor
-    except ImportError as error:
-        raise errors.UnimplementedError("RaggedTensor is not part of this version") from error
+    from shardtape.ragged.tensor import RaggedTensor
+
     return RaggedTensor.from_row_splits(values, next(outputs), validate=False)
 
 

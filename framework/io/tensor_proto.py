@@ -68,8 +68,8 @@ def _values(made: Any, dtype: dt.DType) -> np.ndarray:
     count = int(np.prod(shape, dtype=np.int64))
     if dtype is dt.string:
         out = np.empty(count, object)
-        values = list(made.string_val)
-        out[:] = values if len(values) == count else (values or [b""]) * count
+        strings = list(made.string_val)
+        out[:] = strings if len(strings) == count else (strings or [b""]) * count
         return out
     numpy_dtype = dtype.numpy_dtype
     if made.tensor_content:

@@ -152,11 +152,13 @@ class RaggedTensorSpec(TypeSpec):
         """Leaves as the rows of one RaggedTensor."""
         with building(None):
             if self._ragged_rank:
-                return stack(list(leaves))
-            lengths = [len(leaf) for leaf in leaves]
-            from shardtape.ops.array import concat
+                made = stack(list(leaves))
+            else:
+                from shardtape.ops.array import concat
 
-            return RaggedTensor.from_row_lengths(concat(list(leaves), 0), lengths)
+                lengths = [len(leaf) for leaf in leaves]
+                made = RaggedTensor.from_row_lengths(concat(list(leaves), 0), lengths)
+            return made.with_row_splits_dtype(self._row_splits_dtype)
 
     def _slices(self, leaf: Any) -> Iterator[Any]:
         for i in range(self._row_count(leaf)):

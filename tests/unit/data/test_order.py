@@ -1,4 +1,4 @@
-"""Random order and random numbers are TensorFlow's own; the numbers were read off TensorFlow 2.15."""
+"""Random order and random numbers are TensorFlow's own: these were read off TensorFlow 2.15."""
 
 import pytest
 
