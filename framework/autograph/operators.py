@@ -376,7 +376,7 @@ def _enumerate(iterable: Any, start: Any = 0) -> Any:
 
 
 def _zip(*iterables: Any, **options: Any) -> Any:
-    own = [getattr(x, "_autograph_zip", None) for x in iterables]
+    own: list[Any] = [getattr(x, "_autograph_zip", None) for x in iterables]
     if own and state.graph is not None and all(x is not None for x in own):
         return own[0](*iterables[1:])
     return zip(*iterables, **options)

@@ -169,7 +169,7 @@ class LossScaleOptimizer(Optimizer):
 
     def get_unscaled_gradients(self, grads: Any) -> list[Any]:
         """Gradients over the scale; None stays None."""
-        out = []
+        out: list[Any] = []
         for g in grads:
             if g is None:
                 out.append(None)

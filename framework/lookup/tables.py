@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -262,7 +261,9 @@ class MutableHashTable(LookupInterface):
     def _default_tensor(self) -> Any:
         return self._default
 
-    def lookup(self, keys: Any, dynamic_default_values: Any = None, name: str | None = None) -> Any:
+    def lookup(  # type: ignore[override]
+        self, keys: Any, dynamic_default_values: Any = None, name: str | None = None
+    ) -> Any:
         """The values of keys; `dynamic_default_values` has one default per key."""
         if dynamic_default_values is None:
             return super().lookup(keys, name)
@@ -302,7 +303,7 @@ class MutableHashTable(LookupInterface):
             raise errors.InvalidArgumentError(
                 f"{len(flat)} keys and values of shape {values.shape} do not fit"
             )
-        rows: Sequence[Any] = values.reshape(len(flat), *inner)
+        rows = values.reshape(len(flat), *inner)
         for key, value in zip(flat, rows):
             self._found[key] = value if inner or self._value_dtype is dt.string else value[()]
 

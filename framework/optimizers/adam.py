@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -95,7 +95,7 @@ class Adam(Optimizer):
     Args: those of `AdamRule` and of `Optimizer`.
     """
 
-    rule_class = AdamRule
+    rule_class: ClassVar[type[Rule]] = AdamRule
     beta_1 = hyperparameter()
     beta_2 = hyperparameter()
     epsilon = hyperparameter()

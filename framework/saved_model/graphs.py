@@ -106,7 +106,8 @@ class GraphWriter:
             return {**entry, **self.constant(operation.attrs["value"])}
         control = getattr(operation.op_def, "control", None)
         if control is not None:
-            return {**entry, **self._branches(operation, *control, place)}
+            node, settings = control
+            return {**entry, **self._branches(operation, node, settings, place)}
         if registry.REGISTRY.get(operation.type) is not operation.op_def:
             raise errors.UnimplementedError(
                 f"node '{operation.name}' of type {operation.type} cannot be saved: it holds "

@@ -177,7 +177,7 @@ class Concatenate(Merge):
         if None in ranks:
             return
         others = {
-            tuple(d for i, d in enumerate(s) if i != self.axis % s.rank and i > 0) for s in shapes
+            tuple(d for i, d in enumerate(s) if i != self.axis % len(s) and i > 0) for s in shapes
         }
         first = next(iter(others))
         fits = len(ranks) == 1 and all(

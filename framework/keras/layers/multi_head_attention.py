@@ -39,6 +39,10 @@ class MultiHeadAttention(Layer):
         the features.
     """
 
+    _query_dense: EinsumDense
+    _key_dense: EinsumDense
+    _value_dense: EinsumDense
+
     def __init__(
         self, num_heads: int, key_dim: int, value_dim: int | None = None, dropout: float = 0.0,
         use_bias: bool = True, output_shape: Any = None, attention_axes: Any = None,
@@ -62,7 +66,9 @@ class MultiHeadAttention(Layer):
             (attention_axes,) if isinstance(attention_axes, int) else attention_axes
         )
         self._built_from_signature = False
-        self._query_shape = self._key_shape = self._value_shape = None
+        self._query_shape: Any = None
+        self._key_shape: Any = None
+        self._value_shape: Any = None
 
     # ---- building ---------------------------------------------------------------------------
     def _build_from_signature(self, query: Any, value: Any, key: Any = None) -> None:

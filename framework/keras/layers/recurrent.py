@@ -280,7 +280,7 @@ class RNN(Layer):
 
     # ---- description ------------------------------------------------------------------------
     def _loop_config(self) -> dict[str, Any]:
-        config = {
+        config: dict[str, Any] = {
             "return_sequences": self.return_sequences,
             "return_state": self.return_state,
             "go_backwards": self.go_backwards,

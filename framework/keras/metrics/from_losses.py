@@ -128,7 +128,9 @@ class RootMeanSquaredError(Mean):
     def __init__(self, name: str = "root_mean_squared_error", dtype: Any = None) -> None:
         super().__init__(name, dtype)
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> Any:
         y_pred = cast(convert_to_tensor(y_pred), self._dtype)
         y_pred, y_true = losses.base.matched(y_pred, cast(convert_to_tensor(y_true), self._dtype))
         return super().update_state(squared_difference(y_pred, y_true), sample_weight)

@@ -36,6 +36,7 @@ class Model(Trainer, Layer):
       name: default the class name.
     """
 
+    _given: tuple[tuple[Any, ...], dict[str, Any]]
     _unseen = Layer._unseen | {
         "_network", "compiled_loss", "compiled_metrics", "optimizer", "history", "_steps",
         "_compile_arguments", "_given", "_added_metrics", "_own_layers", "_symbolic_losses",
@@ -385,4 +386,4 @@ class Model(Trainer, Layer):
 
 def _is_functional(cls: type) -> bool:
     """Whether a class is made of symbolic inputs and outputs, as `Model` itself is."""
-    return cls.__init__ is Model.__init__
+    return cls.__init__ is Model.__init__  # type: ignore[misc]

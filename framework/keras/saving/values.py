@@ -61,7 +61,7 @@ def decode(value: Any) -> Any:
     kind = value.get(_KIND)
     if kind is None:
         return {k: decode(v) for k, v in value.items()}
-    inner = value.get("value")
+    inner: Any = value.get("value")
     if kind == "tuple":
         return tuple(decode(v) for v in inner)
     if kind == "dtype":
