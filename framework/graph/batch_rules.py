@@ -324,7 +324,7 @@ def _slice_grad(op: Op, inputs: Sequence[Lane], attrs: Any, batch: Batch) -> Any
     return op(*lifted, _before(0, inputs[2].tensor))
 
 
-def _moved_masks(attrs: Any) -> dict[str, int]:
+def _moved_masks(attrs: Any) -> dict[str, Any]:
     """Masks of strided slices with the examples' axis taken whole before the others."""
     moved = {name: bits << 1 for name, bits in attrs.items()}
     moved["begin_mask"] |= 1

@@ -146,7 +146,7 @@ class _Column:
 
     def __init__(self, spec: Any, count: Any) -> None:
         self.ragged = spec if isinstance(spec, RaggedTensorSpec) else None
-        self.dtype = spec.dtype if isinstance(spec, TypeSpec) else spec
+        self.dtype = spec.dtype if isinstance(spec, TypeSpec) else spec  # type: ignore[attr-defined]
         self.spec = spec if isinstance(spec, TypeSpec) else None
         if self.spec is not None and not isinstance(spec, (TensorSpec, RaggedTensorSpec)):
             raise ValueError(f"results of {spec!r} cannot be put into rows")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -89,8 +90,9 @@ def area(size: int, out: int, align: bool) -> np.ndarray:
     for x in range(out):
         begin, end = x * scale, (x + 1) * scale
         for i in range(math.floor(begin), math.ceil(end)):
-            share = min(i + 1, end) - max(i, begin)
-            made[x, min(i, size - 1)] += share / scale
+            first: Any = max(i, begin)
+            last: Any = min(i + 1, end)
+            made[x, min(i, size - 1)] += (last - first) / scale
     return made
 
 

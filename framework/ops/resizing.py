@@ -35,7 +35,7 @@ def _samples(*attrs: dict[str, Any]) -> Any:
     return make
 
 
-_HALF = ({"half_pixel_centers": True}, {"align_corners": True}, {})
+_HALF: tuple[dict[str, Any], ...] = ({"half_pixel_centers": True}, {"align_corners": True}, {})
 
 
 def _apply(

@@ -230,9 +230,12 @@ def unicode_decode(
     replace_control_characters: bool = False, name: str | None = None,
 ) -> Any:  # fmt: skip
     """The code points of each string, int32: a RaggedTensor (of a scalar, a vector)."""
-    options = {"input_encoding": input_encoding, "errors": errors,
-               "replacement_char": replacement_char,
-               "replace_control_characters": replace_control_characters}  # fmt: skip
+    options: dict[str, Any] = {
+        "input_encoding": input_encoding,
+        "errors": errors,
+        "replacement_char": replacement_char,
+        "replace_control_characters": replace_control_characters,
+    }
     return _code_rows(input, lambda x: unicode.unicode_decode_op(x, **options), 1)[0]
 
 
@@ -241,9 +244,12 @@ def unicode_decode_with_offsets(
     replace_control_characters: bool = False, name: str | None = None,
 ) -> Any:  # fmt: skip
     """The code points of each string and the bytes at which they start."""
-    options = {"input_encoding": input_encoding, "errors": errors,
-               "replacement_char": replacement_char,
-               "replace_control_characters": replace_control_characters}  # fmt: skip
+    options: dict[str, Any] = {
+        "input_encoding": input_encoding,
+        "errors": errors,
+        "replacement_char": replacement_char,
+        "replace_control_characters": replace_control_characters,
+    }
     return _code_rows(input, lambda x: unicode.unicode_decode_with_offsets_op(x, **options), 2)
 
 
@@ -278,8 +284,11 @@ def unicode_encode(
 ) -> Any:  # fmt: skip
     """The strings that rows of code points (the last axis) spell."""
     codes = from_any(input)
-    options = {"output_encoding": output_encoding, "errors": errors,
-               "replacement_char": replacement_char}  # fmt: skip
+    options: dict[str, Any] = {
+        "output_encoding": output_encoding,
+        "errors": errors,
+        "replacement_char": replacement_char,
+    }
     if isinstance(codes, RaggedTensor):
         if isinstance(codes.values, RaggedTensor):
             return codes.with_values(unicode_encode(codes.values, **options))

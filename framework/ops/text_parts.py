@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,9 @@ def string_split_v1(xp, input, delimiter, *, skip_empty=True):
         inputs.shape[ids.shape.rank:] if ids.shape.rank is not None else None),
     samples=lambda rng: [((strings([b"a", b"b", b"c"]), np.array([1, 0, 1], np.int32),
                            np.int32(3)), {"separator": ":"})])  # fmt: skip
-def unsorted_segment_join_op(xp, inputs, segment_ids, num_segments, *, separator=""):
+def unsorted_segment_join_op(
+    xp: Any, inputs: Any, segment_ids: Any, num_segments: Any, *, separator: str = ""
+) -> Any:
     """Strings of one id joined; int ids of the first axes, `num_segments` results."""
     ids, inputs = np.asarray(segment_ids), np.asarray(inputs)
     if inputs.shape[: ids.ndim] != ids.shape:
@@ -96,8 +99,10 @@ def unsorted_segment_join_op(xp, inputs, segment_ids, num_segments, *, separator
             "pad_width": p, "preserve_short_sequences": k})
         for w, p, k in (((2,), 0, False), ((1, 3), -1, False), ((3,), 1, False), ((3,), 0, True))
     ])  # fmt: skip
-def string_ngrams(xp, data, data_splits, *, separator, ngram_widths, left_pad, right_pad,
-                  pad_width, preserve_short_sequences):  # fmt: skip
+def string_ngrams(
+    xp: Any, data: Any, data_splits: Any, *, separator: str, ngram_widths: Sequence[int],
+    left_pad: str, right_pad: str, pad_width: int, preserve_short_sequences: bool,
+) -> Any:  # fmt: skip
     """Joined runs of each row (strings, splits); `pad_width` -1 pads by the width less one."""
     ends = np.asarray(data_splits).tolist()
     between, before, after = separator.encode(), left_pad.encode(), right_pad.encode()

@@ -142,13 +142,13 @@ def to_tensor(rt: RaggedTensor, default_value: Any, shape: Any) -> Any:
     if default_value is None:
         default_value = b"" if rt.dtype is dt.string else rt.dtype.numpy_dtype.type(0)
     background = array.broadcast_to(convert_to_tensor(default_value, rt.dtype), sizes)
-    result = array.tensor_scatter_nd_update(background, places, flat)
+    result: Any = array.tensor_scatter_nd_update(background, places, flat)
     static = rt.shape
     if shape is not None and not hasattr(shape, "op"):
         from shardtape.shapes import as_shape
 
         known = as_shape(shape if not isinstance(shape, EagerTensor) else shape.numpy().tolist())
-        static = known.merge_with([None] * known.rank)
+        static = known.merge_with([None] * len(known))
     if type(result) is not EagerTensor:
         result.set_shape(static)
     return result

@@ -93,7 +93,8 @@ def stack(values: Any, axis: int = 0, name: str = "stack") -> Any:
         if not rank:
             return array.stack(made, axis)
     first = next(v for v in made if isinstance(v, RaggedTensor))
-    at = axis if axis >= 0 else axis + first.shape.rank + 1
+    first_rank: Any = first.shape.rank
+    at = axis if axis >= 0 else axis + first_rank + 1
     made = _together(made)
     if at == 0:
         lengths = array.stack([v.nrows() for v in made])
@@ -106,7 +107,7 @@ def expand_dims(input: Any, axis: Any, name: str | None = None) -> Any:
     """`tf.expand_dims` of a RaggedTensor."""
     if not isinstance(input, RaggedTensor):
         return array.expand_dims(input, axis)
-    rank = input.shape.rank
+    rank: Any = input.shape.rank
     at = int(axis)
     at = at + rank + 1 if at < 0 else at
     if not 0 <= at <= rank:

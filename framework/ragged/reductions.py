@@ -27,7 +27,8 @@ def _reduced(whole: _Reduce, segment: _Reduce, rt: Any, axis: Any, keepdims: boo
         return whole(rt, axis, keepdims)
     if axis is None:
         result = whole(rt.flat_values)
-        for _ in range(rt.shape.rank if keepdims else 0):
+        rank: Any = rt.shape.rank if keepdims else 0
+        for _ in range(rank):
             result = array.expand_dims(result, 0)
         return result
     axes = _axes(axis, rt)

@@ -257,8 +257,8 @@ def _divide(self: SparseTensor, other: Any) -> Any:
 add_dispatcher(_dispatch)
 # `tensor * sparse` is the sparse one's to compute
 SparseTensor._takes_operators = True  # type: ignore[attr-defined]
-SparseTensor.__mul__ = SparseTensor.__rmul__ = _multiply  # type: ignore[attr-defined]
-SparseTensor.__truediv__ = _divide  # type: ignore[attr-defined]
+SparseTensor.__mul__ = SparseTensor.__rmul__ = _multiply  # type: ignore[attr-defined, operator]
+SparseTensor.__truediv__ = _divide  # type: ignore[operator]
 
 
 @overrides("cast", SparseTensor)
