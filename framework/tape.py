@@ -22,6 +22,13 @@ class UnconnectedGradients(enum.Enum):
     ZERO = "zero"
 
 
+def _unconnected(value: Any) -> UnconnectedGradients:
+    try:
+        return UnconnectedGradients(value)
+    except ValueError:
+        raise ValueError(f"Unknown value for unconnected_gradients: {value!r}") from None
+
+
 class GradientTape:
     """Records operations for automatic differentiation.
 
@@ -118,7 +125,7 @@ class GradientTape:
     def stop_recording(self) -> Iterator[None]:
         """Nothing inside the block is recorded."""
         if not self._is_recording():
-            raise RuntimeError("Stopping recording is only allowed inside the tape's context.")
+            raise ValueError("Tape is not recording.")
         self._pop()
         try:
             yield
@@ -153,7 +160,7 @@ class GradientTape:
           RuntimeError: a second call on a tape that is not persistent.
           LookupError: an op without a gradient lies between.
         """
-        unconnected = UnconnectedGradients(unconnected_gradients)
+        unconnected = _unconnected(unconnected_gradients)
         self._start()
         if target is None:
             raise TypeError(

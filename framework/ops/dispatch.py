@@ -154,8 +154,13 @@ def check_dtypes(op: Op, in_dtypes: list[dt.DType]) -> None:
         elif d is not first:
             raise errors.InvalidArgumentError(
                 f"cannot compute {op.type} as input #{i}(zero-based) was expected to be a "
-                f"{first.name} tensor but is a {d.name} tensor [Op:{op.type}]"
+                f"{_cpp_name(first)} tensor but is a {_cpp_name(d)} tensor [Op:{op.type}] name: "
             )
+
+
+def _cpp_name(dtype: dt.DType) -> str:
+    """A type's name in the errors of TensorFlow's kernels."""
+    return {"float32": "float", "float64": "double", "float16": "half"}.get(dtype.name, dtype.name)
 
 
 def _run(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:

@@ -100,7 +100,7 @@ def _(g, _y, variable, indices):
 def _dense_shape(variable: Any) -> Any:
     from shardtape.ops.convert import convert_to_tensor
 
-    return convert_to_tensor(variable.shape.as_list(), dt.int64)
+    return convert_to_tensor(variable.shape.as_list(), dt.int32)
 
 
 def _no_outputs(*args: Any, **attrs: Any) -> list[Any]:

@@ -159,3 +159,28 @@ def test_integers_are_warned_of(caplog, monkeypatch):
         y = x * x
     assert tape.gradient(y, x) is None
     assert "must be floating" in caplog.text
+
+
+def test_errors_are_those_of_tensorflow():
+    x = tf.Variable(1.0)
+    with tf.GradientTape() as tape:
+        y = x * x
+    with pytest.raises(ValueError, match="Unknown value for unconnected_gradients: 'some'"):
+        tape.gradient(y, x, unconnected_gradients="some")
+    with pytest.raises(TypeError, match="received None"):
+        tape.gradient(None, x)
+    with pytest.raises(ValueError, match="Tape is not recording"), tape.stop_recording():
+        pass
+    with pytest.raises(tf.errors.InvalidArgumentError, match="be a float tensor but is a int32"):
+        x * tf.Variable(1)
+
+
+def test_a_sparse_gradient_prints_its_parts():
+    a = tf.Variable([1.0, 2.0])
+    with tf.GradientTape() as tape:
+        y = tf.gather(a, [0, 0, 1])
+    assert str(tape.gradient(y, a)) == (
+        "IndexedSlices(indices=tf.Tensor([0 0 1], shape=(3,), dtype=int32), "
+        "values=tf.Tensor([1. 1. 1.], shape=(3,), dtype=float32), "
+        "dense_shape=tf.Tensor([2], shape=(1,), dtype=int32))"
+    )
