@@ -213,6 +213,8 @@ def compute(op: Op, xp: Any, arrays: Any, attrs: dict[str, Any]) -> Any:
         if isinstance(expected, dt.DType):
             expected = (expected,) * len(result)
         return tuple([_as_dtype(a, e._numpy) for a, e in zip(result, expected)])
+    if not isinstance(expected, dt.DType):  # a tuple of one
+        [expected] = expected
     return _as_dtype(result, expected._numpy)
 
 

@@ -155,3 +155,21 @@ def test_errors():
     assert once.jacobian(z, w).shape == (3, 2, 3, 2)
     with pytest.raises(RuntimeError, match="non-persistent"):
         once.jacobian(z, w)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda v: tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, tf.sin(a) * v), [0, v])[1],
+        lambda v: tf.cond(tf.reduce_sum(v) > 0, lambda: tf.sin(v), lambda: v * v),
+        lambda v: tf.map_fn(tf.sin, v),
+    ],
+    ids=["loop", "branch", "map"],
+)
+def test_control_flow_of_a_function(function):
+    x = tf.constant(X[:2])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        y = tf.function(function)(x)
+    want = tape.jacobian(y, x, experimental_use_pfor=False)
+    np.testing.assert_allclose(tape.jacobian(y, x), want, atol=1e-12)
