@@ -104,6 +104,9 @@ def shown(value: Any, dataset: type) -> Any:
     if hasattr(value, "dense_shape"):
         parts = [value.indices.numpy(), value.values.numpy(), value.dense_shape.numpy()]
         return ["sparse", str(value.shape), *[p.tolist() for p in parts]]
+    if hasattr(value, "row_splits"):
+        splits = [s.numpy().tolist() for s in value.nested_row_splits]
+        return ["ragged", value.dtype.name, value.to_list(), splits]
     if isinstance(value, dataset):
         return ["dataset", [shown(v, dataset) for v in value]]
     if hasattr(value, "_fields"):
