@@ -5,6 +5,7 @@ that were not trained are one of many outcomes; the third has fixed weights and 
 """
 
 import numpy as np
+import pytest
 
 import shardtape as tf
 import shardtape.keras as keras
@@ -12,6 +13,8 @@ import shardtape.keras.activations as activations
 import shardtape.keras.layers as layers
 from shardtape.keras import optimizers
 
+# numpy deprecates the matrices that the programs use
+pytestmark = pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 TARGETS = [[0.1, 0.9], [0.9, 0.1]]
 
 
