@@ -23,8 +23,26 @@ from shardtape.io.parsing import (
     parse_single_sequence_example,
 )
 from shardtape.io.writer import TFRecordOptions, TFRecordWriter
+from shardtape.ops.image_files import (
+    decode_bmp,
+    decode_gif,
+    decode_image,
+    decode_jpeg,
+    decode_png,
+    encode_jpeg,
+    encode_png,
+    is_jpeg,
+)
 
 __all__ = [
+    "is_jpeg",
+    "encode_png",
+    "encode_jpeg",
+    "decode_png",
+    "decode_jpeg",
+    "decode_image",
+    "decode_gif",
+    "decode_bmp",
     "FixedLenFeature",
     "FixedLenSequenceFeature",
     "RaggedFeature",

@@ -306,7 +306,7 @@ def _resized(x: Any, size: Any, method: str, antialias: bool) -> Any:
 
     known = constant_value(size)
     if known is not None and x.shape[1:3].as_list() == [int(d) for d in known]:
-        return x
+        return x if method == "nearest" else cast(x, dt.float32)
     if method == "nearest":
         return resize_nearest_op(x, size, half_pixel_centers=True)
     if method == "area":
@@ -337,10 +337,10 @@ def resize_with_pad(
     )  # fmt: skip
     from shardtape.ops.math import floor, maximum
 
-    new_height, new_width = floor(height / ratio), floor(width / ratio)
-    top = maximum(cast(floor((target_height - new_height) / 2), dt.int32), 0)
-    left = maximum(cast(floor((target_width - new_width) / 2), dt.int32), 0)
-    size = array.stack([cast(new_height, dt.int32), cast(new_width, dt.int32)])
+    high, wide = height / ratio, width / ratio
+    top = maximum(cast(floor((target_height - high) / 2), dt.int32), 0)
+    left = maximum(cast(floor((target_width - wide) / 2), dt.int32), 0)
+    size = array.stack([cast(floor(high), dt.int32), cast(floor(wide), dt.int32)])
     result = pad_to_bounding_box(
         resize(x, size, method, antialias=antialias), top, left, target_height, target_width
     )

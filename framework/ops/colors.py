@@ -1,0 +1,227 @@
+"""Colours of images: hue, saturation, brightness, other colour spaces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape.ops import array, samples
+from shardtape.ops.cast import cast
+from shardtape.ops.contraction import tensordot
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.image import convert_image_dtype
+from shardtape.ops.math import maximum, pow, sqrt
+from shardtape.ops.reduce import reduce_max, reduce_mean, reduce_prod, reduce_variance
+from shardtape.ops.registry import Arg, op
+from shardtape.shapes import TensorShape
+
+_FLOATS = frozenset(dt.FLOATING)
+_COLORS = samples.uniform(0.05, 0.95, (2, 3, 3), (4, 3))
+
+
+def _last_is_three(x: Arg, *args: Arg, **attrs: Any) -> TensorShape:
+    if x.shape.rank is not None and (x.shape.rank == 0 or x.shape[-1] not in (None, 3)):
+        raise ValueError(f"input must have 3 channels, got the shape {x.shape}")
+    return x.shape
+
+
+@op("RGBToHSV", dtypes=_FLOATS, shape=_last_is_three, samples=_COLORS)
+def rgb_to_hsv_op(xp, images):
+    """Hue, saturation and value, 0..1, of red, green, blue in the last axis."""
+    r, g, b = images[..., 0], images[..., 1], images[..., 2]
+    value = images.max(-1)
+    spread = value - images.min(-1)
+    one = images.dtype.type(1)
+    saturation = xp.where(value > 0, spread / xp.where(value > 0, value, one), 0)
+    norm = 1 / (6 * xp.where(spread > 0, spread, one))
+    hue = xp.where(
+        r == value, norm * (g - b),
+        xp.where(g == value, norm * (b - r) + 2 / 6, norm * (r - g) + 4 / 6),
+    )  # fmt: skip
+    hue = xp.where(spread > 0, hue, 0)
+    hue = xp.where(hue < 0, hue + 1, hue)
+    return xp.stack([hue, saturation, value], -1).astype(images.dtype)
+
+
+@rgb_to_hsv_op.gradient
+def _(g, y, images):
+    red, green, blue = [images[..., i] for i in range(3)]
+    top = y[..., 2]
+    low = -reduce_max(-images, -1)
+    spread = top - low
+    zero = array.zeros_like(top)
+    one = array.ones_like(top)
+    some = spread > 0
+    safe = array.where(some, spread, one)
+    is_red, is_green = red >= top, (red < top) & (green >= top)
+    is_blue = (red < top) & (green < top)
+    low_red, low_green = red <= low, (red > low) & (green <= low)
+    low_blue = (red > low) & (green > low)
+    out = []
+    for channel, (at_top, at_low) in enumerate(
+        ((is_red, low_red), (is_green, low_green), (is_blue, low_blue))
+    ):
+        up, down = cast(at_top, images.dtype), cast(at_low, images.dtype)
+        value = up
+        saturation = array.where(top > 0, (up * low - down * top) / maximum(top, 1e-38) ** 2, zero)
+        # hue is (a - b) / (6 spread) + constant
+        a = array.where(is_red, green, array.where(is_green, blue, red))
+        b = array.where(is_red, blue, array.where(is_green, red, green))
+        plus = {0: is_blue, 1: is_red, 2: is_green}[channel]
+        minus = {0: is_green, 1: is_blue, 2: is_red}[channel]
+        slope = cast(plus, images.dtype) - cast(minus, images.dtype)
+        hue = array.where(some, (slope * safe - (a - b) * (up - down)) / (6 * safe * safe), zero)
+        out.append(g[..., 0] * hue + g[..., 1] * saturation + g[..., 2] * value)
+    return array.stack(out, -1)
+
+
+def _hsv_reference(images: Any) -> np.ndarray:
+    import colorsys
+
+    flat = images.reshape(-1, 3)
+    return np.array([colorsys.hsv_to_rgb(*row) for row in flat]).reshape(images.shape)
+
+
+@op("HSVToRGB", dtypes=_FLOATS, shape=_last_is_three, samples=_COLORS, reference=_hsv_reference,
+    differentiable=False)  # fmt: skip
+def hsv_to_rgb_op(xp, images):
+    """Red, green and blue of hue, saturation and value in the last axis."""
+    hue, saturation, value = images[..., 0], images[..., 1], images[..., 2]
+    six = hue * 6
+    red = xp.clip(xp.abs(six - 3) - 1, 0, 1)
+    green = xp.clip(2 - xp.abs(six - 2), 0, 1)
+    blue = xp.clip(2 - xp.abs(six - 4), 0, 1)
+    rest = 1 - saturation
+    made = [(rest + saturation * c) * value for c in (red, green, blue)]
+    return xp.stack(made, -1).astype(images.dtype)
+
+
+@op("AdjustHue", dtypes=frozenset((dt.float16, dt.float32)), mixed=True, shape=_last_is_three,
+    differentiable=False, samples=lambda rng: [
+        ((rng.uniform(0.05, 0.95, (2, 2, 3)).astype(np.float32), np.float32(d)), {})
+        for d in (0.2, -0.7)])  # fmt: skip
+def adjust_hue_op(xp, images, delta):
+    """The hue turned by `delta` (whole turns)."""
+    hsv = rgb_to_hsv_op.kernel(xp, images)
+    hue = (hsv[..., 0] + delta) % 1
+    turned = xp.stack([hue.astype(hsv.dtype), hsv[..., 1], hsv[..., 2]], -1)
+    return hsv_to_rgb_op.kernel(xp, turned)
+
+
+@op("AdjustSaturation", dtypes=frozenset((dt.float16, dt.float32)), mixed=True,
+    shape=_last_is_three, differentiable=False, samples=lambda rng: [
+        ((rng.uniform(0.05, 0.95, (2, 2, 3)).astype(np.float32), np.float32(s)), {})
+        for s in (0.5, 3.0)])  # fmt: skip
+def adjust_saturation_op(xp, images, scale):
+    """The saturation times `scale`, at most 1."""
+    hsv = rgb_to_hsv_op.kernel(xp, images)
+    saturation = xp.clip(hsv[..., 1] * scale, 0, 1).astype(hsv.dtype)
+    return hsv_to_rgb_op.kernel(xp, xp.stack([hsv[..., 0], saturation, hsv[..., 2]], -1))
+
+
+# ---- public functions -------------------------------------------------------------------------
+def rgb_to_hsv(images: Any, name: str | None = None) -> Any:
+    """Hue, saturation and value, 0..1, of floating images (..., 3)."""
+    return rgb_to_hsv_op(convert_to_tensor(images), name=name)
+
+
+def hsv_to_rgb(images: Any, name: str | None = None) -> Any:
+    """Red, green and blue, 0..1, of floating images (..., 3)."""
+    return hsv_to_rgb_op(convert_to_tensor(images), name=name)
+
+
+def _in_float(image: Any, function: Any) -> Any:
+    """`function` of the image in float32, back in its own type."""
+    image = convert_to_tensor(image)
+    floats = image if image.dtype in (dt.float16, dt.float32) else (
+        convert_image_dtype(image, dt.float32))  # fmt: skip
+    return convert_image_dtype(function(floats), image.dtype, saturate=True)
+
+
+def adjust_brightness(image: Any, delta: Any) -> Any:
+    """`delta` (-1..1) more or less of everything."""
+    return _in_float(image, lambda x: x + cast(convert_to_tensor(delta), x.dtype))
+
+
+def adjust_gamma(image: Any, gamma: Any = 1, gain: Any = 1) -> Any:
+    """gain * image ** gamma.
+
+    Raises ValueError for a negative gamma.
+    """
+    if isinstance(gamma, (int, float)) and gamma < 0:
+        raise ValueError("Gamma should be a non-negative real number.")
+    return _in_float(image, lambda x: gain * pow(x, cast(convert_to_tensor(gamma), x.dtype)))
+
+
+def adjust_hue(image: Any, delta: Any, name: str | None = None) -> Any:
+    """The hue of an RGB image turned by `delta` (-1..1)."""
+    return _in_float(
+        image, lambda x: adjust_hue_op(x, convert_to_tensor(delta, dtype_hint=dt.float32))
+    )
+
+
+def adjust_saturation(image: Any, saturation_factor: Any, name: str | None = None) -> Any:
+    """The saturation of an RGB image times a factor."""
+    return _in_float(
+        image,
+        lambda x: adjust_saturation_op(x, cast(convert_to_tensor(saturation_factor), dt.float32)),
+    )
+
+
+def rgb_to_grayscale(images: Any, name: str | None = None) -> Any:
+    """One channel by the eye's sensitivity (ITU-R 601)."""
+    images = convert_to_tensor(images)
+    floats = convert_image_dtype(images, dt.float32)
+    weights = convert_to_tensor(np.array([0.2989, 0.5870, 0.1140], np.float32))
+    gray = array.expand_dims(tensordot(floats, weights, [[-1], [-1]]), -1)
+    return convert_image_dtype(gray, images.dtype)
+
+
+def grayscale_to_rgb(images: Any, name: str | None = None) -> Any:
+    """One channel three times."""
+    images = convert_to_tensor(images)
+    rank = images.shape.rank or 3
+    return array.tile(images, [1] * (rank - 1) + [3])
+
+
+_YIQ = np.array([[0.299, 0.59590059, 0.2115], [0.587, -0.27455667, -0.52273617],
+                 [0.114, -0.32134392, 0.31119955]])  # fmt: skip
+_FROM_YIQ = np.array([[1, 1, 1], [0.95598634, -0.27201283, -1.10674021],
+                      [0.6208248, -0.64720424, 1.70423049]])  # fmt: skip
+_YUV = np.array([[0.299, -0.14714119, 0.61497538], [0.587, -0.28886916, -0.51496512],
+                 [0.114, 0.43601035, -0.10001026]])  # fmt: skip
+_FROM_YUV = np.array([[1, 1, 1], [0, -0.394642334, 2.03206185],
+                      [1.13988303, -0.58062185, 0]])  # fmt: skip
+
+
+def _by_matrix(matrix: np.ndarray, what: str) -> Any:
+    def convert(images: Any) -> Any:
+        x: Any = convert_to_tensor(images)
+        weights = convert_to_tensor(matrix.astype(x.dtype.numpy_dtype))
+        return tensordot(x, weights, [[x.shape.rank - 1], [0]])
+
+    convert.__name__ = convert.__qualname__ = what
+    convert.__doc__ = f"Images (..., 3): {what.replace('_', ' ')}."
+    return convert
+
+
+rgb_to_yiq = _by_matrix(_YIQ, "rgb_to_yiq")
+yiq_to_rgb = _by_matrix(_FROM_YIQ, "yiq_to_rgb")
+rgb_to_yuv = _by_matrix(_YUV, "rgb_to_yuv")
+yuv_to_rgb = _by_matrix(_FROM_YUV, "yuv_to_rgb")
+
+
+def per_image_standardization(image: Any) -> Any:
+    """Each image with mean 0 and deviation 1 (at least that of noise); float32 of integers."""
+    x = convert_to_tensor(image)
+    kind = x.dtype
+    x = cast(x, dt.float32)
+    axes = [-1, -2, -3]
+    count = cast(reduce_prod(array.shape(x)[-3:]), dt.float32)
+    mean = reduce_mean(x, axes, keepdims=True)
+    deviation = sqrt(reduce_variance(x, axes, keepdims=True))
+    smallest = 1 / sqrt(count)
+    made = (x - mean) / maximum(deviation, smallest)
+    return cast(made, kind) if kind in (dt.float16, dt.float64, dt.bfloat16) else made

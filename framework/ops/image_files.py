@@ -1,0 +1,292 @@
+"""Image files: PNG, JPEG, GIF and BMP to pixels and back, by the package Pillow.
+
+JPEG is not bit-exact between decoders: values may differ by a few from TensorFlow's.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape import errors
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.image import convert_image_dtype
+from shardtape.ops.registry import Arg, op
+from shardtape.ops.text import STRING, objects
+from shardtape.shapes import TensorShape
+
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+_COUNTS = {"1": 1, "L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "P": 3, "CMYK": 3, "YCbCr": 3}
+
+
+def _pillow() -> Any:
+    try:
+        import PIL.Image
+    except ImportError:
+        raise errors.UnimplementedError(
+            "image files are read and written by the package Pillow: pip install pillow"
+        ) from None
+    return PIL.Image
+
+
+def _opened(data: bytes, formats: tuple[str, ...]) -> Any:
+    image = _pillow()
+    try:
+        return image.open(io.BytesIO(data), formats=formats)
+    except (image.UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise errors.InvalidArgumentError(
+            f"the data is no {' or '.join(formats)} image that can be decoded: {error}"
+        ) from None
+
+
+def pixels(data: bytes, channels: int, formats: tuple[str, ...], sixteen: bool = False) -> Any:
+    """(height, width, channels), uint8 or uint16.
+
+    Raises InvalidArgumentError for data of another format.
+    """
+    opened = _opened(data, formats)
+    if opened.mode.startswith("I;16") or opened.mode == "I":
+        found = np.asarray(opened).astype(np.uint16)[:, :, None]
+        found = np.repeat(found, max(channels, 1), 2)
+        return found if sixteen else (found >> 8).astype(np.uint8)
+    count = channels or (4 if opened.mode == "P" and "transparency" in opened.info
+                         else _COUNTS.get(opened.mode, 3))  # fmt: skip
+    try:
+        if count == 1 and opened.mode in ("RGB", "RGBA", "P") and opened.format == "PNG":
+            return _gray(np.asarray(opened.convert("RGB")), sixteen)
+        converted = opened.convert(_MODES[count])
+    except OSError as error:
+        raise errors.InvalidArgumentError(f"the image is damaged: {error}") from None
+    found = np.asarray(converted)
+    found = found[:, :, None] if found.ndim == 2 else found
+    return found.astype(np.uint16) * 257 if sixteen else found
+
+
+def _gray(rgb: np.ndarray, sixteen: bool) -> np.ndarray:
+    """The grey that libpng makes with TensorFlow's weights."""
+    wide = rgb.astype(np.int64)
+    gray = (wide[..., :1] * 9798 + wide[..., 1:2] * 19235 + wide[..., 2:] * 3735) >> 15
+    return (gray * 257).astype(np.uint16) if sixteen else gray.astype(np.uint8)
+
+
+def _image_shape(contents: Arg, *, channels: int = 0, **attrs: Any) -> TensorShape:
+    return TensorShape([None, None, channels or None])
+
+
+def _given(image: np.ndarray, kind: str, **options: Any) -> np.ndarray:
+    return objects([written(image, kind, **options)], (1,)).reshape(())
+
+
+def written(image: np.ndarray, kind: str, **options: Any) -> bytes:
+    """The file of an image (height, width, channels) of uint8 or uint16."""
+    if image.ndim != 3 or image.shape[2] not in _MODES:
+        raise ValueError(f"an image is (height, width, 1..4 channels), got {image.shape}")
+    if image.dtype == np.uint16:
+        if image.shape[2] != 1:
+            raise errors.UnimplementedError("PNG files of 16 bits are written with one channel")
+        made = _pillow().fromarray(image[:, :, 0])
+    else:
+        made = _pillow().fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+    out = io.BytesIO()
+    made.save(out, kind, **options)
+    return out.getvalue()
+
+
+_PICTURE = (np.arange(4 * 5 * 3) * 4 % 256).astype(np.uint8).reshape(4, 5, 3)
+
+
+def _scalar(contents: Any) -> bytes:
+    if np.ndim(contents):
+        raise ValueError(f"contents must be scalar but got shape {np.shape(contents)}")
+    return np.asarray(contents, object).item()
+
+
+@op("DecodePng", dtypes=STRING, dtype="dtype", shape=_image_shape, dynamic=True,
+    differentiable=False, samples=lambda rng: [
+        ((_given(_PICTURE, "PNG"),), {}), ((_given(_PICTURE, "PNG"),), {"channels": 4}),
+        ((_given(_PICTURE[:, :, :1], "PNG"),), {"channels": 3}),
+        ((_given(_PICTURE[:, :, :1], "PNG"),), {"dtype": dt.uint16}),
+    ])  # fmt: skip
+def decode_png_op(xp, contents, *, channels=0, dtype=dt.uint8):
+    """The pixels of a PNG file."""
+    return pixels(_scalar(contents), channels, ("PNG",), dtype is dt.uint16)
+
+
+@op("DecodeJpeg", dtypes=STRING, dtype=dt.uint8, shape=_image_shape, dynamic=True,
+    differentiable=False, samples=lambda rng: [((_given(np.full((8, 8, 3), 90, np.uint8),
+        "JPEG"),), {}), ((_given(np.full((8, 8, 3), 90, np.uint8), "JPEG"),), {"channels": 1})],
+    )  # fmt: skip
+def decode_jpeg_op(xp, contents, *, channels=0, ratio=1, fancy_upscaling=True,
+                   try_recover_truncated=False, acceptable_fraction=1.0,
+                   dct_method=""):  # fmt: skip
+    """The pixels of a JPEG file, in 1/`ratio` of its size."""
+    data = _scalar(contents)
+    if ratio == 1:
+        return pixels(data, channels, ("JPEG",))
+    opened = _opened(data, ("JPEG",))
+    size = -(-opened.size[0] // ratio), -(-opened.size[1] // ratio)
+    count = channels or _COUNTS.get(opened.mode, 3)
+    opened.draft(_MODES[count], size)
+    found = np.asarray(opened.convert(_MODES[count]).resize(size))
+    return found[:, :, None] if found.ndim == 2 else found
+
+
+@op("DecodeGif", dtypes=STRING, dtype=dt.uint8, dynamic=True, differentiable=False,
+    shape=lambda contents: TensorShape([None, None, None, 3]),
+    samples=lambda rng: [((_given(np.zeros((4, 5, 3), np.uint8), "GIF"),), {})])  # fmt: skip
+def decode_gif_op(xp, contents):
+    """The frames of a GIF file: (frames, height, width, 3)."""
+    from PIL import ImageSequence
+
+    opened = _opened(_scalar(contents), ("GIF",))
+    return np.stack([np.asarray(f.convert("RGB")) for f in ImageSequence.Iterator(opened)])
+
+
+@op("DecodeBmp", dtypes=STRING, dtype=dt.uint8, shape=_image_shape, dynamic=True,
+    differentiable=False,
+    samples=lambda rng: [((_given(_PICTURE, "BMP"),), {})])  # fmt: skip
+def decode_bmp_op(xp, contents, *, channels=0):
+    """The pixels of a BMP file."""
+    return pixels(_scalar(contents), channels, ("BMP",))
+
+
+_FORMATS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM")
+
+
+@op("DecodeImage", dtypes=STRING, dtype="dtype", dynamic=True, differentiable=False,
+    shape=lambda contents, **attrs: TensorShape(None), widen=False,
+    samples=lambda rng: [((_given(_PICTURE, "PNG"),), {}), ((_given(_PICTURE, "BMP"),), {}),
+        ((_given(_PICTURE, "PNG"),), {"dtype": dt.float32})])  # fmt: skip
+def decode_image_op(xp, contents, *, channels=0, dtype=dt.uint8, expand_animations=True):
+    """The pixels of a PNG, JPEG, GIF or BMP file; floats from 0 to 1."""
+    data = _scalar(contents)
+    if not data.startswith(_FORMATS):
+        raise ValueError("Unknown image file format. One of JPEG, PNG, GIF, BMP required.")
+    if data.startswith(b"GIF8"):
+        found = decode_gif_op.kernel(xp, contents)
+        found = found if expand_animations else found[0]
+    else:
+        found = pixels(data, channels, ("PNG", "JPEG", "BMP"), dtype is dt.uint16)
+    if dtype.is_floating:
+        return (found * (1.0 / 255)).astype(dtype.numpy_dtype)
+    return found.astype(dtype.numpy_dtype)
+
+
+@op("EncodePng", dtypes=frozenset((dt.uint8, dt.uint16)), dtype=dt.string,
+    shape=lambda image, **attrs: TensorShape([]), differentiable=False, widen=False,
+    samples=lambda rng: [((_PICTURE,), {})])  # fmt: skip
+def encode_png_op(xp, image, *, compression=-1):
+    """A PNG file of an image."""
+    from shardtape import backend
+
+    level = {} if compression < 0 else {"compress_level": compression}
+    return _given(np.asarray(backend.to_host(image)), "PNG", **level)
+
+
+@op("EncodeJpeg", dtypes=frozenset((dt.uint8,)), dtype=dt.string,
+    shape=lambda image, **attrs: TensorShape([]), differentiable=False, widen=False,
+    samples=lambda rng: [((_PICTURE,), {})])  # fmt: skip
+def encode_jpeg_op(xp, image, *, format="", quality=95, progressive=False, optimize_size=False,
+                   chroma_downsampling=True, density_unit="in", x_density=300, y_density=300,
+                   xmp_metadata=""):  # fmt: skip
+    """A JPEG file of an image."""
+    from shardtape import backend
+
+    pixels_ = np.asarray(backend.to_host(image))
+    if pixels_.ndim != 3 or pixels_.shape[2] not in (1, 3):
+        raise ValueError(f"image must have 1 or 3 channels, got shape {list(pixels_.shape)}")
+    return _given(
+        pixels_, "JPEG", quality=quality, progressive=progressive, optimize=optimize_size,
+        subsampling="4:2:0" if chroma_downsampling else "4:4:4",
+    )  # fmt: skip
+
+
+# ---- public functions -------------------------------------------------------------------------
+def decode_png(
+    contents: Any, channels: int = 0, dtype: Any = dt.uint8, name: str | None = None
+) -> Any:
+    """The pixels (height, width, channels) of a PNG file.
+
+    Args:
+      channels: 0 as in the file, else 1, 3 or 4.
+      dtype: uint8 or uint16.
+    """
+    return decode_png_op(contents, channels=channels, dtype=dt.as_dtype(dtype), name=name)
+
+
+def decode_jpeg(
+    contents: Any, channels: int = 0, ratio: int = 1, fancy_upscaling: bool = True,
+    try_recover_truncated: bool = False, acceptable_fraction: float = 1, dct_method: str = "",
+    name: str | None = None,
+) -> Any:  # fmt: skip
+    """The pixels (height, width, channels) of a JPEG file, uint8.
+
+    Args:
+      channels: 0 as in the file, else 1 or 3.
+      ratio: 1, 2, 4 or 8: the size is divided by it.
+    """
+    return decode_jpeg_op(contents, channels=channels, ratio=ratio, name=name)
+
+
+def decode_gif(contents: Any, name: str | None = None) -> Any:
+    """The frames (frames, height, width, 3) of a GIF file, uint8."""
+    return decode_gif_op(contents, name=name)
+
+
+def decode_bmp(contents: Any, channels: int = 0, name: str | None = None) -> Any:
+    """The pixels (height, width, channels) of a BMP file, uint8."""
+    return decode_bmp_op(contents, channels=channels, name=name)
+
+
+def decode_image(
+    contents: Any, channels: Any = 0, dtype: Any = dt.uint8, name: str | None = None,
+    expand_animations: bool = True,
+) -> Any:  # fmt: skip
+    """The pixels of a PNG, JPEG, GIF or BMP file.
+
+    Args:
+      dtype: uint8, uint16 or float32 (0..1).
+      expand_animations: GIF files give all frames, (frames, height, width, 3); else the first.
+    """
+    return decode_image_op(
+        contents, channels=channels or 0, dtype=dt.as_dtype(dtype),
+        expand_animations=expand_animations, name=name,
+    )  # fmt: skip
+
+
+def encode_png(image: Any, compression: int = -1, name: str | None = None) -> Any:
+    """The PNG file of an image (height, width, channels) of uint8 or uint16."""
+    return encode_png_op(convert_to_tensor(image), compression=compression, name=name)
+
+
+def encode_jpeg(
+    image: Any, format: str = "", quality: int = 95, progressive: bool = False,
+    optimize_size: bool = False, chroma_downsampling: bool = True, density_unit: str = "in",
+    x_density: int = 300, y_density: int = 300, xmp_metadata: str = "", name: str | None = None,
+) -> Any:  # fmt: skip
+    """The JPEG file of an image (height, width, 1 or 3 channels) of uint8."""
+    return encode_jpeg_op(
+        convert_to_tensor(image), quality=quality, progressive=progressive,
+        optimize_size=optimize_size, chroma_downsampling=chroma_downsampling, name=name,
+    )  # fmt: skip
+
+
+def is_jpeg(contents: Any, name: str | None = None) -> Any:
+    """Whether a string begins as a JPEG file does."""
+    from shardtape.ops.text_functions import substr
+
+    return substr(contents, 0, 3) == convert_to_tensor(b"\xff\xd8\xff")
+
+
+def adjust_jpeg_quality(image: Any, jpeg_quality: int, dct_method: str = "",
+                        name: str | None = None) -> Any:  # fmt: skip
+    """The image after a JPEG file of a quality of 0..100."""
+    image = convert_to_tensor(image)
+    as_bytes = convert_image_dtype(image, dt.uint8, saturate=True)
+    made = decode_jpeg(
+        encode_jpeg(as_bytes, quality=int(jpeg_quality)), channels=image.shape[-1] or 0
+    )
+    return convert_image_dtype(made, image.dtype, saturate=True)
