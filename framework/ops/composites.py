@@ -70,6 +70,11 @@ def _taken(name: str, kind: type) -> Callable[..., Any]:
     return found
 
 
+def is_composite(value: Any) -> bool:
+    """Whether functions are taken over for values of this type."""
+    return type(value) in _types
+
+
 def override_of(name: str, value: Any) -> Callable[..., Any] | None:
     """The override of a function for the type of `value`; None where there is none."""
     return _overrides.get((name, type(value)))

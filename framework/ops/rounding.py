@@ -8,6 +8,7 @@ from shardtape import dtypes as dt
 from shardtape.ops import samples
 from shardtape.ops.arithmetic import multiply
 from shardtape.ops.complex_numbers import complex_abs
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import zeros_like_op
 from shardtape.ops.registry import op, same_as, ufunc_op
@@ -65,12 +66,14 @@ def round_op(xp, x):
     return x.copy() if x.dtype.kind == "i" else xp.rint(x)
 
 
+@takes_composites
 def abs(x: Any, name: str | None = None) -> Any:
     """The absolute value; of complex numbers a real one."""
     x = convert_to_tensor(x)
     return complex_abs(x, name=name) if x.dtype.is_complex else abs_op(x, name=name)
 
 
+@takes_composites
 def round(x: Any, name: str | None = None) -> Any:
     """The nearest integer, halves to the even one; integers as they are."""
     x = convert_to_tensor(x)

@@ -8,7 +8,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors
-from shardtape.ops.composites import takes_composites
+from shardtape.ops.composites import is_composite, takes_composites
 from shardtape.ops.constants import DATA
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import zeros_like_op
@@ -103,10 +103,12 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
 def matching(x: Any, y: Any) -> tuple[Tensor, Tensor]:
     """Both as tensors; a plain Python value takes the dtype of the other."""
     if not _typed(x) and _typed(y):
-        y = convert_to_tensor(y)
+        y = y if is_composite(y) else convert_to_tensor(y)
         return convert_to_tensor(x, y.dtype), y
-    x = convert_to_tensor(x)
-    return x, y if isinstance(y, Tensor) else convert_to_tensor(y, None if _typed(y) else x.dtype)
+    x = x if is_composite(x) else convert_to_tensor(x)
+    if isinstance(y, Tensor) or is_composite(y):
+        return x, y
+    return x, convert_to_tensor(y, None if _typed(y) else x.dtype)
 
 
 def _typed(value: Any) -> bool:

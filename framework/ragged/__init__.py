@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from shardtape import dtypes as dt
 from shardtape.ops.array import concat as _concat
 from shardtape.ops.array import reshape as _reshape
 from shardtape.ops.cast import cast as _cast
@@ -57,7 +56,7 @@ def stack_dynamic_partitions(
     flat = _reshape(data, _concat([[-1], sizes[rank:]], 0))
     order = argsort(flat_ids, stable=True)
     return RaggedTensor.from_value_rowids(
-        gather(flat, order), _cast(gather(flat_ids, order), dt.int64), num_partitions
+        gather(flat, order), gather(flat_ids, order), num_partitions
     )
 
 

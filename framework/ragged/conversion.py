@@ -190,9 +190,19 @@ def merge_dims(rt: Any, outer: int, inner: int) -> Any:
     if not isinstance(rt, RaggedTensor):
         sizes = array.shape(rt)
         return array.reshape(rt, array.concat([sizes[:outer], [-1], sizes[inner + 1 :]], 0))
-    if outer > 0:
+    if outer > 1:
         return rt.with_values(merge_dims(rt.values, outer - 1, inner - 1))
-    return merge_dims(rt.values, 0, inner - 1)
+    if outer == 0:
+        return merge_dims(rt.values, 0, inner - 1)
+    # the rows stay, what is in them is joined
+    splits, values = rt.row_splits, rt.values
+    for _ in range(inner - 1):
+        if isinstance(values, RaggedTensor):
+            splits, values = array.gather(values.row_splits, splits), values.values
+        else:
+            splits = splits * array.shape(values, out_type=splits.dtype)[1]
+            values = merge_dims(values, 0, 1)
+    return RaggedTensor(values, splits)
 
 
 # ---- from lists -------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from shardtape.ops.cast import cast
 from shardtape.ops.composites import overrides
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.dispatch import add_dispatcher
+from shardtape.ops.math import abs, round
 from shardtape.ops.registry import Op
 from shardtape.ragged import partitions
 from shardtape.ragged.conversion import coordinates
@@ -218,6 +219,8 @@ def _flat(name: str, function: Callable[..., Any]) -> None:
         return x.with_flat_values(function(x.flat_values, *args, **kwargs))
 
 
+_flat("abs", abs)
+_flat("round", round)
 _flat("zeros_like", array.zeros_like)
 _flat("ones_like", array.ones_like)
 _flat("one_hot", array.one_hot)

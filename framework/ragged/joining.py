@@ -84,7 +84,7 @@ def stack(values: Any, axis: int = 0, name: str = "stack") -> Any:
         ranks = {v.shape.rank for v in made}
         if ranks == {0}:
             return array.stack(made, axis)
-        kind = dt.int64
+        kind = dt.int32
         if axis == 0:
             lengths = array.stack([array.shape(v, out_type=kind)[0] for v in made])
             return RaggedTensor(array.concat(made, 0), partitions.splits_of_lengths(lengths))

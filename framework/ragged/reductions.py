@@ -111,15 +111,8 @@ _register("Any", reduce.reduce_any, _any)
 
 @overrides("Mean", RaggedTensor)
 def _mean(x: Any, axis: Any, keepdims: Any) -> Any:
-    total = reduce.reduce_sum(x, axis, keepdims)
-    if axis is None:
-        return reduce.reduce_mean(x.flat_values) if not keepdims else (
-            total / cast(array.size(x.flat_values), x.dtype)
-        )  # fmt: skip
-    count = reduce.reduce_sum(x.with_flat_values(array.ones_like(x.flat_values)), axis, keepdims)
-    if x.dtype.is_integer:
-        return total / count
-    return total / count
+    ones = x.with_flat_values(array.ones_like(x.flat_values))
+    return reduce.reduce_sum(x, axis, keepdims) / reduce.reduce_sum(ones, axis, keepdims)
 
 
 @overrides("reduce_variance", RaggedTensor)

@@ -266,6 +266,11 @@ def _cast(x: Any, dtype: Any) -> Any:
     return x.with_values(cast(x.values, dtype))
 
 
+@overrides("abs", SparseTensor)
+def _abs(x: Any, name: str | None = None) -> Any:
+    return x.with_values(abs(x.values))
+
+
 @overrides("Sum", SparseTensor)
 def _sum(x: Any, axis: Any, keepdims: Any) -> Any:
     return reduce_sum(x, axis, bool(keepdims))

@@ -3,6 +3,8 @@
 `CASES` maps a name to a function of the module `tf`; TensorFlow's results are recorded by
 
     PYTHON_OF_TF215 tests/parity/function_cases.py tests/parity/data/functions_tf215.npz
+
+and those of another module by its name after the path (`..._composite_tf215.npz composite_cases`).
 """
 
 from __future__ import annotations
@@ -227,25 +229,43 @@ CASES: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 
 
-def results(tf: Any) -> dict[str, list[np.ndarray]]:
+def parts_of(value: Any) -> list[Any]:
+    """The tensors of a result: of lists, ragged and sparse tensors."""
+    if hasattr(value, "nested_row_splits"):
+        return [value.flat_values, *value.nested_row_splits]
+    if hasattr(value, "dense_shape") and value.dense_shape is not None:
+        return [value.indices, value.values, value.dense_shape]
+    if isinstance(value, (list, tuple)):
+        return [part for item in value for part in parts_of(item)]
+    return [value]
+
+
+def results(tf: Any, cases: Any = None) -> dict[str, list[np.ndarray]]:
     """The values of all cases as arrays."""
     made = {}
-    for name, case in CASES.items():
-        got = case(tf)
-        parts = list(got) if isinstance(got, (list, tuple)) else [got]
-        made[name] = [np.asarray(p.numpy() if hasattr(p, "numpy") else p) for p in parts]
+    for name, case in (CASES if cases is None else cases).items():
+        parts = parts_of(case(tf))
+        arrays = [np.asarray(p.numpy() if hasattr(p, "numpy") else p) for p in parts]
+        made[name] = [a.astype(object) if a.dtype.kind in "SU" else a for a in arrays]
     return made
 
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    sys.path.insert(0, str(Path(__file__).parent))
-    import tensorflow
-    from recorded import pack
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    import importlib
 
+    import tensorflow
+    from parity.recorded import pack
+
+    chosen = CASES
+    if len(sys.argv) > 2:  # the cases of another module
+        chosen = importlib.import_module(f"parity.{sys.argv[2]}").CASES
     arrays = {
-        f"{name}:{i}": a for name, some in results(tensorflow).items() for i, a in enumerate(some)
+        f"{name}:{i}": a
+        for name, some in results(tensorflow, chosen).items()
+        for i, a in enumerate(some)
     }
     pack(Path(sys.argv[1]), arrays, {"tensorflow": tensorflow.__version__})
-    print(f"{len(CASES)} cases of TensorFlow {tensorflow.__version__}")
+    print(f"{len(chosen)} cases of TensorFlow {tensorflow.__version__}")
