@@ -22,6 +22,12 @@ from shardtape.io.parsing import (
     parse_single_example,
     parse_single_sequence_example,
 )
+from shardtape.io.proto import decode_proto
+from shardtape.io.sparse_serialization import (
+    deserialize_many_sparse,
+    serialize_many_sparse,
+    serialize_sparse,
+)
 from shardtape.io.writer import TFRecordOptions, TFRecordWriter
 from shardtape.ops.image_files import (
     decode_bmp,
@@ -35,6 +41,10 @@ from shardtape.ops.image_files import (
 )
 
 __all__ = [
+    "serialize_sparse",
+    "serialize_many_sparse",
+    "deserialize_many_sparse",
+    "decode_proto",
     "is_jpeg",
     "encode_png",
     "encode_jpeg",

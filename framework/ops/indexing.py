@@ -234,13 +234,13 @@ def getitem(self: Any, key: Any) -> Tensor:
     if not state.busy and type(self) is EagerTensor:
         if type(key) is int:
             try:
-                return EagerTensor(self._array[key])
+                return _element(self._array[key])
             except IndexError:
                 raise _out_of_bounds(self._array.shape, (key,)) from None
         if _is_plain(key):
             index = tuple(key) if isinstance(key, (list, tuple)) else (key,)
             try:
-                return EagerTensor(self._array[index])
+                return _element(self._array[index])
             except IndexError:
                 raise _out_of_bounds(self._array.shape, index) from None
     if not isinstance(self, Tensor):
@@ -250,6 +250,15 @@ def getitem(self: Any, key: Any) -> Tensor:
 
         return boolean_mask(self, key)
     return _sliced_by(self, list(key) if isinstance(key, (list, tuple)) else [key])
+
+
+def _element(part: Any) -> EagerTensor:
+    """A part of an array; a single string is an array of no axes."""
+    if type(part) is bytes:
+        whole = np.empty((), object)
+        whole[()] = part
+        part = whole
+    return EagerTensor(part)
 
 
 def _is_plain(key: Any) -> bool:
