@@ -27,6 +27,7 @@ _log = logging.getLogger("shardtape")
 _TRACES_BEFORE_WARNING = 5
 _MAX_TRACES = 512
 _run_eagerly = False
+called: list[ConcreteFunction] | None = None  # traces that ran, while somebody asks for them
 
 
 def run_functions_eagerly(run_eagerly: bool) -> None:
@@ -173,6 +174,8 @@ class Function:
         if _run_eagerly:
             return self.python_function(*args, **kwargs)
         concrete, tensors = self._find(args, kwargs)
+        if called is not None:
+            called.append(concrete)
         return concrete.call_flat(tensors)
 
     def get_concrete_function(self, *args: Any, **kwargs: Any) -> ConcreteFunction:

@@ -268,6 +268,12 @@ class Graph:
         finally:
             self.gradient_overrides = outer
 
+    def as_graph_def(self, from_version: Any = None, add_shapes: bool = False) -> Any:
+        """The graph as TensorFlow's GraphDef message."""
+        from shardtape.graph.graphdef import graph_def
+
+        return graph_def(self)
+
     def as_default(self) -> Any:
         """Context in which ops are added to this graph."""
         return building(self)

@@ -40,18 +40,20 @@ def start(logdir: str, options: ProfilerOptions | None = None) -> None:
     _running[0].enable()
 
 
-def stop(save: bool = True) -> None:
-    """Ends the profile and writes it.
+def stop(save: bool = True, directory: str | None = None) -> None:
+    """Ends the profile and writes it to `directory`, by default that of `start`.
 
     Raises UnavailableError where none is running.
     """
     global _running
     if _running is None:
         raise errors.UnavailableError("Cannot export profiling results. No profiler is running.")
-    (profile, directory), _running = _running, None
+    (profile, logdir), _running = _running, None
     profile.disable()
     if save:
-        folder = directory / "plugins" / "profile" / time.strftime("%Y_%m_%d_%H_%M_%S")
+        folder = (
+            Path(directory or logdir) / "plugins" / "profile" / time.strftime("%Y_%m_%d_%H_%M_%S")
+        )
         folder.mkdir(parents=True, exist_ok=True)
         profile.dump_stats(folder / f"{socket.gethostname()}.pstats")
 

@@ -3,6 +3,7 @@
 from shardtape.summary import experimental
 from shardtape.summary.hyperparameters import hparams, hparams_config
 from shardtape.summary.summaries import graph, histogram, image, scalar, text, write
+from shardtape.summary.tracing import trace_export, trace_off, trace_on
 from shardtape.summary.v1 import FileWriter
 from shardtape.summary.writer import (
     SummaryWriter,
@@ -29,5 +30,8 @@ __all__ = [
     "scalar",
     "should_record_summaries",
     "text",
+    "trace_export",
+    "trace_off",
+    "trace_on",
     "write",
 ]

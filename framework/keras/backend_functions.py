@@ -1,0 +1,297 @@
+"""The functions on tensors of `tf.keras.backend`, under Keras's names and with its arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape.keras import floatx as _floatx
+from shardtape.ops import activations, array, compare, math, reduce, scanning
+from shardtape.ops.activations import relu as _relu
+from shardtape.ops.cast import cast as _cast
+from shardtape.ops.clip import clip_by_value
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.cross_entropy import softmax as _softmax
+from shardtape.ops.linalg import matmul
+from shardtape.ops.normalization import l2_normalize as _l2_normalize
+from shardtape.ops.random import random_normal as _normal
+from shardtape.ops.random import random_uniform as _uniform
+from shardtape.ops.random import truncated_normal as _truncated
+from shardtape.variable import Variable
+
+equal, not_equal = compare.equal, compare.not_equal
+greater, greater_equal = compare.greater, compare.greater_equal
+less, less_equal = compare.less, compare.less_equal
+abs, exp, log, sqrt, square = math.abs, math.exp, math.log, math.sqrt, math.square
+sign, round, sin, cos, tanh, sigmoid = (
+    math.sign, math.round, math.sin, math.cos, math.tanh, math.sigmoid,
+)  # fmt: skip
+elu, softplus, softsign = activations.elu, activations.softplus, activations.softsign
+cumprod, cumsum = scanning.cumprod, scanning.cumsum
+maximum, minimum = math.maximum, math.minimum
+zeros_like, ones_like, expand_dims = array.zeros_like, array.ones_like, array.expand_dims
+reshape, stack, tile, gather, stop_gradient = (
+    array.reshape, array.stack, array.tile, array.gather, array.stop_gradient,
+)  # fmt: skip
+shape = array.shape
+
+
+def _reduction(function: Any, name: str) -> Any:
+    def reduced(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        x = convert_to_tensor(x)
+        if x.dtype is dt.bool and name in ("mean", "std", "var"):
+            x = _cast(x, _floatx.floatx())
+        return function(x, axis, keepdims)
+
+    reduced.__name__ = reduced.__qualname__ = name
+    reduced.__doc__ = f"`{name}` over `axis` (None: all)."
+    return reduced
+
+
+sum = _reduction(reduce.reduce_sum, "sum")
+mean = _reduction(reduce.reduce_mean, "mean")
+prod = _reduction(reduce.reduce_prod, "prod")
+max = _reduction(reduce.reduce_max, "max")
+min = _reduction(reduce.reduce_min, "min")
+std = _reduction(reduce.reduce_std, "std")
+var = _reduction(reduce.reduce_variance, "var")
+logsumexp = _reduction(reduce.reduce_logsumexp, "logsumexp")
+
+
+def any(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Whether any element over `axis` is not zero."""
+    return reduce.reduce_any(_cast(x, dt.bool), axis, keepdims)
+
+
+def all(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Whether all elements over `axis` are not zero."""
+    return reduce.reduce_all(_cast(x, dt.bool), axis, keepdims)
+
+
+def argmax(x: Any, axis: int = -1) -> Any:
+    """The place of the largest element."""
+    return reduce.argmax(x, axis)
+
+
+def argmin(x: Any, axis: int = -1) -> Any:
+    """The place of the smallest element."""
+    return reduce.argmin(x, axis)
+
+
+def pow(x: Any, a: Any) -> Any:
+    """x ** a."""
+    return math.pow(x, a)
+
+
+def clip(x: Any, min_value: Any, max_value: Any) -> Any:
+    """x within min_value..max_value (None: no limit)."""
+    low = -np.inf if min_value is None else min_value
+    high = np.inf if max_value is None else max_value
+    return clip_by_value(x, low, high)
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """x in another dtype."""
+    return _cast(x, dtype)
+
+
+def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None = None) -> Any:
+    """A constant of Keras's default dtype."""
+    from shardtape.ops.convert import constant as make
+
+    return make(value, dtype or _floatx.floatx(), shape)
+
+
+def variable(value: Any, dtype: Any = None, name: str | None = None, constraint: Any = None) -> Any:
+    """A Variable of Keras's default dtype."""
+    return Variable(
+        np.asarray(value), dtype=dt.as_dtype(dtype or _floatx.floatx()), name=name,
+        constraint=constraint,
+    )  # fmt: skip
+
+
+def zeros(shape: Any, dtype: Any = None, name: str | None = None) -> Any:
+    """A Variable of zeros."""
+    return variable(np.zeros(tuple(shape)), dtype, name)
+
+
+def ones(shape: Any, dtype: Any = None, name: str | None = None) -> Any:
+    """A Variable of ones."""
+    return variable(np.ones(tuple(shape)), dtype, name)
+
+
+def eye(size: int, dtype: Any = None, name: str | None = None) -> Any:
+    """A Variable with ones on its diagonal."""
+    return variable(np.eye(size), dtype, name)
+
+
+def dtype(x: Any) -> str:
+    """The name of the dtype."""
+    return x.dtype.name
+
+
+def ndim(x: Any) -> int | None:
+    """The number of axes."""
+    return x.shape.rank
+
+
+def int_shape(x: Any) -> tuple[int | None, ...] | None:
+    """The static shape as a tuple."""
+    return None if x.shape.rank is None else tuple(x.shape)
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether x is a tensor or Variable."""
+    from shardtape.tensor import is_tensor as check
+
+    return check(x)
+
+
+def count_params(x: Any) -> int:
+    """The number of elements."""
+    return int(np.prod(x.shape.as_list()))
+
+
+def dot(x: Any, y: Any) -> Any:
+    """The product of the last axis of x and the last but one of y."""
+    x, y = convert_to_tensor(x), convert_to_tensor(y)
+    if x.shape.rank == 2 and y.shape.rank == 2:
+        return matmul(x, y)
+    from shardtape.ops.contraction import tensordot
+
+    second = y.shape.rank - 2 if y.shape.rank > 1 else 0
+    return tensordot(x, y, [[x.shape.rank - 1], [second]])
+
+
+def transpose(x: Any) -> Any:
+    """x with its axes in reversed order."""
+    return array.transpose(x)
+
+
+def permute_dimensions(x: Any, pattern: Any) -> Any:
+    """x with its axes in another order."""
+    return array.transpose(x, pattern)
+
+
+def concatenate(tensors: Any, axis: int = -1) -> Any:
+    """Tensors joined along an axis."""
+    return array.concat(list(tensors), axis)
+
+
+def flatten(x: Any) -> Any:
+    """x as a vector."""
+    return array.reshape(x, [-1])
+
+
+def batch_flatten(x: Any) -> Any:
+    """x with all axes but the first joined."""
+    x = convert_to_tensor(x)
+    return array.reshape(x, array.stack([-1, reduce.reduce_prod(array.shape(x)[1:])]))
+
+
+def squeeze(x: Any, axis: Any) -> Any:
+    """x without an axis of size 1."""
+    return array.squeeze(x, [axis])
+
+
+def repeat_elements(x: Any, rep: int, axis: int) -> Any:
+    """Each element of an axis `rep` times."""
+    return array.repeat(x, rep, axis)
+
+
+def one_hot(indices: Any, num_classes: int) -> Any:
+    """One-hot vectors of indices."""
+    return array.one_hot(indices, num_classes)
+
+
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = "int32") -> Any:
+    """Numbers from start to stop."""
+    return array.range(0 if stop is None else start, start if stop is None else stop, step,
+                       dtype=dtype)  # fmt: skip
+
+
+def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
+    """One of two values (or of what two functions give)."""
+    values = [e() if callable(e) else e for e in (then_expression, else_expression)]
+    return array.where(_cast(condition, dt.bool), *values)
+
+
+def relu(x: Any, alpha: float = 0.0, max_value: Any = None, threshold: float = 0.0) -> Any:
+    """The rectified x."""
+    from shardtape.keras.activations import relu as full
+
+    if alpha == 0.0 and max_value is None and threshold == 0.0:
+        return _relu(x)
+    return full(x, alpha=alpha, max_value=max_value, threshold=threshold)
+
+
+def softmax(x: Any, axis: int = -1) -> Any:
+    """The softmax over an axis."""
+    return _softmax(x, axis)
+
+
+def hard_sigmoid(x: Any) -> Any:
+    """x / 5 + 1/2 within 0..1."""
+    from shardtape.keras.activations import hard_sigmoid as make
+
+    return make(x)
+
+
+def l2_normalize(x: Any, axis: Any = None) -> Any:
+    """x divided by its norm over an axis."""
+    return _l2_normalize(x, axis)
+
+
+def random_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None,
+                  seed: Any = None) -> Any:  # fmt: skip
+    """Normal random numbers."""
+    return _normal(shape, mean, stddev, dt.as_dtype(dtype or _floatx.floatx()), seed)
+
+
+def random_uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None,
+                   seed: Any = None) -> Any:  # fmt: skip
+    """Uniform random numbers."""
+    return _uniform(shape, minval, maxval, dt.as_dtype(dtype or _floatx.floatx()), seed)
+
+
+def truncated_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None,
+                     seed: Any = None) -> Any:  # fmt: skip
+    """Normal random numbers within two deviations."""
+    return _truncated(shape, mean, stddev, dt.as_dtype(dtype or _floatx.floatx()), seed)
+
+
+def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
+    """Keras's loss of each element."""
+    from shardtape.ops.cross_entropy import sigmoid_cross_entropy_with_logits
+
+    target, output = convert_to_tensor(target), convert_to_tensor(output)
+    if from_logits:
+        return sigmoid_cross_entropy_with_logits(labels=target, logits=output)
+    small = _floatx.epsilon()
+    output = clip_by_value(output, small, 1 - small)
+    return -(target * log(output + small) + (1 - target) * log(1 - output + small))
+
+
+def categorical_crossentropy(
+    target: Any, output: Any, from_logits: bool = False, axis: int = -1
+) -> Any:
+    """Keras's loss of each row."""
+    from shardtape.keras.losses import categorical_crossentropy as loss
+
+    return loss(target, output, from_logits=from_logits, axis=axis)
+
+
+def sparse_categorical_crossentropy(
+    target: Any, output: Any, from_logits: bool = False, axis: int = -1
+) -> Any:
+    """Keras's loss of each row, by the number of its class."""
+    from shardtape.keras.losses import sparse_categorical_crossentropy as loss
+
+    return loss(target, output, from_logits=from_logits, axis=axis)
+
+
+def gradients(loss: Any, variables: Any) -> Any:
+    """Raises RuntimeError: gradients of what ran already need a GradientTape."""
+    raise RuntimeError("K.gradients is not supported in eager mode: use a tf.GradientTape")
