@@ -27,7 +27,7 @@ OTHERS = {
     "protos": {"google", "grpc"},
     "framework": {
         *("numpy", "ml_dtypes", "cupy", "cupyx", "tensorboard", "google", "fsspec", "safetensors"),
-        "malt",
+        *("malt", "PIL"),
     },
     "ps": None,
     "workers": None,
