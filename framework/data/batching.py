@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from shardtape import errors
 from shardtape.data import structure
 from shardtape.data.cursor import Cursor, Leaves
@@ -94,6 +96,13 @@ class BatchCursor(Cursor):
         return found
 
     def __next__(self) -> Leaves:
+        strings = self.inputs[0].strings(self._size)
+        if strings is not None:
+            if not strings or (self._drop and len(strings) < self._size):
+                raise StopIteration
+            made = np.empty(len(strings), object)
+            made[:] = strings
+            return (made,)
         columns = zip(*self._gather())
         return tuple([stack(s, c, i) for i, (s, c) in enumerate(zip(self._specs, columns))])
 

@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape import errors, storage
 from shardtape.context import building
-from shardtape.data.cursor import Leaves
+from shardtape.data.cursor import Cursor, Leaves, SequenceCursor
 from shardtape.data.dataset import Dataset
 from shardtape.data.elements_file import open_decompressed
 from shardtape.data.parallel import AUTOTUNE
@@ -23,7 +23,7 @@ from shardtape.data.structure import string_scalar
 from shardtape.graph.func_graph import TensorSpec
 from shardtape.io.csv_fields import Column, Format, columns_of, records_of
 from shardtape.io.decoding import column_of, default_tensors
-from shardtape.io.files import matching
+from shardtape.io.files import matching, text_of
 
 _BLOCK_BYTES = 1 << 18
 
@@ -93,15 +93,10 @@ class CsvDataset(FilesDataset):
         super().__init__(filenames, reader, None, spec)
         self._strings = [c.dtype is dt.string for c in self._columns]
 
-    def _leaves(self, records: Iterator[bytes]) -> Any:
-        return _CsvLeaves(self, records)
-
-    def _open(self, leaves: Leaves) -> Any:
-        from shardtape.data.cursor import SequenceCursor
-
-        name = leaves[0][()]
-        records = self._reader.records(name.decode() if isinstance(name, bytes) else str(name))
-        return SequenceCursor(self._leaves(records), records.close)  # type: ignore[attr-defined]
+    def _open(self, leaves: Leaves) -> Cursor:
+        records = self._reader.records(text_of(leaves[0]))
+        elements = _CsvElements(self._parsed, records)
+        return SequenceCursor(elements, records.close)  # type: ignore[attr-defined]
 
     def _parsed(self, record: bytes) -> Leaves:
         selected = self._select
@@ -112,13 +107,13 @@ class CsvDataset(FilesDataset):
         return tuple([string_scalar(a[0]) if s else a[0] for a, s in zip(found, self._strings)])
 
 
-class _CsvLeaves:
+class _CsvElements:
     """Parses record by record; one that is wrong raises, and the next call goes on behind it."""
 
-    def __init__(self, dataset: CsvDataset, records: Iterator[bytes]) -> None:
-        self._parsed, self._records = dataset._parsed, records
+    def __init__(self, parse: Callable[[bytes], Leaves], records: Iterator[bytes]) -> None:
+        self._parsed, self._records = parse, records
 
-    def __iter__(self) -> _CsvLeaves:
+    def __iter__(self) -> _CsvElements:
         return self
 
     def __next__(self) -> Leaves:

@@ -33,6 +33,10 @@ class Cursor:
                 return done
         return count
 
+    def strings(self, count: int) -> list[bytes] | None:
+        """The next up to `count` elements, where they are scalar strings at hand; else None."""
+        return None
+
     @property
     def copied_bytes(self) -> int | None:
         """What is copied for an element, where nothing else is done for it; else None."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors
-from shardtape.data.cursor import Cursor, Leaves, SequenceCursor
+from shardtape.data.cursor import Cursor, LazyCursor, Leaves
 from shardtape.data.dataset import UNKNOWN, Dataset
 from shardtape.data.elements_file import open_decompressed
 from shardtape.data.interleaving import InterleaveCursor
@@ -19,7 +20,7 @@ from shardtape.data.prefetching import PrefetchCursor
 from shardtape.data.run import Run, scalar
 from shardtape.data.structure import string_scalar
 from shardtape.graph.func_graph import TensorSpec
-from shardtape.io.files import matching
+from shardtape.io.files import matching, text_of
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.records.record_reader import read_records
 from shardtape.tensor import EagerTensor, SymbolicTensor
@@ -58,12 +59,9 @@ class FilesDataset(Dataset):
     def _cardinality(self, run: Run) -> int:
         return UNKNOWN
 
-    def _leaves(self, records: Iterator[bytes]) -> Iterator[Leaves]:
-        return ((string_scalar(record),) for record in records)
-
     def _open(self, leaves: Leaves) -> Cursor:
-        records = self._reader.records(_text(leaves[0][()]))
-        return SequenceCursor(self._leaves(records), records.close)  # type: ignore[attr-defined]
+        """A cursor over the records of a file."""
+        return RecordsCursor(self._reader.records(text_of(leaves[0])))
 
     def _open_ahead(self, cursor: Cursor) -> Cursor:
         ahead = PrefetchCursor(cursor, _AHEAD)
@@ -73,10 +71,57 @@ class FilesDataset(Dataset):
     def _make_cursor(self, run: Run) -> Cursor:
         names = self._names._cursor(run)
         if self._parallel is None:
-            return InterleaveCursor(names, lambda x: (self._open(x),), lambda c: c, 1, 1)
+            return FilesCursor(names, self._open)
         parallel = run.number(self._parallel)
         cycle = cores() if parallel == AUTOTUNE else parallel
         return InterleaveCursor(names, lambda x: (self._open(x),), self._open_ahead, cycle, 1)
+
+
+class RecordsCursor(Cursor):
+    """Strings one by one, or many at once for a batch."""
+
+    def __init__(self, records: Iterator[bytes]) -> None:
+        super().__init__()
+        self._records = records
+
+    def __next__(self) -> Leaves:
+        return (string_scalar(next(self._records)),)
+
+    def strings(self, count: int) -> list[bytes]:
+        return list(itertools.islice(self._records, count))
+
+    def skip(self, count: int) -> int:
+        return len(self.strings(count))
+
+    def close(self) -> None:
+        self._records.close()  # type: ignore[attr-defined]
+
+
+class FilesCursor(LazyCursor):
+    """The records of files, one file after the other."""
+
+    def __init__(self, names: Cursor, open_one: Callable[[Leaves], Cursor]) -> None:
+        super().__init__((lambda leaves=leaves: open_one(leaves)) for leaves in names)
+        self.inputs = (names,)
+
+    def strings(self, count: int) -> list[bytes] | None:
+        found: list[bytes] = []
+        while len(found) < count:
+            try:
+                current = self._advance()
+            except StopIteration:
+                break
+            more = current.strings(count - len(found))
+            if more is None:
+                return None
+            found.extend(more)
+            if len(found) < count:
+                self._leave()
+        return found
+
+    def close(self) -> None:
+        super().close()
+        self.inputs[0].close()
 
 
 def names_dataset(filenames: Any) -> Dataset:
@@ -128,14 +173,10 @@ def _strings(filenames: Any) -> Any:
         return convert_to_tensor(filenames)
 
 
-def _text(name: Any) -> str:
-    return name.decode() if isinstance(name, bytes) else str(name)
-
-
 def _compression(compression_type: Any) -> str:
     if compression_type is None:
         return ""
-    return _text(convert_to_tensor(compression_type).numpy() if isinstance(
+    return text_of(convert_to_tensor(compression_type).numpy() if isinstance(
         compression_type, EagerTensor) else compression_type)  # fmt: skip
 
 
@@ -290,9 +331,9 @@ def list_files(file_pattern: Any, shuffle: bool | None, seed: Any) -> Dataset:
         dataset: Dataset = Dataset.from_tensor_slices(names)
         size: Any = dt.int64.max
     else:
-        found = matching([_text(p) for p in np.reshape(patterns._host(), -1)])
+        found = matching([text_of(p) for p in np.reshape(patterns._host(), -1)])
         if not found:
-            shown = ", ".join(_text(p) for p in np.reshape(patterns._host(), -1))
+            shown = ", ".join(text_of(p) for p in np.reshape(patterns._host(), -1))
             raise errors.InvalidArgumentError(f"No files matched pattern: {shown}")
         array = np.empty(len(found), object)
         array[:] = [name.encode() for name in found]

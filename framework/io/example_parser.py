@@ -9,6 +9,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape.errors import InvalidArgumentError
+from shardtape.io.example_layout import parse_alike
 from shardtape.io.example_wire import (
     KINDS,
     Feature,
@@ -85,6 +86,33 @@ def parse(
     Raises:
       InvalidArgumentError: what is no Example, or a feature that is missing or does not fit.
     """
+    if not single and len(records) > 1 and wanted and all(isinstance(w, Dense) for w in wanted):
+        alike = _parse_alike(records, wanted)
+        if alike is not None:
+            return alike
+    return _parse_each(records, wanted, names, single)
+
+
+def _parse_alike(records: Sequence[bytes], wanted: Sequence[Any]) -> Arrays | None:
+    """Arrays of records that are laid out alike; None: somewhere is a mistake to be named."""
+    counts = [int(np.prod(w.shape, dtype=np.int64)) for w in wanted]
+    columns = [(w.key.encode(), n, w.dtype) for w, n in zip(wanted, counts)]
+    out, rest = parse_alike(records, columns)
+    if len(rest) == len(records):
+        return None
+    if rest:
+        try:
+            others = _parse_each([records[i] for i in rest], wanted, (), False)
+        except InvalidArgumentError:
+            return None
+        for array, other in zip(out, others):
+            array[rest] = other.reshape(len(rest), -1)
+    return [array.reshape(len(records), *w.shape) for array, w in zip(out, wanted)]
+
+
+def _parse_each(
+    records: Sequence[bytes], wanted: Sequence[Any], names: Sequence[bytes], single: bool
+) -> Arrays:
     found = []
     for record in records:
         try:

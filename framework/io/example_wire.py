@@ -186,13 +186,19 @@ def _merged(data: bytes, start: int, stop: int) -> Feature | None:
 
 
 # ---- values -------------------------------------------------------------------------------------
-def payload(feature: Feature) -> bytes | None:
-    """The bytes of a list that is one field of bytes: packed numbers, or a single string."""
+def span(feature: Feature) -> tuple[int, int] | None:
+    """Where the bytes of a list lie that is one field of bytes: packed numbers or one string."""
     data, _, start, stop = feature
     if start == stop or data[start] != _FIRST:
         return None
     size, at = _varint(data, start + 1)
-    return data[at:stop] if at + size == stop else None
+    return (at, stop) if at + size == stop else None
+
+
+def payload(feature: Feature) -> bytes | None:
+    """The bytes at the feature's `span`."""
+    place = span(feature)
+    return None if place is None else feature[0][place[0] : place[1]]
 
 
 def values(feature: Feature) -> np.ndarray:
