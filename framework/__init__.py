@@ -15,6 +15,7 @@ from shardtape import (
     bitwise,
     config,
     data,
+    debugging,
     distribute,
     dtypes,
     errors,
@@ -43,6 +44,13 @@ from shardtape import graph as graph
 from shardtape.absent import estimator, feature_column
 from shardtape.context import executing_eagerly
 from shardtape.custom_gradient import custom_gradient, grad_pass_through, recompute_grad
+from shardtape.debugging import (
+    Assert,
+    assert_equal,
+    assert_greater,
+    assert_less,
+    assert_rank,
+)
 from shardtape.devices import DeviceSpec, device
 from shardtape.dtypes import (
     DType,
@@ -256,6 +264,7 @@ _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"shardtape\.
 
 newaxis = None
 losses, metrics = keras.losses, keras.metrics
+as_string = strings.as_string
 __version__ = version.VERSION
 
 # Names that belong to packages above: handed on when they are first asked for, so that the
