@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Callable, Iterable
 from typing import Any
 
 _REASONS = {
@@ -32,3 +34,19 @@ class Absent:
 estimator = Absent("tf.estimator")
 feature_column = Absent("tf.feature_column")
 dtensor = Absent("tf.experimental.dtensor")
+
+
+def no_such_name(path: str, names: Iterable[str]) -> Callable[[str], Any]:
+    """A module's `__getattr__`: AttributeError that says the nearest of the names that are there.
+
+    Args:
+      path: the module as users write it, like "tf.data".
+    """
+    known = sorted(names)
+
+    def missing(name: str) -> Any:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"; the nearest name is '{near[0]}'" if near else ""
+        raise AttributeError(f"module '{path}' has no attribute '{name}'{hint}")
+
+    return missing

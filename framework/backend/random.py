@@ -200,6 +200,11 @@ def take(identity: Hashable, seed: int, seed2: int, blocks: int) -> Philox:
     return streams.take(identity, seed, seed2, blocks)
 
 
+def current_streams() -> Streams | None:
+    """The streams of the session or function that runs in this thread; None outside any."""
+    return _local.streams
+
+
 class using:
     """Block in which this thread's random ops use the streams of a session or function."""
 

@@ -1,5 +1,6 @@
 """`tf.data`: pipelines of input data."""
 
+from shardtape.absent import no_such_name as _no_such_name
 from shardtape.data import experimental
 from shardtape.data.dataset import INFINITE as INFINITE_CARDINALITY
 from shardtape.data.dataset import UNKNOWN as UNKNOWN_CARDINALITY
@@ -27,3 +28,5 @@ __all__ = [
     "ThreadingOptions",
     "experimental",
 ]
+
+__getattr__ = _no_such_name("tf.data", __all__)

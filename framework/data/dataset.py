@@ -174,6 +174,18 @@ class Dataset(Transformations):
         return Dataset.zip((self, *others))
 
     # ---- TF1 ------------------------------------------------------------------------------
+    def make_one_shot_iterator(self) -> Any:
+        """TF1: an iterator that goes over the dataset once."""
+        from shardtape.data.graph_iterators import make_one_shot_iterator
+
+        return make_one_shot_iterator(self)
+
+    def make_initializable_iterator(self, shared_name: str | None = None) -> Any:
+        """TF1: an iterator whose `initializer` is run before it."""
+        from shardtape.data.graph_iterators import make_initializable_iterator
+
+        return make_initializable_iterator(self, shared_name)
+
     @property
     def output_types(self) -> Any:
         """TF1: the structure of dtypes."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from shardtape import dtypes as dt
 from shardtape import errors
+from shardtape.absent import no_such_name
 from shardtape.data import structure
 from shardtape.data.csv import CsvDataset, make_csv_dataset
 from shardtape.data.cursor import Cursor, Leaves
@@ -53,11 +54,13 @@ __all__ = [
     "bucket_by_sequence_length",
     "cardinality",
     "choose_from_datasets",
+    "copy_to_device",
     "dense_to_ragged_batch",
     "dense_to_sparse_batch",
     "enable_debug_mode",
     "enumerate_dataset",
     "from_list",
+    "from_variant",
     "get_next_as_optional",
     "get_single_element",
     "get_structure",
@@ -78,6 +81,7 @@ __all__ = [
     "shuffle_and_repeat",
     "snapshot",
     "take_while",
+    "to_variant",
     "unbatch",
     "unique",
 ]
@@ -265,6 +269,25 @@ def prefetch_to_device(device: str, buffer_size: Any = None) -> Transformation:
     return lambda dataset: dataset.prefetch(AUTOTUNE if buffer_size is None else buffer_size)
 
 
+def copy_to_device(target_device: str, source_device: str = "/cpu:0") -> Transformation:
+    """For `Dataset.apply`: nothing; elements are moved to a GPU by the ops that use them."""
+    return lambda dataset: dataset
+
+
+def to_variant(dataset: Dataset) -> Any:
+    """The tensor of type variant that stands for a dataset."""
+    from shardtape.data.graph_ops import to_variant as as_variant
+
+    return as_variant(dataset)
+
+
+def from_variant(variant: Any, structure: Any) -> Dataset:
+    """The dataset that a tensor of type variant stands for; `structure`: its element_spec."""
+    from shardtape.data.dataset import VariantDataset
+
+    return VariantDataset(variant, structure)
+
+
 def choose_from_datasets(
     datasets: Sequence[Dataset], choice_dataset: Dataset, stop_on_empty_dataset: bool = False
 ) -> Dataset:
@@ -415,3 +438,6 @@ def make_batched_features_dataset(
             lambda x: ({k: v for k, v in x.items() if k != label_key}, x[label_key])
         )
     return parsed.prefetch(AUTOTUNE if prefetch_buffer_size is None else prefetch_buffer_size)
+
+
+__getattr__ = no_such_name("tf.data.experimental", __all__)

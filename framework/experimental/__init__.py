@@ -1,6 +1,7 @@
 """`tf.experimental`."""
 
 from shardtape.absent import dtensor
+from shardtape.data.optional import Optional
 from shardtape.experimental import dlpack
 
-__all__ = ["dlpack", "dtensor"]
+__all__ = ["Optional", "dlpack", "dtensor"]

@@ -1,5 +1,6 @@
 """`tf.io`: files, records, and what is in them."""
 
+from shardtape.absent import no_such_name as _no_such_name
 from shardtape.io import gfile
 from shardtape.io.decoding import (
     decode_base64,
@@ -76,3 +77,5 @@ __all__ = [
     "serialize_tensor",
     "write_file",
 ]
+
+__getattr__ = _no_such_name("tf.io", __all__)
