@@ -1,5 +1,6 @@
 """`tf.math`."""
 
+from shardtape import special_functions as special
 from shardtape.ops.activations import (
     softplus,
     softsign,
@@ -24,6 +25,7 @@ from shardtape.ops.array import (
     unsorted_segment_sqrt_n,
     unsorted_segment_sum,
 )
+from shardtape.ops.bessel import bessel_i0, bessel_i0e, bessel_i1, bessel_i1e
 from shardtape.ops.cross_entropy import (
     log_softmax,
     softmax,
@@ -31,6 +33,7 @@ from shardtape.ops.cross_entropy import (
 from shardtape.ops.in_top_k import (
     in_top_k,
 )
+from shardtape.ops.incomplete_gamma import betainc, igamma, igammac
 from shardtape.ops.math import (
     abs,
     accumulate_n,
