@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ class FilesCursor(LazyCursor):
     """The records of files, one file after the other."""
 
     def __init__(self, names: Cursor, open_one: Callable[[Leaves], Cursor]) -> None:
-        super().__init__((lambda leaves=leaves: open_one(leaves)) for leaves in names)
+        super().__init__(functools.partial(open_one, leaves) for leaves in names)
         self.inputs = (names,)
 
     def strings(self, count: int) -> list[bytes] | None:

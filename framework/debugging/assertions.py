@@ -57,7 +57,8 @@ def Assert(condition: Any, data: Any, summarize: int | None = None, name: str | 
                 f"Expected '{condition!s}' to be true. Summarized data: {shown}"
             )
         return None
-    texts, values = [], []
+    texts: list[str] = []
+    values: list[Any] = []
     for x in data:
         if isinstance(x, str):
             texts.append(x)
