@@ -39,7 +39,7 @@ class Cursor:
 
     @property
     def copied_bytes(self) -> int | None:
-        """What is copied for an element, where nothing else is done for it; else None."""
+        """Cost of an element in bytes that are copied, where it is rows in memory; else None."""
         return None
 
     def close(self) -> None:

@@ -16,6 +16,8 @@ import numpy as np
 from shardtape.data.cursor import Cursor, Leaves
 from shardtape.data.structure import string_scalar
 
+# To compute something from a byte takes about as long as to copy so many.
+_COMPUTED_AS_COPIED = 16
 # Rows that are looked up in advance where they are asked for one by one.
 _AHEAD = 64
 
@@ -24,7 +26,8 @@ class RowSource:
     """Arrays, or what behaves like them, of which rows are taken."""
 
     count: int
-    row_bytes: int  # of all leaves of a row; an estimate for strings
+    # what a row costs, in bytes that are copied; None: it may be on a disk
+    row_bytes: int | None
 
     def take(self, index: Any) -> Leaves:
         """Rows by a slice or an integer array: one batch per leaf."""
@@ -41,7 +44,8 @@ class ArrayRows(RowSource):
     def __init__(self, arrays: Sequence[np.ndarray]) -> None:
         self.arrays = tuple(arrays)
         self.count = len(self.arrays[0])
-        self.row_bytes = sum(a.nbytes // max(len(a), 1) for a in self.arrays)
+        mapped = any(_is_mapped(a) for a in self.arrays)
+        self.row_bytes = None if mapped else sum(a.nbytes // max(len(a), 1) for a in self.arrays)
         self._strings = tuple([a.dtype == object and a.ndim == 1 for a in self.arrays])
         self._any_strings = any(self._strings)
 
@@ -57,6 +61,15 @@ class ArrayRows(RowSource):
             [string_scalar(a[number]) if s else a[number]
              for a, s in zip(self.arrays, self._strings)]
         )  # fmt: skip
+
+
+def _is_mapped(array: Any) -> bool:
+    """Whether an array lies in a file."""
+    while isinstance(array, np.ndarray):
+        if isinstance(array, np.memmap):
+            return True
+        array = array.base
+    return False
 
 
 class RangeRows(RowSource):
@@ -80,7 +93,8 @@ class ZippedRows(RowSource):
 
     def __init__(self, parts: Sequence[Rows]) -> None:
         self.count = min(len(p.numbers) for p in parts)
-        self.row_bytes = sum(p.source.row_bytes for p in parts)
+        costs = [p.source.row_bytes for p in parts]
+        self.row_bytes = None if None in costs else sum(costs)  # type: ignore[arg-type]
         self._parts = tuple(parts)
 
     def take(self, index: Any) -> Leaves:
@@ -99,7 +113,9 @@ class MappedRows(RowSource):
     """
 
     def __init__(self, source: RowSource, function: Callable[[Leaves], Leaves]) -> None:
-        self.count, self.row_bytes = source.count, source.row_bytes
+        self.count = source.count
+        cost = source.row_bytes
+        self.row_bytes = None if cost is None else _COMPUTED_AS_COPIED * cost
         self._source, self._function = source, function
 
     def take(self, index: Any) -> Leaves:
@@ -288,7 +304,8 @@ class BatchedRowsCursor(Cursor):
         self._stream, self._size, self._drop = stream, size, drop_remainder
         self._take = stream.source.take
         self._contiguous = stream.contiguous
-        self._bytes = stream.source.row_bytes * size
+        cost = stream.source.row_bytes
+        self._bytes = None if cost is None else cost * size
 
     @property
     def copied_bytes(self) -> int | None:

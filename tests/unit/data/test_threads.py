@@ -205,10 +205,15 @@ def test_batches_of_rows_are_not_worth_a_thread():
     iterator = iter(D.from_tensor_slices(np.zeros((100, 4))).shuffle(10).batch(8).prefetch(2))
     next(iterator)
     assert not running()
-    large = iter(D.from_tensor_slices(np.zeros((100, 50_000))).batch(8).prefetch(2))
+    large = iter(D.from_tensor_slices(np.zeros((100, 200_000))).batch(8).prefetch(2))
     next(large)
     assert running()
     large.close()
+    images = D.from_tensor_slices(np.zeros((64, 20_000), np.uint8))
+    computed = iter(images.map(lambda x: tf.cast(x, tf.float32) / 255.0).batch(32).prefetch(2))
+    next(computed)
+    assert running()
+    computed.close()
 
 
 def test_the_process_ends_while_threads_work():
