@@ -87,11 +87,16 @@ def proxied():
 
 def test_pushes_and_pulls_survive_cut_connections(proxied):
     served, proxy, client = proxied
-    stop = threading.Event()
+    stop, pushed = threading.Event(), threading.Event()
 
     def cut():
-        while not stop.wait(0.05):
-            proxy.cut()
+        # at a moment of its own after each push that got through, so that a slow machine, on which
+        # connecting takes longer than any fixed pause, is not cut off for good
+        while not stop.wait(0.005):
+            if pushed.wait(0.05):
+                pushed.clear()
+                time.sleep(0.003)
+                proxy.cut()
 
     cutter = threading.Thread(target=cut)
     cutter.start()
@@ -100,6 +105,7 @@ def test_pushes_and_pulls_survive_cut_connections(proxied):
         for index in range(40):
             handle = client.push(BatchId(0, 0, index), 0, ones(client), slot=0)
             statuses += [r.status for r in handle.wait(30)]
+            pushed.set()
             client.pull(index)
             time.sleep(0.005)
     finally:
