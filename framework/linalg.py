@@ -8,6 +8,8 @@ from shardtape.ops.grids import (
     eye,
 )
 from shardtape.ops.linalg import matmul, matvec
+from shardtape.ops.lu import lu, lu_matrix_inverse, lu_reconstruct, lu_solve
+from shardtape.ops.matrix_functions import expm, sqrtm, tridiagonal_matmul
 from shardtape.ops.matrix_parts import (
     adjoint,
     band_part,
@@ -48,6 +50,13 @@ from shardtape.ops.systems import (
 )
 
 __all__ = [
+    "tridiagonal_matmul",
+    "sqrtm",
+    "lu_solve",
+    "lu_reconstruct",
+    "lu_matrix_inverse",
+    "lu",
+    "expm",
     "adjoint",
     "band_part",
     "cholesky",

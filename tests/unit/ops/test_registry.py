@@ -40,7 +40,8 @@ _LEFT_OUT = {"PadV2": (2,), "OneHot": (2, 3), "Polygamma": (0,), "Betainc": (0, 
 # inputs whose second derivative is refused (LookupError), as in TensorFlow
 _ONCE = {"Igamma": (0,), "Igammac": (0,)}
 # inputs for which TensorFlow's own gradient forgets a part
-_WRONG_THERE = {"SoftmaxCrossEntropyWithLogits": (1,)}
+# (or, of complex roots, to conjugate)
+_WRONG_THERE = {"SoftmaxCrossEntropyWithLogits": (1,), "MatrixSquareRoot": (0,)}
 
 
 @functools.cache
