@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 Leaves = tuple[Any, ...]
@@ -42,10 +42,19 @@ class Cursor:
         """Cost of an element in bytes that are copied, where it is rows in memory; else None."""
         return None
 
+    def open_cursors(self) -> Iterable[Cursor]:
+        """The cursors that it reads at present."""
+        return self.inputs
+
     def close(self) -> None:
-        """Ends threads and files; may be called twice."""
-        for cursor in self.inputs:
+        """Ends threads and files; may be called twice, by whoever may call `next`."""
+        for cursor in self.open_cursors():
             cursor.close()
+
+    def cancel(self) -> None:
+        """Ends what waits for threads in it, with CancelledError; may be called by any thread."""
+        for cursor in self.open_cursors():
+            cursor.cancel()
 
 
 class SequenceCursor(Cursor):
@@ -123,6 +132,6 @@ class LazyCursor(Cursor):
         except StopIteration:
             return None
 
-    def close(self) -> None:
-        if self._current is not None:
-            self._current.close()
+    def open_cursors(self) -> Iterable[Cursor]:
+        current = self._current
+        return self.inputs if current is None else (*self.inputs, current)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from shardtape import errors
@@ -164,8 +164,5 @@ class InterleaveCursor(Cursor):
         self._at = (self._at + 1) % len(self._turns)
         self._given = 0
 
-    def close(self) -> None:
-        for cursor in self._turns:
-            if cursor is not None:
-                cursor.close()
-        super().close()
+    def open_cursors(self) -> Iterable[Cursor]:
+        return [*[c for c in self._turns if c is not None], *self.inputs]

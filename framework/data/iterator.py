@@ -22,6 +22,7 @@ from shardtape.data.structure import ElementType
 from shardtape.tensor import EagerTensor
 from shardtape.type_spec import TypeSpec
 
+_CLOSE_LIMIT_S = 10.0
 # A Python loop over an iterator of a graph would add operations without an end.
 _MOST_CALLS_IN_A_GRAPH = 512
 
@@ -84,9 +85,17 @@ class RunningIterator(GraphValue):
             return done + moved
 
     def close(self) -> None:
-        """Ends the threads and closes the files behind it."""
-        with self._lock:
-            self._cursor.close()
+        """Ends the threads and closes the files behind it.
+
+        Another thread that waits for an element gets CancelledError. One that computes it is
+        waited for, up to a limit; its files are then closed when it ends.
+        """
+        self._cursor.cancel()
+        if self._lock.acquire(timeout=_CLOSE_LIMIT_S):
+            try:
+                self._cursor.close()
+            finally:
+                self._lock.release()
 
     def save(self) -> dict[str, Any]:
         """Where it is: plain values that JSON can hold."""

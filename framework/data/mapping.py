@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from shardtape import dtypes as dt
@@ -214,9 +214,9 @@ class FlatMapCursor(Cursor):
                 self._leave()
         return done
 
-    def close(self) -> None:
-        self._leave()
-        super().close()
+    def open_cursors(self) -> Iterable[Cursor]:
+        current = self._current
+        return self.inputs if current is None else (*self.inputs, current)
 
 
 def open_bound(bound: Any, run: Run) -> Cursor:

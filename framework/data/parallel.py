@@ -54,7 +54,7 @@ class ParallelCursor(Cursor):
     ) -> None:
         super().__init__(input)
         self._next, self._call = input.__next__, call
-        self._threads = calls if calls > 0 else cores()
+        self._threads = calls if calls > 0 else max(2, cores())
         self._trials = _TRIALS if calls == AUTOTUNE else 0
         self._spent_s = 0.0
         self._inline = calls == 1
@@ -78,7 +78,7 @@ class ParallelCursor(Cursor):
         self._spent_s = max(self._spent_s / 2, time.perf_counter() - start)
         self._trials -= 1
         if not self._trials:
-            self._inline = self._spent_s < _WORTH_A_THREAD_S or self._threads == 1
+            self._inline = self._spent_s < _WORTH_A_THREAD_S
         return found
 
     def _start(self) -> None:
@@ -90,6 +90,12 @@ class ParallelCursor(Cursor):
             super().close()
         else:
             self._pool.close()
+
+    def cancel(self) -> None:
+        if self._pool is None:
+            super().cancel()
+        else:
+            self._pool.tell_to_end()
 
 
 class _Pool:
@@ -187,6 +193,7 @@ class _Pool:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+        self._input.cancel()
 
     def close(self) -> None:
         """Ends the threads."""

@@ -72,6 +72,9 @@ class PrefetchCursor(Cursor):
     def close(self) -> None:
         self._ahead.close()
 
+    def cancel(self) -> None:
+        self._ahead.tell_to_end()
+
 
 class _Ahead:
     """The thread and its buffer. It knows the input and not the cursor that is given out.
@@ -166,6 +169,7 @@ class _Ahead:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+        self._input.cancel()
 
     def close(self) -> None:
         """Ends the thread, or closes the input where there is none."""

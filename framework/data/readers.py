@@ -120,10 +120,6 @@ class FilesCursor(LazyCursor):
                 self._leave()
         return found
 
-    def close(self) -> None:
-        super().close()
-        self.inputs[0].close()
-
 
 def names_dataset(filenames: Any) -> Dataset:
     """A dataset of names. Raises TypeError for what is no string."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -187,6 +187,10 @@ class GroupByWindowCursor(Cursor):
                 self._open(min(self._groups))
             else:
                 raise StopIteration
+
+    def open_cursors(self) -> Iterable[Cursor]:
+        current = self._current
+        return self.inputs if current is None else (*self.inputs, current)
 
     def _take(self) -> None:
         try:

@@ -1,5 +1,6 @@
 """Threads of pipelines: they end with the iterator, and hand errors to whoever asks."""
 
+import contextlib
 import gc
 import subprocess
 import sys
@@ -97,10 +98,36 @@ def test_a_closed_iterator_ends_who_waits_for_it():
     thread = threading.Thread(target=consume)
     thread.start()
     time.sleep(0.05)
-    iterator._running._cursor._ahead.tell_to_end()
+    closing = threading.Thread(target=iterator.close)
+    closing.start()
     thread.join(_LIMIT_S)
     gate.set()
-    assert raised and not thread.is_alive()
+    closing.join(_LIMIT_S)
+    assert raised and not thread.is_alive() and not closing.is_alive()
+
+
+def test_threads_of_threads_end_at_once():
+    gate = threading.Event()
+
+    def wait(x):
+        gate.wait(_LIMIT_S)
+        return x
+
+    dataset = D.range(9).map(lambda x: tf.py_function(wait, [x], tf.int64), 2).prefetch(2)
+    iterator = iter(dataset.map(slow(0.0), 2).batch(1).prefetch(2))
+
+    def consume():
+        with contextlib.suppress(tf.errors.CancelledError):
+            next(iterator)
+
+    thread = threading.Thread(target=consume)
+    thread.start()
+    time.sleep(0.05)
+    gate.set()
+    begin = time.monotonic()
+    iterator.close()
+    thread.join(_LIMIT_S)
+    assert time.monotonic() - begin < _LIMIT_S and all_ended()
 
 
 @pytest.mark.parametrize("calls", [None, 1, 3])
