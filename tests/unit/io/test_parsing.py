@@ -151,6 +151,38 @@ def test_a_batch_is_its_examples():
         assert not row[len(values) :].any()
 
 
+_ROWS = st.lists(
+    st.tuples(
+        st.lists(st.integers(-300, 300), min_size=2, max_size=2),
+        st.lists(st.floats(width=32, allow_nan=False), min_size=3, max_size=3),
+        st.binary(max_size=6),
+        st.lists(st.integers(0, 300), max_size=2),  # a feature that nobody asks for
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+@given(_ROWS)
+def test_a_dense_batch_is_its_examples_however_they_are_laid_out(rows):
+    records = []
+    for ints, floats, text, other, with_default in rows:
+        more = {"d": [7]} if with_default else {}
+        made = example(i=ints, f=floats, s=[text], o=other, **more)
+        records.append(made.SerializeToString(deterministic=True))
+    features = {
+        "i": tf.io.FixedLenFeature([2], tf.int64),
+        "f": tf.io.FixedLenFeature([3], tf.float32),
+        "s": tf.io.FixedLenFeature([], tf.string),
+        "d": tf.io.FixedLenFeature([1], tf.int64, [5]),
+    }
+    found = tf.io.parse_example(records, features)
+    for name, values in zip("ifs", zip(*rows)):
+        assert found[name].numpy().tolist() == [list(v) if name != "s" else v for v in values]
+    assert found["d"].numpy().ravel().tolist() == [7 if row[4] else 5 for row in rows]
+
+
 def test_errors_name_example_and_feature():
     features = {"x": tf.io.FixedLenFeature([2], tf.int64)}
     records = [example(x=[1, 2]).SerializeToString(), example(x=[1]).SerializeToString()]
