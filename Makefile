@@ -25,7 +25,7 @@ FIND_PYTHON = for p in $(PYTHON) python3 python3.12 python3.11 python3.13; do \
 	echo "or name it: make PYTHON=/path/to/python3.12 ..." >&2; \
 	exit 1
 
-.PHONY: help setup train test lint format types protos bench bench-peers tensorboard doctor clean
+.PHONY: help setup train test lint format types protos bench bench-peers parity tensorboard doctor clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -87,6 +87,10 @@ $(PEERS)/.installed: benchmarks/peers/requirements.txt
 	@touch $@
 
 bench-peers: $(PEERS)/.installed  ## an environment of its own with TensorFlow, PyTorch and Ray to compare with
+
+# SHARDTAPE_PARITY_PYTHON names an interpreter that has TensorFlow; that of bench-peers is the default
+parity: setup  ## run the parity cases in an installed TensorFlow and report the differences
+	$(BIN)/python tests/parity/compare.py $(ARGS)
 
 tensorboard: setup  ## TensorBoard on LOGDIR
 	$(BIN)/tensorboard --logdir $(LOGDIR) $(ARGS)

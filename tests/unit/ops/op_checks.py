@@ -335,7 +335,9 @@ def check_recorded_gradient(
             continue
         assert g is not None, f"{what}: None, expected {want.tolist()}"
         # what came through a coarser result is no finer than that
-        coarse = all(o.dtype.is_floating and o.dtype.size < tensors[i].dtype.size for o in got)
+        coarse = tensors[i].dtype.is_floating and all(
+            o.dtype.is_floating and o.dtype.size < tensors[i].dtype.size for o in got
+        )
         kind = got[0].dtype if coarse else tensors[i].dtype
         close(np.asarray(_dense(g, tensors[i])), want, kind.name, what, slack)
 
