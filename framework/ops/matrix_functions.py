@@ -64,7 +64,7 @@ def _quotient(a: Any) -> Any:
 
 
 def _definite(rng: np.random.Generator) -> Any:
-    made = []
+    made: list[Any] = []
     for shape in ((3, 3), (2, 2, 2)):
         a = rng.normal(size=shape)
         made.append(((a @ a.swapaxes(-1, -2) + np.eye(shape[-1]),), {}))
