@@ -261,7 +261,9 @@ if __name__ == "__main__":
 
     chosen = CASES
     if len(sys.argv) > 2:  # the cases of another module
-        chosen = importlib.import_module(f"parity.{sys.argv[2]}").CASES
+        module = importlib.import_module(f"parity.{sys.argv[2]}")
+        chosen = module.CASES
+        getattr(module, "prepare", lambda tf: None)(tensorflow)
     arrays = {
         f"{name}:{i}": a
         for name, some in results(tensorflow, chosen).items()

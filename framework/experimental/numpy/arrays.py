@@ -1,0 +1,509 @@
+"""NumPy's making, joining, cutting and multiplying of arrays, on tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape import linalg
+from shardtape import math as m
+from shardtape.experimental.numpy.types import array, default_float, promoted
+from shardtape.ops import array as arrays
+from shardtape.ops.cast import cast
+from shardtape.tensor import Tensor
+
+asarray = ascontiguousarray = asanyarray = array
+
+
+def copy(a: Any) -> Tensor:
+    """The array: tensors never change."""
+    return array(a)
+
+
+# ---- making -----------------------------------------------------------------------------------
+def _dims(shape: Any) -> Any:
+    return [shape] if isinstance(shape, (int, np.integer)) else shape
+
+
+def zeros(shape: Any, dtype: Any = None) -> Any:
+    """As `numpy.zeros`."""
+    return arrays.zeros(_dims(shape), default_float() if dtype is None else dtype)
+
+
+def ones(shape: Any, dtype: Any = None) -> Any:
+    """As `numpy.ones`."""
+    return arrays.ones(_dims(shape), default_float() if dtype is None else dtype)
+
+
+def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
+    """As `numpy.full`."""
+    return arrays.broadcast_to(array(fill_value, dtype), _dims(shape))
+
+
+empty = zeros
+
+
+def zeros_like(a: Any, dtype: Any = None) -> Any:
+    """As `numpy.zeros_like`."""
+    return arrays.zeros_like(array(a), dtype)
+
+
+def ones_like(a: Any, dtype: Any = None) -> Any:
+    """As `numpy.ones_like`."""
+    return arrays.ones_like(array(a), dtype)
+
+
+empty_like = zeros_like
+
+
+def full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
+    """As `numpy.full_like`."""
+    x = array(a)
+    return arrays.broadcast_to(array(fill_value, dtype or x.dtype), arrays.shape(x))
+
+
+def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
+    """As `numpy.eye`."""
+    return array(np.eye(N, M, k), default_float() if dtype is None else dtype)
+
+
+def identity(n: int, dtype: Any = None) -> Any:
+    """As `numpy.identity`."""
+    return eye(n, dtype=dtype)
+
+
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Any:
+    """As `numpy.arange`."""
+    begin, end = (0, start) if stop is None else (start, stop)
+    bounds = promoted(begin, end, step)
+    made = arrays.range(*bounds)
+    return made if dtype is None else cast(made, dtype)
+
+
+def linspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False,
+    dtype: Any = None, axis: int = 0,
+) -> Any:  # fmt: skip
+    """As `numpy.linspace`."""
+    kind = default_float() if dtype is None else dt.as_dtype(dtype)
+    first, last = cast(array(start), kind), cast(array(stop), kind)
+    parts = num - 1 if endpoint else num
+    step = (last - first) / max(parts, 1)
+    if endpoint:
+        made = arrays.linspace(first, last, num, axis=axis)
+    else:
+        made = arrays.linspace(first, last, num + 1, axis=axis)
+        made = arrays.gather(made, arrays.range(num), axis=axis)
+    return (made, step) if retstep else made
+
+
+def logspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: float = 10.0,
+    dtype: Any = None, axis: int = 0,
+) -> Any:  # fmt: skip
+    """As `numpy.logspace`."""
+    made = linspace(start, stop, num, endpoint, dtype=dtype, axis=axis)
+    return m.pow(cast(array(base), made.dtype), made)
+
+
+def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None,
+              axis: int = 0) -> Any:  # fmt: skip
+    """As `numpy.geomspace`."""
+    kind = default_float() if dtype is None else dt.as_dtype(dtype)
+    bounds = [m.log(cast(array(v), kind)) for v in (start, stop)]
+    return m.exp(linspace(*bounds, num, endpoint, dtype=kind, axis=axis))
+
+
+def diag(v: Any, k: int = 0) -> Any:
+    """As `numpy.diag`."""
+    x = array(v)
+    return linalg.diag(x, k=k) if x.shape.rank == 1 else diagonal(x, k)
+
+
+def diagflat(v: Any, k: int = 0) -> Any:
+    """As `numpy.diagflat`."""
+    return diag(ravel(v), k)
+
+
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """As `numpy.diagonal`."""
+    return linalg.diag_part(moveaxis(a, (axis1, axis2), (-2, -1)), k=offset)
+
+
+def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
+    """As `numpy.tri`."""
+    return array(np.tri(N, M, k), default_float() if dtype is None else dtype)
+
+
+def tril(a: Any, k: int = 0) -> Any:
+    """As `numpy.tril`."""
+    x = array(a)
+    keep = np.tri(x.shape[-2], x.shape[-1], k, dtype=bool)
+    return arrays.where(keep, x, arrays.zeros_like(x))
+
+
+def triu(a: Any, k: int = 0) -> Any:
+    """As `numpy.triu`."""
+    x = array(a)
+    drop = np.tri(x.shape[-2], x.shape[-1], k - 1, dtype=bool)
+    return arrays.where(drop, arrays.zeros_like(x), x)
+
+
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
+    """As `numpy.vander`."""
+    a = array(x)
+    count = a.shape[0] if N is None else N
+    powers = np.arange(count) if increasing else np.arange(count)[::-1]
+    return m.pow(a[:, None], cast(array(powers.copy()), a.dtype)[None, :])
+
+
+def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False, copy: bool = True) -> list[Any]:
+    """As `numpy.meshgrid`."""
+    return list(arrays.meshgrid(*[array(x) for x in xi], indexing=indexing))
+
+
+# ---- forms ------------------------------------------------------------------------------------
+def shape(a: Any) -> tuple[int, ...]:
+    """As `numpy.shape`."""
+    return tuple(array(a).shape.as_list())
+
+
+def ndim(a: Any) -> int:
+    """As `numpy.ndim`."""
+    return array(a).shape.rank  # type: ignore[return-value]
+
+
+def size(x: Any, axis: int | None = None) -> Any:
+    """As `numpy.size`."""
+    a = array(x)
+    return a.shape.num_elements() if axis is None else a.shape[axis]
+
+
+def reshape(a: Any, newshape: Any, order: str = "C") -> Any:
+    """As `numpy.reshape`.
+
+    Raises ValueError for an order that is neither "C" nor "F".
+    """
+    x, dims = array(a), _dims(newshape)
+    if order == "F":
+        return transpose(arrays.reshape(transpose(x), list(dims)[::-1]))
+    if order != "C":
+        raise ValueError(f"Invalid order argument {order}")
+    return arrays.reshape(x, dims)
+
+
+def ravel(a: Any) -> Any:
+    """As `numpy.ravel`."""
+    return arrays.reshape(array(a), [-1])
+
+
+def transpose(a: Any, axes: Any = None) -> Any:
+    """As `numpy.transpose`."""
+    return arrays.transpose(array(a), axes)
+
+
+def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+    """As `numpy.swapaxes`."""
+    x = array(a)
+    order = list(range(x.shape.rank))  # type: ignore[arg-type]
+    order[axis1], order[axis2] = order[axis2], order[axis1]
+    return arrays.transpose(x, order)
+
+
+def moveaxis(a: Any, source: Any, destination: Any) -> Any:
+    """As `numpy.moveaxis`."""
+    x = array(a)
+    rank: int = x.shape.rank  # type: ignore[assignment]
+    sources = [s % rank for s in np.atleast_1d(source)]
+    targets = [d % rank for d in np.atleast_1d(destination)]
+    order = [i for i in range(rank) if i not in sources]
+    for target, s in sorted(zip(targets, sources)):
+        order.insert(target, s)
+    return arrays.transpose(x, [int(i) for i in order])
+
+
+def squeeze(a: Any, axis: Any = None) -> Any:
+    """As `numpy.squeeze`."""
+    return arrays.squeeze(array(a), axis)
+
+
+def expand_dims(a: Any, axis: Any) -> Any:
+    """As `numpy.expand_dims`."""
+    x = array(a)
+    for at in sorted(np.atleast_1d(axis)):
+        x = arrays.expand_dims(x, int(at))
+    return x
+
+
+def broadcast_to(array_: Any, shape: Any) -> Any:
+    """As `numpy.broadcast_to`."""
+    return arrays.broadcast_to(array(array_), _dims(shape))
+
+
+def broadcast_arrays(*args: Any) -> list[Any]:
+    """As `numpy.broadcast_arrays`."""
+    values = [array(a) for a in args]
+    whole = np.broadcast_shapes(*[tuple(v.shape.as_list()) for v in values])
+    return [arrays.broadcast_to(v, whole) for v in values]
+
+
+def _at_least(rank: int, name: str) -> Callable[..., Any]:
+    def widened(*arys: Any) -> Any:
+        made = []
+        for a in arys:
+            x = array(a)
+            if x.shape.rank == 0:
+                x = arrays.reshape(x, [1] * rank)
+            elif x.shape.rank < rank:
+                front = 1 if x.shape.rank == 1 and rank > 1 else 0
+                dims = [1] * front + x.shape.as_list()
+                x = arrays.reshape(x, dims + [1] * (rank - len(dims)))
+            made.append(x)
+        return made[0] if len(made) == 1 else made
+
+    widened.__name__ = widened.__qualname__ = name
+    widened.__doc__ = f"As `numpy.{name}`."
+    return widened
+
+
+atleast_1d, atleast_2d, atleast_3d = [_at_least(n, f"atleast_{n}d") for n in (1, 2, 3)]
+
+
+# ---- joining and cutting ----------------------------------------------------------------------
+def concatenate(arys: Sequence[Any], axis: int | None = 0) -> Any:
+    """As `numpy.concatenate`."""
+    values = promoted(*arys)
+    if axis is None:
+        return arrays.concat([ravel(v) for v in values], 0)
+    return arrays.concat(list(values), axis)
+
+
+def append(arr: Any, values: Any, axis: int | None = None) -> Any:
+    """As `numpy.append`."""
+    return concatenate([arr, values], axis)
+
+
+def stack(arrays_: Any, axis: int = 0) -> Any:
+    """As `numpy.stack`."""
+    return arrays.stack(list(promoted(*arrays_)), axis)
+
+
+def vstack(tup: Sequence[Any]) -> Any:
+    """As `numpy.vstack`."""
+    return concatenate([atleast_2d(a) for a in tup], 0)
+
+
+def hstack(tup: Sequence[Any]) -> Any:
+    """As `numpy.hstack`."""
+    values = [atleast_1d(a) for a in tup]
+    return concatenate(values, 0 if values[0].shape.rank == 1 else 1)
+
+
+def dstack(tup: Sequence[Any]) -> Any:
+    """As `numpy.dstack`."""
+    return concatenate([atleast_3d(a) for a in tup], 2)
+
+
+def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """As `numpy.split`: into equal parts, or at places."""
+    x = array(ary)
+    if isinstance(indices_or_sections, (int, np.integer)):
+        return arrays.split(x, int(indices_or_sections), axis=axis)
+    return _cut_at(x, indices_or_sections, axis)
+
+
+def _cut_at(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """Cut at places, or into parts of about equal size."""
+    x = array(ary)
+    count: int = x.shape[axis]
+    if isinstance(indices_or_sections, (int, np.integer)):
+        parts = np.array_split(np.arange(count), int(indices_or_sections))
+        sizes = [len(p) for p in parts]
+    else:
+        ends = np.clip([0, *indices_or_sections, count], 0, count)
+        sizes = np.maximum(np.diff(ends), 0).tolist()
+    return arrays.split(x, sizes, axis=axis)
+
+
+def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    """As `numpy.hsplit`."""
+    x = array(ary)
+    return split(x, indices_or_sections, 0 if x.shape.rank == 1 else 1)
+
+
+def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    """As `numpy.vsplit`."""
+    return split(ary, indices_or_sections, 0)
+
+
+def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    """As `numpy.dsplit`."""
+    return split(ary, indices_or_sections, 2)
+
+
+def tile(a: Any, reps: Any) -> Any:
+    """As `numpy.tile`."""
+    x, times = array(a), [int(r) for r in np.atleast_1d(reps)]
+    rank = max(x.shape.rank, len(times))  # type: ignore[type-var]
+    x = arrays.reshape(x, [1] * (rank - x.shape.rank) + x.shape.as_list())
+    return arrays.tile(x, [1] * (rank - len(times)) + times)
+
+
+def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
+    """As `numpy.repeat`."""
+    return arrays.repeat(array(a), repeats, axis)
+
+
+def flip(m_: Any, axis: Any = None) -> Any:
+    """As `numpy.flip`."""
+    x = array(m_)
+    axes = range(x.shape.rank) if axis is None else np.atleast_1d(axis)  # type: ignore[arg-type]
+    return arrays.reverse(x, [int(a) % x.shape.rank for a in axes])
+
+
+def flipud(m_: Any) -> Any:
+    """As `numpy.flipud`."""
+    return flip(m_, 0)
+
+
+def fliplr(m_: Any) -> Any:
+    """As `numpy.fliplr`."""
+    return flip(m_, 1)
+
+
+def rot90(m_: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+    """As `numpy.rot90`."""
+    x, turns = array(m_), k % 4
+    if turns == 0:
+        return x
+    if turns == 2:
+        return flip(x, axes)
+    swapped = swapaxes(x, *axes)
+    return flip(swapped, axes[0]) if turns == 1 else flip(swapped, axes[1])
+
+
+def roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    """As `numpy.roll`."""
+    x = array(a)
+    if axis is None:
+        return arrays.reshape(arrays.roll(ravel(x), shift, 0), arrays.shape(x))
+    return arrays.roll(x, shift, axis)
+
+
+def pad(array_: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Any:
+    """As `numpy.pad`: "constant", "reflect" or "symmetric"."""
+    x = array(array_)
+    widths = np.broadcast_to(np.asarray(pad_width), (x.shape.rank, 2))
+    value = kwargs.get("constant_values", 0)
+    return arrays.pad(x, widths.copy(), mode.upper(), cast(array(value), x.dtype))
+
+
+# ---- picking ----------------------------------------------------------------------------------
+def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: str = "clip") -> Any:
+    """As `numpy.take`; indices beyond the ends are those of the ends ("clip") or go round."""
+    x, at = array(a), array(indices)
+    if axis is None:
+        x, axis = ravel(x), 0
+    count = cast(arrays.shape(x)[axis], at.dtype)
+    at = at % count if mode == "wrap" else arrays.where(at < 0, arrays.zeros_like(at), at)
+    return arrays.gather(x, m.minimum(at, count - 1), axis=axis)
+
+
+def take_along_axis(arr: Any, indices: Any, axis: int) -> Any:
+    """As `numpy.take_along_axis`."""
+    x, at = array(arr), array(indices)
+    rank: int = x.shape.rank  # type: ignore[assignment]
+    last = [*[i for i in range(rank) if i != axis % rank], axis % rank]
+    back = [int(i) for i in np.argsort(last)]
+    made = arrays.gather(
+        arrays.transpose(x, last), arrays.transpose(at, last), batch_dims=rank - 1, axis=rank - 1
+    )
+    return arrays.transpose(made, back)
+
+
+def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    """As `numpy.where`."""
+    from shardtape.experimental.numpy.reductions import nonzero
+
+    if x is None and y is None:
+        return nonzero(condition)
+    a, b = promoted(x, y)
+    return arrays.where(cast(array(condition), dt.bool), a, b)
+
+
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
+    """As `numpy.select`."""
+    made = array(default)
+    for condition, choice in reversed(list(zip(condlist, choicelist))):
+        made = where(condition, choice, made)
+    return made
+
+
+# ---- products ---------------------------------------------------------------------------------
+def matmul(x1: Any, x2: Any) -> Any:
+    """As `numpy.matmul`."""
+    a, b = promoted(x1, x2)
+    if a.shape.rank == 1 or b.shape.rank == 1:
+        return dot(a, b) if b.shape.rank <= 2 else matmul(a[None], b)[..., 0, :]
+    return linalg.matmul(a, b)
+
+
+def dot(a: Any, b: Any) -> Any:
+    """As `numpy.dot`."""
+    x, y = promoted(a, b)
+    if x.shape.rank == 0 or y.shape.rank == 0:
+        return x * y
+    return linalg.tensordot(x, y, [[x.shape.rank - 1], [max(0, y.shape.rank - 2)]])
+
+
+def inner(a: Any, b: Any) -> Any:
+    """As `numpy.inner`."""
+    x, y = promoted(a, b)
+    if x.shape.rank == 0 or y.shape.rank == 0:
+        return x * y
+    return linalg.tensordot(x, y, [[-1], [-1]])
+
+
+def outer(a: Any, b: Any) -> Any:
+    """As `numpy.outer`."""
+    x, y = promoted(a, b)
+    return ravel(x)[:, None] * ravel(y)[None, :]
+
+
+def vdot(a: Any, b: Any) -> Any:
+    """As `numpy.vdot`."""
+    x, y = promoted(a, b)
+    return dot(ravel(m.conj(x)), ravel(y))
+
+
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    """As `numpy.tensordot`."""
+    return linalg.tensordot(*promoted(a, b), axes)
+
+
+def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
+    """As `numpy.einsum`."""
+    return linalg.einsum(subscripts, *promoted(*operands))
+
+
+def kron(a: Any, b: Any) -> Any:
+    """As `numpy.kron` of two matrices or vectors."""
+    x, y = promoted(a, b)
+    rank = max(x.shape.rank, y.shape.rank)
+    x, y = [arrays.reshape(v, [1] * (rank - v.shape.rank) + v.shape.as_list()) for v in (x, y)]
+    spread_x = arrays.reshape(x, [d for n in x.shape for d in (n, 1)])
+    spread_y = arrays.reshape(y, [d for n in y.shape for d in (1, n)])
+    return arrays.reshape(spread_x * spread_y, [p * q for p, q in zip(x.shape, y.shape)])
+
+
+def cross(a: Any, b: Any) -> Any:
+    """As `numpy.cross` of vectors of three in the last axis."""
+    return linalg.cross(*promoted(a, b))
+
+
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """As `numpy.trace`."""
+    return m.reduce_sum(diagonal(a, offset, axis1, axis2), -1)

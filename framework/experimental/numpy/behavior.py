@@ -1,0 +1,89 @@
+"""NumPy's behaviour of all tensors: methods as of arrays, and operators that promote types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from shardtape.experimental.numpy import arrays, reductions, types
+from shardtape.ops.cast import cast
+from shardtape.tensor import Tensor
+
+_PROMOTED = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor",
+             "matmul")  # fmt: skip
+_COMPARED = ("lt", "le", "gt", "ge", "eq", "ne")
+_enabled = False
+
+
+def experimental_enable_numpy_behavior(
+    prefer_float32: bool = False, dtype_conversion_mode: str = "all"
+) -> None:
+    """From now on tensors have the methods of arrays (`T`, `reshape`, `astype`, `sum`, ...), and
+    their operators promote types as NumPy's do. It cannot be undone.
+
+    Args:
+      prefer_float32: Python's floats are float32 and not float64.
+    """
+    global _enabled
+    types.experimental_enable_float32(prefer_float32)
+    if _enabled:
+        return
+    _enabled = True
+    for name in _PROMOTED:
+        for form in (f"__{name}__", f"__r{name}__"):
+            setattr(Tensor, form, _promoting(getattr(Tensor, form)))
+    for name in _COMPARED:
+        setattr(Tensor, f"__{name}__", _promoting(getattr(Tensor, f"__{name}__")))
+    for name, method in _METHODS.items():
+        setattr(Tensor, name, method)
+
+
+def is_enabled() -> bool:
+    """Whether it was called."""
+    return _enabled
+
+
+def _promoting(operator: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def promoted(self: Any, other: Any) -> Any:
+        if other is None or isinstance(other, str) or getattr(other, "_takes_operators", False):
+            return operator(self, other)
+        return operator(*types.promoted(self, other))
+
+    return promoted
+
+
+def _reshaped(self: Any, *newshape: Any, order: str = "C") -> Any:
+    shape = newshape[0] if len(newshape) == 1 else newshape
+    return arrays.reshape(self, shape, order)
+
+
+def _transposed(self: Any, *axes: Any) -> Any:
+    if not axes or axes == (None,):
+        return arrays.transpose(self)
+    return arrays.transpose(self, axes[0] if isinstance(axes[0], (list, tuple)) else axes)
+
+
+_METHODS: dict[str, Any] = {
+    "T": property(arrays.transpose, doc="The axes in reversed order."),
+    "size": property(arrays.size, doc="The number of elements."),
+    "astype": lambda self, dtype: cast(self, dtype),
+    "ravel": arrays.ravel,
+    "reshape": _reshaped,
+    "transpose": _transposed,
+    "tolist": lambda self: self.numpy().tolist(),
+    "item": lambda self, *at: self.numpy().item(*at),
+    "dot": arrays.dot,
+    "diagonal": arrays.diagonal,
+    "flatten": arrays.ravel,
+    "copy": arrays.copy,
+    "swapaxes": arrays.swapaxes,
+    "squeeze": arrays.squeeze,
+    "repeat": arrays.repeat,
+    "take": arrays.take,
+    "trace": arrays.trace,
+    **{
+        name: getattr(reductions, name)
+        for name in ("sum", "prod", "mean", "std", "var", "max", "min", "all", "any", "argmax",
+                     "argmin", "cumsum", "cumprod", "argsort", "ptp", "nonzero")
+    },
+}  # fmt: skip

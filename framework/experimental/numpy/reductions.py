@@ -1,0 +1,171 @@
+"""NumPy's reductions, running sums and orders on tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from shardtape import dtypes as dt
+from shardtape import math as m
+from shardtape.experimental.numpy.elementwise import isclose
+from shardtape.experimental.numpy.types import array, inexact, promoted
+from shardtape.ops import array as arrays
+from shardtape.ops.cast import cast
+
+
+def _reduction(name: str, function: Callable[..., Any], kind: str = "same") -> Callable[..., Any]:
+    def reduced(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+        x = array(a, dtype)
+        if kind == "float" and not (x.dtype.is_floating or x.dtype.is_complex):
+            x = inexact(x)
+        narrow = x.dtype is dt.bool or (x.dtype.is_integer and x.dtype.size < 8)
+        if kind == "sum" and dtype is None and narrow:
+            x = cast(x, dt.uint64 if x.dtype.is_unsigned else dt.int64)
+        if kind == "bool":
+            x = cast(x, dt.bool)
+        return function(x, axis, keepdims)
+
+    reduced.__name__ = reduced.__qualname__ = name
+    reduced.__doc__ = f"As `numpy.{name}`."
+    return reduced
+
+
+sum = _reduction("sum", m.reduce_sum, "sum")
+prod = _reduction("prod", m.reduce_prod, "sum")
+mean = _reduction("mean", m.reduce_mean, "float")
+max = amax = _reduction("max", m.reduce_max)
+min = amin = _reduction("min", m.reduce_min)
+all = _reduction("all", m.reduce_all, "bool")
+any = _reduction("any", m.reduce_any, "bool")
+nansum = _reduction("nansum", lambda x, a, k: m.reduce_sum(_without_nan(x, 0), a, k), "sum")
+nanprod = _reduction("nanprod", lambda x, a, k: m.reduce_prod(_without_nan(x, 1), a, k), "sum")
+
+
+def _without_nan(x: Any, value: float) -> Any:
+    if not x.dtype.is_floating:
+        return x
+    return arrays.where(m.is_nan(x), arrays.zeros_like(x) + value, x)
+
+
+def nanmean(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+    """As `numpy.nanmean`."""
+    x = inexact(array(a, dtype))
+    there = cast(m.logical_not(m.is_nan(x)), x.dtype)
+    return nansum(x, axis, keepdims=keepdims) / m.reduce_sum(there, axis, keepdims)
+
+
+def var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: int = 0,
+        keepdims: bool = False) -> Any:  # fmt: skip
+    """As `numpy.var`."""
+    x = inexact(array(a, dtype))
+    value = m.reduce_variance(x, axis, keepdims)
+    if not ddof:
+        return value
+    count = cast(m.reduce_sum(arrays.ones_like(x), axis, keepdims), value.dtype)
+    return value * count / (count - ddof)
+
+
+def std(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """As `numpy.std`."""
+    return m.sqrt(var(a, axis, keepdims=keepdims))
+
+
+def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False) -> Any:
+    """As `numpy.average`."""
+    x = inexact(a)
+    if weights is None:
+        made = m.reduce_mean(x, axis)
+        total = m.reduce_sum(arrays.ones_like(x), axis)
+        return (made, total) if returned else made
+    x, w = promoted(x, weights)
+    if w.shape.rank == 1 and x.shape.rank != 1:
+        dims = [1] * x.shape.rank
+        dims[axis] = -1
+        w = arrays.reshape(w, dims)
+    total = m.reduce_sum(w + arrays.zeros_like(x), axis)
+    made = m.reduce_sum(x * w, axis) / total
+    return (made, total) if returned else made
+
+
+def count_nonzero(a: Any, axis: Any = None) -> Any:
+    """As `numpy.count_nonzero`."""
+    return m.count_nonzero(array(a), axis)
+
+
+def ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The largest less the smallest."""
+    return max(a, axis, keepdims=keepdims) - min(a, axis, keepdims=keepdims)
+
+
+def _place(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    def place(a: Any, axis: int | None = None) -> Any:
+        x = array(a)
+        return function(arrays.reshape(x, [-1]), 0) if axis is None else function(x, axis)
+
+    place.__name__ = place.__qualname__ = name
+    place.__doc__ = f"As `numpy.{name}`."
+    return place
+
+
+argmax, argmin = _place(m.argmax, "argmax"), _place(m.argmin, "argmin")
+
+
+def _running(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    def running(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
+        x = array(a, dtype)
+        if dtype is None and (x.dtype is dt.bool or (x.dtype.is_integer and x.dtype.size < 8)):
+            x = cast(x, dt.int64)
+        return function(arrays.reshape(x, [-1]), 0) if axis is None else function(x, axis)
+
+    running.__name__ = running.__qualname__ = name
+    running.__doc__ = f"As `numpy.{name}`."
+    return running
+
+
+cumsum, cumprod = _running(m.cumsum, "cumsum"), _running(m.cumprod, "cumprod")
+
+
+def sort(a: Any, axis: int | None = -1, kind: str = "quicksort", order: Any = None) -> Any:
+    """As `numpy.sort`."""
+    x = array(a)
+    return arrays.sort(arrays.reshape(x, [-1]) if axis is None else x, -1 if axis is None else axis)
+
+
+def argsort(a: Any, axis: int | None = -1, kind: str = "quicksort", order: Any = None) -> Any:
+    """As `numpy.argsort`."""
+    x = array(a)
+    x = arrays.reshape(x, [-1]) if axis is None else x
+    order_ = arrays.argsort(x, -1 if axis is None else axis, stable=kind == "stable")
+    return cast(order_, dt.int64)
+
+
+def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
+    """As `numpy.diff`."""
+    x = array(a)
+    at = axis % x.shape.rank
+    for _ in range(n):
+        ahead = x[(slice(None),) * at + (slice(1, None),)]
+        behind = x[(slice(None),) * at + (slice(None, -1),)]
+        x = m.not_equal(ahead, behind) if x.dtype is dt.bool else ahead - behind
+    return x
+
+
+def allclose(
+    a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Any:
+    """As `numpy.allclose`."""
+    return m.reduce_all(isclose(a, b, rtol, atol, equal_nan))
+
+
+def array_equal(a1: Any, a2: Any) -> Any:
+    """As `numpy.array_equal`."""
+    x, y = promoted(a1, a2)
+    if x.shape.as_list() != y.shape.as_list():
+        return arrays.zeros([], dt.bool)
+    return m.reduce_all(m.equal(x, y))
+
+
+def nonzero(a: Any) -> list[Any]:
+    """As `numpy.nonzero`."""
+    x = array(a)
+    return arrays.unstack(arrays.where(cast(x, dt.bool)), x.shape.rank, axis=1)

@@ -1,0 +1,79 @@
+"""NumPy's behaviour of tensors, which a process turns on once: so in processes of their own."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import shardtape as tf
+
+_PROGRAM = """
+import numpy as np
+import shardtape as tf
+
+tnp = tf.experimental.numpy
+tnp.experimental_enable_numpy_behavior({options})
+x = tf.constant([[1, 2], [3, 4]])
+assert x.T.numpy().tolist() == [[1, 3], [2, 4]]
+assert x.reshape(-1).shape == (4,) and x.reshape((4, 1)).shape == (4, 1)
+assert x.astype("float32").dtype is tf.float32 and x.size == 4
+assert int(x.sum()) == 10 and x.mean(0).numpy().tolist() == [2.0, 3.0]
+assert (x + 1.5).dtype is tf.{floating}, (x + 1.5).dtype
+assert (x + tf.constant([1.0])).dtype is tf.{floating}
+assert (tf.constant([True]) & tf.constant([False])).numpy().tolist() == [False]
+assert (x == 2).numpy().tolist() == [[False, True], [False, False]]
+with tf.GradientTape() as tape:
+    v = tf.constant([1.0, 2.0])
+    tape.watch(v)
+    y = (v.reshape(2, 1) * 2).sum()
+assert tape.gradient(y, v).numpy().tolist() == [2.0, 2.0]
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "floating"), [("", "float64"), ("prefer_float32=True", "float32")]
+)
+def test_methods_and_promotion(options, floating):
+    program = _PROGRAM.format(options=options, floating=floating)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_tensors_have_no_array_methods_before():
+    with pytest.raises(AttributeError):
+        tf.constant([1]).reshape(1)
+
+
+def test_gradients_flow_through_array_functions():
+    tnp = tf.experimental.numpy
+    x = tf.constant([[1.0, 2.0], [3.0, 4.0]], tf.float64)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tnp.sum(tnp.dot(x, tnp.transpose(x)) * tnp.tril(x))
+    gradient = tape.gradient(y, x).numpy()
+    step = 1e-6
+    moved = x.numpy()
+    moved[1, 0] += step
+    ahead = np.sum(moved @ moved.T * np.tril(moved))
+    here = np.sum(x.numpy() @ x.numpy().T * np.tril(x.numpy()))
+    np.testing.assert_allclose(gradient[1, 0], (ahead - here) / step, rtol=1e-4)
+
+
+def test_dlpack_shares_the_values():
+    x = tf.constant([1.0, 2.0])
+    back = tf.experimental.dlpack.from_dlpack(tf.experimental.dlpack.to_dlpack(x))
+    assert back.numpy().tolist() == [1.0, 2.0] and back.dtype is tf.float32
+    assert np.from_dlpack(x).tolist() == [1.0, 2.0]
+
+
+def test_what_is_absent_says_so():
+    for call in (
+        lambda: tf.estimator.Estimator,
+        lambda: tf.feature_column.numeric_column,
+        lambda: tf.experimental.dtensor.create_mesh,
+    ):
+        with pytest.raises(AttributeError, match="is not part of this framework"):
+            call()
