@@ -44,6 +44,7 @@ from shardtape import graph as graph
 from shardtape.absent import estimator, feature_column
 from shardtape.context import executing_eagerly
 from shardtape.custom_gradient import custom_gradient, grad_pass_through, recompute_grad
+from shardtape.data.specs import OptionalSpec
 from shardtape.debugging import (
     Assert,
     assert_equal,
@@ -80,6 +81,17 @@ from shardtape.gradient_registry import RegisterGradient, no_gradient
 from shardtape.graph.control_flow import case, cond, switch_case, while_loop
 from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.function import function
+from shardtape.graph.grouping import (
+    get_current_name_scope,
+    get_static_value,
+    group,
+    identity_n,
+    inside_function,
+    is_symbolic_tensor,
+    no_op,
+    shape_n,
+    tuple,
+)
 from shardtape.graph.ir import Graph, Operation
 from shardtape.graph.placeholders import placeholder, placeholder_with_default
 from shardtape.graph.py_function import numpy_function, py_function
@@ -265,6 +277,7 @@ _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"shardtape\.
 newaxis = None
 losses, metrics = keras.losses, keras.metrics
 as_string = strings.as_string
+matrix_square_root = linalg.sqrtm
 __version__ = version.VERSION
 
 # Names that belong to packages above: handed on when they are first asked for, so that the

@@ -146,7 +146,7 @@ def _without(rt: Any, at: int) -> Any:
 @overrides("tile", RaggedTensor)
 def tile(input: Any, multiples: Any, name: str | None = None) -> Any:
     """`tf.tile` of a RaggedTensor by known numbers."""
-    times = [int(m) for m in convert_to_tensor(multiples).numpy()]
+    times = partitions.known_integers(multiples, "multiples")
     result = input
     for at, count in enumerate(times):
         if count == 0:
@@ -204,7 +204,7 @@ def unstack(value: Any, num: int | None = None, axis: int = 0, name: str = "unst
 @overrides("reshape", RaggedTensor)
 def reshape(tensor: Any, shape: Any, name: str | None = None) -> Any:
     """Only to one axis: `[-1]`."""
-    if list(convert_to_tensor(shape).numpy().reshape(-1)) != [-1]:
+    if partitions.known_integers(shape, "shape") != [-1]:
         raise errors.UnimplementedError("a RaggedTensor can only be reshaped to [-1]")
     merged = merge_dims(tensor, 0, tensor.ragged_rank)
     return array.reshape(merged, [-1])

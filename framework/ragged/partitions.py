@@ -32,6 +32,14 @@ def row_integers(value: Any, dtype: Any = None) -> Any:
     return tensor
 
 
+def known_integers(value: Any, what: str) -> list[int]:
+    """The numbers that a graph has to know. Raises ValueError naming them where it does not."""
+    known = constant_value(convert_to_tensor(value))
+    if known is None:
+        raise ValueError(f"the {what} of a RaggedTensor has to be known while a graph is built")
+    return [int(v) for v in np.asarray(known).reshape(-1)]
+
+
 def known_scalar(value: Any) -> int | None:
     """The number where the graph knows it."""
     known = constant_value(value)

@@ -10,7 +10,6 @@ from shardtape import errors
 from shardtape.ops import array, compare, reduce
 from shardtape.ops.cast import cast
 from shardtape.ops.composites import overrides
-from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.math import exp, log, sqrt, square
 from shardtape.ops.shaping import stop_gradient
 from shardtape.ragged import partitions
@@ -43,11 +42,7 @@ def _reduced(whole: _Reduce, segment: _Reduce, rt: Any, axis: Any, keepdims: boo
 
 
 def _axes(axis: Any, rt: RaggedTensor) -> list[int]:
-    if isinstance(axis, (list, tuple)):
-        values = [int(a) for a in axis]
-    else:
-        found = convert_to_tensor(axis).numpy()
-        values = [int(a) for a in found.reshape(-1)]
+    values = partitions.known_integers(axis, "axis")
     return [rt._axis(a) for a in values]
 
 

@@ -1,0 +1,53 @@
+"""Image files that cannot be compared byte by byte, and what is refused."""
+
+import numpy as np
+import pytest
+
+import shardtape as tf
+
+PICTURE = (np.arange(16 * 16 * 3) % 251).astype(np.uint8).reshape(16, 16, 3)
+
+
+def test_png_gives_back_what_was_written():
+    for image in (PICTURE, PICTURE[:, :, :1], PICTURE[:, :, :1].astype(np.uint16) * 200):
+        found = tf.io.decode_png(tf.io.encode_png(image), dtype=tf.as_dtype(image.dtype))
+        np.testing.assert_array_equal(found, image)
+
+
+def test_jpeg_is_near():
+    smooth = np.full((16, 16, 3), (200, 100, 50), np.uint8)
+    found = tf.io.decode_jpeg(tf.io.encode_jpeg(smooth, quality=100)).numpy().astype(int)
+    assert found.shape == (16, 16, 3) and np.abs(found - smooth).max() <= 3
+    assert tf.io.decode_jpeg(tf.io.encode_jpeg(smooth), channels=1).shape == (16, 16, 1)
+    assert tf.io.decode_jpeg(tf.io.encode_jpeg(smooth), ratio=2).shape == (8, 8, 3)
+    assert bool(tf.io.is_jpeg(tf.io.encode_jpeg(smooth)))
+
+
+def test_any_format_is_found_out():
+    assert tf.io.decode_image(tf.io.encode_png(PICTURE)).dtype is tf.uint8
+    floats = tf.io.decode_image(tf.io.encode_png(PICTURE), dtype=tf.float32)
+    assert floats.dtype is tf.float32 and float(tf.reduce_max(floats)) <= 1.0
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Unknown image file format"):
+        tf.io.decode_image(b"nothing of the kind")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="no PNG image"):
+        tf.io.decode_png(b"\x89PNG broken")
+
+
+def test_pipelines_decode():
+    files = tf.data.Dataset.from_tensors(tf.io.encode_png(PICTURE))
+    resized = files.map(lambda f: tf.image.resize(tf.io.decode_png(f, channels=3), [8, 8]))
+    (image,) = resized
+    assert image.shape == (8, 8, 3) and image.dtype is tf.float32
+
+
+def test_sizes_and_crops_are_checked():
+    with pytest.raises(ValueError, match="3 or 4 dimensions"):
+        tf.image.resize(tf.zeros([2, 2]), [1, 1])
+    with pytest.raises(ValueError, match="not implemented"):
+        tf.image.resize(tf.zeros([2, 2, 1]), [3, 3], "cubist")
+    with pytest.raises(ValueError, match="target \\+ offset"):
+        tf.image.crop_to_bounding_box(tf.zeros([4, 4, 1]), 2, 2, 3, 3)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="value.shape >= size"):
+        tf.image.random_crop(tf.zeros([2, 2, 1]), [3, 3, 1])
+    with pytest.raises(ValueError, match="central_fraction"):
+        tf.image.central_crop(tf.zeros([4, 4, 1]), 1.5)

@@ -1,0 +1,55 @@
+"""`tf.print`: text, streams, and when it is written."""
+
+import sys
+
+import pytest
+
+import shardtape as tf
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        (("a", tf.constant("b"), tf.constant(["c"])), 'a "b" ["c"]'),
+        ((tf.constant("b"),), "b"),
+        ((tf.constant(True), 1, 2.5, None), "1 1 2.5 None"),
+        (([1, tf.constant(2)], {"k": tf.constant([1.5])}), "[1, 2] {'k': [1.5]}"),
+        ((tf.range(10),), "[0 1 2 ... 7 8 9]"),
+        ((tf.reshape(tf.range(4), [2, 2]),), "[[0 1]\n [2 3]]"),
+        ((tf.constant([3.14159274, 1e10, float("nan")]),), "[3.14159274 1e+10 nan]"),
+        ((tf.ragged.constant([[1, 2], [3]]),), "[[1, 2], [3]]"),
+        ((), ""),
+    ],
+)
+def test_text(values, text, capsys):
+    tf.print(*values)
+    assert capsys.readouterr().err == text + "\n"
+
+
+def test_streams_and_options(capsys, tmp_path, caplog):
+    tf.print("x", tf.constant(1), output_stream=sys.stdout, sep="|", end="!")
+    assert capsys.readouterr().out == "x|1!"
+    target = tmp_path / "out.txt"
+    tf.print(tf.range(6), output_stream=f"file://{target}", summarize=1)
+    assert target.read_text() == "[0 ... 5]\n"
+    with caplog.at_level("WARNING", "shardtape"):
+        tf.print("careful", output_stream="log(warning)")
+    assert "careful" in caplog.text
+    with pytest.raises(ValueError, match="Unknown output stream"):
+        tf.print("x", output_stream="nowhere")
+    with pytest.raises(TypeError, match="flush"):
+        tf.print("x", flush=True)
+
+
+def test_a_function_prints_when_it_runs_in_order(capsys):
+    @tf.function
+    def steps(x):
+        tf.print("first", x)
+        y = x + 1
+        tf.print("second", y)
+        return y
+
+    steps(tf.constant(1))
+    capsys.readouterr()
+    steps(tf.constant(5))
+    assert capsys.readouterr().err == "first 5\nsecond 6\n"
