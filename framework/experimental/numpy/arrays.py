@@ -113,8 +113,8 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
               axis: int = 0) -> Any:  # fmt: skip
     """As `numpy.geomspace`."""
     kind = default_float() if dtype is None else dt.as_dtype(dtype)
-    bounds = [m.log(cast(array(v), kind)) for v in (start, stop)]
-    return m.exp(linspace(*bounds, num, endpoint, dtype=kind, axis=axis))
+    low, high = [m.log(cast(array(v), kind)) for v in (start, stop)]
+    return m.exp(linspace(low, high, num, endpoint, dtype=kind, axis=axis))
 
 
 def diag(v: Any, k: int = 0) -> Any:
@@ -173,7 +173,7 @@ def shape(a: Any) -> tuple[int, ...]:
 
 def ndim(a: Any) -> int:
     """As `numpy.ndim`."""
-    return array(a).shape.rank  # type: ignore[return-value]
+    return array(a).shape.rank
 
 
 def size(x: Any, axis: int | None = None) -> Any:
@@ -208,7 +208,7 @@ def transpose(a: Any, axes: Any = None) -> Any:
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     """As `numpy.swapaxes`."""
     x = array(a)
-    order = list(range(x.shape.rank))  # type: ignore[arg-type]
+    order = list(range(x.shape.rank))
     order[axis1], order[axis2] = order[axis2], order[axis1]
     return arrays.transpose(x, order)
 
@@ -216,7 +216,7 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     """As `numpy.moveaxis`."""
     x = array(a)
-    rank: int = x.shape.rank  # type: ignore[assignment]
+    rank: int = x.shape.rank
     sources = [s % rank for s in np.atleast_1d(source)]
     targets = [d % rank for d in np.atleast_1d(destination)]
     order = [i for i in range(rank) if i not in sources]
@@ -347,7 +347,7 @@ def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 def tile(a: Any, reps: Any) -> Any:
     """As `numpy.tile`."""
     x, times = array(a), [int(r) for r in np.atleast_1d(reps)]
-    rank = max(x.shape.rank, len(times))  # type: ignore[type-var]
+    rank = max(x.shape.rank, len(times))
     x = arrays.reshape(x, [1] * (rank - x.shape.rank) + x.shape.as_list())
     return arrays.tile(x, [1] * (rank - len(times)) + times)
 
@@ -360,7 +360,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
 def flip(m_: Any, axis: Any = None) -> Any:
     """As `numpy.flip`."""
     x = array(m_)
-    axes = range(x.shape.rank) if axis is None else np.atleast_1d(axis)  # type: ignore[arg-type]
+    axes = range(x.shape.rank) if axis is None else np.atleast_1d(axis)
     return arrays.reverse(x, [int(a) % x.shape.rank for a in axes])
 
 
@@ -415,7 +415,7 @@ def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: s
 def take_along_axis(arr: Any, indices: Any, axis: int) -> Any:
     """As `numpy.take_along_axis`."""
     x, at = array(arr), array(indices)
-    rank: int = x.shape.rank  # type: ignore[assignment]
+    rank: int = x.shape.rank
     last = [*[i for i in range(rank) if i != axis % rank], axis % rank]
     back = [int(i) for i in np.argsort(last)]
     made = arrays.gather(
@@ -481,7 +481,8 @@ def vdot(a: Any, b: Any) -> Any:
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """As `numpy.tensordot`."""
-    return linalg.tensordot(*promoted(a, b), axes)
+    x, y = promoted(a, b)
+    return linalg.tensordot(x, y, axes)
 
 
 def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:

@@ -26,7 +26,7 @@ def default_float() -> dt.DType:
     return dt.float32 if _prefer_float32 else dt.float64
 
 
-def array(value: Any, dtype: Any = None) -> Tensor:
+def array(value: Any, dtype: Any = None) -> Any:
     """A tensor with NumPy's default types: int64 and float64."""
     wanted = None if dtype is None else dt.as_dtype(dtype)
     if isinstance(value, Tensor) or hasattr(value, "_as_tensor"):
@@ -70,13 +70,13 @@ def result_type(*values: Any) -> np.dtype:
     return made
 
 
-def promoted(*values: Any) -> tuple[Tensor, ...]:
+def promoted(*values: Any) -> Any:
     """All as tensors of one type."""
     kind = dt.as_dtype(result_type(*values))
     return tuple([cast(array(v), kind) for v in values])
 
 
-def inexact(value: Any) -> Tensor:
+def inexact(value: Any) -> Any:
     """A tensor of floats or complex numbers; integers become the default float."""
     x = array(value)
     if x.dtype.is_floating or x.dtype.is_complex:
