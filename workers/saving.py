@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import threading
+import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ class Position:
       split_base, lengths: first split number of that epoch, and batches of each split.
       signature: of the training data, see `DataSpec.signature`.
       history: means of the closed epochs.
+      epoch_steps: of `steps`, those of that epoch; None in checkpoints that do not tell.
     """
 
     epoch: int = 0
@@ -44,6 +46,14 @@ class Position:
     lengths: list[int | None] = field(default_factory=list)
     epoch_begun: bool = False
     history: list[dict[str, float]] = field(default_factory=list)
+    epoch_steps: int | None = None
+
+    def steps_with(self, in_ledgers: int) -> int:
+        """Steps where the ledgers have `in_ledgers` batches of the epoch. They can be ahead of
+        what the workers had reported when the checkpoint was cut."""
+        if self.epoch_steps is None:
+            return self.steps
+        return self.steps - self.epoch_steps + in_ledgers
 
     @classmethod
     def from_json(cls, values: dict[str, Any], path: str) -> Position:
@@ -81,6 +91,7 @@ class Saver:
         self._next_due = 0.0
         self._saved_steps = -1
         self._own: list[str] = []
+        self._run = uuid.uuid4().hex  # in every manifest: whose checkpoints may be pruned
         self.last: str | None = None
 
     @property
@@ -192,13 +203,13 @@ class Saver:
                 )
             if abandoned.is_set():
                 raise CancelledError(f"{directory} belongs to a generation that is over")
-            extra = {**self._facts, "position": dataclasses.asdict(position)}
+            extra = {**self._facts, "run": self._run, "position": dataclasses.asdict(position)}
             path = checkpoint.write_manifest(directory, fragments, extra)
         except BaseException:
             self._clear_away(directory)
             raise
         try:
-            checkpoint.prune(self._parent, self._keep)
+            checkpoint.prune(self._parent, self._keep, keep=self.of_other_runs())
         except OpError as error:
             _log.warning("old checkpoints could not be removed: %s", error)
         return path
@@ -222,6 +233,23 @@ class Saver:
             return []
         whole = checkpoint.whole_checkpoints(self._parent)
         return [path for path in whole if path in self._own] if own else whole
+
+    def of_other_runs(self) -> list[str]:
+        """Whole checkpoints in the folder that this run neither wrote nor goes on from: they
+        are somebody's result, so they are never pruned."""
+        return [path for path in self.candidates() if not self._is_ours(path)]
+
+    def _is_ours(self, path: str) -> bool:
+        if path in self._own:
+            return True
+        try:
+            return checkpoint.read_manifest(path).state.get("run") == self._run
+        except OpError:
+            return False  # what cannot be read is not ours to remove
+
+    def goes_on_from(self, path: str) -> None:
+        """This run is the continuation of the one that wrote `path`: its checkpoints are ours."""
+        self._run = checkpoint.read_manifest(path).state.get("run", self._run)
 
     def refuse_broken(self) -> None:
         """Raises DataLossError if there are finished checkpoints and none of them is whole:

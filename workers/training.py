@@ -330,13 +330,15 @@ class Training:
             lengths=list(book.lengths.values()),
             epoch_begun=book.done_count > 0,
             history=[dict(means) for means in self._reporter.history],
+            epoch_steps=book.done_count,
         )
 
     def go_to(self, position: Position) -> None:
         """All shards have loaded a checkpoint: what is still to be done follows from their
         ledgers."""
         epoch, base = position.epoch, position.split_base
-        if position.signature != self._train.signature() and position.epoch_begun:
+        anew = position.signature != self._train.signature() and position.epoch_begun
+        if anew:
             # a BatchId would mean other examples: the epoch is run again under new names
             base += len(position.lengths)
             text = f"other data or batch size than in the checkpoint: epoch {epoch + 1} begins anew"
@@ -348,5 +350,9 @@ class Training:
         if isinstance(dispatcher, RoundDispatcher):
             dispatcher.rounds_done = max(c["round"] for c in self._shards.counters())
         dispatcher.restart(epoch, missing, base)
-        dispatcher.steps = position.steps
-        self._reporter.restarted(position.steps, position.history)
+        steps = position.steps
+        known = None not in self._train.lengths()
+        if known and not anew and epoch < self._config.epochs:
+            steps = position.steps_with(sum(expected.values()) - len(missing))
+        dispatcher.steps = steps
+        self._reporter.restarted(steps, position.history)
