@@ -169,6 +169,11 @@ class JobConfig:
             raise InvalidArgumentError(
                 f"backup_workers and round_batches belong to mode 'sync', not to {self.mode!r}"
             )
+        if self.backup_workers and self.backup_workers >= self.round_length:
+            raise InvalidArgumentError(
+                f"backup_workers is {self.backup_workers}, a round has {self.round_length} batches: "
+                "at least one of them has to count"
+            )
         self.checkpoint_every = parse_interval(self.checkpoint_every)
         if self.resume and not self.checkpoint_dir:
             raise InvalidArgumentError("resume needs checkpoint_dir: where shall it look?")

@@ -32,7 +32,16 @@ from shardtape.workers.membership import Member, Membership
 from shardtape.workers.recovery import GiveUp, Restart, RollBack, ShardDeaths, WorkerDeaths
 from shardtape.workers.reporting import Reporter
 from shardtape.workers.saving import Saver, check_variables
-from shardtape.workers.sessions import Asked, Event, Gone, Peer, Received, Saved, ShardGone
+from shardtape.workers.sessions import (
+    Asked,
+    Event,
+    Gone,
+    Peer,
+    Received,
+    Saved,
+    ShardGone,
+    Started,
+)
 from shardtape.workers.shard_group import ShardGroup, ShardLostError, placement_for
 from shardtape.workers.status import Outcome, Status
 from shardtape.workers.training import Phase, Training
@@ -182,6 +191,8 @@ class Coordinator:
                     self._training.advance()
             case Asked():
                 self._asked(event.reason)
+            case Started():
+                self._started(event.worker)
             case ShardGone():
                 # not of a process that was replaced meanwhile
                 if self.shards.channels[event.shard] is event.channel:
@@ -309,12 +320,20 @@ class Coordinator:
     def _resume(self) -> None:
         """Loads the newest checkpoint if the user wants to go on from it."""
         if not self.config.resume:
+            others = self._saver.of_other_runs()
+            if others:
+                self._reporter.note(
+                    f"{self.config.checkpoint_dir} holds {len(others)} checkpoints of other runs: "
+                    "they stay, this run begins anew (--resume goes on from the newest)",
+                    warning=True,
+                )
             return
         found = self._restore(self._saver.candidates())
         if found is None:
             self._saver.refuse_broken()
             text = f"no checkpoint in {self.config.checkpoint_dir} yet: starting anew"
         else:
+            self._saver.goes_on_from(found)
             text = f"resumed from {found} at step {self._training.dispatcher.steps:,}"
         self._reporter.note(text)
 
@@ -342,6 +361,17 @@ class Coordinator:
         return None
 
     # ---- deaths -----------------------------------------------------------------------------
+
+    def _started(self, worker: int) -> None:
+        """A worker's process begins. Where the one before never joined, it died building the
+        model, and nobody saw a stream break."""
+        if not self._members.started(worker) or self._state is State.STOPPING:
+            return
+        reason = "its process ended while it built the model or opened the data"
+        decision = self._worker_deaths.died(worker, reason)
+        if isinstance(decision, GiveUp):
+            raise UnavailableError(decision.reason)
+        self._reporter.note(f"worker-{worker} died: {reason}", warning=True)
 
     def _drop(self, member: Member, reason: str) -> None:
         """A worker is dead: what it held goes to others."""

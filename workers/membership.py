@@ -61,6 +61,7 @@ class Membership:
         self._job = job
         self._members: dict[int, Member] = {}
         self._expected = dict.fromkeys(range(workers), now_s)
+        self._starting: set[int] = set()
         self.specs: tuple[VariableSpec, ...] = ()
 
     def __iter__(self) -> Iterator[Member]:
@@ -100,9 +101,16 @@ class Membership:
                 "worker, the time or unseeded randomness"
             )
         self._expected.pop(join.worker, None)
+        self._starting.discard(join.worker)
         member = Member(join.worker, peer, join.host)
         self._members[join.worker] = member
         return member
+
+    def started(self, worker: int) -> bool:
+        """A process of this worker begins. Returns whether the one before never joined."""
+        again = worker in self._starting
+        self._starting.add(worker)
+        return again
 
     def remove(self, member: Member, now_s: float) -> None:
         """It died; another process is expected in its place."""

@@ -30,6 +30,7 @@ from shardtape.workers.control import ControlServer, GrpcSession
 from shardtape.workers.coordinator import Coordinator
 from shardtape.workers.data import DataSpec, Handle
 from shardtape.workers.job import Job
+from shardtape.workers.sessions import Started
 from shardtape.workers.shard_group import ShardGroup
 from shardtape.workers.status import Outcome, Status
 from shardtape.workers.title import (
@@ -73,7 +74,7 @@ class WorkerProcess:
 
     def _live(self, coordinator: Any, index: int, address: str) -> None:
         """Works until the coordinator says stop; without a coordinator the process ends."""
-        job: Job = ray.get(coordinator.job.remote())
+        job: Job = ray.get(coordinator.job.remote(index))
         lost_s: float | None = None
         while True:
             try:
@@ -161,8 +162,11 @@ class CoordinatorProcess:
             for reason in self._stops:
                 coordinator.stop(reason)
 
-    def job(self) -> Job:
-        """What a worker works from."""
+    def job(self, worker: int) -> Job:
+        """What a worker works from; every new process of a worker asks once."""
+        with self._lock:
+            if self._coordinator is not None:
+                self._coordinator.post(Started(worker))
         return self._job
 
     def status(self, after_note: int = 0) -> Status:

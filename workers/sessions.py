@@ -69,6 +69,13 @@ class Asked:
 
 
 @dataclass
+class Started:
+    """Event: a worker's process begins; it has yet to build the model and to join."""
+
+    worker: int
+
+
+@dataclass
 class ShardGone:
     """Event: the shard behind `channel`, number `shard`, does not answer."""
 
@@ -87,7 +94,7 @@ class Saved:
     abandoned: bool = False  # it belonged to a generation that is over
 
 
-Event = Received | Gone | Asked | ShardGone | Saved
+Event = Received | Gone | Asked | Started | ShardGone | Saved
 Post = Callable[[Event], None]
 
 

@@ -148,7 +148,8 @@ class WorkerLoop:
         """Works until the coordinator says stop or is gone (then UnavailableError is raised)."""
         try:
             join = self._prepare()
-        except Exception as error:  # noqa: BLE001 - user code: whatever it raises goes to the user
+        # user code: whatever it raises goes to the user, sys.exit() as well
+        except (Exception, SystemExit) as error:  # noqa: BLE001
             self._session.send(pb.FromWorker(failed=failures.to_message(error, 0)))
             self._await_stop()
             return
@@ -326,7 +327,7 @@ class WorkerLoop:
         started = time.perf_counter()
         try:
             result = self._step.run(feed, (self.job.seed, *name), self._client.gradients(slot))
-        except Exception as error:  # noqa: BLE001 - user code: whatever it raises goes to the user
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code, as above
             self._failed(error, batch)
             return None
         figures = self._report.figures
@@ -398,7 +399,7 @@ class WorkerLoop:
             (b, r) for b, r in self._items if (b.epoch, b.split) != (name.epoch, name.split)
         )
 
-    def _failed(self, error: Exception, batch: pb.Batch) -> None:
+    def _failed(self, error: BaseException, batch: pb.Batch) -> None:
         self._send_report()  # what is done counts, whatever becomes of this batch
         message = failures.to_message(error, self._generation, batch)
         self._session.send(pb.FromWorker(failed=message))
