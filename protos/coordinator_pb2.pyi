@@ -329,6 +329,7 @@ class Report(_message.Message):
     OUTCOMES_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
     FIGURES_FIELD_NUMBER: _builtins.int
+    NOT_FINITE_FIELD_NUMBER: _builtins.int
     generation: _builtins.int
     @_builtins.property
     def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Outcome]: ...
@@ -336,6 +337,10 @@ class Report(_message.Message):
     def ended(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ended]: ...
     @_builtins.property
     def figures(self) -> Global___Figures: ...
+    @_builtins.property
+    def not_finite(self) -> Global___Batch:
+        """the first of these batches whose loss was NaN or infinite"""
+
     def __init__(
         self,
         *,
@@ -343,10 +348,11 @@ class Report(_message.Message):
         outcomes: _abc.Iterable[Global___Outcome] | None = ...,
         ended: _abc.Iterable[Global___Ended] | None = ...,
         figures: Global___Figures | None = ...,
+        not_finite: Global___Batch | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures", "not_finite", b"not_finite"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "figures", b"figures", "generation", b"generation", "outcomes", b"outcomes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "figures", b"figures", "generation", b"generation", "not_finite", b"not_finite", "outcomes", b"outcomes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,4 +1,4 @@
-"""How far apart the workers of a job may run: async, ssp, sync.
+"""How far apart the workers of a job may run (async, ssp, sync), and what a push must be.
 
 `Consistency` is the choice, fixed for a job. `Clocks` is what ssp counts by.
 """
@@ -15,6 +15,7 @@ from shardtape.ps.ids import AttemptId, BatchId
 
 MODES = ("async", "ssp", "sync")
 AGGREGATIONS = ("mean", "sum")
+NAN_POLICIES = ("apply", "refuse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Consistency:
       staleness: ssp only, in batches of a worker, >= 0.
       backup_workers: sync only, >= 0: contributions that a round's decision may leave out.
       aggregation: sync only: "mean" (TensorFlow's SyncReplicas) or "sum" of a round.
+      nan: "apply": values of a push are not looked at (TensorFlow's way). "refuse": a part with a
+        NaN or an infinity is refused, at the cost of one pass over it.
 
     Raises InvalidArgumentError that names the field.
     """
@@ -36,6 +39,7 @@ class Consistency:
     staleness: int = 0
     backup_workers: int = 0
     aggregation: str = "mean"
+    nan: str = "apply"
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -46,6 +50,10 @@ class Consistency:
             raise InvalidArgumentError(
                 f"unknown aggregation {self.aggregation!r}: expected one of "
                 f"{', '.join(AGGREGATIONS)}"
+            )
+        if self.nan not in NAN_POLICIES:
+            raise InvalidArgumentError(
+                f"unknown nan policy {self.nan!r}: expected one of {', '.join(NAN_POLICIES)}"
             )
         if self.staleness < 0:
             raise InvalidArgumentError(f"staleness must be >= 0, got {self.staleness}")

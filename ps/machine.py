@@ -77,7 +77,6 @@ class StateMachine:
         generation: int = 0,
         incarnation: Incarnation = Incarnation(0, 0),  # noqa: B008 - immutable
         allocate: Allocate = allocate_zeros,
-        nan: str = "apply",
     ) -> None:
         self.index = index
         self.placement = placement
@@ -95,7 +94,9 @@ class StateMachine:
             self.parameters[id] = self._allocated(allocate, r)
         self.slots: dict[str, dict[RangeId, np.ndarray]] = {}
         self._rule: Rule = rule_from_config(optimizer)
-        self._validator = Validator(index, placement, self.specs, self.ranges, nan)
+        self._validator = Validator(
+            index, placement, self.specs, self.ranges, consistency.nan == "refuse"
+        )
         self._updater = Updater(self._rule, self.specs, self.parameters, self.slots)
         self.parameter_bytes = sum(array.nbytes for array in self.parameters.values())
         self._reset([LedgerGroup(Ledger(), 0, [(r.key, r.start, r.stop) for r in self._own()])])

@@ -56,7 +56,6 @@ class Shard(StateMachine):
       optimizer: an update rule's configuration (`Optimizer.rule_config()`).
       generation, incarnation: what messages must carry.
       allocate: (shape, dtype, key, part) -> C-contiguous array for the parameters of a range.
-      nan: "apply", or "refuse" parts that are not finite (one pass more).
       staging_limit_bytes: None: the larger of 1 GiB and 16 times the parameters.
 
     Attributes:
@@ -81,12 +80,11 @@ class Shard(StateMachine):
         generation: int = 0,
         incarnation: Incarnation = Incarnation(0, 0),  # noqa: B008 - immutable
         allocate: Allocate = allocate_zeros,
-        nan: str = "apply",
         staging_limit_bytes: int | None = None,
     ) -> None:
         super().__init__(
             index, placement, specs, optimizer, consistency, generation=generation,
-            incarnation=incarnation, allocate=allocate, nan=nan,
+            incarnation=incarnation, allocate=allocate,
         )  # fmt: skip
         self.on_entry: Callable[[Entry], None] | None = None
         self._staging_limit_bytes = (

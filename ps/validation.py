@@ -17,8 +17,6 @@ from shardtape.ps.ids import BatchId, Incarnation, Range, RangeId, SpecTable, dt
 from shardtape.ps.messages import ADD, ASSIGN, DENSE, KINDS, ROWS, Part, Push, Scalars
 from shardtape.ps.partition import Placement
 
-NAN_POLICIES = ("apply", "refuse")
-
 
 class Expected:
     """What a range's parts must look like."""
@@ -36,8 +34,7 @@ class Validator:
     """Knows the ranges of one shard and refuses what does not fit them.
 
     Args:
-      nan: "apply": values are not looked at (TensorFlow's way). "refuse": a part with a NaN or an
-        infinity is refused, at the cost of one pass over it.
+      refuse_nan: a part with a NaN or an infinity is refused, at the cost of one pass over it.
     """
 
     def __init__(
@@ -46,16 +43,12 @@ class Validator:
         placement: Placement,
         specs: SpecTable,
         ranges: Mapping[RangeId, Range],
-        nan: str = "apply",
+        refuse_nan: bool = False,
     ) -> None:
-        if nan not in NAN_POLICIES:
-            raise InvalidArgumentError(
-                f"unknown nan policy {nan!r}: expected one of {', '.join(NAN_POLICIES)}"
-            )
         self._index = index
         self._placement = placement
         self._specs = specs
-        self._refuse_nan = nan == "refuse"
+        self._refuse_nan = refuse_nan
         self._expected = {
             id: Expected(
                 r.shape(specs[r.key]), dtype_of(specs[r.key].dtype), specs[r.key].role, r.rows

@@ -21,7 +21,12 @@ def assemble(job: Job, shards: ShardGroup, fleet: Fleet) -> Coordinator:
         config.checkpoint_dir,
         config.checkpoint_every,
         config.keep_checkpoints,
-        {"job": config.job, "mode": config.mode, "options": config.to_dict()},
+        {
+            "job": config.job,
+            "mode": config.mode,
+            "options": config.to_dict(),
+            "optimizer": job.optimizer,
+        },
     )
     reporter = Reporter(config, Curves(config.logdir))
     return Coordinator(

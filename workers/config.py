@@ -103,6 +103,7 @@ class JobConfig:
     splits: int | None = _option(None, "parts that a function of (split, of) is asked for")
     seed: int = _option(0, "seed of initial values, order of the data and dropout")
     partitioner: str = _option("auto", "'auto', or a number of parts for each variable")
+    nan: str = _option("apply", "'apply' or 'refuse' gradients with a NaN or an infinity")
     on_bad_batch: str = _option("stop", "'stop' or 'skip' when a batch raises on several workers")
     bad_batch_workers: int = _option(2, "different workers on which a batch must raise")
     logdir: str | None = _option(None, "directory for TensorBoard's events")
@@ -139,6 +140,7 @@ class JobConfig:
         _one_of(self, "mode", MODES)
         _one_of(self, "round_reduction", ("mean", "sum"))
         _one_of(self, "on_bad_batch", ("stop", "skip"))
+        _one_of(self, "nan", ("apply", "refuse"))
         _one_of(self, "progress", ("auto", "live", "plain", "none"))
         for name in ("ps", "workers", "staleness", "backup_workers", "evaluate_every", "seed"):
             _at_least(self, name, 0)
@@ -171,8 +173,8 @@ class JobConfig:
             )
         if self.backup_workers and self.backup_workers >= self.round_length:
             raise InvalidArgumentError(
-                f"backup_workers is {self.backup_workers}, a round has {self.round_length} batches: "
-                "at least one of them has to count"
+                f"backup_workers is {self.backup_workers}, a round has {self.round_length} "
+                "batches: at least one of them has to count"
             )
         self.checkpoint_every = parse_interval(self.checkpoint_every)
         if self.resume and not self.checkpoint_dir:

@@ -31,7 +31,8 @@ from shardtape.workers.data import DataSpec
 from shardtape.workers.membership import Member, Membership
 from shardtape.workers.recovery import GiveUp, Restart, RollBack, ShardDeaths, WorkerDeaths
 from shardtape.workers.reporting import Reporter
-from shardtape.workers.saving import Saver, check_variables
+from shardtape.workers.resuming import changes, check_update_rule, check_variables
+from shardtape.workers.saving import Saver
 from shardtape.workers.sessions import (
     Asked,
     Event,
@@ -285,6 +286,7 @@ class Coordinator:
             staleness=config.staleness,
             backup_workers=config.backup_workers,
             aggregation=config.round_reduction,
+            nan=config.nan,
         )
         self.shards.assume(placement, self._members.specs, self._optimizer, consistency)
         self._state = State.INITIALIZING
@@ -331,11 +333,18 @@ class Coordinator:
         found = self._restore(self._saver.candidates())
         if found is None:
             self._saver.refuse_broken()
-            text = f"no checkpoint in {self.config.checkpoint_dir} yet: starting anew"
-        else:
-            self._saver.goes_on_from(found)
-            text = f"resumed from {found} at step {self._training.dispatcher.steps:,}"
-        self._reporter.note(text)
+            self._reporter.note(f"no checkpoint in {self.config.checkpoint_dir} yet: starting anew")
+            return
+        for path, fault in self._saver.broken():
+            if path > found:
+                self._reporter.note(f"not used: {fault}", warning=True)
+        self._saver.goes_on_from(found)
+        steps = self._training.dispatcher.steps
+        self._reporter.note(f"resumed from {found} at step {steps:,}")
+        changed = changes(self._saver.written_with(found), self._saver.facts)
+        if changed:
+            text = f"otherwise than before the checkpoint: {', '.join(changed)}"
+            self._reporter.note(text, warning=True)
 
     def _restore(self, candidates: list[str]) -> str | None:
         """Loads the first checkpoint that is intact into all shards; None: there is none.
@@ -347,6 +356,7 @@ class Coordinator:
             try:
                 position = self._saver.position_of(path)
                 check_variables(path, self._members.specs)
+                check_update_rule(path, self._saver.written_with(path), self._saver.facts)
                 self.shards.restore(path)
             except DataLossError as error:
                 damaged = error

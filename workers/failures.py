@@ -31,8 +31,14 @@ def is_users(filename: str) -> bool:
 
 
 def user_traceback(error: BaseException) -> str:
-    """The user's frames of an exception, the newest last; "" if there are none."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if is_users(f.filename)]
+    """The user's frames of an exception and of what it was raised from, the newest last; "" if
+    there are none."""
+    frames: list[traceback.FrameSummary] = []
+    cause: BaseException | None = error
+    while cause is not None:  # a graph's node re-raises what a Python function in it raised
+        found = [f for f in traceback.extract_tb(cause.__traceback__) if is_users(f.filename)]
+        frames += [f for f in found if f not in frames]
+        cause = cause.__cause__
     return "".join(traceback.format_list(frames)).rstrip()
 
 

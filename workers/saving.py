@@ -11,13 +11,11 @@ import dataclasses
 import logging
 import threading
 import uuid
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from shardtape import checkpoint, storage
-from shardtape.checkpoint.part import MANIFEST
 from shardtape.errors import CancelledError, DataLossError, OpError
 from shardtape.workers.config import Interval
 from shardtape.workers.sessions import Post, Saved
@@ -251,15 +249,26 @@ class Saver:
         """This run is the continuation of the one that wrote `path`: its checkpoints are ours."""
         self._run = checkpoint.read_manifest(path).state.get("run", self._run)
 
+    def broken(self) -> list[tuple[str, str]]:
+        """(path, fault) of the finished checkpoints that are not whole, newest name first."""
+        if self._parent is None or not storage.is_directory(self._parent):
+            return []
+        return checkpoint.broken_checkpoints(self._parent)
+
     def refuse_broken(self) -> None:
         """Raises DataLossError if there are finished checkpoints and none of them is whole:
         to begin anew in silence would hide the loss."""
-        if self._parent is None or not storage.is_directory(self._parent):
-            return
-        for name in sorted(storage.names(self._parent), reverse=True):
-            folder = storage.join(self._parent, name)
-            if storage.size_bytes(storage.join(folder, MANIFEST)) is not None:
-                checkpoint.read(folder).verify()
+        for _, fault in self.broken():
+            raise DataLossError(fault)
+
+    def written_with(self, path: str) -> dict[str, Any]:
+        """Options and update rule of the job that wrote a checkpoint, as far as it tells."""
+        return checkpoint.read_manifest(path).state
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Options and update rule of this job, as its checkpoints tell them."""
+        return self._facts
 
     def position_of(self, path: str) -> Position:
         """Raises DataLossError: it is corrupt, or no training job wrote it."""
@@ -270,29 +279,3 @@ class Saver:
         self.last, self._saved_steps = path, steps
         if path not in self._own:
             self._own.append(path)
-
-
-def check_variables(path: str, specs: Sequence[Any]) -> None:
-    """Compares a checkpoint's variables with the model's.
-
-    Raises:
-      FailedPreconditionError: names the first variable that is missing or has another shape.
-    """
-    from shardtape.errors import FailedPreconditionError
-
-    with checkpoint.read(path, verify=False) as stored:
-        have = stored.variables
-        for spec in specs:
-            info = have.get(spec.key)
-            if info is None or tuple(info.shape) != spec.shape or info.dtype != spec.dtype:
-                found = f"{info.dtype}{list(info.shape)}" if info is not None else "nothing"
-                raise FailedPreconditionError(
-                    f"{path} does not fit the model: for {spec.key} it has {found}, the model "
-                    f"{spec.dtype}{list(spec.shape)}. Train into another checkpoint_dir, or go "
-                    "back to the model that wrote it"
-                )
-        extra = sorted(set(have) - {spec.key for spec in specs})
-        if extra:
-            raise FailedPreconditionError(
-                f"{path} does not fit the model: it has {extra[0]}, which the model does not make"
-            )

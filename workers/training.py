@@ -4,6 +4,7 @@ ledgers at each epoch's end, then the test set, and so on to the last epoch."""
 from __future__ import annotations
 
 import enum
+import logging
 import time
 from typing import Any
 
@@ -20,6 +21,11 @@ from shardtape.workers.rounds import RoundDispatcher
 from shardtape.workers.saving import Position, Saver
 from shardtape.workers.sessions import Post
 from shardtape.workers.shard_group import ShardGroup
+
+_log = logging.getLogger("shardtape.workers")
+
+# Different errors of batches that the user is told; the log has the others.
+_TOLD_ERRORS = 10
 
 
 class Phase(enum.Enum):
@@ -67,6 +73,8 @@ class Training:
         self._split_base = 0
         self._mark_wanted = False
         self._save_wanted = False
+        self._warned_of_nan = False
+        self._warned_of: set[tuple[str, str]] = set()  # what batches raised
 
     def _make_dispatcher(self) -> Dispatcher:
         config = self._config
@@ -175,9 +183,26 @@ class Training:
         for ended in report.ended:
             if ended.epoch == self.dispatcher.epoch:
                 self.dispatcher.ended(ended.split, ended.length)
+        if report.HasField("not_finite") and not self._warned_of_nan:
+            self._warned_of_nan = True
+            self._warn_of_nan(member, report.not_finite)
         self._reporter.figures(report.figures)
         member.pace(report.figures.steps, time.monotonic())
         self.advance()
+
+    def _warn_of_nan(self, member: Member, b: pb.Batch) -> None:
+        batch = BatchId(b.epoch, b.split, b.index)
+        advice = (
+            "the shards refuse what is not finite in its gradients"
+            if self._config.nan == "refuse"
+            else "training goes on with what it gives; nan=refuse stops before it is applied"
+        )
+        self._reporter.note(
+            f"the loss is not finite (NaN or infinite) for the first time in {batch} on "
+            f"worker-{member.worker}: {advice}. Is the learning rate too high, is there a NaN "
+            "in the data?",
+            warning=True,
+        )
 
     def _outcome(self, batch: BatchId, attempt: int, status: int) -> None:
         dispatcher = self.dispatcher
@@ -201,9 +226,9 @@ class Training:
         raised_on = len(self.dispatcher.bad.raised.get(batch, ()))
         error = failures.to_error(failed, member.worker, raised_on)
         if verdict == RETRY:
-            self._reporter.note(f"another worker tries again: {error}", warning=True)
+            self._warn_of(failed, f"another worker tries again: {error}")
         elif verdict == SKIP:
-            self._reporter.note(f"skipped: {error}", warning=True)
+            self._warn_of(failed, f"skipped: {error}")
             item = self.dispatcher.skip(batch)
             based_on = getattr(self.dispatcher, "rounds_done", 0)
             for status in self._shards.skip(item.batch, item.attempt, based_on):
@@ -211,6 +236,16 @@ class Training:
         else:
             raise error
         self.advance()
+
+    def _warn_of(self, failed: pb.Failed, text: str) -> None:
+        """Tells the user what a batch raised, once: where all batches raise it, one text says
+        as much as a thousand. The summary counts what was skipped."""
+        what = (failed.error_type, failed.message)
+        if what in self._warned_of or len(self._warned_of) >= _TOLD_ERRORS:
+            _log.info("%s", text)
+            return
+        self._warned_of.add(what)
+        self._reporter.note(text, warning=True)
 
     def _decide(self, dispatcher: RoundDispatcher) -> None:
         decision = dispatcher.decide()

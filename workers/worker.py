@@ -372,6 +372,8 @@ class WorkerLoop:
         figures.steps += 1
         figures.examples += flight.examples
         figures.loss += flight.loss
+        if not math.isfinite(flight.loss) and not self._report.HasField("not_finite"):
+            self._report.not_finite.CopyFrom(flight.batch)
         for name, value in flight.metrics.items():
             figures.metrics[name] += value
         staleness = max(result.staleness for result in results)

@@ -6,6 +6,7 @@ back into any number of shards. The format is described in docs/checkpoints.md.
 
 from shardtape.checkpoint.directory import (
     abandon,
+    broken_checkpoints,
     latest_checkpoint,
     new_directory,
     prune,
@@ -24,6 +25,7 @@ __all__ = [
     "inspect",
     "latest_checkpoint",
     "new_directory",
+    "broken_checkpoints",
     "prune",
     "read",
     "read_manifest",

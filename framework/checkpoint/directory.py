@@ -76,6 +76,26 @@ def whole_checkpoints(parent: storage.Path) -> list[str]:
     return paths
 
 
+def broken_checkpoints(parent: storage.Path) -> list[tuple[str, str]]:
+    """(path, fault) of the checkpoints in a folder that were finished and are not whole any
+    more, those with the highest numbers first.
+
+    A fault is one line that names the file: a manifest that is cut off or has changed, a file
+    that is missing or has another size.
+    """
+    found = []
+    for name in sorted(storage.names(parent), reverse=True):
+        path = storage.join(parent, name)
+        if storage.size_bytes(storage.join(path, MANIFEST)) is None:
+            continue
+        try:
+            for fragment in read_manifest(path).files:
+                check_size(path, fragment)
+        except errors.OpError as error:
+            found.append((path, error.message))
+    return found
+
+
 def latest_checkpoint(
     checkpoint_dir: storage.Path, latest_filename: str | None = None
 ) -> str | None:
@@ -92,6 +112,9 @@ def latest_checkpoint(
 def prune(parent: storage.Path, max_to_keep: int | None, keep: Collection[str] = ()) -> list[str]:
     """Removes all but the newest whole checkpoints, and what older ones left unfinished.
 
+    One that was finished and has been damaged since stays: its arrays may be all that is left of
+    a run, and nobody asked to give them up.
+
     Args:
       parent: folder of the checkpoints.
       max_to_keep: whole ones that stay; None keeps all of them. The newest always stays.
@@ -106,10 +129,11 @@ def prune(parent: storage.Path, max_to_keep: int | None, keep: Collection[str] =
     kept = {storage.text(path).rstrip("/") for path in keep}
     old = [] if max_to_keep is None else whole[max(1, max_to_keep) :]
     newest = read_manifest(whole[0]).sequence
+    damaged = {path for path, _ in broken_checkpoints(parent)}
     for name in storage.names(parent):
         path, found = storage.join(parent, name), _NAME.fullmatch(name)
         # A checkpoint under way has a higher number than any finished one.
-        if found and int(found[1]) < newest and path not in whole:
+        if found and int(found[1]) < newest and path not in whole and path not in damaged:
             old.append(path)
     return [path for path in old if path not in kept and remove_checkpoint(path)]
 

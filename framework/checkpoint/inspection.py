@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape import errors, storage
-from shardtape.checkpoint.directory import latest_checkpoint
+from shardtape.checkpoint.directory import broken_checkpoints, latest_checkpoint
 from shardtape.checkpoint.part import MANIFEST
 from shardtape.checkpoint.reader import read
 
@@ -23,15 +23,12 @@ def inspect(path: storage.Path, verify: bool = False) -> list[dict[str, Any]]:
       then row.
 
     Raises:
-      NotFoundError: there is no checkpoint.
-      DataLossError: it is torn or corrupt; the text names the file.
+      NotFoundError: there is no checkpoint, or none in the folder was finished.
+      DataLossError: it is torn or corrupt, or all in the folder are; the text names the files.
     """
     folder = storage.text(path).rstrip("/")
     if storage.size_bytes(storage.join(folder, MANIFEST)) is None:
-        newest = latest_checkpoint(folder)
-        if newest is None and not storage.is_directory(folder):
-            raise errors.NotFoundError(f"there is no checkpoint {folder}")
-        folder = newest or folder
+        folder = latest_checkpoint(folder) or _none_whole(folder)
     rows = []
     with read(folder) as checkpoint:
         for fragment in checkpoint.fragments:
@@ -48,3 +45,16 @@ def inspect(path: storage.Path, verify: bool = False) -> list[dict[str, Any]]:
         if verify:
             checkpoint.verify()
     return sorted(rows, key=lambda row: (row["key"], row["slot"] or "", row["start"]))
+
+
+def _none_whole(folder: str) -> str:
+    """The folder itself where it is one checkpoint; raises where it holds none that is whole."""
+    if not storage.is_directory(folder):
+        raise errors.NotFoundError(f"there is no checkpoint {folder}")
+    broken = broken_checkpoints(folder)
+    if broken:
+        faults = "".join(f"\n  {fault}" for _, fault in broken)
+        raise errors.DataLossError(f"no checkpoint in {folder} is whole:{faults}")
+    if any(storage.is_directory(storage.join(folder, name)) for name in storage.names(folder)):
+        raise errors.NotFoundError(f"there is no finished checkpoint in {folder}")
+    return folder  # a checkpoint without a manifest: reading it says so

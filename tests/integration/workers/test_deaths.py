@@ -2,6 +2,7 @@
 
 import random
 import signal
+import time
 
 import pytest
 from integration.workers.ray_jobs import (
@@ -77,8 +78,9 @@ def test_a_killed_or_frozen_shard_rolls_the_job_back(mode, number, tmp_path, cal
     )
     with Killer(job.config.job, "shard-1", [2.0], number) as killer:
         result = job.fit()
-    assert killer.hits
+    assert killer.hits and result.summary["rollbacks"] == 1
     assert result.summary["applied_per_shard"] == [EPOCHS * BATCHES] * 2
+    assert result.summary["steps"] == EPOCHS * BATCHES
     if mode == "sync":
         assert result.digest == calm
     wait_gone(job.config.job)
@@ -112,6 +114,22 @@ def test_after_the_coordinators_death_the_same_command_goes_on(tmp_path):
     assert result.summary["steps"] == EPOCHS * BATCHES
     assert not (tmp_path / "running.json").exists()
     wait_gone(name)
+
+
+def test_a_worker_that_dies_building_the_model_ends_the_job():
+    def model():
+        import os
+
+        os._exit(7)
+
+    job = trainer(model=model, workers=1, ps=1)
+    started = time.monotonic()
+    with pytest.raises(UnavailableError) as caught:
+        job.fit()
+    assert time.monotonic() - started < 60, "a death is no slow start"
+    text = str(caught.value)
+    assert "worker-0 died 4 times in a row" in text and "while it built the model" in text
+    wait_gone(job.config.job)
 
 
 def test_a_worker_that_always_dies_ends_the_job():

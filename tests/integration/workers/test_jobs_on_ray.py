@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -15,6 +16,7 @@ from unit.workers.local_jobs import TRAIN, X, Y
 from shardtape import checkpoint
 from shardtape.errors import (
     AlreadyExistsError,
+    DataLossError,
     FailedPreconditionError,
     InvalidArgumentError,
     ResourceExhaustedError,
@@ -185,3 +187,46 @@ def test_a_second_job_in_the_same_checkpoint_folder_is_refused(tmp_path):
         other.wait()
     assert Marker(str(tmp_path), "next").set(), "it was killed: go on from its checkpoint"
     assert os.stat(tmp_path / "running.json").st_mode & 0o777 == 0o600
+
+
+def test_a_model_that_ends_the_process_is_an_error_like_any_other():
+    def model():
+        import sys
+
+        sys.exit("no data today")  # the line that counts
+
+    job = trainer(model=model)
+    with pytest.raises(UnknownError, match="no data today") as caught:
+        job.fit()
+    assert "# the line that counts" in str(caught.value)
+    wait_gone(job.config.job)
+
+
+def test_more_parts_than_rows():
+    job = trainer(partitioner="9")
+    with pytest.raises(InvalidArgumentError, match=r"variable 'b'.*fewer than the 9"):
+        job.fit()
+    wait_gone(job.config.job)
+
+
+def flip_a_bit(folder):
+    """In the second shard's file; its name."""
+    file = sorted(Path(folder).glob("*.safetensors"))[1]
+    data = bytearray(file.read_bytes())
+    data[-8] ^= 1
+    file.write_bytes(bytes(data))
+    return file.name
+
+
+def test_after_a_corrupt_checkpoint_the_older_one_is_used_and_then_none(tmp_path):
+    folder = str(tmp_path)
+    options = {"checkpoint_dir": folder, "epochs": 3, "checkpoint_every": "1 epoch"}
+    trainer(**options).fit()
+    newest, older = checkpoint.whole_checkpoints(folder)[:2]
+    flip_a_bit(newest)
+    result = trainer(**options, resume=True).fit()
+    assert result.summary["applied_per_shard"] == [3 * BATCHES] * 2
+    assert result.checkpoint not in (newest, older)
+    names = [flip_a_bit(path) for path in checkpoint.whole_checkpoints(folder) if path != newest]
+    with pytest.raises(DataLossError, match=names[-1]):
+        trainer(**options, resume=True).fit()

@@ -36,7 +36,7 @@ class Job:
     """P shards of one model in this process, with whole gradients going in and values out."""
 
     def __init__(self, shards=1, mode="async", rule=None, specs=SPECS, **options):
-        shard_options = {k: options.pop(k) for k in ("nan", "staging_limit_bytes") if k in options}
+        shard_options = {k: options.pop(k) for k in ("staging_limit_bytes",) if k in options}
         self.specs = specs
         self.rule = rule or SGDRule(0.5)
         self.placement = options.pop("placement", None) or straight(specs, shards)

@@ -1,25 +1,22 @@
 """Whole jobs on the in-process twin: every mode, exactly once, resume, errors of user code."""
 
 import re
+import sys
 import threading
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from unit.workers.local_jobs import EXAMPLES, TRAIN, X, Y, finish, linear, run, start
 
 import shardtape as tf
-from shardtape import checkpoint
+from shardtape import checkpoint, optimizers
 from shardtape.errors import (
-    DataLossError,
     FailedPreconditionError,
     InvalidArgumentError,
     UnknownError,
 )
-from shardtape.workers.shard_group import ShardGroup
 from shardtape.workers.step import CompiledStep
-from shardtape.workers.training import Training
 
 BATCHES = EXAMPLES // 8
 MODES = [
@@ -69,19 +66,6 @@ def test_data_from_a_function_in_splits_of_unknown_length():
         outcome = run(train=numbers, shards=2, workers=2, **options)
         assert outcome.summary["applied_per_shard"] == [2 * BATCHES] * 2, options
         assert outcome.summary["batches"] == 2 * BATCHES
-
-
-def test_it_resumes_where_it_stopped(tmp_path):
-    options = {"checkpoint_dir": str(tmp_path), "test": TRAIN}
-    whole = run(epochs=4, test=TRAIN)
-    first = run(epochs=2, **options)
-    assert first.checkpoint == checkpoint.latest_checkpoint(str(tmp_path))
-    second = run(epochs=4, resume=True, **options)
-    assert second.digest == whole.digest
-    assert second.summary["applied_per_shard"] == [4 * BATCHES]
-    assert [h["loss"] for h in second.history] == [h["loss"] for h in whole.history]
-    again = run(epochs=4, resume=True, **options)
-    assert again.digest == whole.digest, "nothing is left to do"
 
 
 @pytest.mark.parametrize("options", MODES, ids=lambda o: o["mode"])
@@ -153,67 +137,6 @@ def test_checkpoints_by_steps_while_training_goes_on(tmp_path):
         assert len(saved) >= 2, options
         steps = [checkpoint.read_manifest(path).state["position"]["steps"] for path in saved]
         assert steps[0] == 3 * BATCHES and steps == sorted(steps, reverse=True)
-
-
-def test_another_batch_size_at_resume_begins_the_epoch_anew(tmp_path):
-    seen = []
-
-    def model():
-        step = linear()
-        seen.append(step)
-        return step
-
-    run(checkpoint_dir=str(tmp_path), epochs=1)
-    outcome = run(model=model, checkpoint_dir=str(tmp_path), epochs=2, batch_size=25, resume=True)
-    assert outcome.summary["applied_per_shard"] == [BATCHES + EXAMPLES // 25]
-
-
-def test_a_corrupt_checkpoint_is_refused_by_name(tmp_path):
-    run(checkpoint_dir=str(tmp_path), keep_checkpoints=1)
-    (file,) = tmp_path.glob("*/*.safetensors")
-    data = bytearray(file.read_bytes())
-    data[-8] ^= 1
-    file.write_bytes(bytes(data))
-    with pytest.raises(DataLossError, match=re.escape(file.name)):
-        run(checkpoint_dir=str(tmp_path), resume=True)
-
-
-def test_an_older_checkpoint_is_used_where_the_newest_is_corrupt(tmp_path):
-    run(checkpoint_dir=str(tmp_path), epochs=3)
-    newest, older = checkpoint.whole_checkpoints(str(tmp_path))[:2]
-    (file,) = (tmp_path / newest).glob("*.safetensors")
-    data = bytearray(file.read_bytes())
-    data[-8] ^= 1
-    file.write_bytes(bytes(data))
-    runner = start(checkpoint_dir=str(tmp_path), epochs=3, resume=True)
-    outcome = finish(runner)
-    assert outcome.error is None and outcome.summary["applied_per_shard"] == [3 * BATCHES]
-    texts = [note.text for note in runner.status(0).notes]
-    assert any(newest in t and "not used" in t for t in texts)
-    assert any(f"resumed from {older}" in t for t in texts)
-
-
-@pytest.mark.parametrize("options", MODES, ids=lambda o: o["mode"])
-def test_a_checkpoint_cut_after_the_last_batch_of_an_epoch(options, tmp_path, monkeypatch):
-    with monkeypatch.context() as patched:
-        whole = Training.position
-        patched.setattr(ShardGroup, "close_epoch", lambda self, epoch: None)
-        patched.setattr(Training, "position", lambda self: replace(whole(self), epoch=0))
-        run(checkpoint_dir=str(tmp_path), epochs=1, **options)
-    outcome = run(checkpoint_dir=str(tmp_path), epochs=2, resume=True, **options)
-    assert outcome.summary["applied_per_shard"] == [2 * BATCHES]
-
-
-def test_a_checkpoint_of_another_model_is_refused(tmp_path):
-    def other():
-        x = tf.placeholder(tf.float32, (None, 6), name="x")
-        y = tf.placeholder(tf.float32, (None, 1), name="y")
-        w = tf.Variable(tf.zeros((6, 1)), name="w")
-        return tf.Step(tf.reduce_mean(tf.square(tf.matmul(x, w) - y)))
-
-    run(checkpoint_dir=str(tmp_path))
-    with pytest.raises(FailedPreconditionError, match=r"for w it has float32\[6, 8\], the model"):
-        run(model=other, checkpoint_dir=str(tmp_path), resume=True)
 
 
 # ---- errors of user code ----------------------------------------------------------------------
@@ -351,3 +274,55 @@ def test_curves_and_figures_are_written(tmp_path):
     assert steps[0] in (5, 10) and steps == sorted(set(steps)) and len(steps) > 5
     values = [np.frombuffer(e.tensor_proto.tensor_content, "f4") for e in train.Tensors("loss")]
     assert len(values) == len(steps)
+
+
+def test_a_model_that_ends_the_process_is_an_error_like_any_other():
+    def leaving():
+        sys.exit("no data today")  # the line that counts
+
+    started = time.monotonic()
+    with pytest.raises(UnknownError) as caught:
+        run(model=leaving)
+    assert time.monotonic() - started < 30, "nothing is waited for"
+    text = str(caught.value)
+    assert "SystemExit in the model or the data: no data today" in text
+    assert "# the line that counts" in text
+
+
+def test_what_every_batch_raises_is_told_once():
+    def broken():
+        x = tf.placeholder(tf.float32, (None, 6), name="x")
+        y = tf.placeholder(tf.float32, (None, 1), name="y")
+        w = tf.Variable(tf.zeros((6, 1)), name="w")
+
+        def inner(v):
+            raise ValueError("this cannot be read")  # the line that counts
+
+        extra = tf.py_function(inner, [x], tf.float32)
+        return tf.Step(tf.reduce_mean(tf.square(tf.matmul(x, w) - y)) + extra)
+
+    runner = start(model=broken, on_bad_batch="skip")
+    outcome = finish(runner)
+    assert outcome.error is None and len(outcome.skipped) == 2 * BATCHES
+    (note,) = [n.text for n in runner.status(0).notes if "cannot be read" in n.text]
+    assert note.startswith("skipped: ") and "# the line that counts" in note
+
+
+def exploding():
+    x = tf.placeholder(tf.float32, (None, 6), name="x")
+    y = tf.placeholder(tf.float32, (None, 1), name="y")
+    w = tf.Variable(tf.ones((6, 1)), name="w")
+    return tf.Step(tf.reduce_mean(tf.square(tf.matmul(x, w) - y)) * 1e38)
+
+
+def test_a_loss_that_is_not_finite_is_told_once_with_its_batch():
+    runner = start(model=exploding, optimizer=optimizers.SGD(1e30))
+    outcome = finish(runner)
+    assert outcome.error is None
+    (note,) = [n.text for n in runner.status(0).notes if "not finite" in n.text]
+    assert re.search(r"in batch 0/0/[01] on worker-0", note) and "nan=refuse" in note
+
+
+def test_gradients_that_are_not_finite_can_be_refused():
+    with pytest.raises(InvalidArgumentError, match=r"'w'.* NaN or an infinity"):
+        run(model=exploding, optimizer=optimizers.SGD(1e30), nan="refuse")
