@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from shardtape.deploy.manifests import Job
 
 FAILED = 1
-INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
+MISUSED = 2  # as the parser of the command line has it
+# what a shell reports for programs that these ended
+INTERRUPTED, TERMINATED = 130, 143
+_SAID_AT_THE_END = {INTERRUPTED: "interrupted", TERMINATED: "ended by SIGTERM"}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,13 +34,38 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Parameter-server training that speaks TensorFlow.",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import importlib.metadata
+
+        typer.echo(f"shardtape {importlib.metadata.version('shardtape')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options_of_all(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="print the version; `shardtape version` says more",
+            callback=_print_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    del version
+
+
 deploy_app = typer.Typer(no_args_is_help=True, help="Render what brings a script onto a cluster.")
 app.add_typer(deploy_app, name="deploy")
 
 # How the help of `train` groups the options of a job.
 _PANELS = {
     "The job": ("job", "config", "epochs", "batch_size", "eval_batch_size", "evaluate_every")
-    + ("shuffle", "splits", "seed", "on_bad_batch", "bad_batch_workers"),
+    + ("shuffle", "splits", "seed", "on_bad_batch", "bad_batch_workers", "nan"),
     "Parameter server": ("ps", "workers", "mode", "staleness", "round_batches")
     + ("round_reduction", "backup_workers", "partitioner"),
     "Output": ("logdir", "log_every", "checkpoint_dir", "checkpoint_every", "keep_checkpoints")
@@ -103,12 +131,27 @@ def train(
 
     Command line over environment (SHARDTAPE_BATCH_SIZE=64) over --config over the script.
     """
-    from shardtape.deploy.run_script import run_script
+    from shardtape.deploy.run_script import UsageError, run_script
     from shardtape.workers.config import overriding, read_file
 
-    file = {} if config is None else read_file(config)
-    with overriding(command_line=options, file=file):
-        run_script(script, arguments or [])
+    try:
+        try:
+            file = {} if config is None else read_file(config)
+        except OpError as error:
+            raise UsageError(error.message) from error
+        with overriding(command_line=options, file=file) as uses:
+            run_script(script, arguments or [], uses)
+    except UsageError as error:
+        raise _misused(error.message) from error
+
+
+def _misused(text: str) -> typer.Exit:
+    _say_error(text)
+    return typer.Exit(MISUSED)
+
+
+def _say_error(text: str) -> None:
+    typer.secho(f"error: {text}", fg=typer.colors.RED, err=True)
 
 
 @app.command("inspect")
@@ -240,7 +283,7 @@ def deploy_ray(
     *,
     hosts: Annotated[
         str, typer.Option(help="machines reached by ssh, with commas; the first is the head")
-    ],
+    ] = "",
     ps: _Ps = 2,
     workers: _Workers = 2,
     gpus_per_worker: _Gpus = 0,
@@ -266,6 +309,11 @@ def deploy_ray(
     }
     job = _job(script, {**sizes, "image": image, "name": name}, arguments)
     addresses = [host.strip() for host in hosts.split(",") if host.strip()]
+    if not addresses:
+        raise _misused(
+            "--hosts is missing: name the machines that ssh reaches, the head first, for example "
+            "--hosts 10.0.0.1,10.0.0.2"
+        )
     files = manifests.ray(job, addresses, ssh_user=ssh_user, storage=storage)
     _say_written(manifests.write(files, out))
     typer.echo(f"next: ray up {out / 'ray-cluster.yaml'} && {out / 'run.sh'}")
@@ -288,14 +336,19 @@ def version() -> None:
 
 
 def main() -> None:
-    """Entry point: errors of Shardtape's own become one readable message and status 1."""
+    """Entry point: errors of Shardtape's own become one readable message and status 1 or 2."""
     try:
         app()
     except OpError as error:
-        typer.secho(f"error: {error.message}", fg=typer.colors.RED, err=True)
+        _say_error(error.message)
         sys.exit(FAILED)
     except KeyboardInterrupt:
+        typer.echo(_SAID_AT_THE_END[INTERRUPTED], err=True)
         sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        if end.code in _SAID_AT_THE_END:
+            typer.echo(_SAID_AT_THE_END[end.code], err=True)
+        raise
 
 
 if __name__ == "__main__":

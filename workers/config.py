@@ -1,4 +1,4 @@
-"""The options of a job, and where their values come from.
+"""The options of a job, put together and checked.
 
 A value given later in this list wins: the default here, the script (`shardtape.Trainer(...)`),
 a YAML file, `SHARDTAPE_*` in the environment, the command line. All values are checked in one
@@ -17,12 +17,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
-from shardtape.errors import InvalidArgumentError, NotFoundError
+from shardtape.errors import InvalidArgumentError
+from shardtape.workers.option_sources import nearest, read_environment, read_options_file
 
 MODES = ("async", "ssp", "sync")
-ENVIRONMENT_PREFIX = "SHARDTAPE_"
+# The largest seed: a signed 64-bit integer, as TensorFlow's seeds are.
+_LAST_SEED = 2**63 - 1
+
+
+_SCRIPT = "the script"
+
+
+class OptionError(InvalidArgumentError):
+    """A wrong option that the script did not give: no line of the script is to blame."""
 
 
 class Interval(NamedTuple):
@@ -107,7 +114,9 @@ class JobConfig:
     on_bad_batch: str = _option("stop", "'stop' or 'skip' when a batch raises on several workers")
     bad_batch_workers: int = _option(2, "different workers on which a batch must raise")
     logdir: str | None = _option(None, "directory for TensorBoard's events")
-    log_every: int = _option(10, "steps of all workers between two points of a curve")
+    log_every: int = _option(
+        10, "steps between two points of a curve; a step is one batch of any worker"
+    )
     checkpoint_dir: str | None = _option(None, "directory for checkpoints")
     checkpoint_every: Any = _option(
         "epoch", "'epoch', '500 steps', '30 seconds' or 'never'; one is also written at the end"
@@ -119,7 +128,9 @@ class JobConfig:
     cpus_per_worker: float = _option(1.0, "CPUs that each worker asks of an existing cluster")
     threads: int | None = _option(None, "threads of each process; cores / processes if not given")
     port: int = _option(0, "port of the coordinator; 0 takes a free one")
-    summary: str | None = _option(None, "file for the end figures as JSON")
+    summary: str | None = _option(
+        None, "file for the end figures as JSON; its folder is made, the one above must be there"
+    )
     progress: str = _option("auto", "'auto', 'live', 'plain' or 'none'")
     max_worker_restarts: int = _option(20, "deaths of worker processes before the job gives up")
     heartbeat_timeout_s: float = _option(20.0, "silence after which a process counts as dead")
@@ -154,6 +165,8 @@ class JobConfig:
         for name in ("heartbeat_timeout_s", "start_timeout_s", "push_timeout_s"):
             if getattr(self, name) <= 0:
                 raise InvalidArgumentError(f"{name} is {getattr(self, name)}: seconds, above 0")
+        if self.seed > _LAST_SEED:
+            raise InvalidArgumentError(f"seed is {self.seed}: expected 0 to {_LAST_SEED}")
         if not 0 <= self.port < 65536:
             raise InvalidArgumentError(f"port is {self.port}: expected 0 to 65535")
         if (self.ps == 0) != (self.workers == 0):
@@ -177,6 +190,10 @@ class JobConfig:
                 "batches: at least one of them has to count"
             )
         self.checkpoint_every = parse_interval(self.checkpoint_every)
+        if self.summary is not None:
+            above = Path(self.summary).absolute().parent.parent
+            if not above.is_dir():  # said now, not when hours of training are over
+                raise InvalidArgumentError(f"summary is {self.summary!r}: there is no {above}")
         if self.resume and not self.checkpoint_dir:
             raise InvalidArgumentError("resume needs checkpoint_dir: where shall it look?")
         if not re.fullmatch(r"local|auto|ray://.+|[\w.\-]+:\d+", self.address):
@@ -226,7 +243,8 @@ def _converted(f: dataclasses.Field[Any], value: Any) -> Any:
         if kind.startswith("bool"):
             return _boolean(value)
         if kind.startswith("int"):
-            if isinstance(value, bool) or int(value) != float(value):
+            # 1.0 is a whole number too; a whole one must not go through a float, which rounds
+            if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
                 raise ValueError
             return int(value)
         if kind.startswith("float"):
@@ -273,67 +291,53 @@ def _at_least(config: JobConfig, name: str, low: int) -> None:
         raise InvalidArgumentError(f"{name} is {value}: expected {low} or more")
 
 
+@dataclass
+class Uses:
+    """How often the options were asked for, and jobs begun, while `overriding` was open."""
+
+    resolved: int = 0
+    begun: int = 0
+
+
 # what `shardtape train` was given, while it runs the script
 _command_line: dict[str, Any] = {}
 _file: dict[str, Any] = {}
+_uses = Uses()
+
+
+def job_begins() -> None:
+    """A job starts to train: tells `overriding` that its options were of use."""
+    _uses.begun += 1
 
 
 @contextlib.contextmanager
 def overriding(
     command_line: Mapping[str, Any] | None = None, file: Mapping[str, Any] | None = None
-) -> Iterator[None]:
+) -> Iterator[Uses]:
     """While it is open, these options win over those that a script gives to its Trainer.
 
     Options whose value is None count as not given. `shardtape train` runs the script in it.
+
+    Yields:
+      What came of them so far.
     """
-    saved = dict(_command_line), dict(_file)
+    global _uses
+    saved, uses_before = (dict(_command_line), dict(_file)), _uses
+    _uses = Uses()
     _command_line.update({k: v for k, v in (command_line or {}).items() if v is not None})
     _file.update(file or {})
     try:
-        yield
+        yield _uses
     finally:
+        _uses = uses_before
         for store, old in zip((_command_line, _file), saved):
             store.clear()
             store.update(old)
 
 
 def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Options from a YAML file: one mapping, with dashes or underscores in the names.
-
-    Raises:
-      NotFoundError: there is no such file.
-      InvalidArgumentError: it is no YAML mapping; the text names the line.
-    """
-    try:
-        text = Path(path).read_text()
-    except OSError as error:
-        raise NotFoundError(f"options file {os.fspath(path)}: {error.strerror}") from None
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InvalidArgumentError(f"options file {os.fspath(path)}: {error}") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise InvalidArgumentError(
-            f"options file {os.fspath(path)}: expected lines like 'batch_size: 32', "
-            f"not a {type(values).__name__}"
-        )
-    return {str(name).replace("-", "_"): value for name, value in values.items()}
-
-
-def read_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Options from SHARDTAPE_* variables: SHARDTAPE_BATCH_SIZE=64 gives batch_size "64".
-
-    Only names of options are read; other variables with the prefix are left to their owners.
-    """
-    environment = os.environ if environment is None else environment
-    found = {}
-    for name in option_names():
-        value = environment.get(ENVIRONMENT_PREFIX + name.upper())
-        if value is not None:
-            found[name] = value
-    return found
+    """A job's options from a YAML file; see `option_sources.read_options_file`."""
+    return read_options_file(path, option_names())
 
 
 def resolve(
@@ -352,27 +356,28 @@ def resolve(
 
     Raises:
       InvalidArgumentError: an unknown name or a wrong value; the text says where it came from.
+        An `OptionError` where that is not the script.
     """
+    _uses.resolved += 1
     layers = (
-        ("the script", script),
+        (_SCRIPT, script),
         ("the options file", {**_file, **(file or {})}),
-        ("the environment", read_environment(environment)),
+        ("the environment", read_environment(option_names(), environment)),
         ("the command line", {**_command_line, **(command_line or {})}),
     )
     values: dict[str, Any] = {}
     origin: dict[str, str] = {}
     known = option_names()
     for source, given in layers:
+        kind = InvalidArgumentError if source == _SCRIPT else OptionError
         for name, value in given.items():
             if name not in known:
-                close = difflib.get_close_matches(name, known, 1)
-                hint = f"; did you mean {close[0]}?" if close else ""
-                raise InvalidArgumentError(f"{source} has an unknown option {name!r}{hint}")
+                raise kind(f"{source} has an unknown option {name!r}{nearest(name, known)}")
             values[name], origin[name] = value, source
     try:
         return JobConfig(**values).validate()
     except InvalidArgumentError as error:
         name = str(error).split(" ", 1)[0]
-        if origin.get(name, "the script") != "the script":
-            raise InvalidArgumentError(f"{error} (from {origin[name]})") from None
+        if origin.get(name, _SCRIPT) != _SCRIPT:
+            raise OptionError(f"{error} (from {origin[name]})") from None
         raise

@@ -20,6 +20,8 @@ from shardtape.summary import encoding
 
 _log = logging.getLogger("shardtape.workers")
 _HISTOGRAM_COLUMNS = 3
+RUNS = ("train", "test", "ps")
+EVENT_FILE = "tfevents"  # what TensorBoard knows event files by
 
 
 class Curves:
@@ -35,6 +37,16 @@ class Curves:
         self._logdir = logdir
         self._writers: dict[str, Any] = {}
         self.failure: str | None = None
+
+    def has_earlier(self) -> bool:
+        """Whether another job has written curves there, which TensorBoard mixes with these."""
+        if self._logdir is None or self._writers:
+            return False
+        return any(
+            EVENT_FILE in name
+            for run in RUNS
+            for name in storage.names(storage.join(self._logdir, run))
+        )
 
     def _writer(self, run: str) -> Any:
         if run not in self._writers:

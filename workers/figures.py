@@ -71,10 +71,14 @@ class Meter:
 
     Args:
       clock: seconds that only grow.
+
+    Attributes:
+      begun: whether training has ever run.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self.begun = False
         self.point = Sums()
         self.epoch = Sums()
         self.total_examples = 0
@@ -98,6 +102,7 @@ class Meter:
         """Training begins or pauses (evaluation, roll-back): pauses do not count as time."""
         now = self._clock()
         if on and self._busy_since is None:
+            self.begun = True
             self._busy_since = now
             self._window.clear()
             self._window.append((now, 0))

@@ -167,14 +167,21 @@ def summary_lines(result: Result) -> list[str]:
     """What is printed when a job is over."""
     figures = result.summary
     lines = ["stopped before the end" if result.interrupted else "finished"]
+    if result.nothing_left:
+        lines = ["nothing left to do: the checkpoint is of the end, these are its figures"]
     rows: list[tuple[str, Any]] = [
         (f"test {name}" if result.tested else name, f"{value:.4f}")
         for name, value in result.metrics.items()
     ]
-    rows.append(("examples/s", f"{figures['examples_per_s']:,.0f}"))
+    if not result.nothing_left:
+        rows.append(("examples/s", f"{figures['examples_per_s']:,.0f}"))
     rows.append(("steps", f"{figures['steps']:,}"))
+    if figures["rounds"] is not None:
+        rows.append(("rounds", f"{figures['rounds']:,}"))
     if figures["worker_restarts"]:
         rows.append(("worker restarts", figures["worker_restarts"]))
+    if figures["rollbacks"]:
+        rows.append(("roll-backs", figures["rollbacks"]))
     if result.checkpoint:
         rows.append(("checkpoint", result.checkpoint))
     if figures["logdir"]:

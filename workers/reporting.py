@@ -37,11 +37,24 @@ class Reporter:
         self._step = 0
         self._lock = threading.Lock()
         self._notes: list[Note] = []
-        self._status = Status(workers=max(1, config.workers), epochs=config.epochs)
+        self._rollbacks = 0
+        # a job without worker processes counts none of them for people
+        self._status = Status(workers=config.workers, epochs=config.epochs)
+        if not config.resume and curves.has_earlier():
+            self.note(
+                f"{config.logdir} has curves of an earlier run: TensorBoard draws both as one; "
+                "another logdir keeps them apart",
+                warning=True,
+            )
 
     def restarted(self, step: int, history: list[dict[str, float]]) -> None:
         """The job went (back) to a checkpoint."""
+        if self.meter.begun:
+            self._rollbacks += 1
         self._step = step
+        if history and not self._trained:
+            last = history[-1].items()
+            self._trained = {k: v for k, v in last if not k.startswith("test_")}
         self._next_point = step + self._config.log_every
         self.history = history
         self.meter.take_point()
@@ -121,7 +134,7 @@ class Reporter:
             staleness=self._staleness,
             seconds_left=(steps - done) / speed if steps and speed else None,
             workers_live=workers_live,
-            workers=max(1, config.workers),
+            workers=config.workers,
             finished=self._status.finished,
         )
         with self._lock:
@@ -149,9 +162,10 @@ class Reporter:
         """The end figures; `counters` is empty where the shards cannot be asked any more."""
         config = self._config
         total = dispatcher.batches_per_epoch
-        steps = dispatcher.steps
+        rounds = None
         if config.mode == "sync" and counters:
-            steps = max(c["round"] for c in counters)
+            rounds = max(c["round"] for c in counters)
+        outcome.nothing_left = dispatcher.finished and not self.meter.begun
         outcome.metrics = dict(self._tested or self._trained)
         outcome.tested = bool(self._tested)
         outcome.history = self.history
@@ -159,11 +173,14 @@ class Reporter:
         outcome.summary = {
             "test_accuracy": self._tested.get("accuracy"),
             "examples_per_s": self.meter.examples_per_s(),
-            "steps": steps,
+            "steps": dispatcher.steps,
             "batches": None if total is None else total * config.epochs,
+            "rounds": rounds,
             "applied_per_shard": [c["applied"] for c in counters],
             "duplicates_dropped": sum(c["duplicates"] for c in counters),
             "worker_restarts": restarts,
+            "rollbacks": self._rollbacks,
+            "interrupted": outcome.interrupted,
             "checkpoint": outcome.checkpoint,
             "logdir": config.logdir,
             "mode": config.mode,

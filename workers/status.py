@@ -16,9 +16,12 @@ SUMMARY_KEYS = (
     "examples_per_s",
     "steps",
     "batches",
+    "rounds",
     "applied_per_shard",
     "duplicates_dropped",
     "worker_restarts",
+    "rollbacks",
+    "interrupted",
     "checkpoint",
     "logdir",
     "mode",
@@ -43,7 +46,8 @@ class Status:
     Fields:
       state: one word for people, for example "training".
       epoch: from 1, while it is under way; epochs: of the whole job.
-      step, steps: batches done, and of the whole job (None while it is not known).
+      step, steps: batches done by all workers, and of the whole job (None while it is not
+        known); the same in every mode, also where sync averages several of them into an update.
       loss, metrics: means over the last steps; test: of the newest evaluation.
       staleness: mean number of updates between a pull and its push.
       seconds_left: of training, None while it is not known.
@@ -78,6 +82,7 @@ class Outcome:
       tested: whether `metrics` are of the test set.
       skipped: batches that were left out because they raised.
       digest: of the final values, see `Result`.
+      nothing_left: it was resumed from a checkpoint of its end, so that nothing was trained.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
@@ -89,6 +94,7 @@ class Outcome:
     skipped: list[str] = field(default_factory=list)
     error: Exception | None = None
     interrupted: bool = False
+    nothing_left: bool = False
 
 
 @dataclass
@@ -104,6 +110,7 @@ class Result:
         are too large to be collected for it.
       skipped: batches that were left out because they raised (`on_bad_batch="skip"`).
       interrupted: whether it was stopped before its end.
+      nothing_left: the checkpoint that it was resumed from was of its end; metrics are its.
     """
 
     metrics: dict[str, float]
@@ -114,11 +121,26 @@ class Result:
     tested: bool = False
     skipped: list[str] = field(default_factory=list)
     interrupted: bool = False
+    nothing_left: bool = False
+
+
+def make_summary_folder(path: str | os.PathLike[str]) -> str | None:
+    """Makes the folder of a summary, whose own parent has to be there.
+
+    Returns:
+      The folder, if it was not there.
+    """
+    folder = Path(path).parent
+    if folder.is_dir():
+        return None
+    with storage.translated("make", folder):
+        folder.mkdir()
+    return str(folder)
 
 
 def write_summary(path: str | os.PathLike[str], summary: dict[str, Any]) -> None:
-    """Writes the end figures as JSON to a local file, making its folder."""
+    """Writes the end figures as JSON to a local file."""
     text = json.dumps({key: summary.get(key) for key in SUMMARY_KEYS}, indent=2) + "\n"
+    make_summary_folder(path)
     with storage.translated("write", path):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(text)

@@ -14,16 +14,26 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from shardtape import storage
+from shardtape.backend.environment import limited_threads
 from shardtape.workers import data, progress
-from shardtape.workers.config import JobConfig, read_file, resolve
+from shardtape.workers.config import JobConfig, job_begins, read_file, resolve
 from shardtape.workers.job import Functions
 from shardtape.workers.marker import Marker
-from shardtape.workers.status import Note, Outcome, Result, Status, write_summary
+from shardtape.workers.status import (
+    Note,
+    Outcome,
+    Result,
+    Status,
+    make_summary_folder,
+    write_summary,
+)
 
 # How often the display is refreshed.
 _POLL_S = 0.3
 # After the second Ctrl-C or a stop that hangs, processes are killed after so long.
 _STOP_LIMIT_S = 60.0
+# Exit status after SIGTERM: what a shell reports for a program that it ended.
+TERMINATED = 128 + signal.SIGTERM
 
 
 class Runner(Protocol):
@@ -110,9 +120,11 @@ class Trainer:
 
         Raises:
           KeyboardInterrupt: Ctrl-C; the job stopped in order and wrote a checkpoint before.
+          SystemExit: the same after SIGTERM, with status 143.
           OpError: what the job failed with: one readable text, with the user's own lines of the
             traceback where user code raised.
         """
+        job_begins()
         config = _with_absolute_paths(self.config)
         marker = Marker(config.checkpoint_dir, config.job)
         killed = marker.set()
@@ -124,8 +136,12 @@ class Trainer:
                     Status(notes=[Note(0, "the last run here was killed: going on where it was")])
                 )
             try:
-                runner = self._start(config)
-                outcome = _follow(runner, display)
+                folder = config.summary and make_summary_folder(config.summary)
+                if folder:
+                    display.update(Status(notes=[Note(0, f"made the folder {folder}")]))
+                with limited_threads(config.threads if config.workers == 0 else None):
+                    runner = self._start(config)
+                    outcome, stopped_by = _follow(runner, display)
             finally:
                 display.close()
         except BaseException as error:
@@ -134,7 +150,7 @@ class Trainer:
                 marker.clear()
             raise
         marker.clear()
-        return self._conclude(config, outcome)
+        return self._conclude(config, outcome, stopped_by)
 
     def _start(self, config: JobConfig) -> Runner:
         functions = Functions(
@@ -151,7 +167,7 @@ class Trainer:
 
         return RayRunner(config, functions, self._train, self._test, optimizer, self._partitioner)
 
-    def _conclude(self, config: JobConfig, outcome: Outcome) -> Result:
+    def _conclude(self, config: JobConfig, outcome: Outcome, stopped_by: int | None) -> Result:
         outcome.checkpoint = _as_given(outcome.checkpoint, self.config.checkpoint_dir)
         if outcome.summary:
             outcome.summary["checkpoint"] = outcome.checkpoint
@@ -165,6 +181,7 @@ class Trainer:
             tested=outcome.tested,
             skipped=outcome.skipped,
             interrupted=outcome.interrupted,
+            nothing_left=outcome.nothing_left,
         )
         if outcome.error is not None:
             raise outcome.error
@@ -174,12 +191,23 @@ class Trainer:
             sys.stdout.write("\n".join(progress.summary_lines(result)) + "\n")
             sys.stdout.flush()
         if outcome.interrupted:
-            raise KeyboardInterrupt
+            raise _end_of(stopped_by)
         return result
 
 
-def _follow(runner: Runner, display: progress.Display) -> Outcome:
-    """Shows a job's statuses until it is over; Ctrl-C asks it to stop."""
+def _end_of(stopped_by: int | None) -> BaseException:
+    """What a job that was stopped ends its program with."""
+    if stopped_by == signal.SIGTERM:
+        return SystemExit(TERMINATED)
+    return KeyboardInterrupt()
+
+
+def _follow(runner: Runner, display: progress.Display) -> tuple[Outcome, int | None]:
+    """Shows a job's statuses until it is over; Ctrl-C and SIGTERM ask it to stop.
+
+    Returns:
+      The outcome, and the number of the first signal that asked.
+    """
     notes = 0
     asked_s: float | None = None
     try:
@@ -190,19 +218,20 @@ def _follow(runner: Runner, display: progress.Display) -> Outcome:
                 notes = max([notes, *(note.number for note in status.notes)])
                 display.update(status)
                 if outcome is not None:
-                    return outcome
+                    return outcome, interrupted.first
                 if interrupted.count:
                     interrupted.count = 0
                     runner.stop("interrupted" if asked_s is None else "interrupted twice")
                     asked_s = asked_s or time.monotonic()
                 if asked_s is not None and time.monotonic() - asked_s > _STOP_LIMIT_S:
-                    raise KeyboardInterrupt
+                    raise _end_of(interrupted.first)
     finally:
         runner.close()
 
 
 class _Interrupts:
     count = 0
+    first: int | None = None
 
 
 @contextmanager
@@ -215,6 +244,7 @@ def _interrupts() -> Iterator[_Interrupts]:
 
     def count(number: int, frame: Any) -> None:
         found.count += 1
+        found.first = found.first or number
 
     signals = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, count) for number in signals]

@@ -16,15 +16,17 @@ Why each setting (measured on an AMD Zen 5 with numpy 2.4.6, OpenBLAS 0.3.31, gl
   right kernel on most systems but not on all (OpenMathLib/OpenBLAS#6029); naming the kernel
   makes it sure. Families that it lists, and all of Intel's, are left to its own detection.
 * thread counts: BLAS threads that find no free core spin and cost 5 to 8 times, so a process
-  gets its share of the cores and never all of them.
+  gets its share of the cores and never all of them. A process that is started gets them as
+  variables; the running one (`ps=0, workers=0`) by `limited_threads`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 _AVX512 = frozenset({"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512cd"})
@@ -125,6 +127,24 @@ def apply_to_this_process() -> dict[str, str]:
     if sys.platform == "linux" and not any(name in os.environ for name in _MALLOC):
         made.update(_raise_malloc_thresholds())
     return made
+
+
+@contextlib.contextmanager
+def limited_threads(threads: int | None) -> Iterator[None]:
+    """While it is open, matrix products of this process use so many threads; None: as they are.
+
+    An environment variable comes too late for a running process, and the number of threads
+    decides in which order BLAS adds, so also the last bits. The library threadpoolctl finds
+    whichever BLAS numpy was built with; the former numbers are back afterwards.
+    """
+    if threads is None:
+        yield
+        return
+    import numpy  # noqa: F401  (its BLAS has to be loaded to be found)
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=threads, user_api="blas"):
+        yield
 
 
 def _raise_malloc_thresholds() -> dict[str, str]:

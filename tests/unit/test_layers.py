@@ -27,7 +27,7 @@ OTHERS = {
     "protos": {"google", "grpc"},
     "framework": {
         *("numpy", "ml_dtypes", "cupy", "cupyx", "tensorboard", "google", "fsspec", "safetensors"),
-        *("malt", "PIL"),
+        *("malt", "PIL", "threadpoolctl"),
     },
     "ps": None,
     "workers": None,
