@@ -22,6 +22,7 @@ class _State(threading.local):
     name_stack: str = ""
     control_inputs: tuple[Any, ...] = ()
     autograph: bool = False  # a function is being traced whose control flow is converted
+    autocast: Any = None  # the DType in which Keras's weights are read inside a layer's call
     training: bool | None = None  # what Keras calls the learning phase; None: nobody said
 
 

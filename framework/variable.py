@@ -365,7 +365,7 @@ class Variable(Operators):
         return str(self) if not spec else self.numpy().__format__(spec)
 
     def __deepcopy__(self, memo: Any) -> Any:
-        made = Variable(
+        made = type(self)(
             EagerTensor(np.array(self._array)), trainable=self._trainable, name=self._name,
             shape=self._shape, constraint=self.constraint,
         )  # fmt: skip

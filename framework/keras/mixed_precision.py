@@ -7,82 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from shardtape import dtypes as dt
 from shardtape.backend import array_module
-from shardtape.keras.floatx import floatx
+from shardtape.keras.policy import Policy, global_policy, set_global_policy
 from shardtape.ops.cast import cast
 from shardtape.optimizers import deserialize, serialize
 from shardtape.optimizers.optimizer import Optimizer
 from shardtape.variable import Variable
 
 __all__ = ["LossScaleOptimizer", "Policy", "global_policy", "set_global_policy"]
-
-
-class Policy:
-    """The dtypes of a layer: of its weights, and of its computation.
-
-    Args:
-      name: a dtype ("float32"), "mixed_float16" or "mixed_bfloat16" (weights in float32).
-
-    Raises ValueError for another name.
-    """
-
-    def __init__(self, name: Any) -> None:
-        if isinstance(name, dt.DType):
-            name = name.name
-        mixed = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
-        if name in mixed:
-            self._compute, self._variable = mixed[name], "float32"
-        else:
-            try:
-                self._compute = self._variable = dt.as_dtype(name).name
-            except TypeError:
-                raise ValueError(
-                    f"Cannot convert value {name!r} to a mixed precision Policy. Valid policies "
-                    "include 'mixed_float16', 'mixed_bfloat16', and the name of any dtype such as "
-                    "'float32'."
-                ) from None
-        self._name = name
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def compute_dtype(self) -> str:
-        """The dtype that a layer computes in."""
-        return self._compute
-
-    @property
-    def variable_dtype(self) -> str:
-        """The dtype of a layer's weights."""
-        return self._variable
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self._name}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Policy:
-        return cls(config["name"])
-
-    def __repr__(self) -> str:
-        return f'<Policy "{self._name}">'
-
-
-class _Global:
-    policy: Policy | None = None
-
-
-def global_policy() -> Policy:
-    """The policy of layers that are given none: by default floatx's."""
-    return _Global.policy or Policy(floatx())
-
-
-def set_global_policy(policy: Any) -> None:
-    """Sets it: a Policy, a name, or None for floatx's."""
-    if policy is not None and not isinstance(policy, Policy):
-        policy = Policy(policy)
-    _Global.policy = policy
 
 
 class LossScaleOptimizer(Optimizer):

@@ -107,7 +107,8 @@ def _as_tensors(op: Op, inputs: tuple[Any, ...]) -> Any:
             if isinstance(x, Tensor) and not op.is_host(i, count):
                 wanted = x.dtype
                 break
-            inner = getattr(x, "dtype", None)
+            # Keras's weights may be read in another type than they are kept in
+            inner = getattr(x, "read_dtype", None) or getattr(x, "dtype", None)
             if isinstance(inner, dt.DType) and not op.is_host(i, count):
                 wanted = inner
                 break

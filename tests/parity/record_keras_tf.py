@@ -17,8 +17,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 import tensorflow as tf
 from parity import (
+    keras_autograph_cases,
     keras_cases,
     keras_layer_cases,
+    keras_precision_cases,
     keras_preprocessing_cases,
     keras_training_cases,
     recorded,
@@ -26,7 +28,9 @@ from parity import (
 
 MODULES = {
     "keras": keras_cases,
+    "keras_autograph": keras_autograph_cases,
     "keras_layers": keras_layer_cases,
+    "keras_precision": keras_precision_cases,
     "keras_preprocessing": keras_preprocessing_cases,
     "keras_training": keras_training_cases,
 }

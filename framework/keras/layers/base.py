@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from shardtape import dtypes as dt
 from shardtape import nest
+from shardtape.autograph import convert_in_graph
 from shardtape.checkpoint import pending
-from shardtape.context import building, state, training_phase
+from shardtape.context import building, converting, state, training_phase
 from shardtape.graph.scopes import name_scope
-from shardtape.keras import regularizers
-from shardtape.keras.floatx import floatx
+from shardtape.keras import policy, regularizers
 from shardtape.keras.layers.input_spec import check_inputs
 from shardtape.keras.layers.weights import WeightHolder
 from shardtape.keras.masks import mask_of, masks_of, set_masks
@@ -80,7 +79,8 @@ class Layer(WeightHolder):
     Args:
       trainable: whether the layer's weights are trained.
       name: its name; default the class name in snake case, made unique.
-      dtype: type of weights and of the computation (default float32).
+      dtype: type of weights and of the computation, or a policy (default the global policy,
+        which is float32 at first).
       input_shape, batch_input_shape, input_dim: shape of the inputs (without, with the batch
         size), so that a Sequential model of which it is the first layer can be built at once.
     """
@@ -105,7 +105,7 @@ class Layer(WeightHolder):
         self._name = name or unique_object_name(snake_case(type(self).__name__))
         self._name_scope = self._name
         self._trainable = trainable
-        self._dtype = dt.as_dtype(floatx() if dtype is None else getattr(dtype, "name", dtype))
+        self._set_policy(policy.as_policy(dtype))
         self._autocast = kwargs.get("autocast", True)
         self.built = False
         self.stateful = False
@@ -157,7 +157,7 @@ class Layer(WeightHolder):
                 source.placeholder, (), {"dtype": self._dtype, "shape": TensorShape(shape)}
             )
 
-        with building(graph):
+        with building(graph), converting(True):
             if isinstance(shapes, TensorShape):
                 inputs = placeholder(shapes)
             else:
@@ -256,7 +256,12 @@ class Layer(WeightHolder):
             self._build_for(inputs)
         if self._autocast:
             inputs = self._cast_inputs(inputs)
-        outputs = self.call(inputs, *args, **kwargs)
+        call = convert_in_graph(self.call)
+        outer, state.autocast = state.autocast, self._read_in
+        try:
+            outputs = call(inputs, *args, **kwargs)
+        finally:
+            state.autocast = outer
         if self._activity_regularizer is not None:
             for t in nest.flatten(outputs):
                 batch = cast(_batch_size(t), t.dtype)
@@ -302,7 +307,7 @@ class Layer(WeightHolder):
     def _symbolic_call(self, inputs: Any, args: Any, kwargs: Any) -> Any:
         graph = keras_graph()
         given = dict(kwargs)
-        with building(graph):
+        with building(graph), converting(True):
             outputs = self._run(inputs, args, dict(kwargs))
             known = {t._id for t in nest.flatten(inputs) if is_keras_tensor(t)}
             outputs = nest.map_structure(lambda t: _own(t, known), outputs)
@@ -337,13 +342,23 @@ class Layer(WeightHolder):
     @property
     def dtype(self) -> str:
         """The type of weights, by name."""
-        return self._dtype.name
+        return self._policy.variable_dtype
 
-    compute_dtype = variable_dtype = dtype
+    variable_dtype = dtype
 
     @property
-    def dtype_policy(self) -> str:
-        return self._dtype.name
+    def compute_dtype(self) -> str:
+        """The type of the computation, by name; floating inputs are cast to it."""
+        return self._policy.compute_dtype
+
+    @property
+    def dtype_policy(self) -> policy.Policy:
+        return self._policy
+
+    def _set_policy(self, given: policy.Policy) -> None:
+        self._policy = given
+        self._dtype, self._weight_dtype = given._compute, given._variable
+        self._read_in = self._dtype if self._dtype.is_floating else None
 
     @property
     def dynamic(self) -> bool:
@@ -387,7 +402,11 @@ class Layer(WeightHolder):
 
         Raises NotImplementedError for a subclass with arguments that does not define it.
         """
-        config = {"name": self._name, "trainable": self._trainable, "dtype": self._dtype.name}
+        config = {
+            "name": self._name,
+            "trainable": self._trainable,
+            "dtype": policy.serialize(self._policy),
+        }
         if self._batch_input_shape is not None:
             config["batch_input_shape"] = self._batch_input_shape
         own = [

@@ -6,6 +6,7 @@ import math as python_math
 from typing import Any
 
 from shardtape import nn
+from shardtape.autograph import convert_in_graph
 from shardtape.keras import activations, constraints, initializers, regularizers
 from shardtape.keras.floatx import floatx
 from shardtape.keras.layers.base import Layer
@@ -375,7 +376,7 @@ class Lambda(Layer):
         given = dict(self.arguments)
         if self._takes_training:
             given["training"] = training
-        return self.function(inputs, **given)
+        return convert_in_graph(self.function)(inputs, **given)
 
     def get_config(self) -> dict[str, Any]:
         raise NotImplementedError(

@@ -63,7 +63,7 @@ class Embedding(Layer):
         self.embeddings = self.add_weight(
             "embeddings", (self.input_dim, self.output_dim),
             initializer=self.embeddings_initializer, regularizer=self.embeddings_regularizer,
-            constraint=self.embeddings_constraint,
+            constraint=self.embeddings_constraint, experimental_autocast=False,
         )  # fmt: skip
         self.built = True
 
@@ -73,7 +73,7 @@ class Embedding(Layer):
     def call(self, inputs: Any) -> Tensor:
         if inputs.dtype not in (dt.int32, dt.int64):
             inputs = cast(inputs, dt.int32)
-        return nn.embedding_lookup(self.embeddings, inputs)
+        return cast(nn.embedding_lookup(self.embeddings, inputs), self._dtype)
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         dims = TensorShape(input_shape).as_list()

@@ -89,8 +89,8 @@ class MultiHeadAttention(Layer):
         self._equations = _attention_equations(rank, self._attention_axes)
         count = len(self._attention_axes)
         scores = self._equations[2]
-        self._softmax = Softmax(axis=tuple(range(scores - count, scores)), dtype=self._dtype)
-        self._dropout_layer = Dropout(self._dropout, dtype=self._dtype)
+        self._softmax = Softmax(axis=tuple(range(scores - count, scores)), dtype=self._policy)
+        self._dropout_layer = Dropout(self._dropout, dtype=self._policy)
         given = self._output_shape
         outputs = (
             [self._query_shape[-1]] if not given else [given] if isinstance(given, int) else given
@@ -110,7 +110,7 @@ class MultiHeadAttention(Layer):
             [*[None] * (free - 1), *sizes],
             bias_axes=text(new) if self._use_bias else None,
             name=name,
-            dtype=self._dtype,
+            dtype=self._policy,
             kernel_initializer=_fresh(self._kernel_initializer),
             bias_initializer=_fresh(self._bias_initializer),
             kernel_regularizer=self._kernel_regularizer,

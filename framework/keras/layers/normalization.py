@@ -47,17 +47,19 @@ class _Scaled(Layer):
         self.gamma_constraint = constraints.get(gamma_constraint)
         self.supports_masking = True
 
+    _wide = True  # float16 is normalised in float32, so weights are read as they are kept
+
     def _make_scale(self, sizes: Any, dtype: Any = None) -> None:
         self.gamma = self.beta = None
         if self.scale:
             self.gamma = self.add_weight(
                 "gamma", sizes, dtype, self.gamma_initializer, self.gamma_regularizer,
-                constraint=self.gamma_constraint,
+                constraint=self.gamma_constraint, experimental_autocast=not self._wide,
             )  # fmt: skip
         if self.center:
             self.beta = self.add_weight(
                 "beta", sizes, dtype, self.beta_initializer, self.beta_regularizer,
-                constraint=self.beta_constraint,
+                constraint=self.beta_constraint, experimental_autocast=not self._wide,
             )  # fmt: skip
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
@@ -129,7 +131,7 @@ class BatchNormalization(_Scaled):
         self.input_spec = InputSpec(ndim=full.rank, axes=dict(zip(self.axis, sizes)))
         if len(sizes) > 1:
             sizes = [full[i] if i in self.axis else 1 for i in range(len(full))]
-        dtype = dt.float32 if self._dtype in dt.HALVES else self._dtype
+        dtype = dt.float32 if self._weight_dtype in dt.HALVES else self._weight_dtype
         self._make_scale(sizes, dtype)
         self.moving_mean = self._moving("moving_mean", sizes, dtype, self.moving_mean_initializer)
         self.moving_variance = self._moving(
@@ -141,7 +143,7 @@ class BatchNormalization(_Scaled):
         return self.add_weight(
             name, sizes, dtype, initializer, trainable=False,
             synchronization=VariableSynchronization.ON_READ,
-            aggregation=VariableAggregation.MEAN,
+            aggregation=VariableAggregation.MEAN, experimental_autocast=False,
         )  # fmt: skip
 
     # frozen layers act as in inference, so the flag is theirs alone
@@ -289,6 +291,8 @@ class GroupNormalization(_Scaled):
       groups: their number; -1 makes each feature a group.
       axis: of the features.
     """
+
+    _wide = False
 
     def __init__(
         self,

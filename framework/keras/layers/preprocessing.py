@@ -145,7 +145,7 @@ class Normalization(PreprocessingLayer):
                 "Cannot `adapt` a Normalization layer that is initialized with static `mean` and "
                 f"`variance`, you passed mean {self.input_mean} and variance {self.input_variance}."
             )
-        batch = np.asarray(cast(convert_to_tensor(data), self._dtype))
+        batch = np.asarray(cast(convert_to_tensor(data), self._weight_dtype))
         old_mean, old_variance = self.adapt_mean.numpy(), self.adapt_variance.numpy()
         mean, variance = batch.mean(self._reduced), batch.var(self._reduced)
         count = int(np.prod([batch.shape[i] for i in self._reduced]))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import nest
+from shardtape.autograph import convert_in_graph
 from shardtape.graph.scopes import name_scope
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.input_spec import InputSpec
@@ -120,7 +121,7 @@ class RNN(Layer):
             )
         self._states = [
             Variable(
-                np.zeros((batch, *TensorShape(size).as_list()), self._dtype.numpy_dtype),
+                np.zeros((batch, *TensorShape(size).as_list()), self._weight_dtype.numpy_dtype),
                 trainable=False, name="state",
             )
             for size in _flat_sizes(self._sizes())
@@ -208,7 +209,7 @@ class RNN(Layer):
 
     def _first_states(self, inputs: Any, given: Any) -> list[Any]:
         if self.stateful and given is None:
-            kept = [v.value() for v in self._states or []]
+            kept = [cast(v.value(), self._dtype) for v in self._states or []]
             return nest.pack_sequence_as(_nested_names(self._sizes()), kept)
         if given is None:
             return self.get_initial_state(inputs)
@@ -244,7 +245,7 @@ class RNN(Layer):
             if isinstance(one, GateCell) and one is cell:
                 one.prepare(inputs[0] if self.time_major else inputs[:, 0], states[0], training)
         options = {"training": training} if takes(cell, "training") else {}
-        run = cell if callable(cell) else cell.call
+        run = cell if callable(cell) else convert_in_graph(cell.call)
         count = len(constants or ())
 
         def step(x: Any, given: Any) -> tuple[Any, list[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape import nest, nn
+from shardtape.autograph import convert_in_graph
 from shardtape.context import state
 from shardtape.graph.scopes import name_scope
 from shardtape.keras import activations, constraints, initializers, regularizers
@@ -428,7 +429,7 @@ class StackedRNNCells(Layer):
             if constants is not None and takes(cell, "constants"):
                 options["constants"] = constants
             wrapped = list(given) if nest.is_nested(given) else [given]
-            run = cell if callable(cell) else cell.call
+            run = cell if callable(cell) else convert_in_graph(cell.call)
             inputs, made = run(inputs, wrapped, **options)
             made = list(made) if nest.is_nested(made) else [made]
             new.append(nest.pack_sequence_as(cell.state_size, made) if several else made[0])

@@ -10,6 +10,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape.keras import constraints, initializers, regularizers
+from shardtape.keras.autocast import AutoCastVariable
 from shardtape.module import Module
 from shardtape.shapes import TensorShape
 from shardtape.variable import Variable, VariableAggregation, VariableSynchronization
@@ -19,7 +20,8 @@ class WeightHolder(Module):
     """What of `Layer` concerns weights. `Layer.__init__` sets the attributes named here."""
 
     built: bool
-    _dtype: dt.DType
+    _dtype: dt.DType  # of the computation
+    _weight_dtype: dt.DType
     _trainable: bool
     _made_weights: list[Variable]
     _weight_penalties: list[Callable[[], Any]]
@@ -50,10 +52,11 @@ class WeightHolder(Module):
             types, else zeros.
           regularizer: function from the weight to a penalty, found in `losses`.
           constraint: function from an updated value to the value to keep.
+          experimental_autocast: False: under a mixed policy `call` reads it as it is kept.
         """
         if not isinstance(name, str) and name is not None and shape is None:
             name, shape = None, name  # Keras 3's order: add_weight(shape)
-        dtype = self._dtype if dtype is None else dt.as_dtype(dtype)
+        dtype = self._weight_dtype if dtype is None else dt.as_dtype(dtype)
         initializer = initializers.get(initializer)
         if initializer is None:
             initializer = initializers.get("glorot_uniform" if dtype.is_floating else "zeros")
@@ -72,7 +75,11 @@ class WeightHolder(Module):
             raise ValueError(
                 f"weight {name!r} of layer {self._name!r} has the unknown shape {sizes}"
             )
-        variable = Variable(
+        # Keras calls the option by this name
+        casts = kwargs.get("experimental_autocast", kwargs.get("autocast", True))
+        mixed = self._dtype is not self._weight_dtype and dtype.is_floating
+        kind = AutoCastVariable if casts and mixed else Variable
+        variable = kind(
             lambda: initializer(sizes, dtype=dtype), trainable is None or trainable,
             name=name, dtype=dtype, constraint=constraints.get(constraint),
             synchronization=synchronization, aggregation=aggregation,

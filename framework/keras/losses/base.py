@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from shardtape import dtypes as dt
+from shardtape.autograph import convert_in_graph
 from shardtape.keras.masks import combined, mask_of, valid_share, weights_under
 from shardtape.ops.array import expand_dims, size, squeeze
 from shardtape.ops.cast import cast
@@ -49,7 +50,7 @@ class Loss:
         self.reduction, self.name = reduction, name
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        losses = self.call(y_true, y_pred)
+        losses = convert_in_graph(self.call)(y_true, y_pred)
         mask = combined(mask_of(y_pred), mask_of(losses))
         if mask is not None:
             losses, sample_weight = self._under_mask(losses, sample_weight, mask)
@@ -91,7 +92,7 @@ class FunctionLoss(Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         if isinstance(y_pred, Tensor) and isinstance(y_true, Tensor):
             y_pred, y_true = matched(y_pred, y_true)
-        return self.fn(y_true, y_pred, **self._arguments)
+        return convert_in_graph(self.fn)(y_true, y_pred, **self._arguments)
 
     def get_config(self) -> dict[str, Any]:
         return {**self._arguments, **super().get_config()}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
+from shardtape.autograph import convert_in_graph
 from shardtape.keras import initializers
 from shardtape.keras.floatx import floatx
 from shardtape.keras.losses.base import matched
@@ -56,8 +57,8 @@ class Metric(Module):
     reset_states = reset_state
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        self.update_state(*args, **kwargs)
-        return self.result()
+        convert_in_graph(self.update_state)(*args, **kwargs)
+        return convert_in_graph(self.result)()
 
     def add_weight(
         self,
@@ -174,7 +175,8 @@ class MeanMetricWrapper(Mean):
         y_pred = _kept(convert_to_tensor(y_pred), self._dtype)
         if not _is_sparse(y_true, y_pred):
             y_pred, y_true = matched(y_pred, y_true)
-        return super().update_state(self._fn(y_true, y_pred, **self._fn_kwargs), sample_weight)
+        values = convert_in_graph(self._fn)(y_true, y_pred, **self._fn_kwargs)
+        return super().update_state(values, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
         own = {"fn": self._fn} if type(self) is MeanMetricWrapper else {}

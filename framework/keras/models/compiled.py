@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from shardtape import dtypes as dt
 from shardtape import nest
+from shardtape.autograph import convert_in_graph
 from shardtape.keras import losses as losses_module
 from shardtape.keras import metrics as metrics_module
 from shardtape.keras.losses.base import FunctionLoss, Loss
@@ -89,8 +91,7 @@ class CompiledLosses:
             if i in self._each:
                 self._each[i].update_state(value, sample_weight=size)
             terms.append(value if factor == 1.0 else value * factor)
-        penalties = regularization_losses or []
-        terms += [cast(p, terms[0].dtype) if terms else p for p in penalties]
+        terms = _of_one_type([*terms, *(regularization_losses or [])])
         if not terms:
             raise ValueError(
                 "the model has nothing to minimise: compile it with a loss, or add one with "
@@ -103,6 +104,16 @@ class CompiledLosses:
     def reset_state(self) -> None:
         for metric in self.metrics:
             metric.reset_state()
+
+
+def _of_one_type(terms: list[Any]) -> list[Any]:
+    """Scalars in one floating type: the widest among them, float32 where halves differ."""
+    terms = [convert_to_tensor(t) for t in terms]
+    kinds = {t.dtype for t in terms}
+    if len(kinds) < 2:
+        return terms
+    wide = [d for d in kinds if d.is_floating and d not in dt.HALVES]
+    return [cast(t, max(wide, key=lambda d: d.size, default=dt.float32)) for t in terms]
 
 
 def _fitting(target: Any, prediction: Any, weight: Any) -> tuple[Any, Any]:
@@ -203,7 +214,8 @@ class CompiledMetrics:
             if mask is not None:
                 weight = weights_under(mask, weight, predictions[i].dtype)
             target, weight = _fitting(targets[i], predictions[i], weight)
-            metric.update_state(target, predictions[i], sample_weight=weight)
+            update = convert_in_graph(metric.update_state)
+            update(target, predictions[i], sample_weight=weight)
 
     def reset_state(self) -> None:
         for metric in self.metrics:

@@ -62,6 +62,7 @@ class Model(Trainer, Layer):
     def _set_network(self, network: Network) -> None:
         self._network = network
         self.built = True
+        self._autocast = False  # the layers cast as they need
         self._forget_steps()
         self._opens_scope = False  # type: ignore[misc]
         self.input_names, self.output_names = network.input_names, network.output_names

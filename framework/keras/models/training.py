@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape import nest, optimizers
+from shardtape.autograph import convert_in_graph
 from shardtape.keras.models.batches import unpack
 from shardtape.keras.models.compiled import CompiledLosses, CompiledMetrics
 from shardtape.keras.models.fitting import Fitting
@@ -73,12 +74,11 @@ class Trainer(Fitting):
         self._forget_steps()
 
     def _scaled(self, optimizer: Any) -> Any:
-        """The optimizer; under a policy of float16 one that scales the loss."""
-        from shardtape.keras.mixed_precision import LossScaleOptimizer, global_policy
+        """The optimizer; of a model with a policy of float16 one that scales the loss."""
+        from shardtape.keras.mixed_precision import LossScaleOptimizer
 
-        if global_policy().name == "mixed_float16" and not isinstance(
-            optimizer, LossScaleOptimizer
-        ):
+        half = self.dtype_policy.name == "mixed_float16"  # type: ignore[attr-defined]
+        if half and not isinstance(optimizer, LossScaleOptimizer):
             return LossScaleOptimizer(optimizer)
         return optimizer
 
@@ -131,7 +131,7 @@ class Trainer(Fitting):
         """The results of all metrics by name."""
         out: dict[str, Any] = {}
         for metric in self.metrics:
-            value = metric.result()
+            value = convert_in_graph(metric.result)()
             out.update(value if isinstance(value, dict) else {metric.name: value})
         return out
 
