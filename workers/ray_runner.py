@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import secrets
+import sys
 import time
 from typing import Any
 
@@ -139,6 +140,8 @@ def _join_cluster(config: JobConfig) -> bool:
         return False
     # Ray warns on every start that this will be its default
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if not sys.stdout.isatty():  # Ray puts colours before what workers print, also into files
+        os.environ.setdefault("RAY_COLOR_PREFIX", "0")
     common: dict[str, Any] = {
         "namespace": NAMESPACE,
         "logging_level": logging.ERROR,
