@@ -4,8 +4,10 @@ import dataclasses
 import re
 from pathlib import Path
 
+from shardtape import optimizers
 from shardtape.deploy.command import app
 from shardtape.workers.config import JobConfig
+from shardtape.workers.status import SUMMARY_KEYS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -33,6 +35,29 @@ def test_every_command_is_documented() -> None:
     for command in app.registered_commands:
         name = command.name or command.callback.__name__
         assert f"`shardtape {name}" in text, name
+
+
+def test_every_member_of_the_summary_is_documented() -> None:
+    text = (ROOT / "docs" / "command.md").read_text()
+    table = text[text.index("The summary that") : text.index("## While it runs")]
+    named = {name for row in re.findall(r"^\| (`.*?) \|", table, re.M) for name in row.split(", ")}
+    assert named == {f"`{key}`" for key in SUMMARY_KEYS}
+
+
+def test_slots_are_called_as_documented() -> None:
+    text = (ROOT / "docs" / "checkpoints.md").read_text()
+    with_all = {
+        "SGD": {"momentum": 0.9},
+        "Adam": {"amsgrad": True},
+        "Nadam": {},
+        "RMSprop": {"momentum": 0.9, "centered": True},
+        "Adagrad": {},
+    }
+    for name, options in with_all.items():
+        (row,) = re.findall(rf"^\| {name} \| (.*) \|$", text, re.MULTILINE)
+        slots = getattr(optimizers, name)(**options).rule.slots
+        assert set(re.findall(r"`(\w+)`", row)) == set(slots), name
+    assert "`dense/kernel/.slot/momentum`" in text
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -117,6 +117,7 @@ def test_a_lost_shard_rolls_the_job_back(options, tmp_path):
     notes = [note.text for note in runner.status(0).notes]
     if any("rolled back" in text for text in notes):
         assert runner.coordinator.shards.generation == 1
+    assert outcome.summary["rollbacks"] == sum("rolled back" in text for text in notes)
     assert outcome.summary["applied_per_shard"] == [20 * 12] * 2
     if options["mode"] == "sync":  # elsewhere each shard cuts at a place of its own
         assert outcome.digest == expected.digest
