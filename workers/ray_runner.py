@@ -11,7 +11,6 @@ import logging
 import math
 import os
 import secrets
-import sys
 import time
 from typing import Any
 
@@ -28,6 +27,7 @@ from shardtape.workers.config import JobConfig
 from shardtape.workers.data import DataSpec, portable
 from shardtape.workers.job import Functions, Job, clipping_of, pack, strip
 from shardtape.workers.ray_actors import CoordinatorProcess
+from shardtape.workers.ray_output import adapt_ray_output
 from shardtape.workers.status import Outcome, Status
 from shardtape.workers.title import coordinator_title
 
@@ -140,8 +140,7 @@ def _join_cluster(config: JobConfig) -> bool:
         return False
     # Ray warns on every start that this will be its default
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if not sys.stdout.isatty():  # Ray puts colours before what workers print, also into files
-        os.environ.setdefault("RAY_COLOR_PREFIX", "0")
+    adapt_ray_output()
     common: dict[str, Any] = {
         "namespace": NAMESPACE,
         "logging_level": logging.ERROR,
@@ -231,4 +230,5 @@ def _coordinator_died(config: JobConfig, error: RayActorError) -> Exception:
 
 def _reason(error: RayActorError) -> str:
     text = str(error).strip().splitlines()
-    return next((line.strip() for line in text if "exit" in line.lower()), text[0] if text else "")
+    line = next((line for line in text if "exit" in line.lower()), text[0] if text else "")
+    return line.partition("Some common causes")[0].strip()

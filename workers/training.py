@@ -386,8 +386,8 @@ class Training:
             dispatcher.rounds_done = max(c["round"] for c in self._shards.counters())
         dispatcher.restart(epoch, missing, base)
         steps = position.steps
-        known = None not in self._train.lengths()
-        if known and not anew and epoch < self._config.epochs:
+        if not anew and epoch < self._config.epochs:
+            # splits of unknown length are handed out whole, and their batches counted again
             steps = position.steps_with(sum(expected.values()) - len(missing))
         dispatcher.steps = steps
         self._reporter.restarted(steps, position.history)

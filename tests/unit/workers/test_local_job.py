@@ -89,6 +89,7 @@ def test_a_stop_in_mid_epoch_loses_nothing(options, tmp_path):
     assert 0 < done[0] < 30 * 24
     resumed = run(**{**common, "epochs": 3}, shards=1, workers=2, resume=True, **options)
     assert resumed.summary["applied_per_shard"] == [3 * 24]
+    assert resumed.summary["steps"] == 3 * 24
 
 
 @pytest.mark.parametrize("options", MODES, ids=lambda o: o["mode"])
@@ -119,6 +120,7 @@ def test_a_lost_shard_rolls_the_job_back(options, tmp_path):
         assert runner.coordinator.shards.generation == 1
     assert outcome.summary["rollbacks"] == sum("rolled back" in text for text in notes)
     assert outcome.summary["applied_per_shard"] == [20 * 12] * 2
+    assert outcome.summary["steps"] == 20 * 12
     if options["mode"] == "sync":  # elsewhere each shard cuts at a place of its own
         assert outcome.digest == expected.digest
 
