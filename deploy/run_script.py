@@ -124,7 +124,8 @@ def _told(script: Path, error: BaseException) -> str:
 
 def _keep_users_frames(told: traceback.TracebackException, inner: tuple[str, ...]) -> int:
     """Drops the other frames, also of causes. Returns how many lay below the script's first."""
-    kept, left_out = [], 0
+    kept: list[traceback.FrameSummary] = []
+    left_out = 0
     for frame in told.stack:
         if os.path.realpath(frame.filename).startswith(inner):
             left_out += bool(kept)

@@ -102,4 +102,5 @@ def test_a_killed_driver_leaves_no_process_and_the_next_run_goes_on(start):
     output_before = again.seen
     os.killpg(again.pid, signal.SIGTERM)
     output = again.communicate(timeout=60)[0]
+    assert again.returncode == 128 + signal.SIGTERM, output
     assert newest_steps(folder) > before and "going on where it was" in output_before, output
