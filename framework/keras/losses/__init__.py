@@ -21,6 +21,12 @@ from shardtape.keras.losses.classification import (
     sparse_categorical_crossentropy,
     squared_hinge,
 )
+from shardtape.keras.losses.focal import (
+    BinaryFocalCrossentropy,
+    CategoricalFocalCrossentropy,
+    binary_focal_crossentropy,
+    categorical_focal_crossentropy,
+)
 from shardtape.keras.losses.regression import (
     CosineSimilarity,
     Huber,
@@ -58,7 +64,8 @@ _FUNCTIONS = {
             binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy,
             kl_divergence, hinge, squared_hinge, categorical_hinge, cosine_similarity, huber,
             log_cosh, mean_absolute_error, mean_absolute_percentage_error, mean_squared_error,
-            mean_squared_logarithmic_error, poisson,
+            mean_squared_logarithmic_error, poisson, binary_focal_crossentropy,
+            categorical_focal_crossentropy,
         )
     },
     "bce": bce, "BCE": bce, "mse": mse, "MSE": mse, "mae": mae, "MAE": mae, "mape": mape,
@@ -71,7 +78,8 @@ _CLASSES: dict[str, Any] = {
         BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy, KLDivergence,
         Hinge, SquaredHinge, CategoricalHinge, CosineSimilarity, Huber, LogCosh,
         MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError,
-        MeanSquaredLogarithmicError, Poisson,
+        MeanSquaredLogarithmicError, Poisson, BinaryFocalCrossentropy,
+        CategoricalFocalCrossentropy,
     )
 }  # fmt: skip
 
@@ -115,7 +123,9 @@ deserialize = get
 __all__ = [
     "BCE",
     "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
     "CategoricalHinge",
     "CosineSimilarity",
     "FunctionLoss",
@@ -139,7 +149,9 @@ __all__ = [
     "SquaredHinge",
     "bce",
     "binary_crossentropy",
+    "binary_focal_crossentropy",
     "categorical_crossentropy",
+    "categorical_focal_crossentropy",
     "categorical_hinge",
     "cosine_similarity",
     "deserialize",

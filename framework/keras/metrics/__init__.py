@@ -6,13 +6,19 @@ from typing import Any
 
 from shardtape.keras.losses import (
     binary_crossentropy,
+    binary_focal_crossentropy,
     categorical_crossentropy,
+    categorical_focal_crossentropy,
+    hinge,
     kl_divergence,
+    log_cosh,
     mean_absolute_error,
     mean_absolute_percentage_error,
     mean_squared_error,
     mean_squared_logarithmic_error,
+    poisson,
     sparse_categorical_crossentropy,
+    squared_hinge,
 )
 from shardtape.keras.metrics.accuracy import (
     Accuracy,
@@ -28,7 +34,20 @@ from shardtape.keras.metrics.accuracy import (
     sparse_top_k_categorical_accuracy,
     top_k_categorical_accuracy,
 )
+from shardtape.keras.metrics.auc import AUC
 from shardtape.keras.metrics.base import Mean, MeanMetricWrapper, Metric, Sum
+from shardtape.keras.metrics.confusion import (
+    FalseNegatives,
+    FalsePositives,
+    Precision,
+    PrecisionAtRecall,
+    Recall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+    TrueNegatives,
+    TruePositives,
+)
 from shardtape.keras.metrics.from_losses import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -46,6 +65,14 @@ from shardtape.keras.metrics.from_losses import (
     SparseCategoricalCrossentropy,
     SquaredHinge,
 )
+from shardtape.keras.metrics.overlap import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
+from shardtape.keras.metrics.scores import (
+    F1Score,
+    FBetaScore,
+    MeanRelativeError,
+    MeanTensor,
+    R2Score,
+)
 from shardtape.keras.saving.registry import known
 from shardtape.keras.saving.serialization import deserialize_keras_object
 
@@ -53,6 +80,8 @@ mse = MSE = mean_squared_error
 mae = MAE = mean_absolute_error
 mape = MAPE = mean_absolute_percentage_error
 msle = MSLE = mean_squared_logarithmic_error
+kld = KLD = kullback_leibler_divergence = kl_divergence
+logcosh = log_cosh
 
 _CLASSES: dict[str, Any] = {
     c.__name__: c
@@ -62,7 +91,10 @@ _CLASSES: dict[str, Any] = {
         LogCoshError, Mean, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError,
         MeanSquaredLogarithmicError, Poisson, RootMeanSquaredError, SparseCategoricalAccuracy,
         SparseCategoricalCrossentropy, SparseTopKCategoricalAccuracy, SquaredHinge, Sum,
-        TopKCategoricalAccuracy,
+        TopKCategoricalAccuracy, AUC, FalseNegatives, FalsePositives, Precision, PrecisionAtRecall,
+        Recall, RecallAtPrecision, SensitivityAtSpecificity, SpecificityAtSensitivity,
+        TrueNegatives, TruePositives, BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU, F1Score,
+        FBetaScore, MeanRelativeError, MeanTensor, R2Score,
     )
 }  # fmt: skip
 _FUNCTIONS: dict[str, Any] = {
@@ -73,11 +105,13 @@ _FUNCTIONS: dict[str, Any] = {
             categorical_crossentropy, kl_divergence, mean_absolute_error,
             mean_absolute_percentage_error, mean_squared_error, mean_squared_logarithmic_error,
             sparse_categorical_accuracy, sparse_categorical_crossentropy,
-            sparse_top_k_categorical_accuracy, top_k_categorical_accuracy,
+            sparse_top_k_categorical_accuracy, top_k_categorical_accuracy, hinge, squared_hinge,
+            log_cosh, poisson,
+            binary_focal_crossentropy, categorical_focal_crossentropy,
         )
     },
     "mse": mse, "MSE": mse, "mae": mae, "MAE": mae, "mape": mape, "MAPE": mape, "msle": msle,
-    "MSLE": msle,
+    "MSLE": msle, "kld": kld, "KLD": kld, "kullback_leibler_divergence": kld, "logcosh": log_cosh,
 }  # fmt: skip
 
 
@@ -116,14 +150,22 @@ def serialize(metric: Any) -> Any:
 deserialize = get
 
 __all__ = [
+    "AUC",
     "Accuracy",
     "BinaryAccuracy",
     "BinaryCrossentropy",
+    "BinaryIoU",
     "CategoricalAccuracy",
     "CategoricalCrossentropy",
     "CategoricalHinge",
     "CosineSimilarity",
+    "F1Score",
+    "FBetaScore",
+    "FalseNegatives",
+    "FalsePositives",
     "Hinge",
+    "IoU",
+    "KLD",
     "KLDivergence",
     "LogCoshError",
     "MAE",
@@ -133,26 +175,47 @@ __all__ = [
     "Mean",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
+    "MeanIoU",
     "MeanMetricWrapper",
+    "MeanRelativeError",
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",
+    "MeanTensor",
     "Metric",
+    "OneHotIoU",
+    "OneHotMeanIoU",
     "Poisson",
+    "Precision",
+    "PrecisionAtRecall",
+    "R2Score",
+    "Recall",
+    "RecallAtPrecision",
     "RootMeanSquaredError",
+    "SensitivityAtSpecificity",
     "SparseCategoricalAccuracy",
     "SparseCategoricalCrossentropy",
     "SparseTopKCategoricalAccuracy",
+    "SpecificityAtSensitivity",
     "SquaredHinge",
     "Sum",
     "TopKCategoricalAccuracy",
+    "TrueNegatives",
+    "TruePositives",
     "accuracy",
     "binary_accuracy",
     "binary_crossentropy",
+    "binary_focal_crossentropy",
     "categorical_accuracy",
     "categorical_crossentropy",
+    "categorical_focal_crossentropy",
     "deserialize",
     "get",
+    "hinge",
     "kl_divergence",
+    "kld",
+    "kullback_leibler_divergence",
+    "log_cosh",
+    "logcosh",
     "mae",
     "mape",
     "mean_absolute_error",
@@ -161,9 +224,11 @@ __all__ = [
     "mean_squared_logarithmic_error",
     "mse",
     "msle",
+    "poisson",
     "serialize",
     "sparse_categorical_accuracy",
     "sparse_categorical_crossentropy",
     "sparse_top_k_categorical_accuracy",
+    "squared_hinge",
     "top_k_categorical_accuracy",
 ]
