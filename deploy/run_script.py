@@ -16,7 +16,7 @@ from typing import Any
 import shardtape
 from shardtape.errors import OpError
 from shardtape.workers.config import OptionError, Uses
-from shardtape.workers.trainer import TERMINATED
+from shardtape.workers.interrupts import TERMINATED
 
 
 class ScriptError(OpError):

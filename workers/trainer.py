@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +14,7 @@ from shardtape import storage
 from shardtape.backend.environment import limited_threads
 from shardtape.workers import data, progress
 from shardtape.workers.config import JobConfig, job_begins, read_file, resolve
+from shardtape.workers.interrupts import Interrupts, end_of, taken
 from shardtape.workers.job import Functions
 from shardtape.workers.marker import Marker
 from shardtape.workers.status import (
@@ -32,8 +30,6 @@ from shardtape.workers.status import (
 _POLL_S = 0.3
 # After the second Ctrl-C or a stop that hangs, processes are killed after so long.
 _STOP_LIMIT_S = 60.0
-# Exit status after SIGTERM: what a shell reports for a program that it ended.
-TERMINATED = 128 + signal.SIGTERM
 
 
 class Runner(Protocol):
@@ -139,9 +135,11 @@ class Trainer:
                 folder = config.summary and make_summary_folder(config.summary)
                 if folder:
                     display.update(Status(notes=[Note(0, f"made the folder {folder}")]))
-                with limited_threads(config.threads if config.workers == 0 else None):
+                threads = config.threads if config.workers == 0 else None
+                with limited_threads(threads), taken() as interrupts:
                     runner = self._start(config)
-                    outcome, stopped_by = _follow(runner, display)
+                    interrupts.started()
+                    outcome = _follow(runner, display, interrupts)
             finally:
                 display.close()
         except BaseException as error:
@@ -150,7 +148,7 @@ class Trainer:
                 marker.clear()
             raise
         marker.clear()
-        return self._conclude(config, outcome, stopped_by)
+        return self._conclude(config, outcome, interrupts.first)
 
     def _start(self, config: JobConfig) -> Runner:
         functions = Functions(
@@ -191,68 +189,30 @@ class Trainer:
             sys.stdout.write("\n".join(progress.summary_lines(result)) + "\n")
             sys.stdout.flush()
         if outcome.interrupted:
-            raise _end_of(stopped_by)
+            raise end_of(stopped_by)
         return result
 
 
-def _end_of(stopped_by: int | None) -> BaseException:
-    """What a job that was stopped ends its program with."""
-    if stopped_by == signal.SIGTERM:
-        return SystemExit(TERMINATED)
-    return KeyboardInterrupt()
-
-
-def _follow(runner: Runner, display: progress.Display) -> tuple[Outcome, int | None]:
-    """Shows a job's statuses until it is over; Ctrl-C and SIGTERM ask it to stop.
-
-    Returns:
-      The outcome, and the number of the first signal that asked.
-    """
+def _follow(runner: Runner, display: progress.Display, interrupts: Interrupts) -> Outcome:
+    """Shows a job's statuses until it is over; Ctrl-C and SIGTERM ask it to stop."""
     notes = 0
     asked_s: float | None = None
     try:
-        with _interrupts() as interrupted:
-            while True:
-                outcome = runner.wait(_POLL_S)
-                status = runner.status(notes)
-                notes = max([notes, *(note.number for note in status.notes)])
-                display.update(status)
-                if outcome is not None:
-                    return outcome, interrupted.first
-                if interrupted.count:
-                    interrupted.count = 0
-                    runner.stop("interrupted" if asked_s is None else "interrupted twice")
-                    asked_s = asked_s or time.monotonic()
-                if asked_s is not None and time.monotonic() - asked_s > _STOP_LIMIT_S:
-                    raise _end_of(interrupted.first)
+        while True:
+            outcome = runner.wait(_POLL_S)
+            status = runner.status(notes)
+            notes = max([notes, *(note.number for note in status.notes)])
+            display.update(status)
+            if outcome is not None:
+                return outcome
+            if interrupts.count:
+                interrupts.count = 0
+                runner.stop("interrupted" if asked_s is None else "interrupted twice")
+                asked_s = asked_s or time.monotonic()
+            if asked_s is not None and time.monotonic() - asked_s > _STOP_LIMIT_S:
+                raise end_of(interrupts.first)
     finally:
         runner.close()
-
-
-class _Interrupts:
-    count = 0
-    first: int | None = None
-
-
-@contextmanager
-def _interrupts() -> Iterator[_Interrupts]:
-    """Counts SIGINT and SIGTERM in place of raising, which could tear a step in two."""
-    found = _Interrupts()
-    if threading.current_thread() is not threading.main_thread():
-        yield found
-        return
-
-    def count(number: int, frame: Any) -> None:
-        found.count += 1
-        found.first = found.first or number
-
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, count) for number in signals]
-    try:
-        yield found
-    finally:
-        for number, handler in zip(signals, before):
-            signal.signal(number, handler)
 
 
 def _script_name() -> str:
