@@ -223,9 +223,10 @@ class using:
 class _Step:
     """The streams of one step: number n is a hash of the step's key and n."""
 
-    def __init__(self, key: tuple[int, ...]) -> None:
+    def __init__(self, key: tuple[int, ...], person: bytes) -> None:
         packed = struct.pack(f"<{len(key)}q", *key)
-        self._digest = hashlib.blake2b(packed, digest_size=24, person=b"shardtape.step")
+        self._digest = hashlib.blake2b(packed, digest_size=24, person=person)
+        self.person = person
         self._drawn = 0
 
     def next(self) -> Philox:
@@ -247,17 +248,40 @@ class step_key:
       job_seed, epoch, split, index: integers of up to 63 bits.
     """
 
+    _person = b"shardtape.step"
+
     def __init__(self, job_seed: int, epoch: int, split: int, index: int) -> None:
-        self._key = (job_seed, epoch, split, index)
+        self._key: tuple[int, ...] = (job_seed, epoch, split, index)
 
     def __enter__(self) -> None:
         self._outer = _local.step
-        _local.step = _Step(self._key)
+        _local.step = _Step(self._key, self._person)
 
     def __exit__(self, *exc: Any) -> None:
         _local.step = self._outer
 
 
+class call_key(step_key):
+    """Block of one call of a dataset's function in a job; as `step_key`, for other keys.
+
+    Args:
+      key: integers of up to 63 bits that tell this call from all others.
+    """
+
+    _person = b"shardtape.call"
+
+    def __init__(self, *key: int) -> None:
+        self._key = key
+
+
 def in_step() -> bool:
-    """Whether this thread is inside `step_key`."""
+    """Whether this thread is inside `step_key` or `call_key`."""
     return _local.step is not None
+
+
+def seed_in_call() -> int | None:
+    """A seed of 63 bits, drawn as a random op would, inside `call_key`; None outside of it."""
+    step = _local.step
+    if step is None or step.person != call_key._person:
+        return None
+    return step.next().key >> 1

@@ -84,7 +84,7 @@ class CacheDataset(OneInput):
         if store.elements is not None:
             return SequenceCursor(iter(store.elements))
         # what is kept must not depend on the epoch in which it was first needed
-        return CacheCursor(self._input._cursor(run.frozen()), store, self._type.specs)
+        return CacheCursor(self._input._cursor(run.frozen(self)), store, self._type.specs)
 
 
 class CacheCursor(Cursor):
@@ -129,7 +129,7 @@ class FileCacheDataset(OneInput):
         if storage.size_bytes(self._filename + INDEX) is not None:
             elements = read_elements(self._filename + DATA, specs)
             return SequenceCursor(elements, elements.close)  # type: ignore[attr-defined]
-        cursor = self._input._cursor(run.frozen())
+        cursor = self._input._cursor(run.frozen(self))
         return FileCacheCursor(cursor, self._filename, self.element_spec, specs)
 
 

@@ -72,6 +72,7 @@ class Dataset(Transformations):
         raise NotImplementedError(f"{type(self).__name__} cannot be iterated over")
 
     def _cursor(self, run: Run) -> Cursor:
+        run = run.child()
         stream = self._stream(run)
         return self._make_cursor(run) if stream is None else StreamCursor(stream)
 
@@ -379,19 +380,19 @@ class VariantDataset(Dataset):
         if isinstance(self._variant, SymbolicTensor) and self._variant._id not in run.values:
             return UNKNOWN
         bound = self._bound(run)
-        return bound.dataset._cardinality(run.inside(bound))
+        return bound.dataset._cardinality(run.through(self, bound))
 
     def _rows(self, run: Run) -> Rows | None:
         bound = self._bound(run)
-        return bound.dataset._rows(run.inside(bound))
+        return bound.dataset._rows(run.through(self, bound))
 
     def _stream(self, run: Run) -> Stream | None:
         bound = self._bound(run)
-        return bound.dataset._stream(run.inside(bound))
+        return bound.dataset._stream(run.through(self, bound))
 
     def _make_cursor(self, run: Run) -> Cursor:
         bound = self._bound(run)
-        return bound.dataset._make_cursor(run.inside(bound))
+        return bound.dataset._make_cursor(run.through(self, bound))
 
 
 class OptionsDataset(OneInput):

@@ -9,12 +9,14 @@ import numpy as np
 
 from shardtape import backend, errors, shapes
 from shardtape import dtypes as dt
+from shardtape.backend import random
 from shardtape.context import state
 from shardtape.data import structure
 from shardtape.data.dataset import only_element
 from shardtape.data.iterator import RunningIterator
 from shardtape.data.optional import OptionalValue
 from shardtape.data.run import BoundDataset, Run, symbols_of
+from shardtape.data.seeds import RunKey
 from shardtape.data.structure import ElementType
 from shardtape.data.tracing import component_arrays, leaf_of_arrays
 from shardtape.ops.registry import IO, READS, op
@@ -85,6 +87,16 @@ def to_variant(dataset: Any) -> Any:
     return dataset_variant(*symbols, dataset=dataset, keys=tuple(t._id for t in symbols))
 
 
+def _key_in_call() -> RunKey | None:
+    """Of an iteration that is part of a call that a job may make again."""
+    seed = random.seed_in_call()
+    return None if seed is None else RunKey(seed, 0)
+
+
+def _new_run(variant: BoundDataset) -> Run:
+    return Run(_key_in_call(), root=variant.dataset).inside(variant)
+
+
 @_op("DatasetCardinality", dt.int64, READS)
 def dataset_cardinality(xp, variant):
     """The number of elements, -1 for infinite, -2 for unknown."""
@@ -93,7 +105,7 @@ def dataset_cardinality(xp, variant):
 
 @_op("DatasetToSingleElement", _component_dtypes, IO, elements=True)
 def _single_element(xp, variant, *, element):
-    return _arrays(element, only_element(variant.dataset, Run().inside(variant)))
+    return _arrays(element, only_element(variant.dataset, _new_run(variant)))
 
 
 def single_element(variant: Any, spec: Any) -> Any:
@@ -106,7 +118,7 @@ def single_element(variant: Any, spec: Any) -> Any:
 @_op("AnonymousIteratorV3", dt.variant, READS)
 def make_iterator(xp, variant):
     """A new iterator at the beginning of a dataset."""
-    return RunningIterator(variant)
+    return RunningIterator(variant, _key_in_call())
 
 
 @_op("IteratorHandle", dt.variant, READS)
@@ -186,7 +198,7 @@ def optional_get_value(variant: Any, element: ElementType) -> Any:
 # ---- reduce -------------------------------------------------------------------------------------
 @_op("ReduceDataset", _component_dtypes, IO, elements=True)
 def _reduce_dataset(xp, variant, *components, element, function, captured):
-    run = Run().inside(variant)
+    run = _new_run(variant)
     count = len(components) - captured
     values = dict(zip([t._id for t in function.parameters()], components[count:]))
     run.values = {**run.values, **values}

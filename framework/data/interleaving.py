@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from shardtape import errors
 from shardtape.data.cursor import Cursor, Leaves
 from shardtape.data.dataset import Dataset
 from shardtape.data.mapping import FlatMapDataset, open_bound
-from shardtape.data.parallel import AUTOTUNE, cores
+from shardtape.data.parallel import AUTOTUNE, turns
 from shardtape.data.prefetching import PrefetchCursor
 from shardtape.data.run import Run, scalar
 
@@ -42,17 +43,18 @@ class InterleaveDataset(FlatMapDataset):
         return (self._default_cycle(run) if cycle == AUTOTUNE else cycle), max(block, 1)
 
     def _default_cycle(self, run: Run) -> int:
-        return cores()
+        return turns(run)
 
-    def _open(self, bound: Any, run: Run) -> Cursor:
-        return open_bound(bound, run)
+    def _opener(self, run: Run) -> Callable[[Any], Cursor]:
+        numbers = itertools.count()
+        return lambda bound: open_bound(bound, run, next(numbers))
 
     def _make_cursor(self, run: Run) -> Cursor:
         cycle, block = self._sizes(run)
         return InterleaveCursor(
             self._input._cursor(run),
             self._function.bind(run),
-            lambda bound: self._open(bound, run),
+            self._opener(run),
             cycle,
             block,
         )
@@ -82,24 +84,23 @@ class ParallelInterleaveDataset(InterleaveDataset):
 
     def _threads(self, run: Run) -> int:
         calls = run.number(self._calls)
-        return cores() if calls == AUTOTUNE else calls
+        return turns(run) if calls == AUTOTUNE else calls
 
     def _default_cycle(self, run: Run) -> int:
         return self._threads(run)
 
     def _make_cursor(self, run: Run) -> Cursor:
         cycle, block = self._sizes(run)
-        cursor = InterleaveCursor(
+        open_one = self._opener(run)
+        return InterleaveCursor(
             self._input._cursor(run),
             self._function.bind(run),
-            lambda bound: self._ahead(bound, run, cycle, block),
+            lambda bound: self._ahead(open_one(bound), block),
             cycle,
             block,
         )
-        return cursor
 
-    def _ahead(self, bound: Any, run: Run, cycle: int, block: int) -> Cursor:
-        cursor = open_bound(bound, run)
+    def _ahead(self, cursor: Cursor, block: int) -> Cursor:
         if cursor.copied_bytes is not None:
             return cursor  # rows of arrays in memory: nothing to wait for
         ahead = PrefetchCursor(cursor, _AHEAD_TURNS * block)

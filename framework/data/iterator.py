@@ -45,7 +45,7 @@ class RunningIterator(GraphValue):
 
     def _begin(self, started: Any) -> None:
         dataset = self._bound.dataset
-        self._run = Run(self._key, dataset.options().deterministic)
+        self._run = Run(self._key, dataset.options().deterministic, dataset)
         if started is not None:
             self._run.restore(dataset, started)
         self._cursor = dataset._cursor(self._run.inside(self._bound) if self._bound.values

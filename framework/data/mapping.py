@@ -62,21 +62,43 @@ class MapDataset(_WithFunction):
         return stream
 
     def _make_cursor(self, run: Run) -> Cursor:
-        return MapCursor(self._input._cursor(run), self._function.bind(run), self._function.pure)
+        draws = run.key is not None and not self._function.pure and self._function.only_draws
+        kind = DrawingMapCursor if draws else MapCursor
+        return kind(self._input._cursor(run), self._function, run)
 
 
 class MapCursor(Cursor):
     """A function of each element, called by whoever asks."""
 
-    def __init__(self, input: Cursor, call: Callable[[Leaves], Leaves], pure: bool) -> None:
+    def __init__(self, input: Cursor, function: TracedFunction, run: Run) -> None:
         super().__init__(input)
-        self._next, self._call, self._pure = input.__next__, call, pure
+        self._next, self._call = input.__next__, function.bind(run)
+        self._pure = function.pure
 
     def __next__(self) -> Leaves:
         return self._call(self._next())
 
     def skip(self, count: int) -> int:
         return self.inputs[0].skip(count) if self._pure else super().skip(count)
+
+
+class DrawingMapCursor(Cursor):
+    """The same in a job where calls do nothing but draw: those left out need not be made."""
+
+    def __init__(self, input: Cursor, function: TracedFunction, run: Run) -> None:
+        super().__init__(input)
+        self._next, self._call = input.__next__, function.bind_numbered(run).call
+        self._number = 0
+
+    def __next__(self) -> Leaves:
+        leaves = self._next()
+        self._number += 1
+        return self._call(leaves, self._number - 1)
+
+    def skip(self, count: int) -> int:
+        moved = self.inputs[0].skip(count)
+        self._number += moved
+        return moved
 
 
 class ParallelMapDataset(MapDataset):
@@ -99,9 +121,10 @@ class ParallelMapDataset(MapDataset):
     def _make_cursor(self, run: Run) -> Cursor:
         return ParallelCursor(
             self._input._cursor(run),
-            self._function.bind(run),
+            self._function.bind_numbered(run),
             run.number(self._calls),
             ordered(self._deterministic, run),
+            self._function.pure or (run.key is not None and self._function.only_draws),
         )
 
 
@@ -183,10 +206,13 @@ class FlatMapCursor(Cursor):
         super().__init__(input)
         self._input, self._call, self._run = input, call, run
         self._current: Cursor | None = None
+        self._opened = 0
 
     def _advance(self) -> Cursor:
         if self._current is None:
-            self._current = open_bound(self._call(next(self._input))[0], self._run)
+            bound = self._call(next(self._input))[0]
+            self._current = open_bound(bound, self._run, self._opened)
+            self._opened += 1
         return self._current
 
     def _leave(self) -> None:
@@ -219,9 +245,9 @@ class FlatMapCursor(Cursor):
         return self.inputs if current is None else (*self.inputs, current)
 
 
-def open_bound(bound: Any, run: Run) -> Cursor:
-    """A cursor over a dataset that is an element or the result of a function."""
-    return bound.dataset._cursor(run.inside(bound))
+def open_bound(bound: Any, run: Run, number: int) -> Cursor:
+    """A cursor over a dataset that is an element or the result of call `number` of a function."""
+    return bound.dataset._cursor(run.inside(bound, number))
 
 
 class UniqueDataset(OneInput):

@@ -57,7 +57,7 @@ class ShuffleDataset(OneInput):
         return self._input._cardinality(run)
 
     def _draws(self, run: Run) -> Draws:
-        return Draws(*run.generator(self).next())
+        return Draws(*run.next_seeds(self))
 
     def _stream(self, run: Run) -> Stream | None:
         stream = self._input._stream(run)

@@ -15,6 +15,7 @@ from typing import Any
 
 from shardtape import errors
 from shardtape.data.cursor import Cursor, Leaves
+from shardtape.data.tracing import NumberedCalls
 
 AUTOTUNE = -1
 # With AUTOTUNE threads are started for functions that take longer: handing an element to a
@@ -23,6 +24,7 @@ _WORTH_A_THREAD_S = 200e-6
 _TRIALS = 8
 # A thread that waits looks after so long whether it is still wanted, should it be told nothing.
 LOOK_S = 1.0
+_TURNS_IN_A_JOB = 4
 # How long `close` waits for threads that run user code.
 _CLOSE_LIMIT_S = 10.0
 
@@ -41,49 +43,93 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def turns(run: Any) -> int:
+    """Inputs that take turns where the user leaves it open; one number on all hosts of a job."""
+    return cores() if run.key is None else _TURNS_IN_A_JOB
+
+
 class ParallelCursor(Cursor):
     """A function of each element, called by `calls` threads.
 
     Args:
       calls: number of threads; AUTOTUNE: none where the function is short, else one per core.
       in_order: give the results in the order of the elements.
+      may_skip: calls do nothing that is missed when they are left out.
     """
 
     def __init__(
-        self, input: Cursor, call: Callable[[Leaves], Leaves], calls: int, in_order: bool
+        self, input: Cursor, function: NumberedCalls, calls: int, in_order: bool, may_skip: bool
     ) -> None:
         super().__init__(input)
-        self._next, self._call = input.__next__, call
+        self._next, self._function = input.__next__, function
+        self._taken = 0  # by this thread
+        self._may_skip = may_skip
         self._threads = calls if calls > 0 else max(2, cores())
         self._trials = _TRIALS if calls == AUTOTUNE else 0
         self._spent_s = 0.0
         self._inline = calls == 1
+        self._ended = False
         self._in_order = in_order
         self._pool: _Pool | None = None
 
     def __next__(self) -> Leaves:
         if self._pool is not None:
-            return self._pool.get()
+            return self._get(self._pool)
         if self._inline:
-            return self._call(self._next())
+            return self._take()
         if self._trials:
             return self._try()
-        self._start()
-        return self._pool.get()  # type: ignore[attr-defined]
+        return self._get(self._start())
+
+    def _get(self, pool: _Pool) -> Leaves:
+        try:
+            return pool.get()
+        except StopIteration:
+            self._end(pool.taken)
+            raise
+
+    def _take(self) -> Leaves:
+        leaves, number = self._advance()
+        return self._function.call(leaves, number)
+
+    def _advance(self) -> tuple[Leaves, int]:
+        # elements that raise are counted, as the threads do
+        number, self._taken = self._taken, self._taken + 1
+        try:
+            return self._next(), number
+        except StopIteration:
+            self._taken = number
+            self._end(number)
+            raise
+
+    def _end(self, calls: int) -> None:
+        if not self._ended:
+            self._ended = True
+            self._function.end(calls)
 
     def _try(self) -> Leaves:
-        leaves = self._next()
+        leaves, number = self._advance()
         start = time.perf_counter()
-        found = self._call(leaves)
+        found = self._function.call(leaves, number)
         self._spent_s = max(self._spent_s / 2, time.perf_counter() - start)
         self._trials -= 1
         if not self._trials:
             self._inline = self._spent_s < _WORTH_A_THREAD_S
         return found
 
-    def _start(self) -> None:
-        self._pool = _Pool(self.inputs[0], self._call, self._threads, self._in_order)
-        weakref.finalize(self, self._pool.tell_to_end)
+    def skip(self, count: int) -> int:
+        if self._pool is not None or not self._may_skip:
+            return super().skip(count)
+        moved = self.inputs[0].skip(count)
+        self._taken += moved
+        return moved
+
+    def _start(self) -> _Pool:
+        self._pool = pool = _Pool(
+            self.inputs[0], self._function.call, self._threads, self._in_order, self._taken
+        )
+        weakref.finalize(self, pool.tell_to_end)
+        return pool
 
     def close(self) -> None:
         if self._pool is None:
@@ -102,13 +148,18 @@ class _Pool:
     """The threads of a cursor and what they share."""
 
     def __init__(
-        self, input: Cursor, call: Callable[[Leaves], Leaves], threads: int, in_order: bool
+        self,
+        input: Cursor,
+        call: Callable[[Leaves, int], Leaves],
+        threads: int,
+        in_order: bool,
+        first: int,
     ) -> None:
         self._input, self._call, self._in_order = input, call, in_order
         self._limit = 2 * threads  # elements that were taken and not given
         self._changed = threading.Condition()
         self._taking = threading.Lock()  # one thread at a time asks the input
-        self._taken = self._given = 0
+        self.taken = self._given = first
         self._done: dict[int, tuple[Any, BaseException | None]] = {}
         self._ended = self._closed = False
         self._running = threads
@@ -129,7 +180,7 @@ class _Pool:
                 number, leaves, error = taken
                 if error is None:
                     try:
-                        leaves = self._call(leaves)
+                        leaves = self._call(leaves, number)
                     except BaseException as raised:  # noqa: BLE001 - raised where it is asked for
                         error = raised
                 with self._changed:
@@ -145,7 +196,7 @@ class _Pool:
     def _may_take(self) -> bool:
         with self._changed:
             while not self._closed and not self._ended:
-                if self._taken - self._given < self._limit:
+                if self.taken - self._given < self._limit:
                     return True
                 self._changed.wait(LOOK_S)
             return False
@@ -164,8 +215,8 @@ class _Pool:
                 return None
             except BaseException as raised:  # noqa: BLE001 - raised where it is asked for
                 error = raised
-            number = self._taken
-            self._taken += 1
+            number = self.taken
+            self.taken += 1
             return number, leaves, error
 
     # ---- the consumer ---------------------------------------------------------------------
@@ -178,7 +229,7 @@ class _Pool:
                 number = self._given if self._in_order else next(iter(self._done), -1)
                 if number in self._done:
                     break
-                if self._ended and self._given == self._taken:
+                if self._ended and self._given == self.taken:
                     raise StopIteration
                 self._changed.wait(LOOK_S)
             leaves, error = self._done.pop(number)

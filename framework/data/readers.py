@@ -16,7 +16,7 @@ from shardtape.data.cursor import Cursor, LazyCursor, Leaves
 from shardtape.data.dataset import UNKNOWN, Dataset
 from shardtape.data.elements_file import open_decompressed
 from shardtape.data.interleaving import InterleaveCursor
-from shardtape.data.parallel import AUTOTUNE, cores
+from shardtape.data.parallel import AUTOTUNE, turns
 from shardtape.data.prefetching import PrefetchCursor
 from shardtape.data.run import Run, scalar
 from shardtape.data.structure import string_scalar
@@ -74,7 +74,7 @@ class FilesDataset(Dataset):
         if self._parallel is None:
             return FilesCursor(names, self._open)
         parallel = run.number(self._parallel)
-        cycle = cores() if parallel == AUTOTUNE else parallel
+        cycle = turns(run) if parallel == AUTOTUNE else parallel
         return InterleaveCursor(names, lambda x: (self._open(x),), self._open_ahead, cycle, 1)
 
 

@@ -6,6 +6,7 @@ a template; `BoundDataset` gives it the values of one run of the graph.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from shardtape import errors
 from shardtape.backend import random
-from shardtape.data.seeds import KeyedStreams, RunKey, SeedGenerator
+from shardtape.data.seeds import NumberedStreams, RunKey, SeedGenerator
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 
 _OBJECT = np.dtype(object)
@@ -53,21 +54,29 @@ class BoundDataset(GraphValue):
 class Run:
     """What the cursors of one iteration share.
 
+    With a key each cursor, function and nested dataset has a place (`path`, `base`) in the tree
+    of what was opened by what. A parent is driven by one thread at a time, so that places do not
+    depend on how threads take turns.
+
     Args:
       key: makes all randomness follow from a job's seed and an epoch, and everything parallel
         deterministic; None: TensorFlow's rules.
       deterministic: what the options of the dataset say; None: not said.
+      root: the dataset that is iterated over; needed with a key.
 
     Attributes:
       values: of symbolic parameters by key.
       streams: of random ops in functions; they live as long as the iteration.
     """
 
-    def __init__(self, key: RunKey | None = None, deterministic: bool | None = None) -> None:
+    def __init__(
+        self, key: RunKey | None = None, deterministic: bool | None = None, root: Any = None
+    ) -> None:
         self.key = key
         self.deterministic = deterministic
-        self.streams = random.Streams(resets=False) if key is None else KeyedStreams(key)
+        self.streams = random.Streams(resets=False)
         self.values: Mapping[int, Any] = {}
+        self._numbered: dict[int, tuple[Any, NumberedStreams]] = {}
         # (seeds, words drawn) of shuffles by node: at their first use here, or to be restored
         self._began: dict[int, Position] = {}
         self._restored: dict[int, Position] = {}
@@ -75,28 +84,84 @@ class Run:
         # made eagerly, and of templates that one run of a graph made
         self._of_run: dict[int, tuple[Any, Any]] = {}
         self._of_bound: dict[int, tuple[Any, Any]] = {}
-        self._nested = False
+        # places: of this cursor; of the dataset `root` that it is part of; how often that one was
+        # made before
+        self._path: tuple[int, ...] = ()
+        self._base: tuple[int, ...] = ()
+        self._root, self._turn = root, 0
+        self._opened = 0
+        self._maps: dict[int, tuple[Any, dict[int, tuple[int, bool]]]] = {}
 
-    def inside(self, bound: BoundDataset) -> Run:
-        """The run of a dataset in an element, or of one made by a function."""
+    def _copy(self) -> Run:
         inner = object.__new__(Run)
         inner.__dict__.update(self.__dict__)
-        inner._nested = True
+        return inner
+
+    # ---- places ---------------------------------------------------------------------------
+    def next_place(self) -> tuple[int, ...]:
+        """The place of what this cursor opens next."""
+        self._opened += 1
+        return (*self._path, self._opened)
+
+    def child(self) -> Run:
+        """The run of a cursor that this one opens."""
+        if self.key is None:
+            return self
+        inner = self._copy()
+        inner._path, inner._opened = self.next_place(), 0
+        return inner
+
+    def inside(self, bound: BoundDataset, number: int = 0) -> Run:
+        """The run of a dataset in an element, or of one made by call `number` of a function."""
+        inner = self._within(bound)
+        if self.key is not None:
+            inner._path = inner._base = self.next_place()
+            inner._root, inner._turn, inner._opened = bound.dataset, number, 0
+            # threads may read one dataset inside of several elements
+            inner._of_run = {}
+        return inner
+
+    def through(self, node: Any, bound: BoundDataset) -> Run:
+        """The run of the dataset that `node`, which is part of this run's, stands for."""
+        inner = self._within(bound)
+        if self.key is not None:
+            inner._base = (*self._base, -2, self._place_of(node)[0])
+            inner._root = bound.dataset
+        return inner
+
+    def _within(self, bound: BoundDataset) -> Run:
+        inner = self._copy()
         inner._of_bound = bound.shared
         if bound.values:
             inner.values = {**self.values, **bound.values}
         return inner
 
-    def frozen(self) -> Run:
-        """The run of what is computed once for all epochs of a job."""
-        if self.key is None or self.key.epoch == 0:
+    def frozen(self, node: Any) -> Run:
+        """The run of what `node` computes once for all epochs of a job."""
+        if self.key is None:
             return self
-        inner = object.__new__(Run)
-        inner.__dict__.update(self.__dict__)
+        inner = self._copy()
         inner.key = RunKey(self.key.job_seed, 0)
-        inner.streams, inner._of_run = KeyedStreams(inner.key), {}
+        inner._path = inner._base = (*self._base, -1, self._place_of(node)[0])
+        inner._opened, inner._of_run = 0, {}
         return inner
 
+    def _place_of(self, node: Any) -> tuple[int, bool]:
+        """(number of a node in its dataset, whether several others read it)."""
+        root = self._root
+        found = self._maps.get(id(root))
+        if found is None:
+            found = self._maps[id(root)] = (root, _places(root))
+        return found[1].get(id(node), (-1, False))
+
+    def numbered(self, function: Any, fixed: frozenset[Any]) -> NumberedStreams:
+        """The streams of a function that several threads call."""
+        found = self._numbered.get(id(function))
+        if found is None:
+            found = self._numbered[id(function)] = (function, NumberedStreams(fixed))
+        return found[1]
+
+    # ---- state of nodes -------------------------------------------------------------------
     def shared(self, node: Any, make: Callable[[], Any]) -> Any:
         """What all iterations over a node have in common, made when it is first needed."""
         place = self._of_bound if node.is_template else self._of_run
@@ -123,9 +188,13 @@ class Run:
             return parameter
         return int(self.value(parameter))
 
-    def generator(self, node: Any) -> SeedGenerator:
-        """Where a shuffle takes the seeds of its next pass from."""
-        return self.shared(node, lambda: self._begin(node))
+    def next_seeds(self, node: Any) -> tuple[int, int]:
+        """The seeds of the next pass of a shuffle."""
+        if self.key is not None and not node.fixed:
+            number, several = self._place_of(node)
+            if several:  # which may be read by several threads
+                return self.key.seeds(*node.seeds, self.key.epoch, number, *self.next_place())
+        return self.shared(node, lambda: self._begin(node)).next()
 
     def _begin(self, node: Any) -> SeedGenerator:
         found = self._new_generator(node)
@@ -140,9 +209,14 @@ class Run:
             return made
         if self.key is None:
             return node.own_generator or SeedGenerator(node.seeds, node.fixed)
-        seeds = self.key.seeds() if node.seeds == (0, 0) else node.seeds
+        passes, seeds = self.key.epoch, node.seeds
+        if not node.is_template:
+            passes += self._turn
+        if seeds == (0, 0):
+            base = () if node.fixed and not node.is_template else self._base
+            seeds = self.key.seeds(*base, self._place_of(node)[0])
         made = SeedGenerator(seeds, node.fixed)
-        made.drawn = 2 * self.key.epoch
+        made.drawn = 2 * passes
         return made
 
     def positions(self, dataset: Any) -> list[Position]:
@@ -171,6 +245,12 @@ def _nodes(dataset: Any) -> list[Any]:
             found[id(node)] = node
             waiting.extend(node._inputs())
     return list(found.values())
+
+
+def _places(dataset: Any) -> dict[int, tuple[int, bool]]:
+    nodes = _nodes(dataset)
+    readers = Counter(id(i) for node in nodes for i in node._inputs())
+    return {id(node): (number, readers[id(node)] > 1) for number, node in enumerate(nodes)}
 
 
 def _seeded(dataset: Any) -> list[Any]:

@@ -101,6 +101,9 @@ def seeds_of(seed: Any) -> tuple[int, int]:
 class RunKey:
     """What all randomness of an iteration in a job follows from.
 
+    Whatever draws is told apart by its place in the dataset and, in functions, by the number of
+    the call: never by what ran before, which threads would change.
+
     Args:
       job_seed: the job's seed.
       epoch: number of the epoch; seeded shuffles give what their iteration number `epoch` would.
@@ -108,32 +111,85 @@ class RunKey:
 
     def __init__(self, job_seed: int, epoch: int) -> None:
         self.job_seed, self.epoch = job_seed, epoch
-        self._given = 0
 
-    def seeds(self, per_epoch: bool = False) -> tuple[int, int]:
-        """Seeds for the next thing that has none of its own, in the order of first use."""
-        self._given += 1
-        epoch = self.epoch if per_epoch else -1
-        return self._hash(self._given, epoch)
-
-    def _hash(self, number: int, epoch: int) -> tuple[int, int]:
-        packed = struct.pack("<3q", self.job_seed, number, epoch)
+    def seeds(self, *place: int) -> tuple[int, int]:
+        """Seeds for what is at this place and has none of its own; the same in every epoch."""
+        packed = struct.pack(f"<{1 + len(place)}q", self.job_seed, *place)
         digest = hashlib.blake2b(packed, digest_size=16, person=b"shardtape.data").digest()
         first, second = struct.unpack("<QQ", digest)
         return first >> 1, second >> 1
 
 
-class KeyedStreams(random.Streams):
-    """Streams of random ops in dataset functions that follow from a `RunKey`."""
+class NumberedStreams:
+    """Streams of a function that several threads call, outside of jobs: by number of the call.
 
-    def __init__(self, key: RunKey) -> None:
-        super().__init__(resets=False)
-        self._key = key
-        self._own: dict[Any, tuple[int, int]] = {}
+    Call n draws what it would if the calls came one after the other, whichever thread is first.
+    That place of a stream is known for random ops that draw the same amount once in every call
+    (`fixed`); of others each call has a stream of its own.
+
+    Args:
+      fixed: identities of such ops.
+    """
+
+    def __init__(self, fixed: frozenset[Any]) -> None:
+        self._fixed = fixed
+        self._starts: dict[Any, tuple[int, int]] = {}
+        self._lock = threading.Lock()
+        self._calls = self._opened = self._open = 0
+
+    def begin(self) -> tuple[int, int]:
+        """(salt, number of the first call) for another pass.
+
+        A pass goes on behind those before it; where one of them did not come to its end, which
+        of its calls were made depends on threads, and a salt sets the new pass apart.
+        """
+        with self._lock:
+            salt = self._opened if self._open else 0
+            self._opened += 1
+            self._open += 1
+            return salt, self._calls
+
+    def end(self, salt: int, calls: int) -> None:
+        """A pass has come to its end; `calls` is the number of the call behind its last."""
+        with self._lock:
+            self._open -= 1
+            if not salt:
+                self._calls = calls
+
+    def of_call(self, salt: int, number: int) -> _CallStreams:
+        """The streams of one call."""
+        return _CallStreams(self, salt, number)
+
+    def first_position(
+        self, identity: Any, seeds: tuple[int, int], blocks: int, salt: int, number: int
+    ) -> philox.Philox:
+        """Where a call begins to draw for a random op."""
+        with self._lock:
+            if identity not in self._starts:
+                anywhere = secrets.randbits(64), secrets.randbits(64)
+                self._starts[identity] = anywhere if seeds == (0, 0) else seeds
+            start = self._starts[identity]
+        if not salt and identity in self._fixed:
+            return philox.from_seeds(*start).skip(number * blocks)
+        mask = 2**64 - 1
+        packed = struct.pack("<4Q", start[0] & mask, start[1] & mask, salt, number)
+        digest = hashlib.blake2b(packed, digest_size=16, person=b"shardtape.calls").digest()
+        return philox.from_seeds(*struct.unpack("<QQ", digest))
+
+
+class _CallStreams:
+    """As `random.Streams`, for one call in one thread."""
+
+    def __init__(self, streams: NumberedStreams, salt: int, number: int) -> None:
+        self._streams, self._salt, self._number = streams, salt, number
+        self._positions: dict[Any, philox.Philox] = {}
 
     def take(self, identity: Any, seed: int, seed2: int, blocks: int) -> philox.Philox:
-        """As `Streams.take`; seeded streams differ from epoch to epoch too."""
-        if identity not in self._own:
-            own = self._key.seeds(per_epoch=True)
-            self._own[identity] = (own[0] ^ seed, own[1] ^ seed2)
-        return super().take(identity, *self._own[identity], blocks)
+        """As `Streams.take`."""
+        position = self._positions.get(identity)
+        if position is None:
+            position = self._streams.first_position(
+                identity, (seed, seed2), blocks, self._salt, self._number
+            )
+        self._positions[identity] = position.skip(blocks)
+        return position

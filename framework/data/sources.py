@@ -223,7 +223,7 @@ class RandomDataset(Dataset):
         return INFINITE
 
     def _make_cursor(self, run: Run) -> Cursor:
-        return SequenceCursor(_words(Draws(*run.generator(self).next())))
+        return SequenceCursor(_words(Draws(*run.next_seeds(self))))
 
 
 def _words(draws: Draws) -> Iterator[Leaves]:

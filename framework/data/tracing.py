@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,12 +14,13 @@ from shardtape.context import building, converting, on_host, recording, state
 from shardtape.data import structure
 from shardtape.data.cursor import Leaves
 from shardtape.data.run import GraphValue, Run
+from shardtape.data.seeds import RunKey
 from shardtape.data.structure import ElementType
 from shardtape.graph.func_graph import FuncGraph, TensorSpec
 from shardtape.graph.plan import Plan
 from shardtape.ops import source
 from shardtape.ops.convert import convert_to_tensor
-from shardtape.ops.registry import PURE, READS
+from shardtape.ops.registry import PURE, RANDOM, READS
 from shardtape.tensor import EagerTensor, SymbolicTensor
 from shardtape.type_spec import TypeSpec
 
@@ -54,8 +57,10 @@ class TracedFunction:
         self.input = ElementType(input_spec)
         self._trace()
 
-    def _trace(self) -> None:
+    def _trace(self, stored: dict[str, Any] | None = None) -> None:
         self.graph = FuncGraph(self.name, state.graph)
+        if stored is not None:  # the seed is that of the process in which it was made
+            self.graph.seed = stored["seed"]
         with building(self.graph), recording(()), converting(True):
             self._placeholders: list[SymbolicTensor] = []
             leaves = [self._argument(spec) for spec in self.input.specs]
@@ -97,6 +102,8 @@ class TracedFunction:
         self._plan = Plan(self.graph, inputs, [*self._fetches, *self._effects])
         self._plain = self.input.plain and self.output.plain
         self._random = self.graph.random_count > 0
+        # functions and loops inside may draw too: then they have effects
+        self._only_draws = all(node.op_def.effects == RANDOM for node in self._effects)
 
     # ---- what it is -----------------------------------------------------------------------
     def parameters(self) -> Sequence[Any]:
@@ -112,34 +119,95 @@ class TracedFunction:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"function": self.function, "input": self.input.spec, "name": self.name}
+        return {
+            "function": self.function, "input": self.input.spec, "name": self.name,
+            "seed": self.graph.seed,
+        }  # fmt: skip
 
     def __setstate__(self, stored: dict[str, Any]) -> None:
         """It is traced again where it is unpickled."""
         self.function, self.name = stored["function"], stored["name"]
         self.input = ElementType(stored["input"])
-        self._trace()
+        self._trace(stored)
 
     # ---- running --------------------------------------------------------------------------
     def bind(self, run: Run) -> Callable[[Leaves], Leaves]:
-        """A function from leaves to leaves, for one iteration; safe to call from threads."""
+        """A function from leaves to leaves, for one pass in one thread at a time.
+
+        In a job what call n draws follows from the pass and n, else from TensorFlow's streams.
+        """
+        if self._draws and run.key is not None:
+            numbered, numbers = self._bind_keyed(run, run.key), itertools.count()
+            return lambda leaves: numbered(leaves, next(numbers))
+        call = self._bind(run)
+        if not self._draws:
+            return call
+        streams = run.streams
+
+        def drawing(leaves: Leaves) -> Leaves:
+            with random.using(streams):
+                return call(leaves)
+
+        return drawing
+
+    def bind_numbered(self, run: Run) -> NumberedCalls:
+        """The same for calls from several threads at a time, which bring their numbers."""
+        if not self._draws:
+            call = self._bind(run)
+            return NumberedCalls(lambda leaves, number: call(leaves))
+        if run.key is not None:
+            return NumberedCalls(self._bind_keyed(run, run.key))
+        call = self._bind(run)
+        streams = run.numbered(self, self._fixed_draws())
+        salt, first = streams.begin()
+
+        def drawing(leaves: Leaves, number: int) -> Leaves:
+            with random.using(streams.of_call(salt, first + number)):  # type: ignore[arg-type]
+                return call(leaves)
+
+        return NumberedCalls(drawing, lambda calls: streams.end(salt, first + calls))
+
+    def _bind_keyed(self, run: Run, key: RunKey) -> Callable[[Leaves, int], Leaves]:
+        call = self._bind(run)
+        place = (key.job_seed, key.epoch, *run.next_place())
+
+        def keyed(leaves: Leaves, number: int) -> Leaves:
+            with random.call_key(*place, number):
+                return call(leaves)
+
+        return keyed
+
+    @property
+    def _draws(self) -> bool:
+        return bool(self._effects) or self.debug
+
+    @property
+    def only_draws(self) -> bool:
+        """Whether random numbers are its only effects."""
+        return self._only_draws and not self.debug
+
+    def _fixed_draws(self) -> frozenset[int]:
+        """Streams of the random ops that draw the same amount once in every call."""
+        known = {}
+        counts: Counter[int] = Counter()
+        for node in self.graph._operations:
+            stream = node.attrs.get("_stream_id")
+            if stream is not None:
+                counts[stream] += 1
+                known[stream] = all(t.shape.is_fully_defined() for t in node.outputs)
+        return frozenset(s for s, fixed in known.items() if fixed and counts[s] == 1)
+
+    def _bind(self, run: Run) -> Callable[[Leaves], Leaves]:
         if self.debug and self._can_debug():
             return self._run_python
         captured = [run.value(t) for t in self.parameters()]
-        call = self._bind_arrays(captured, run)
+        call = self._bind_arrays(captured)
         return call if self._plain else self._with_composites(call)
 
-    def _bind_arrays(self, captured: list[Any], run: Run) -> Callable[[Leaves], Leaves]:
+    def _bind_arrays(self, captured: list[Any]) -> Callable[[Leaves], Leaves]:
         plan_run, places, count = self._plan.run, self._handed_on, len(self._fetches)
         nothing_to_run = not count and not self._effects
         only_fetches = all(place < 0 for place in places)
-        plain_run = plan_run
-        if self._random:
-            streams = run.streams
-
-            def plan_run(feeds: Any) -> Any:  # type: ignore[misc]
-                with random.using(streams):
-                    return plain_run(feeds)
 
         def call(leaves: Leaves) -> Leaves:
             feeds = [*leaves, *captured]
@@ -182,6 +250,21 @@ class TracedFunction:
             if isinstance(result, list):
                 result = tuple(result)
             return self.output.unwrap(structure.normalize(result))
+
+
+class NumberedCalls:
+    """A function of leaves and the number of the call; see `TracedFunction.bind_numbered`.
+
+    Args:
+      end: is told the number of calls at the end of a pass.
+    """
+
+    def __init__(
+        self,
+        call: Callable[[Leaves, int], Leaves],
+        end: Callable[[int], None] = lambda calls: None,
+    ) -> None:
+        self.call, self.end = call, end
 
 
 def _unpacked(arguments: Any) -> tuple[Any, ...]:

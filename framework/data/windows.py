@@ -170,6 +170,7 @@ class GroupByWindowCursor(Cursor):
         self._key, self._size, self._reduce = functions
         self._groups: dict[int, list[Leaves]] = {}
         self._sizes: dict[int, int] = {}
+        self._opened = 0
         self._current: Cursor | None = None
         self._ended = False
 
@@ -214,7 +215,8 @@ class GroupByWindowCursor(Cursor):
     def _open(self, key: int) -> None:
         elements = ElementsDataset(self._spec, self._groups.pop(key))
         bound = self._reduce((np.int64(key), BoundDataset(elements, {})))[0]
-        self._current = open_bound(bound, self._run)
+        self._current = open_bound(bound, self._run, self._opened)
+        self._opened += 1
 
 
 def bucket_by_sequence_length(

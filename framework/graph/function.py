@@ -170,6 +170,12 @@ class Function:
             )  # fmt: skip
         return self._methods[instance]
 
+    def __reduce__(self) -> Any:
+        # where it arrives it is traced again
+        return Function, (
+            self.python_function, self._name, self.input_signature, self._relax, self._autograph,
+        )  # fmt: skip
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if _run_eagerly:
             return self.python_function(*args, **kwargs)
