@@ -145,11 +145,13 @@ class _Column:
     """One result of all rows: TensorArrays that are written row by row."""
 
     def __init__(self, spec: Any, count: Any) -> None:
+        if isinstance(spec, TypeSpec) and not isinstance(spec, (TensorSpec, RaggedTensorSpec)):
+            raise ValueError(
+                f"fn_output_signature has {spec!r}, whose values cannot be stacked as rows: use "
+                "tf.TensorSpec or tf.RaggedTensorSpec, and convert what fn returns"
+            )
         self.ragged = spec if isinstance(spec, RaggedTensorSpec) else None
-        self.dtype = spec.dtype if isinstance(spec, TypeSpec) else spec  # type: ignore[attr-defined]
-        self.spec = spec if isinstance(spec, TypeSpec) else None
-        if self.spec is not None and not isinstance(spec, (TensorSpec, RaggedTensorSpec)):
-            raise ValueError(f"results of {spec!r} cannot be put into rows")
+        self.dtype = spec.dtype if isinstance(spec, (TensorSpec, RaggedTensorSpec)) else spec
         options = {"size": count, "infer_shape": self.ragged is None}
         self.arrays = [TensorArray(self.dtype, **options)]
         if self.ragged is not None:
