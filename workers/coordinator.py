@@ -17,7 +17,6 @@ from typing import Any, Protocol
 
 from shardtape.errors import (
     AbortedError,
-    DataLossError,
     OpError,
     ResourceExhaustedError,
     UnavailableError,
@@ -31,7 +30,7 @@ from shardtape.workers.data import DataSpec
 from shardtape.workers.membership import Member, Membership
 from shardtape.workers.recovery import GiveUp, Restart, RollBack, ShardDeaths, WorkerDeaths
 from shardtape.workers.reporting import Reporter
-from shardtape.workers.resuming import changes, check_update_rule, check_variables
+from shardtape.workers.resuming import Checkpoints
 from shardtape.workers.saving import Saver
 from shardtape.workers.sessions import (
     Asked,
@@ -121,8 +120,10 @@ class Coordinator:
         self._training = Training(
             config, train, test, shards, self._members, saver, reporter, self.post
         )
+        self._checkpoints = Checkpoints(config, shards, saver, self._training, reporter)
         self._placement: Placement | None = None
-        self._initialized = False
+        self._initialized = False  # the shards have values
+        self._had_values = False  # and had them once: what is lost is in a checkpoint or nowhere
         self._initializer: int | None = None
         self._worker_deaths = WorkerDeaths(config.max_worker_restarts)
         self._shard_deaths = ShardDeaths()
@@ -270,7 +271,7 @@ class Coordinator:
             how = self._partitioner or self.config.partitioner
             self._placement = placement_for(self._members.specs, len(self.shards), how)
             self._give_roles()
-            self._resume()
+            self._initialized = self._checkpoints.resume(self._members.specs)
         if self._initialized:
             self._welcome(member)
         elif self._initializer is None:
@@ -305,6 +306,7 @@ class Coordinator:
 
     def _ready(self, member: Member) -> None:
         member.ready = True
+        self._had_values = True
         if not self._initialized:
             self._initialized = True
             for other in self._members:
@@ -316,59 +318,6 @@ class Coordinator:
             self._training.begin()
         # all of the epoch may be in the ledgers that a checkpoint brought
         self._training.advance()
-
-    # ---- checkpoints ------------------------------------------------------------------------
-
-    def _resume(self) -> None:
-        """Loads the newest checkpoint if the user wants to go on from it."""
-        if not self.config.resume:
-            others = self._saver.of_other_runs()
-            if others:
-                self._reporter.note(
-                    f"{self.config.checkpoint_dir} holds {len(others)} checkpoints of other runs: "
-                    "they stay, this run begins anew (--resume goes on from the newest)",
-                    warning=True,
-                )
-            return
-        found = self._restore(self._saver.candidates())
-        if found is None:
-            self._saver.refuse_broken()
-            self._reporter.note(f"no checkpoint in {self.config.checkpoint_dir} yet: starting anew")
-            return
-        for path, fault in self._saver.broken():
-            if path > found:
-                self._reporter.note(f"not used: {fault}", warning=True)
-        self._saver.goes_on_from(found)
-        steps = self._training.dispatcher.steps
-        self._reporter.note(f"resumed from {found} at step {steps:,}")
-        changed = changes(self._saver.written_with(found), self._saver.facts)
-        if changed:
-            text = f"otherwise than before the checkpoint: {', '.join(changed)}"
-            self._reporter.note(text, warning=True)
-
-    def _restore(self, candidates: list[str]) -> str | None:
-        """Loads the first checkpoint that is intact into all shards; None: there is none.
-
-        Raises DataLossError: there are some, and all of them are damaged.
-        """
-        damaged: DataLossError | None = None
-        for path in candidates:
-            try:
-                position = self._saver.position_of(path)
-                check_variables(path, self._members.specs)
-                check_update_rule(path, self._saver.written_with(path), self._saver.facts)
-                self.shards.restore(path)
-            except DataLossError as error:
-                damaged = error
-                self._reporter.note(f"not used: {error}", warning=True)
-                continue
-            self._initialized = True
-            self._saver.restored(path, position.steps)
-            self._training.go_to(position)
-            return path
-        if damaged is not None:
-            raise damaged
-        return None
 
     # ---- deaths -----------------------------------------------------------------------------
 
@@ -440,7 +389,7 @@ class Coordinator:
         raise error
 
     def _decide_on(self, error: ShardLostError) -> RollBack | Restart | GiveUp:
-        if not self._initialized:
+        if not self._had_values:
             return self._shard_deaths.died_empty(error.shard, error.message)
         newest = next(iter(self._saver.candidates(own=True)), None)
         return self._shard_deaths.died(
@@ -468,14 +417,15 @@ class Coordinator:
         if self._placement is not None:
             self._give_roles()
         if isinstance(decision, RollBack):
-            found = self._restore(self._saver.candidates(own=True))
+            found = self._checkpoints.restore(self._members.specs, own=True)
+            self._initialized = found is not None
             redone = max(0, steps - self._training.dispatcher.steps)
             text += f"all shards rolled back to {found} as generation {generation}: "
             text += f"{redone} updates are done again"
         else:
             text += "it had no values yet: another one takes its place"
             if self._placement is not None:
-                self._resume()
+                self._initialized = self._checkpoints.resume(self._members.specs)
         self._reporter.note(text, warning=True)
         for member in self._members:
             self._training.lost(member.worker)

@@ -1,4 +1,4 @@
-"""Whether a job may go on from a checkpoint: the same variables, the same update rule."""
+"""Going on from a checkpoint: which one, and whether it fits the job."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from shardtape import checkpoint
-from shardtape.errors import FailedPreconditionError
+from shardtape.errors import DataLossError, FailedPreconditionError
+from shardtape.ps.ids import VariableSpec
+from shardtape.workers.config import JobConfig
+from shardtape.workers.reporting import Reporter
+from shardtape.workers.saving import Saver
+from shardtape.workers.shard_group import ShardGroup
+from shardtape.workers.training import Training
 
 # Options that change what the updates are, not how fast or where they are made.
 _TELLING = (
@@ -15,7 +21,86 @@ _TELLING = (
 )  # fmt: skip
 
 
-def check_variables(path: str, specs: Sequence[Any]) -> None:
+class Checkpoints:
+    """The checkpoints that a job may go on from; used by the coordinator's thread."""
+
+    def __init__(
+        self,
+        config: JobConfig,
+        shards: ShardGroup,
+        saver: Saver,
+        training: Training,
+        reporter: Reporter,
+    ) -> None:
+        self._config = config
+        self._shards = shards
+        self._saver = saver
+        self._training = training
+        self._reporter = reporter
+
+    def resume(self, specs: Sequence[VariableSpec]) -> bool:
+        """Loads the newest checkpoint if the user wants to go on from it. Returns whether the
+        shards have values now.
+
+        Raises:
+          DataLossError: there are some, and all of them are damaged.
+          FailedPreconditionError: they are of another model or another update rule.
+        """
+        folder = self._config.checkpoint_dir
+        if not self._config.resume:
+            others = self._saver.of_other_runs()
+            if others:
+                self._reporter.note(
+                    f"in {folder} are checkpoints of other runs ({len(others)}): they stay, this "
+                    "run begins anew (--resume goes on from the newest)",
+                    warning=True,
+                )
+            return False
+        found = self.restore(specs)
+        if found is None:
+            self._saver.refuse_broken()
+            self._reporter.note(f"no checkpoint in {folder} yet: starting anew")
+            return False
+        for path, fault in self._saver.broken():
+            if path > found:
+                self._reporter.note(f"not used: {fault}", warning=True)
+        self._saver.goes_on_from(found)
+        steps = self._training.dispatcher.steps
+        self._reporter.note(f"resumed from {found} at step {steps:,}")
+        changed = changes(self._saver.written_with(found), self._saver.facts)
+        if changed:
+            text = f"otherwise than before the checkpoint: {', '.join(changed)}"
+            self._reporter.note(text, warning=True)
+        return True
+
+    def restore(self, specs: Sequence[VariableSpec], own: bool = False) -> str | None:
+        """Loads the newest checkpoint that is intact into all shards; None: there is none.
+
+        Args:
+          own: only one of this run, as a roll-back does.
+
+        Raises as `resume`, and ShardLostError.
+        """
+        damaged: DataLossError | None = None
+        for path in self._saver.candidates(own=own):
+            try:
+                position = self._saver.position_of(path)
+                check_variables(path, specs)
+                check_update_rule(path, self._saver.written_with(path), self._saver.facts)
+                self._shards.restore(path)
+            except DataLossError as error:
+                damaged = error
+                self._reporter.note(f"not used: {error}", warning=True)
+                continue
+            self._saver.restored(path, position.steps)
+            self._training.go_to(position)
+            return path
+        if damaged is not None:
+            raise damaged
+        return None
+
+
+def check_variables(path: str, specs: Sequence[VariableSpec]) -> None:
     """Compares a checkpoint's variables with the model's.
 
     Raises:

@@ -125,6 +125,47 @@ def test_a_lost_shard_rolls_the_job_back(options, tmp_path):
         assert outcome.digest == expected.digest
 
 
+@pytest.mark.parametrize("options", MODES, ids=lambda o: o["mode"])
+def test_a_shard_that_is_lost_in_the_roll_back_is_rolled_back_again(options, tmp_path):
+    gate = threading.Event()
+
+    def slow(split, of):
+        for _ in range(6):
+            gate.wait(30)
+            yield {"x": X[:8] * (split + 1), "y": Y[:8]}
+
+    common = {"train": slow, "splits": 2, "epochs": 20, "shards": 2, **options}
+    gate.set()
+    expected = run(**common)
+    gate.clear()
+    runner = start(
+        **common, checkpoint_dir=str(tmp_path), checkpoint_every="30 steps", keep_checkpoints=9
+    )
+    replace_shard, replaced = runner.fleet.replace_shard, []
+
+    def replace_by_a_dying_one(index):
+        channel = replace_shard(index)
+        replaced.append(index)
+        if len(replaced) == 1:
+            channel.restore = lambda directory: channel.close() or channel.counters()
+        return channel
+
+    runner.fleet.replace_shard = replace_by_a_dying_one
+    gate.set()
+    while not checkpoint.whole_checkpoints(str(tmp_path)):
+        time.sleep(0.001)
+    gate.clear()
+    runner.fleet.channels[1].close()  # to the coordinator it is dead now
+    gate.set()
+    outcome = finish(runner)
+    assert outcome.error is None, outcome.error
+    assert outcome.summary["applied_per_shard"] == [20 * 12] * 2
+    assert outcome.summary["steps"] == 20 * 12
+    assert len(replaced) > 1 and outcome.summary["rollbacks"] == 1, "the first came to nothing"
+    if options["mode"] == "sync":
+        assert outcome.digest == expected.digest
+
+
 def test_checkpoints_by_steps_while_training_goes_on(tmp_path):
     for number, options in enumerate(MODES):
         folder = str(tmp_path / str(number))

@@ -116,7 +116,7 @@ def test_a_run_that_begins_anew_keeps_what_other_runs_left(tmp_path):
     with checkpoint.read(first.checkpoint) as found:
         found.verify()
     (note,) = [text for text in notes if "of other runs" in text]
-    assert folder in note and "1 checkpoint" in note and "--resume" in note
+    assert folder in note and "(1)" in note and "--resume" in note
 
 
 def test_a_run_that_goes_on_prunes_as_one_run(tmp_path):
