@@ -82,7 +82,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 def _print(rows: Sequence[Sequence[str]]) -> None:
     """A table that fits a terminal; elsewhere columns as wide as their longest cell."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)  # a key may have brackets
     if console.is_terminal:
         table = Table(box=None, header_style="bold")
         for name in _COLUMNS:
@@ -90,7 +90,7 @@ def _print(rows: Sequence[Sequence[str]]) -> None:
             table.add_column(name, justify=justify, overflow="fold")
         for row in rows:
             table.add_row(*row)
-        console.print(table, markup=False)
+        console.print(table)
         return
     lines = [_COLUMNS, *rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(_COLUMNS))]

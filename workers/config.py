@@ -244,7 +244,7 @@ def _converted(f: dataclasses.Field[Any], value: Any) -> Any:
             return _boolean(value)
         if kind.startswith("int"):
             # 1.0 is a whole number too; a whole one must not go through a float, which rounds
-            if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+            if isinstance(value, bool) or (not isinstance(value, str) and int(value) != value):
                 raise ValueError
             return int(value)
         if kind.startswith("float"):

@@ -1,10 +1,11 @@
 """Options: the order of their sources, and one readable error for each wrong value."""
 
+import numpy as np
 import pytest
 
 from shardtape.errors import InvalidArgumentError, NotFoundError
 from shardtape.workers import config
-from shardtape.workers.config import Interval, JobConfig, overriding, resolve
+from shardtape.workers.config import Interval, JobConfig, OptionError, overriding, resolve
 
 
 def test_later_sources_win():
@@ -45,6 +46,9 @@ def test_text_is_converted():
         ({"epochs": 0}, "epochs is 0: expected 1 or more"),
         ({"epochs": "many"}, "epochs is 'many': expected a whole number"),
         ({"epochs": 1.5}, "epochs is 1.5: expected a whole number"),
+        ({"epochs": np.float32(1.5)}, "expected a whole number"),
+        ({"epochs": float("nan")}, "expected a whole number"),
+        ({"seed": 2**63}, "seed is 9223372036854775808: expected 0 to 9223372036854775807"),
         ({"batch_size": True}, "batch_size is True: expected a whole number"),
         ({"epochs": None}, "epochs is None"),
         ({"shuffle": "perhaps"}, "shuffle is 'perhaps': expected true or false"),
@@ -64,6 +68,47 @@ def test_text_is_converted():
 def test_wrong_values_are_named(values, text):
     with pytest.raises(InvalidArgumentError, match=text):
         resolve(values, environment={})
+
+
+def test_the_largest_seed_and_whole_numbers_of_other_types():
+    found = resolve({"seed": 2**63 - 1, "epochs": 2.0, "batch_size": np.int32(4)}, environment={})
+    assert (found.seed, found.epochs, found.batch_size) == (2**63 - 1, 2, 4)
+    assert all(type(value) is int for value in (found.epochs, found.batch_size))
+
+
+def test_who_gave_a_wrong_option_decides_the_kind_of_error():
+    with pytest.raises(OptionError):
+        resolve({"mode": "async"}, environment={}, command_line={"mode": "x"})
+    with pytest.raises(InvalidArgumentError) as caught:
+        resolve({"mode": "x"}, environment={}, command_line={"epochs": 2})
+    assert not isinstance(caught.value, OptionError)
+
+
+def test_overriding_tells_what_came_of_the_options():
+    with overriding({"epochs": 2}) as uses:
+        assert (uses.resolved, uses.begun) == (0, 0)
+        resolve({}, environment={})
+        with overriding() as inner:
+            config.job_begins()
+        config.job_begins()
+    assert (uses.resolved, uses.begun, inner.begun) == (1, 1, 1)
+
+
+def test_a_variable_near_an_option_is_warned_of_once(caplog):
+    environment = {
+        "SHARDTAPE_EPOCHES": "1",
+        "SHARDTAPE_PEERS_PYTHON": "python",
+        "SHARDTAPE_PORT_8265_TCP_ADDR": "10.0.0.1",
+        "SHARDTAPE_HEAD_PORT": "tcp://10.0.0.1:8265",
+        "OTHER_EPOCHES": "1",
+    }
+    for _ in range(2):
+        resolve({}, environment=environment)
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "warning: SHARDTAPE_EPOCHES is set, but there is no such option; "
+        "did you mean SHARDTAPE_EPOCHS?"
+    )
 
 
 def test_errors_say_where_a_value_came_from():
