@@ -13,6 +13,7 @@ from typing import Any
 from shardtape import nest
 from shardtape.context import recording, refresh, state
 from shardtape.logger import warn_first
+from shardtape.ops import tensor_list
 from shardtape.ops.array import broadcast_to, ones_like, shape, zeros_like
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Op
@@ -122,12 +123,23 @@ def _key(x: Any) -> int:
     return x._key() if isinstance(x, Tensor) else x._id  # type: ignore[attr-defined]
 
 
+def _has_tangent(y: Any) -> bool:
+    return y.dtype.is_floating or y.dtype.is_complex or tensor_list.is_list(y)
+
+
+def _aid(y: Any) -> Any:
+    """Something in the form of `y`; its values do not matter."""
+    return tensor_list.zeros(y) if tensor_list.is_list(y) else ones_like(y)
+
+
 def _tangents_of(
     op: Op, inputs: Any, attrs: Any, outputs: Any, tangents: Sequence[Any]
 ) -> list[Any]:
     """One tangent (or None) per output."""
-    live = [i for i, y in enumerate(outputs) if y.dtype.is_floating or y.dtype.is_complex]
-    aids = [ones_like(outputs[i]) for i in live]
+    # the last output of control flow is its frame, which has no tangent
+    values = outputs[:-1] if hasattr(op, "control") else outputs
+    live = [i for i, y in enumerate(values) if _has_tangent(y)]
+    aids = [_aid(outputs[i]) for i in live]
     with GradientTape(watch_accessed_variables=False) as transposing:
         transposing.watch(aids)
         seeds: list[Any] = [None] * len(outputs)

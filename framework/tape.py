@@ -12,6 +12,7 @@ from shardtape.context import recording, refresh, state
 from shardtape.gradients import Record, backpropagate
 from shardtape.logger import warn_first
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.tensor_list import is_list
 from shardtape.tensor import Tensor
 
 
@@ -108,7 +109,7 @@ class GradientTape:
                     f"Passed in object {t} of type {type(t).__name__!r}, not tf.Tensor or "
                     "tf.Variable or ExtensionType."
                 )
-            if not (t.dtype.is_floating or t.dtype.is_complex):
+            if not (t.dtype.is_floating or t.dtype.is_complex or is_list(t)):
                 warn_first(
                     5,
                     "The dtype of the watched tensor must be floating (e.g. tf.float32), got %r",
@@ -258,7 +259,7 @@ class GradientTape:
         """Gradients of the sources (or None), given those of the targets by their keys."""
         keys = [_source_key(s) for s in flat_sources]
         for s in flat_sources:
-            if not (s.dtype.is_floating or s.dtype.is_complex):
+            if not (s.dtype.is_floating or s.dtype.is_complex or is_list(s)):
                 warn_first(
                     5,
                     "The dtype of the source tensor must be floating (e.g. tf.float32) when "
@@ -288,7 +289,8 @@ class GradientTape:
         for t, g in zip(targets, given):
             if not isinstance(t, Tensor):
                 t = t if hasattr(t, "_id") else convert_to_tensor(t)
-            if not (t.dtype.is_floating or t.dtype.is_complex):
+            of_list = g is not None and is_list(t)  # what a TensorArray holds
+            if not (t.dtype.is_floating or t.dtype.is_complex or of_list):
                 warn_first(
                     5,
                     "The dtype of the target tensor must be floating (e.g. tf.float32) when "

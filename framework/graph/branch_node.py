@@ -2,7 +2,8 @@
 
 A node holds traced branches and takes the tensors and Variables that they use as inputs. Its last
 output is a *frame*: the values in between that its gradient reads, of the branch or of the
-iterations that ran. A frame stays empty until a gradient was built.
+iterations that ran, and what they read or drew, which the gradient's own gradient computes again
+from (`graph/replay.py`). A frame stays empty until a gradient was built.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from shardtape import dtypes as dt
 from shardtape.context import building, state
 from shardtape.graph.branches import Branch
 from shardtape.graph.parts import put_together
-from shardtape.graph.plan import Plan
+from shardtape.graph.plan import Plan, _needed
 from shardtape.ops import registry, tensor_list
 from shardtape.ops.array import zeros_like
 from shardtape.ops.convert import convert_to_tensor
@@ -34,6 +35,10 @@ class Frame:
 
     def __init__(self, kept: Any) -> None:
         self.kept = kept
+
+    def copy(self) -> Frame:
+        """The frame itself: it never changes."""
+        return self
 
 
 class nothing:
@@ -93,22 +98,50 @@ class DenseBackward:
                 v: None if g is None else convert_to_tensor(g)
                 for v, g in backward.by_variable.items()
             }
+        self.by_input, self.by_variable = by_input, by_variable
         # the fetches of `plan` by argument or captured tensor, and by Variable; -1: no gradient
         flat: list[Any] = []
         self.input_places = [_place(g, flat) for g in by_input]
         self.variable_places = {v: _place(g, flat) for v, g in by_variable.items()}
         seeds: list[Any] = [backward.seeds[i] for i in backward.live]
         self.plan = Plan(branch.graph, [*backward.kept, *seeds], flat)
+        # every value that a run keeps: what `plan` reads, then what was read or drawn
+        self.kept = [*backward.kept, *_read_or_drawn(branch, backward)]
+        effects = branch.segment.effects
+        self._forward = Plan(
+            branch.graph, branch.segment.inputs, [*branch.outputs, *self.kept, *effects]
+        )
 
     def run_forward(self, feeds: Sequence[Any]) -> tuple[list[Any], tuple[Any, ...]]:
-        """Outputs, and what the backward run reads."""
+        """Outputs, and what the backward run and its own gradient read."""
         count = len(self.branch.outputs)
-        got = self.backward.forward_plan.run(feeds)
-        return got[:count], tuple(got[count : count + len(self.backward.kept)])
+        got = self._forward.run(feeds)
+        return got[:count], tuple(got[count : count + len(self.kept)])
 
     def run(self, kept: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
         """Seeds are those of all outputs; the ones of integers are ignored."""
-        return self.plan.run([*kept, *[seeds[i] for i in self.backward.live]])
+        read = kept[: len(self.backward.kept)]
+        return self.plan.run([*read, *[seeds[i] for i in self.backward.live]])
+
+
+def computed_again(node: Any) -> bool:
+    """Whether running a node once more gives the same: it reads, draws and changes nothing."""
+    kind = node.type
+    pure = node.op_def.effects == registry.PURE
+    return pure or kind == "VarHandleOp" or kind.startswith("TensorList")
+
+
+def _read_or_drawn(branch: Branch, backward: Any) -> list[Any]:
+    """Tensors of a branch that cannot be computed again, without those that are kept anyway."""
+    given = {t._id for t in branch.segment.inputs}
+    kept = {t._id for t in backward.kept}
+    return [
+        t
+        for node in _needed([*branch.outputs, *backward.kept], given)
+        if not computed_again(node)
+        for t in node.outputs
+        if t._id not in kept and t._id not in given
+    ]
 
 
 def _place(gradient: Any, flat: list[Any]) -> int:
@@ -131,6 +164,22 @@ def add_node(
                 recorder.read(v)
             recorder.record(made, (*inputs, *node.variables), {},
                             outputs)  # fmt: skip
+    return outputs
+
+
+def add_gradient_node(made: Op, kind: str, inputs: Sequence[Any]) -> tuple[Any, ...]:
+    """Adds the node of a gradient to the graph that is built, and shows it to the tapes.
+
+    Args:
+      inputs: tensors, and Variables or their handles.
+    """
+    graph = state.graph
+    got = graph.add_op(made, [readable(x) for x in inputs], {}, kind)
+    outputs = got if isinstance(got, tuple) else (got,)
+    if state.recorders:
+        seen = tuple([value_of(x) for x in inputs])
+        for recorder in state.recorders:
+            recorder.record(made, seen, {}, outputs)
     return outputs
 
 

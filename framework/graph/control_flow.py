@@ -1,7 +1,4 @@
-"""`tf.cond`, `tf.case`, `tf.switch_case`: Python in eager mode, one node in a graph.
-
-Gradients of their gradients are not offered in graphs (LookupError); eager mode has them.
-"""
+"""`tf.cond`, `tf.case`, `tf.switch_case`: Python in eager mode, one node in a graph."""
 
 from __future__ import annotations
 
@@ -13,12 +10,13 @@ from shardtape import nest, shapes
 from shardtape.context import building, state
 from shardtape.graph.branch_node import (
     BranchNode,
+    DenseBackward,
     Frame,
+    add_gradient_node,
     add_node,
     differentiable,
     node_op,
     nothing,
-    readable,
     results,
     seeds_of,
     value_of,
@@ -27,6 +25,7 @@ from shardtape.graph.branch_node import (
 from shardtape.graph.branches import Branch, common_shape
 from shardtape.graph.loops import while_loop
 from shardtape.graph.parts import general_specs
+from shardtape.graph.replay import Replay, differentiated, zeros_for
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Op
 from shardtape.tensor import SymbolicTensor
@@ -159,23 +158,26 @@ def _switch_op(
     def _(grads: Any, outputs: Any, index: Any, *inputs: Any) -> Any:
         node.want_gradients()
         seeds = seeds_of(grads, outputs)
-        return [None, *_switch_gradients(node, kind, outputs[-1], seeds, inputs)]
+        return [None, *_switch_gradients(node, pick, kind, outputs[-1], index, seeds, inputs)]
 
     return made
 
 
 def _switch_gradients(
-    node: BranchNode, kind: str, frame: Any, seeds: list[Any], inputs: Sequence[Any]
-) -> list[Any]:
+    node: BranchNode, pick: Any, kind: str, frame: Any, index: Any, seeds: list[Any],
+    inputs: Sequence[Any],
+) -> list[Any]:  # fmt: skip
     backwards = node.want_gradients()
     wanted = differentiable(inputs)
     count = len(node.outer)
 
-    def kernel(xp: Any, frame: Any, *values: Any) -> Any:
+    of_seeds = len(seeds)
+
+    def kernel(xp: Any, frame: Any, index: Any, *values: Any) -> Any:
         chosen, kept = frame.kept
         backward = backwards[chosen]
-        got = backward.run(kept, values[: len(seeds)])
-        originals = values[len(seeds) :]
+        got = backward.run(kept, values[:of_seeds])
+        originals = [values[of_seeds + i] for i in wanted]
         places = dict(zip(node.positions[chosen], backward.input_places))
         out = []
         for i, original in zip(wanted, originals):
@@ -186,13 +188,49 @@ def _switch_gradients(
             out.append(got[place] if place >= 0 else zeros_of_input(original))
         return results(out)
 
-    originals = [readable(inputs[i]) for i in wanted]
     made = node_op(
         f"{kind}Grad", kernel, [value_of(inputs[i]).dtype for i in wanted],
         [value_of(inputs[i]).shape for i in wanted], False,
     )  # fmt: skip
-    got = state.graph.add_op(made, [frame, *seeds, *originals], {}, f"{kind}Grad")
+
+    @made.gradient
+    def _(grads: Any, outputs: Any, frame: Any, index: Any, *rest: Any) -> Any:
+        def rebuild(given: list[Any]) -> list[Any]:
+            known = given[:of_seeds], given[of_seeds:]
+            return _gradients_again(node, pick, kind, wanted, frame, index, *known)
+
+        return [None, None, *differentiated(rebuild, grads, rest)]
+
+    got = add_gradient_node(made, f"{kind}Grad", [frame, index, *seeds, *inputs])
     out: list[Any] = [None] * len(inputs)
     for i, g in zip(wanted, got):
         out[i] = g
     return out
+
+
+def _gradients_again(
+    node: BranchNode, pick: Any, kind: str, wanted: Sequence[int], frame: Any, index: Any,
+    seeds: list[Any], inputs: list[Any],
+) -> list[Any]:  # fmt: skip
+    """The gradients of `_switch_gradients`, as a node that has gradients itself."""
+
+    def branch(number: int, backward: DenseBackward) -> Callable[[], list[Any]]:
+        positions = node.positions[number]
+        places = dict(zip(positions, backward.input_places))
+        for k, v in enumerate(node.variables):
+            place = backward.variable_places.get(v._id, -1)
+            places[len(node.outer) + k] = place
+
+        def run() -> list[Any]:
+            captured = [inputs[p] for p in positions]
+            replay = Replay(backward, lambda frame, turn: frame.kept[1])
+            got = replay.run(backward.plan.fetches, {}, captured, seeds, frame, index)
+            return [
+                got[place] if (place := places.get(i, -1)) >= 0 else zeros_for(inputs[i])
+                for i in wanted
+            ]
+
+        return run
+
+    branches = [branch(i, b) for i, b in enumerate(node.want_gradients())]
+    return switch(branches, index, pick, kind, f"{kind}Grad")

@@ -168,7 +168,7 @@ class Generated:
             op = node.op_def
             union: frozenset[int] = frozenset()
             for position, t in enumerate(node.inputs):
-                if position in op.shape_only and self._canonical(t._id) in self._static:
+                if position in op.shape_only and self._has_shape(t):
                     continue
                 bases = self._bases.get(self._canonical(t._id), frozenset())
                 union |= bases
@@ -245,6 +245,10 @@ class Generated:
             return f"to_host({name})"
         return name
 
+    def _has_shape(self, tensor: Any) -> bool:
+        """Whether a tensor's shape is known and says all of its form; a list's does not."""
+        return tensor.dtype is not dt.variant and self._canonical(tensor._id) in self._static
+
     def _shape_of(self, tensor: Any) -> str:
         """A view of one zero: shape and dtype of a tensor without its memory."""
         value = self._values[self._canonical(tensor._id)]
@@ -266,7 +270,7 @@ class Generated:
         count = len(node.inputs)
         args = [
             self._shape_of(t)
-            if i in op.shape_only and self._canonical(t._id) in self._static
+            if i in op.shape_only and self._has_shape(t)
             else self._expression(t, op.is_host(i, count))
             for i, t in enumerate(node.inputs)
         ]

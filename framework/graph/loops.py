@@ -1,7 +1,4 @@
-"""`tf.while_loop`: Python in eager mode, one node in a graph.
-
-Gradients of its gradients are not offered in graphs (LookupError); eager mode has them.
-"""
+"""`tf.while_loop`: Python in eager mode, one node in a graph."""
 
 from __future__ import annotations
 
@@ -16,11 +13,11 @@ from shardtape.context import building, state
 from shardtape.graph.branch_node import (
     BranchNode,
     Frame,
+    add_gradient_node,
     add_node,
     differentiable,
     node_op,
     nothing,
-    readable,
     results,
     seeds_of,
     value_of,
@@ -28,6 +25,7 @@ from shardtape.graph.branch_node import (
 )
 from shardtape.graph.branches import Branch, zeros_of
 from shardtape.graph.parts import Parts, general_specs, put_together, taken_apart, tensors_of
+from shardtape.graph.replay import differentiated
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Op
 from shardtape.tensor import SymbolicTensor, Tensor
@@ -208,7 +206,7 @@ def _while_gradients(
         places[count + outer + k] = backward.variable_places.get(v._id, -1)
 
     def kernel(xp: Any, frames: Any, *values: Any) -> Any:
-        current, originals = list(values[:count]), dict(zip(wanted, values[count:]))
+        current, originals = list(values[:count]), values[count:]
         sums: dict[int, Any] = {}
         for before, kept in reversed(frames.kept):
             got = backward.run(kept, current)
@@ -227,12 +225,27 @@ def _while_gradients(
                 out.append(sums[i] if i in sums else zeros_of_input(originals[i]))
         return results(out)
 
-    originals = [readable(inputs[i]) for i in wanted]
     made = node_op(
         "WhileGrad", kernel, [value_of(inputs[i]).dtype for i in wanted],
         [value_of(inputs[i]).shape for i in wanted], False,
     )  # fmt: skip
-    got = state.graph.add_op(made, [frames, *seeds, *originals], {}, "WhileGrad")
+
+    @made.gradient
+    def _(grads: Any, outputs: Any, frames: Any, *rest: Any) -> Any:
+        from shardtape.graph.loop_gradients import LoopGradient
+
+        captured = [count + p for p in node.positions[1]]
+        gradient = LoopGradient(
+            backward, lambda frame, turn: frame.kept[turn][1], lambda frame: len(frame.kept),
+            captured, places,
+        )  # fmt: skip
+
+        def rebuild(given: list[Any]) -> list[Any]:
+            return gradient.while_loop(frames, given[:count], given[count:], wanted)
+
+        return [None, *differentiated(rebuild, grads, rest)]
+
+    got = add_gradient_node(made, "WhileGrad", [frames, *seeds, *inputs])
     out: list[Any] = [None] * len(inputs)
     for i, g in zip(wanted, got):
         out[i] = g

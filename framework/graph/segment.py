@@ -19,7 +19,7 @@ from shardtape.context import building, recording, state
 from shardtape.gradients import Record, backpropagate
 from shardtape.graph.func_graph import inline
 from shardtape.graph.ir import Graph, Operation
-from shardtape.graph.plan import Plan
+from shardtape.graph.plan import Plan, _needed
 from shardtape.graph.scopes import name_scope
 from shardtape.indexed_slices import IndexedSlices
 from shardtape.ops import registry, source, tensor_list
@@ -51,6 +51,7 @@ class Segment:
         self._plan: Plan | None = None
         self._backward: _Backward | None = None
         self._full: _Backward | None = None
+        self._variables: list[Any] | None = None
         self._op = _call_op(self)
 
     def call(self, values: Sequence[Any], variables: Sequence[Any] = ()) -> list[Any]:
@@ -115,7 +116,10 @@ class Segment:
             values = [*inputs[: len(self.inputs)], *[kept[i] for i in backward.pinned]]
             backward = self._full
         seeds = [_zeros(outputs[i]) if grads[i] is None else grads[i] for i in backward.live]
-        got = iter(backward.segment.call([*values, *seeds]) if backward.flat else [])
+        got: Any = iter(())
+        if backward.flat:
+            segment = backward.segment
+            got = iter(segment.call([*values, *seeds], segment.variables_read()))
 
         def take(g: Any) -> Any:
             if g is None:
@@ -127,6 +131,14 @@ class Segment:
         by_input = [take(g) for g in backward.by_input]
         by_variable = {v: take(g) for v, g in backward.by_variable.items()}
         return [*by_input, *[by_variable.get(v._id) for v in inputs[len(self.inputs) :]]]
+
+    def variables_read(self) -> list[Any]:
+        """The Variables that are read when the inputs are given."""
+        if self._variables is None:
+            given = {t._id for t in self.inputs}
+            nodes = _needed([*self.outputs, *self.effects], given)
+            self._variables = [n.attrs["variable"] for n in nodes if n.type == "VarHandleOp"]
+        return self._variables
 
     def backward(self) -> _Backward:
         """The gradient of this segment; built once."""
@@ -151,12 +163,9 @@ class _Backward:
         with building(graph), recording(()), name_scope("gradients"):
             self.seeds = [
                 graph.add_op(source.placeholder, (), {"dtype": t.dtype, "shape": t.shape})
-                if t.dtype.is_floating
-                or t.dtype.is_complex
-                # a list of numbers: what a TensorArray holds
-                or (t.dtype is dt.variant and i < len(segment.outputs))
+                if t.dtype.is_floating or t.dtype.is_complex or _is_list(t)
                 else None
-                for i, t in enumerate(self.targets)
+                for t in self.targets
             ]
             seeds: dict[int, Any] = {}
             for t, s in zip(self.targets, self.seeds):
@@ -193,6 +202,12 @@ class _Backward:
         self.forward_plan = Plan(
             graph, segment.inputs, [*segment.outputs, *self.kept, *segment.effects]
         )
+
+
+def _is_list(t: SymbolicTensor) -> bool:
+    """Whether it is a list of numbers, what a TensorArray holds, and not a node's frame."""
+    is_frame = hasattr(t.op.op_def, "control") and t is t.op.outputs[-1]
+    return t.dtype is dt.variant and not is_frame
 
 
 def _zeros(output: Any) -> Any:

@@ -16,6 +16,7 @@ from shardtape import shapes
 from shardtape.context import state
 from shardtape.graph import branch_node as nodes
 from shardtape.graph.branches import Branch, zeros_of
+from shardtape.graph.replay import differentiated
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Op
 from shardtape.tensor import Tensor
@@ -150,7 +151,7 @@ def _gradients(
 
     def kernel(xp: Any, frame: Any, *values: Any) -> Any:
         stacks, current = values[:count], list(values[count : count + states])
-        originals = dict(zip(wanted, values[count + states :]))
+        originals = values[count + states :]
         sequence_shapes, frames = frame.kept
         filled: dict[int, Any] = {}
         sums: dict[int, Any] = {}
@@ -183,13 +184,29 @@ def _gradients(
                 out.append(nodes.zeros_of_input(originals[i]) if found is None else found)
         return nodes.results(out)
 
-    originals = [nodes.readable(given[i]) for i in wanted]
     made = nodes.node_op(
         "TimeLoopGrad", kernel, [nodes.value_of(given[i]).dtype for i in wanted],
         [nodes.value_of(given[i]).shape for i in wanted], False,
     )  # fmt: skip
-    got = state.graph.add_op(made, [frame, *seeds, *originals], {}, "TimeLoopGrad")
+
+    @made.gradient
+    def _(grads: Any, outputs: Any, frame: Any, *rest: Any) -> Any:
+        from shardtape.graph.loop_gradients import LoopGradient
+
+        captured = [own + p for p in node.positions[0]]
+        gradient = LoopGradient(
+            backward, lambda frame, turn: frame.kept[1][turn][1],
+            lambda frame: len(frame.kept[1]), captured, places,
+        )  # fmt: skip
+
+        def rebuild(known: list[Any]) -> list[Any]:
+            seeds, values = known[: count + states], known[count + states :]
+            return gradient.time_loop(frame, seeds, values, wanted, inputs, backwards)
+
+        return [None, *differentiated(rebuild, grads, rest)]
+
+    got = nodes.add_gradient_node(made, "TimeLoopGrad", [frame, *seeds, *given])
     out: list[Any] = [None] * len(given)
-    for i, g in zip(wanted, got if isinstance(got, (list, tuple)) else [got]):
+    for i, g in zip(wanted, got):
         out[i] = g
     return out

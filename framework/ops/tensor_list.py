@@ -72,6 +72,10 @@ class ListValue:
         items = self.items()
         return items[index] if 0 <= index < len(items) else None
 
+    def copy(self) -> ListValue:
+        """The list itself: it never changes."""
+        return self
+
     def __len__(self) -> int:
         return len(self.items())
 
@@ -79,6 +83,11 @@ class ListValue:
         count = max(len(self), len(other))
         pairs = [(self.member(i), other.member(i)) for i in range(count)]
         return ListValue([a if b is None else b if a is None else a + b for a, b in pairs])
+
+
+def is_list(t: Any) -> bool:
+    """Whether a tensor, of a graph or with a value, is of type variant."""
+    return t.dtype is dt.variant or isinstance(getattr(t, "_array", None), ListValue)
 
 
 def members(value: Any) -> list[Any]:
@@ -105,7 +114,7 @@ def _rows(*args: Arg, element_shape: Any = None, **attrs: Any) -> TensorShape:
 
 
 # ---- making -----------------------------------------------------------------------------------
-@_list_op("TensorListReserve", dtype=dt.variant, host=("num_elements",))
+@_list_op("TensorListReserve", dtype=dt.variant, host=("num_elements",), differentiable=False)
 def reserve(xp, num_elements):
     """A list of so many members that are not there."""
     return ListValue([None] * int(num_elements))
@@ -180,7 +189,11 @@ def _(g, _y, _list, index):
 def get_like(xp, list, index, like):
     """The member at `index`; zeros in the shape of `like` where there is none."""
     found = list.member(int(index))
-    return xp.zeros_like(like) if found is None else found
+    if found is not None:
+        return found
+    # a loop's gradient lists the arrays and the frames that the loop carries
+    is_array = isinstance(like, xp.ndarray | np.generic)
+    return xp.zeros_like(like) if is_array else ListValue([])
 
 
 @get_like.gradient
@@ -201,6 +214,8 @@ def get_item(xp, list, index, *, element_dtype, element_shape=None):
 
 
 def _zeros(xp: Any, shape: Any, dtype: Any, at: int) -> Any:
+    if dtype is dt.variant:
+        return ListValue([])
     if shape is None or any(d is None for d in shape):
         raise errors.InvalidArgumentError(
             f"Could not read index {at} of the TensorArray: it was never written and the shape of "

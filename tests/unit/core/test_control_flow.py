@@ -126,23 +126,6 @@ def test_a_loop_in_a_branch_in_a_loop():
         assert tape.gradient(y, x).numpy() == pytest.approx(4 * 2.0**3)
 
 
-def test_gradients_of_gradients_say_that_graphs_do_not_have_them():
-    @tf.function
-    def f(x):
-        return cond(x > 0.0, lambda: x * x, lambda: x)
-
-    x = tf.constant(2.0)
-    with tf.GradientTape() as outer:
-        outer.watch(x)
-        with tf.GradientTape() as inner:
-            inner.watch(x)
-            y = f(x)
-        g = inner.gradient(y, x)
-    assert g.numpy() == 4.0
-    with pytest.raises(LookupError, match="IfGrad"):
-        outer.gradient(g, x)
-
-
 def test_a_loop_over_an_array_in_a_specialised_plan():
     @tf.function
     def f(x):
