@@ -85,8 +85,8 @@ def _without_job(script: Path, uses: Uses) -> str:
     if uses.resolved:
         return f"{script} made a shardtape.Trainer but never called its fit(): nothing was trained"
     return (
-        f"{script} ended without a shardtape.Trainer(...).fit(): nothing was trained, and there "
-        f"was nothing to give the options to (`python {script}` runs other programs)"
+        f"{script} ended without a shardtape.Trainer(...).fit(): there was no job to run and "
+        f"nothing to give the options to (`python {script}` runs other programs)"
     )
 
 

@@ -194,6 +194,8 @@ class JobConfig:
             above = Path(self.summary).absolute().parent.parent
             if not above.is_dir():  # said now, not when hours of training are over
                 raise InvalidArgumentError(f"summary is {self.summary!r}: there is no {above}")
+            if Path(self.summary).is_dir():
+                raise InvalidArgumentError(f"summary is {self.summary!r}: that is a folder")
         if self.resume and not self.checkpoint_dir:
             raise InvalidArgumentError("resume needs checkpoint_dir: where shall it look?")
         if not re.fullmatch(r"local|auto|ray://.+|[\w.\-]+:\d+", self.address):

@@ -54,6 +54,8 @@ def test_text_is_converted():
         ({"shuffle": "perhaps"}, "shuffle is 'perhaps': expected true or false"),
         ({"resume": True}, "resume needs checkpoint_dir"),
         ({"port": 70000}, "port is 70000"),
+        ({"summary": "/"}, "summary is '/': that is a folder"),
+        ({"summary": "/no/such/s.json"}, "summary is '/no/such/s.json': there is no /no"),
         ({"address": "nowhere"}, "address is 'nowhere'"),
         ({"checkpoint_every": "often"}, "checkpoint_every is 'often'"),
         ({"checkpoint_every": "0 steps"}, "must be more than zero"),
