@@ -141,7 +141,8 @@ def line(status: Status) -> str:
     parts = [f"epoch {status.epoch}/{status.epochs}"]
     total = f"/{status.steps:,}" if status.steps else ""
     parts.append(f"step {status.step:,}{total}")
-    parts.append(f"{status.examples_per_s:,.0f} examples/s")
+    if status.examples_per_s:  # not before training, nor where nothing is left to train
+        parts.append(f"{status.examples_per_s:,.0f} examples/s")
     if status.loss is not None:
         parts.append(f"loss {status.loss:.4f}")
     parts += [f"{name} {value:.4f}" for name, value in status.metrics.items()]

@@ -32,6 +32,8 @@ def test_a_line_has_all_that_the_user_asks():
     )
     assert "1 of 2 workers" in progress.line(status(workers_live=1))
     assert progress.line(Status(workers=2)) == "starting, 0 of 2 workers"
+    assert progress.line(Status()) == "starting", "no worker processes are wanted"
+    assert "examples/s" not in progress.line(status(examples_per_s=0.0))
 
 
 def test_plain_lines_are_few_and_end_with_the_last_state():
@@ -69,6 +71,23 @@ def test_the_kind_of_display_follows_the_stream():
 
 def test_durations():
     assert [progress.duration(s) for s in (7, 750, 11045)] == ["0:07", "12:30", "3:04:05"]
+
+
+def test_the_summary_of_a_job_with_nothing_left():
+    summary = dict.fromkeys(SUMMARY_KEYS, 0) | {"logdir": None, "rounds": None, "steps": 1200}
+    result = Result({"loss": 0.5}, "c/ckpt-3", summary, [], nothing_left=True)
+    assert progress.summary_lines(result) == [
+        "nothing left to do: the checkpoint is of the end, these are its figures",
+        "  loss        0.5000",
+        "  steps       1,200",
+        "  checkpoint  c/ckpt-3",
+    ]
+    more = summary | {"rounds": 40, "rollbacks": 2, "examples_per_s": 7.0}
+    text = "\n".join(progress.summary_lines(Result({}, None, more, [], interrupted=True)))
+    assert text == (
+        "stopped before the end\n  examples/s  7\n  steps       1,200\n  rounds      40\n"
+        "  roll-backs  2"
+    )
 
 
 def test_the_summary_names_checkpoint_and_tensorboard(tmp_path):
