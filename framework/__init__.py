@@ -270,7 +270,7 @@ from shardtape.tensor_array import TensorArray, TensorArraySpec
 from shardtape.type_spec import TypeSpec, type_spec_from_value
 from shardtape.variable import Variable, VariableAggregation, VariableSynchronization
 
-_operators.attach(Variable)
+_operators.attach_to_variables(Variable)
 # Kernels meet infinities and NaNs in the course of their work, and TensorFlow says nothing then.
 _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"shardtape\.")
 

@@ -70,7 +70,7 @@ class _CustomGradient:
             outputs = [EagerTensor(t._array) for t in results]  # type: ignore[attr-defined]
             _show_tapes(_recorded_call(name, call), inputs, outputs)
         else:
-            made = _identity_op(call, len(results))
+            made = identity_op(call, len(results))
             with recording(()):
                 outputs = graph.add_op(made, [*results, *inputs], {}, "IdentityN")
             _show_tapes(made, [*results, *inputs], outputs)
@@ -150,7 +150,7 @@ def _show_tapes(op: Op, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
 
 
 # ---- in graphs --------------------------------------------------------------------------------
-def _identity_op(call: Any, count: int) -> Op:
+def identity_op(call: Any, count: int) -> Op:
     """The op of a node that hands on the first `count` of its inputs, the call's results.
 
     The others are the call's arguments and Variables; they get the gradients.
@@ -168,7 +168,8 @@ def _identity_op(call: Any, count: int) -> Op:
         may_view=True, widen=False,
     )  # fmt: skip
     made.registered_gradient = gradient
-    made.relocate = lambda copies: _identity_op(_Relocated(call, copies), count)
+    made.custom = (call, count)  # what saving writes
+    made.relocate = lambda copies: identity_op(_Relocated(call, copies), count)
     return made
 
 
@@ -187,14 +188,7 @@ class _Relocated:
 
     def __call__(self, grads: Sequence[Any], results: Sequence[Any]) -> list[Any]:
         target = state.graph
-        graph = FuncGraph("custom_gradient", target)
-        with building(graph), recording(()):
-            places = [
-                graph.add_op(source.placeholder, (), {"dtype": y.dtype, "shape": y.shape})
-                for y in results
-            ]
-            got = self._call(places, results)
-            flat = [None if g is None else graph.capture(convert_to_tensor(g)) for g in got]
+        graph, places, flat = traced_gradient(self._call, results, target)
         given = dict(zip([p._id for p in places], _filled(grads, results)))
         for outer, place in graph.captures:
             given[place._id] = self._here(target, outer)
@@ -209,6 +203,26 @@ class _Relocated:
             got = inline(target, [tensor], (), self._copies, "custom_gradient")
             self._copies[tensor._id] = got[0]
         return self._copies[tensor._id]
+
+
+def traced_gradient(call: Any, results: Sequence[Any], outer: Any) -> tuple[Any, Any, Any]:
+    """(graph, inputs, outputs) of the gradient of a call; an output is None where it is none.
+
+    Args:
+      call: what the call's op holds.
+      results: the call's results; one input stands for the gradient of each.
+      outer: the graph around it.
+    """
+    graph = FuncGraph("custom_gradient", outer)
+    graph.takes_any = True
+    with building(graph), recording(()):
+        places = [
+            graph.add_op(source.placeholder, (), {"dtype": y.dtype, "shape": y.shape})
+            for y in results
+        ]
+        got = call(places, results)
+        flat = [None if g is None else graph.capture(convert_to_tensor(g)) for g in got]
+    return graph, places, flat
 
 
 def _filled(grads: Sequence[Any], results: Sequence[Any]) -> list[Any]:

@@ -121,6 +121,7 @@ def canonical_name(device: Any) -> str:
 def _as_spec(device: Any) -> DeviceSpec:
     if isinstance(device, DeviceSpec):
         return device
+    device = getattr(device, "name", device)  # of a LogicalDevice
     if callable(device):
         raise RuntimeError("tf.device does not support functions.")
     return DeviceSpec.from_string(str(device))

@@ -80,6 +80,14 @@ class OpError(Exception):
         return type(self), (self._message,)
 
 
+class OperatorNotAllowedInGraphError(TypeError):
+    """A tensor without a value was used where Python needs one (`if`, `for`, `bool`)."""
+
+
+class InaccessibleTensorError(TypeError, ValueError):
+    """A tensor of a function's graph was used outside of it."""
+
+
 class CancelledError(OpError):
     error_code = CANCELLED
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from shardtape import nest
+from shardtape.checkpoint import pending
 from shardtape.graph.scopes import name_scope
 from shardtape.variable import Variable
 
@@ -39,6 +40,11 @@ class Module:
         self._name = name
         with name_scope(name) as scope:
             self._name_scope = scope
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if pending.waits():
+            pending.proceed()
 
     @property
     def name(self) -> str:

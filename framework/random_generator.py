@@ -126,6 +126,9 @@ class Generator:
     def _check(self, shape: Any) -> None:
         shape.assert_is_compatible_with([_state_size(self._alg)])
 
+    def _trackable_children(self) -> dict[str, Any]:
+        return {"_state_var": self._state}
+
     # ---- making ---------------------------------------------------------------------------
     @classmethod
     def from_seed(cls, seed: Any, alg: Any = None) -> Generator:

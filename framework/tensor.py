@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shardtape import dtypes as dt
-from shardtape import shapes
+from shardtape import errors, shapes
 from shardtape.context import next_id
 from shardtape.operator_types import Operators
 
@@ -21,7 +21,8 @@ _from_numpy = dt._BY_NUMPY
 class Tensor(Operators):
     """Base of all tensors; immutable."""
 
-    __slots__ = ("__weakref__", "_keras_mask")  # the mask: see keras/masks.py
+    # the mask: see keras/masks.py; the part: see ops/variable_slices.py
+    __slots__ = ("__weakref__", "_keras_mask", "_part_of")
     __array_priority__ = 100  # numpy on the left hands over: `ndarray * tensor` is a tensor
 
     dtype: dt.DType
@@ -40,6 +41,17 @@ class Tensor(Operators):
     @property
     def is_tensor_like(self) -> bool:
         return True
+
+    @property
+    def assign(self) -> Any:
+        """`variable[1:3].assign(value)`: writes the part of a Variable that this tensor is.
+
+        Raises AttributeError for any other tensor.
+        """
+        part = getattr(self, "_part_of", None)
+        if part is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute 'assign'")
+        return part.assign
 
     if TYPE_CHECKING:
         # Eager and symbolic tensors have these; the operators come from ops/operators.py.
@@ -314,13 +326,13 @@ class SymbolicTensor(Tensor):
 
     def __iter__(self) -> Iterator[Any]:
         if self._shape.rank is None or not len(self._shape) or self._shape[0] is None:
-            raise TypeError(
+            raise errors.OperatorNotAllowedInGraphError(
                 f"Cannot iterate over {self!r}: its first dimension is not known in the graph"
             )
         return (self[i] for i in range(self._shape[0]))
 
     def __bool__(self) -> bool:
-        raise TypeError(
+        raise errors.OperatorNotAllowedInGraphError(
             "Using a symbolic `tf.Tensor` as a Python `bool` is not allowed. Use `tf.cond`, or "
             f"compute the value first. ({self.name})"
         )
@@ -331,14 +343,21 @@ class SymbolicTensor(Tensor):
         )
 
     def numpy(self) -> Any:
-        raise AttributeError(f"symbolic tensor {self.name} has no value yet: run it first")
+        raise AttributeError(
+            f"'SymbolicTensor' object has no attribute 'numpy': {self.name} has no value yet"
+        )
 
     def __str__(self) -> str:
+        describe = getattr(self.op.graph, "describe", None)
+        if describe is not None:
+            return str(describe(self, False))
         shape = "" if self._shape.rank is None else f", shape={self._shape}"
-        shape = ", shape=<unknown>" if self._shape.rank is None else shape
         return f'Tensor("{self.name}"{shape}, dtype={self.dtype.name})'
 
     def __repr__(self) -> str:
+        describe = getattr(self.op.graph, "describe", None)
+        if describe is not None:
+            return str(describe(self, True))
         return f"<tf.Tensor '{self.name}' shape={self._shape} dtype={self.dtype.name}>"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
-from shardtape import shapes
+from shardtape import errors, shapes
 from shardtape.context import next_id, state
 from shardtape.operator_types import Operators
 from shardtape.ops import state as ops
@@ -236,7 +236,8 @@ class Variable(Operators):
     def _delta(self, delta: Any) -> Tensor:
         delta = self._operand(delta)
         if not self._shape.is_compatible_with(delta.shape):
-            raise ValueError(
+            kind = errors.InvalidArgumentError if state.graph is None else ValueError
+            raise kind(
                 f"Cannot update variable '{self.name}' with shape {self._shape}: the update has "
                 f"shape {delta.shape}."
             )

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from shardtape import errors, storage
+from shardtape.checkpoint import pending
+from shardtape.checkpoint.containers import wrapped
 from shardtape.checkpoint.manifest import write_manifest
 from shardtape.checkpoint.object_graph import (
     VARIABLE_VALUE,
@@ -57,6 +59,10 @@ class Checkpoint:
         self._root = root
         self._names = tuple(kwargs)
         self._save_counter: Variable | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value if name.startswith("_") else wrapped(value))
+        pending.proceed()
 
     def _trackable_children(self) -> dict[str, Any]:
         children = {name: getattr(self, name) for name in self._names}

@@ -33,6 +33,11 @@ def add(restore: Waiting) -> None:
         _waiting.pop(0).close()
 
 
+def waits() -> bool:
+    """Whether a restore is waiting."""
+    return bool(_waiting)
+
+
 def proceed() -> None:
     """Gives new Variables the values that wait for them; layers call this when they were built."""
     if not _waiting:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shardtape import dtypes as dt
-from shardtape import shapes
+from shardtape import errors, shapes
 from shardtape.backend import random
 from shardtape.context import building, state
 from shardtape.graph.ir import Graph, Operation
@@ -87,6 +87,7 @@ class FuncGraph(Graph):
         self.name, self.outer_graph = name, outer
         self.seed = random.global_seed() if outer is None else outer.seed
         self.captures: list[tuple[Any, SymbolicTensor]] = []
+        self.takes_any = False  # a copier, which knows what stands for tensors of other graphs
 
     def capture(self, value: Any) -> SymbolicTensor:
         if not isinstance(value, Tensor):
@@ -96,6 +97,12 @@ class FuncGraph(Graph):
         key = value._key()  # type: ignore[attr-defined]
         found = self._captured.get(key)
         if found is None:
+            if type(value) is SymbolicTensor and not self._reaches(value.op.graph):
+                raise errors.InaccessibleTensorError(
+                    f"{value!r} is out of scope and cannot be used here: it was made in the graph "
+                    f"of '{getattr(value.op.graph, 'name', 'another graph')}'. Return it from "
+                    "that function, or keep it in a tf.Variable or a tf.TensorArray."
+                )
             with building(self):
                 found = self.add_op(
                     source.placeholder, (), {"dtype": value.dtype, "shape": value.shape}
@@ -103,6 +110,15 @@ class FuncGraph(Graph):
             self._captured[key] = found
             self.captures.append((value, found))
         return found
+
+    def _reaches(self, graph: Any) -> bool:
+        """Whether `graph` is around this one, or is no function's graph (Keras's, TF1's)."""
+        outer: Any = self
+        while outer is not None:
+            if outer is graph:
+                return True
+            outer = getattr(outer, "outer_graph", None)
+        return self.takes_any or not isinstance(graph, FuncGraph)
 
     def effects(self) -> list[Operation]:
         """Operations that every run executes, in the program's order."""

@@ -12,10 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from shardtape import nest
+from shardtape import errors, nest
 from shardtape.context import building, converting, recording, state
 from shardtape.graph.func_graph import FuncGraph, TensorSpec, inline
 from shardtape.graph.segment import Segment
+from shardtape.graph.signatures import (
+    one_line,
+    paragraph,
+    parameters,
+    structured_input,
+    type_text,
+)
 from shardtape.indexed_slices import IndexedSlices
 from shardtape.ops import source
 from shardtape.ops.convert import convert_to_tensor
@@ -49,10 +56,11 @@ class ConcreteFunction:
         name: str,
         arguments: Sequence[tuple[Any, SymbolicTensor]],
         structure: Any,
+        signature: inspect.Signature | None = None,
     ) -> None:
-        self.graph, self.name = graph, name
+        self.graph, self.name, self._signature = graph, name, signature
         self._arguments = arguments
-        self.structured_outputs = structure
+        self.structured_outputs = self._structure = structure
         flat = nest.flatten(structure)
         # positions of tensors among the flat outputs; the rest are Python values
         self._tensors: list[tuple[int, Any]] = []
@@ -73,6 +81,7 @@ class ConcreteFunction:
         self._variables = graph.variables()
         # what the function was traced for, by parameter: specs of tensors, and other values
         self.bound_arguments: dict[str, Any] = {}
+        self.was_loaded = False  # its constants are its own
 
     @property
     def captured_inputs(self) -> list[Any]:
@@ -87,24 +96,111 @@ class ConcreteFunction:
         return tuple(v for v in self._variables if v.trainable)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Runs the trace on tensors (or values that convert to them), in order or by name."""
-        names = [p.op.name for _, p in self._arguments]
-        flat = [part for leaf in nest.flatten(args) for part in _components(leaf)]
-        by_name = {k: v for k, v in kwargs.items() if k in names}
-        for name in names[len(flat) :]:
-            if name not in by_name:
-                raise TypeError(f"{self.name} misses the argument {name!r}")
-            flat.append(by_name[name])
+        """Runs the trace on tensors (or values that convert to them), in order or by name.
+
+        Arguments that are no tensors may be given again, if they are those of the trace.
+
+        Raises:
+          TypeError: missing, surplus or other arguments, or another shape.
+          InvalidArgumentError: a tensor of another dtype.
+        """
+        try:
+            flat = self._by_parameter(args, kwargs)
+        except TypeError as error:
+            try:
+                flat = self._in_order(args, kwargs)
+            except TypeError as again:
+                raise TypeError(
+                    f"Binding inputs to tf.function failed due to `{error}`. Received args: "
+                    f"{args} and kwargs: {kwargs} for signature: {self._one_line()}.\n"
+                    f"Fallback to flat signature also failed due to: {again}."
+                ) from None
         values = []
+        plain = False
         for (_, p), value in zip(self._arguments, flat):
             t = convert_to_tensor(value, None if isinstance(value, Tensor) else p.dtype)
+            plain = plain or not isinstance(value, Tensor)
             if t.dtype is not p.dtype or not p.shape.is_compatible_with(t.shape):
-                raise TypeError(
+                refused = plain or t.dtype is p.dtype
+                raise (TypeError if refused else errors.InvalidArgumentError)(
                     f"{self.name} was traced for {p.op.name}: {p.dtype.name}{p.shape}, it got "
                     f"{t.dtype.name}{t.shape}"
                 )
             values.append(t)
         return self.call_flat(values)
+
+    def _by_parameter(self, args: Any, kwargs: Any) -> list[Any]:
+        """The tensors to feed, for arguments as the Python function takes them."""
+        if self._signature is None or not self.bound_arguments:
+            return self._in_order(args, kwargs)
+        given = self._signature.bind_partial(*args, **kwargs).arguments
+        flat: list[Any] = []
+        for name, wanted in self.bound_arguments.items():
+            wants = nest.flatten(wanted)
+            if name not in given:
+                if any(isinstance(w, TypeSpec) for w in wants):
+                    raise TypeError(f"missing a required argument: {name!r}")
+                continue
+            leaves = nest.flatten(given[name])
+            if len(leaves) != len(wants):
+                raise TypeError(f"Can not cast {given[name]!r} to {type_text(wanted)}")
+            for leaf, want in zip(leaves, wants):
+                if isinstance(want, TypeSpec):
+                    flat.extend(_components(leaf))
+                elif leaf is not want and (_is_tensor_like(leaf) or leaf != want):
+                    raise TypeError(f"Can not cast {leaf!r} to {type_text(want)}")
+        return flat
+
+    def _in_order(self, args: Any, kwargs: Any) -> list[Any]:
+        """The tensors to feed, for all tensors in order, or by the names of the inputs."""
+        names = [self._input_name(i) for i in range(len(self._arguments))]
+        flat = [part for leaf in nest.flatten(args) for part in _components(leaf)]
+        shown = f"{self.name}({', '.join(names)})"
+        if len(flat) > len(names):
+            raise TypeError(f"{shown} takes {len(names)} positional arguments, got {len(flat)}")
+        surplus = [k for k in kwargs if k not in names]
+        if surplus:
+            raise TypeError(f"{shown} got unexpected keyword arguments: {', '.join(surplus)}")
+        for name in names[len(flat) :]:
+            if name not in kwargs:
+                raise TypeError(f"{shown} misses the argument {name!r}")
+            flat.append(kwargs[name])
+        return flat
+
+    def _input_name(self, index: int) -> str:
+        given, placeholder = self._arguments[index]
+        spec = given.spec if isinstance(given, _Declared) else given
+        named = isinstance(spec, TensorSpec) and spec.name
+        return named or placeholder.op.name
+
+    # ---- what it takes and returns --------------------------------------------------------
+    def _shown(self) -> list[tuple[str, str, Any]]:
+        return parameters(self._signature, self.bound_arguments)
+
+    def _one_line(self) -> str:
+        return one_line(self._shown(), self.structured_outputs)
+
+    @property
+    def structured_input_signature(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """(positional, by name): TensorSpecs, and the other values of the trace."""
+        return structured_input(self._shown())
+
+    @property
+    def output_shapes(self) -> Any:
+        """The shapes of the results, in their structure."""
+        return nest.map_structure(lambda t: getattr(t, "shape", None), self.structured_outputs)
+
+    @property
+    def output_dtypes(self) -> Any:
+        """The types of the results, in their structure."""
+        return nest.map_structure(lambda t: getattr(t, "dtype", None), self.structured_outputs)
+
+    def pretty_printed_signature(self, verbose: bool = True) -> str:
+        """Parameters, results and captures; in one line if not `verbose`."""
+        if not verbose:
+            return self._one_line()
+        captures = [*self._variables, *([] if self.was_loaded else self.captured_inputs)]
+        return paragraph(self._shown(), self.structured_outputs, captures)
 
     def call_flat(self, values: Sequence[Tensor]) -> Any:
         values = [*values, *[outer for outer, _ in self.graph.captures]]
@@ -121,7 +217,7 @@ class ConcreteFunction:
         return self._structured(iter(got))
 
     def _structured(self, got: Any) -> Any:
-        flat = nest.flatten(self.structured_outputs)
+        flat = nest.flatten(self._structure)
         for i, leaf in self._tensors:
             if isinstance(leaf, IndexedSlices):
                 flat[i] = IndexedSlices(next(got), next(got), leaf.shape_anywhere())
@@ -129,11 +225,13 @@ class ConcreteFunction:
                 flat[i] = leaf.spec._from_components([next(got) for _ in leaf.components])
             else:
                 flat[i] = next(got)
-        return nest.pack_sequence_as(self.structured_outputs, flat)
+        return nest.pack_sequence_as(self._structure, flat)
+
+    def __str__(self) -> str:
+        return f"ConcreteFunction {self.pretty_printed_signature()}"
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{p.op.name}: {p.dtype.name}{p.shape}" for _, p in self._arguments)
-        return f"<ConcreteFunction {self.name}({shown})>"
+        return f"<ConcreteFunction {self._one_line()} at 0x{id(self):X}>"
 
 
 class Function:
@@ -153,6 +251,7 @@ class Function:
         self._name: str = name or getattr(python_function, "__name__", None) or "function"
         self.input_signature = None if input_signature is None else tuple(input_signature)
         self._relax = reduce_retracing
+        self._relaxed = _Relaxed() if reduce_retracing and input_signature is None else None
         self._traces: dict[Any, ConcreteFunction] = {}
         self._signature = inspect.signature(python_function)
         self._lock = threading.RLock()
@@ -190,6 +289,15 @@ class Function:
             args = self.input_signature
         return self._find(args, kwargs)[0]
 
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def pretty_printed_concrete_signatures(self, verbose: bool = True) -> str:
+        """What the traces that exist take and return, one after the other."""
+        joined = "\n\n" if verbose else "\n"
+        return joined.join(t.pretty_printed_signature(verbose) for t in self._traces.values())
+
     def experimental_get_tracing_count(self) -> int:
         return self._count
 
@@ -204,7 +312,16 @@ class Function:
         key = tuple([_key(x) for x in leaves]) + (_structure(arguments), _context_key())
         with self._lock:
             found = self._traces.get(key)
-            if found is None:
+            if found is None and self._relaxed is not None:
+                found = self._relaxed.find(key[len(leaves) :], leaves)
+                if found is None:
+                    wide = self._relaxed.widened(key[len(leaves) :], leaves)
+                    general = nest.pack_sequence_as(
+                        dict(arguments), _in_nest_order(arguments, wide)
+                    )
+                    found = self._trace_new(key, bound, _ordered(arguments, general), names, wide)
+                    self._relaxed.add(key[len(leaves) :], wide, found)
+            elif found is None:
                 found = self._trace_new(key, bound, arguments, names, leaves)
         return found, [part for x in leaves if _is_tensor_like(x) for part in _components(x)]
 
@@ -251,7 +368,11 @@ class Function:
                 "expensive: pass tensors instead of Python objects, or use reduce_retracing=True",
                 self._count, self._count, self._name,
             )  # fmt: skip
+        first = self._made_variables is None
         concrete = self._trace(bound, arguments, names, leaves)
+        if first and self._made_variables is not None:
+            # a function that makes Variables has to use them, and make none, from now on
+            concrete = self._trace(bound, arguments, names, leaves)
         concrete.bound_arguments = nest.map_structure(_spec_of, dict(arguments))
         if len(self._traces) >= _MAX_TRACES:
             self._traces.pop(next(iter(self._traces)))
@@ -287,10 +408,11 @@ class Function:
             if self._made_variables is not None:
                 raise ValueError(
                     "tf.function only supports singleton tf.Variables created on the first call. "
-                    f"{self._name} made {made[0].name!r} again."
+                    "Make sure the tf.Variable is only created once or created outside "
+                    f"tf.function: {self._name} made {made[0].name!r} again."
                 )
             self._made_variables = list(made)
-        return ConcreteFunction(graph, self._name, placeholders, result)
+        return ConcreteFunction(graph, self._name, placeholders, result, self._signature)
 
     def _traced_function(self) -> Callable[..., Any]:
         if not self._autograph:
@@ -301,6 +423,59 @@ class Function:
 
     def __repr__(self) -> str:
         return f"<Function {self._name}>"
+
+
+class _Relaxed:
+    """The traces of a function that lets shapes be unknown once they have changed."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[Any, list[Any], ConcreteFunction]] = []
+
+    def find(self, context: Any, leaves: Sequence[Any]) -> ConcreteFunction | None:
+        """The trace that takes these arguments, if there is one."""
+        for other, types, concrete in self._known:
+            if other == context and _fit(types, [_type_of(x) for x in leaves]):
+                return concrete
+        return None
+
+    def widened(self, context: Any, leaves: Sequence[Any]) -> list[Any]:
+        """The arguments, declared with what they have in common with those of the traces."""
+        types = [_type_of(x) for x in leaves]
+        for other, known, _ in self._known:
+            if other == context and len(known) == len(types):
+                pairs = [_common(a, b) for a, b in zip(types, known)]
+                if None not in pairs:
+                    types = pairs
+        return [
+            _Declared(x, t) if isinstance(t, TensorSpec) and _type_of(x) != t else x
+            for x, t in zip(leaves, types)
+        ]
+
+    def add(self, context: Any, leaves: Sequence[Any], concrete: ConcreteFunction) -> None:
+        self._known.append((context, [_type_of(x) for x in leaves], concrete))
+        if len(self._known) > _MAX_TRACES:
+            del self._known[0]
+
+
+def _type_of(x: Any) -> Any:
+    """A TensorSpec for a tensor, something that can be compared for any other argument."""
+    if _is_tensor_like(x) and _composite_of(x) is None:
+        dtype, shape = _declared(x)
+        return TensorSpec(shape, dtype)
+    return ("value", _key(x))
+
+
+def _fit(wanted: Sequence[Any], given: Sequence[Any]) -> bool:
+    return len(wanted) == len(given) and all(_common(w, g) == w for w, g in zip(wanted, given))
+
+
+def _common(a: Any, b: Any) -> Any:
+    """The type of both; None where they have none."""
+    if a == b:
+        return a
+    if not isinstance(a, TensorSpec) or not isinstance(b, TensorSpec) or a.dtype is not b.dtype:
+        return None
+    return a.most_specific_compatible_type(b)
 
 
 class _Declared:
@@ -393,7 +568,7 @@ def _key(x: Any) -> Any:
 
 
 def _context_key() -> Any:
-    return state.training
+    return state.training if state.autocast is None else (state.training, state.autocast)
 
 
 def _structure(value: Any) -> Any:

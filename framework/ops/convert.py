@@ -121,12 +121,12 @@ def to_array(value: Any, dtype: dt.DType | None) -> Any:
     kind = type(value)
     if kind is float:
         if dtype is None:
-            return np.float32(value)
+            return _single(value)
         if dtype.kind in "fc":
             return dtype._numpy.type(value)
     elif kind is int:
         if dtype is None:
-            return np.int32(value) if _INT32.min <= value <= _INT32.max else np.int64(value)
+            return np.int32(value) if _INT32.min <= value <= _INT32.max else _long(value)
         if dtype.kind in "fciu":
             try:
                 return dtype._numpy.type(value)
@@ -169,17 +169,46 @@ def to_array(value: Any, dtype: dt.DType | None) -> Any:
         wanted = dtype._numpy
         _check_castable(array, value, dtype)
     if array.dtype != wanted:
-        return np.asarray(array, dtype=wanted)[()]
+        made = np.asarray(array, dtype=wanted)[()]
+        if dtype is None and wanted == np.float32 and np.isinf(made).any():
+            _check_range(array, made)
+        return made
     return array if own else np.array(array, order="C")[()]
+
+
+def _single(value: float) -> np.float32:
+    made = np.float32(value)
+    if abs(made) == np.inf:
+        _check_range(np.float64(value), made)
+    return made
+
+
+def _long(value: int) -> np.int64:
+    try:
+        return np.int64(value)
+    except OverflowError:
+        raise ValueError(
+            f"Can't convert Python sequence with out-of-range integer to Tensor: {value}"
+        ) from None
+
+
+def _check_range(wide: Any, narrow: Any) -> None:
+    """Raises ValueError for a Python float that became infinite."""
+    if not np.array_equal(np.isinf(wide), np.isinf(narrow)):
+        raise ValueError(
+            "Can't convert Python sequence with a value out of range for a float32. Give "
+            "dtype=tf.float64."
+        )
 
 
 def _from_python(value: Any) -> np.ndarray:
     try:
-        return np.array(value)
-    except ValueError as error:
-        raise ValueError(
-            f"Can't convert non-rectangular Python sequence to Tensor. ({error})"
-        ) from None
+        made = np.array(value)
+    except ValueError:
+        raise ValueError("Can't convert non-rectangular Python sequence to Tensor.") from None
+    if made.dtype.kind in "uO" and isinstance(_first_leaf(value), int):
+        raise ValueError("Can't convert Python sequence with out-of-range integer to Tensor.")
+    return made
 
 
 def _first_leaf(value: Any) -> Any:

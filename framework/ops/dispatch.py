@@ -183,9 +183,14 @@ def _run(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         return tuple([EagerTensor(a) for a in result])
     learns = plain and xp is np and not any(a.dtype in _HALF for a in arrays)
     # a fast op returns its ufunc's result as it is, so that has to have the right type
-    if learns and (not op.is_ufunc or op.kernel(np, *arrays).dtype == result.dtype):
+    if learns and (not op.is_ufunc or _same_type(op.kernel(np, *arrays), result)):
         op.signatures[tuple([a.dtype.num for a in arrays])] = result.dtype
     return EagerTensor(result)
+
+
+def _same_type(raw: Any, result: Any) -> bool:
+    # a ufunc gives bytes for string arrays of no axes
+    return getattr(raw, "dtype", None) == result.dtype
 
 
 def _place(op: Op, arrays: list[Any]) -> tuple[Any, list[Any]]:

@@ -23,7 +23,7 @@ _MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_ax
 
 
 @functools.lru_cache(maxsize=4096)
-def _index(begin: Any, end: Any, strides: Any, masks: tuple[int, ...]) -> tuple[Any, ...]:
+def slice_index(begin: Any, end: Any, strides: Any, masks: tuple[int, ...]) -> tuple[Any, ...]:
     """The index expression of a strided slice; unknown numbers (None) stand as they are."""
     from_start, to_end, ellipsis, new_axis, shrink = masks
     out: list[Any] = []
@@ -43,14 +43,14 @@ def _index(begin: Any, end: Any, strides: Any, masks: tuple[int, ...]) -> tuple[
 
 
 def _take(x: Any, begin: Any, end: Any, strides: Any, masks: Any) -> Any:
-    index = _index(tuple(begin.tolist()), tuple(end.tolist()), tuple(strides.tolist()), masks)
+    index = slice_index(tuple(begin.tolist()), tuple(end.tolist()), tuple(strides.tolist()), masks)
     try:
         return x[index]
     except IndexError:
-        raise _out_of_bounds(x.shape, index) from None
+        raise out_of_bounds(x.shape, index) from None
 
 
-def _out_of_bounds(dims: Any, index: Any) -> errors.OpError:
+def out_of_bounds(dims: Any, index: Any) -> errors.OpError:
     """The error of TensorFlow's words for an index that numpy refused."""
     taken = [k for k in index if k is not None and k is not Ellipsis]
     if len(taken) > len(dims):
@@ -82,7 +82,7 @@ def _strided_shape(x: Arg, begin: Arg, end: Arg, strides: Arg, **masks: int) -> 
         return UNKNOWN
     none = [None] * count
     b, e, s = b or none, e or none, s or none
-    index = _index(tuple(b), tuple(e), tuple(s), bits)
+    index = slice_index(tuple(b), tuple(e), tuple(s), bits)
     dims, at = x.shape.as_list(), 0
     out: list[Any] = []
     taken = sum(not (bits[2] >> i & 1) and not (bits[3] >> i & 1) for i in range(count))
@@ -164,7 +164,7 @@ def strided_slice_grad(
     """Zeros of `shape` with `dy` in the place of the slice."""
     masks = (begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
     out = xp.zeros(tuple(shape.tolist()), dy.dtype)
-    index = _index(tuple(begin.tolist()), tuple(end.tolist()), tuple(strides.tolist()), masks)
+    index = slice_index(tuple(begin.tolist()), tuple(end.tolist()), tuple(strides.tolist()), masks)
     out[index] = dy
     return out
 
@@ -174,7 +174,9 @@ def _(xp, out, shape, begin, end, strides, dy, *, begin_mask=0, end_mask=0, elli
       new_axis_mask=0, shrink_axis_mask=0):  # fmt: skip
     masks = (begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
     out[...] = 0
-    out[_index(tuple(begin.tolist()), tuple(end.tolist()), tuple(strides.tolist()), masks)] = dy
+    out[slice_index(tuple(begin.tolist()), tuple(end.tolist()), tuple(strides.tolist()), masks)] = (
+        dy
+    )
 
 
 @strided_slice_grad.gradient
@@ -236,16 +238,16 @@ def getitem(self: Any, key: Any) -> Tensor:
             try:
                 return _element(self._array[key])
             except IndexError:
-                raise _out_of_bounds(self._array.shape, (key,)) from None
+                raise out_of_bounds(self._array.shape, (key,)) from None
         if _is_plain(key):
             index = tuple(key) if isinstance(key, (list, tuple)) else (key,)
             try:
                 return _element(self._array[index])
             except IndexError:
-                raise _out_of_bounds(self._array.shape, index) from None
+                raise out_of_bounds(self._array.shape, index) from None
     if not isinstance(self, Tensor):
         self = convert_to_tensor(self)
-    if _is_mask(key):
+    if is_mask(key):
         from shardtape.ops.gather import boolean_mask
 
         return boolean_mask(self, key)
@@ -277,7 +279,7 @@ def _is_plain(key: Any) -> bool:
     return kind is int or key is None or key is Ellipsis
 
 
-def _is_mask(key: Any) -> bool:
+def is_mask(key: Any) -> bool:
     if isinstance(key, (bool, np.bool_)):
         return True
     inner = getattr(key, "dtype", None)
@@ -299,6 +301,15 @@ def _check_entry(k: Any) -> None:
 
 
 def _sliced_by(x: Tensor, keys: list[Any]) -> Tensor:
+    vectors, masks = slice_vectors(keys)
+    return strided_slice_op(x, *vectors, **masks)
+
+
+def slice_vectors(keys: list[Any]) -> tuple[list[Any], dict[str, int]]:
+    """Begins, ends and strides of a StridedSlice, and its masks, for the entries of a key.
+
+    Raises TypeError for an entry of another kind.
+    """
     begin: list[Any] = []
     end: list[Any] = []
     strides: list[Any] = []
@@ -333,9 +344,7 @@ def _sliced_by(x: Tensor, keys: list[Any]) -> Tensor:
         begin.append(b)
         end.append(e)
         strides.append(s)
-    vectors = _vectors(begin, end, strides)
-    given: dict[str, Any] = {m: v for m, v in masks.items() if v}
-    return strided_slice_op(x, *vectors, **given)
+    return _vectors(begin, end, strides), {m: v for m, v in masks.items() if v}
 
 
 def _vectors(*lists: list[Any]) -> list[Any]:

@@ -11,6 +11,7 @@ from shardtape.context import state
 from shardtape.ops import array, math
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.indexing import getitem
+from shardtape.ops.variable_slices import variable_part
 from shardtape.shapes import broadcast_shapes
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 
@@ -133,6 +134,31 @@ def attach(cls: Any) -> None:
     )
     cls.__getitem__ = getitem
     cls.__array_ufunc__ = _array_ufunc
+
+
+def attach_to_variables(cls: Any) -> None:
+    """As `attach`; besides, parts can be assigned, and `variable += value` is refused."""
+    attach(cls)
+    cls.__getitem__ = variable_part
+    for name, sign, instead in (
+        ("iadd", "+", "variable.assign_add(value)"),
+        ("isub", "-", "variable.assign_sub(value)"),
+        ("imul", "*", "variable.assign(variable * value)"),
+        ("itruediv", "/", "variable.assign(variable / value)"),
+        ("ipow", "**", "variable.assign(variable ** value)"),
+    ):
+        setattr(cls, f"__{name}__", _refusing(sign, instead))
+
+
+def _refusing(sign: str, instead: str) -> Any:
+    def refuse(self: Any, other: Any) -> Any:
+        raise RuntimeError(
+            f"`variable {sign}= value` with `tf.Variable`s is not supported. Use `{instead}` to "
+            f"modify the variable, or `out = variable {sign} value` if you need to get a new "
+            "output Tensor."
+        )
+
+    return refuse
 
 
 _UFUNCS = {

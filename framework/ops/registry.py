@@ -106,6 +106,8 @@ class Op:
         self._gradient: Callable[..., Any] | None = None
         # by RegisterGradient: f(op, grads, outputs, inputs, attrs) -> gradients of all inputs
         self.registered_gradient: Callable[..., Sequence[Any]] | None = None
+        # (gradient, number of results) of a call with a gradient of its own
+        self.custom: tuple[Any, int] | None = None
         # the op of a node's copy in another graph, given the copies of tensors by key
         self.relocate: Callable[[dict[int, Any]], Op] | None = None
         self.__doc__ = kernel.__doc__

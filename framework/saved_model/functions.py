@@ -21,20 +21,26 @@ class RestoredFunction:
       name: of the function.
       parameters: [name, {"kind", "default"}] of what it takes.
       traces: functions that make the traces, when they are first wanted, and what each is for.
+      declared: the function had an `input_signature`.
     """
 
     def __init__(
         self, name: str, parameters: Sequence[Any],
         traces: Sequence[tuple[dict[str, Any], Callable[[], ConcreteFunction]]],
+        declared: bool = False,
     ) -> None:  # fmt: skip
+        self.declared = declared
         self._name = self.__name__ = name
         self.parameters = list(parameters)
-        self._signature = _signature(parameters)
+        self._signature = signature_of(parameters)
         self._traces = list(traces)
         self._made: dict[int, ConcreteFunction] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Raises ValueError where no trace fits; the text lists those that there are."""
+        """Raises ValueError where no trace fits; the text lists those that there are.
+
+        TypeError instead if the function had an `input_signature`.
+        """
         concrete, tensors = self._find(args, kwargs)
         return concrete.call_flat(tensors)
 
@@ -62,6 +68,11 @@ class RestoredFunction:
                 if tensors is not None:
                     return self._trace(number), tensors
         listed = "\n".join(f"  Option {i + 1}: {w}" for i, (w, _) in enumerate(self._traces))
+        if self.declared and self._traces:
+            raise TypeError(
+                f"Binding inputs to tf.function `{self._name}` failed: the input_signature asks "
+                f"for {self._traces[0][0]}, got {dict(bound.arguments)}"
+            )
         raise ValueError(
             f"Could not find matching concrete function to call loaded from the SavedModel. Got:\n"
             f"  {dict(bound.arguments)}\n for {self._name}, expected one of:\n{listed or '  none'}"
@@ -106,7 +117,8 @@ def _match(given: Any, wanted: Any, tensors: list[Any], exact: bool) -> bool:
     return type(given) is type(wanted) and given == wanted
 
 
-def _signature(parameters: Sequence[Any]) -> inspect.Signature:
+def signature_of(parameters: Sequence[Any]) -> inspect.Signature:
+    """The signature that was written as [name, {"kind", "default"}] of each parameter."""
     made = []
     for name, entry in parameters:
         entry = entry or {"kind": "POSITIONAL_OR_KEYWORD"}

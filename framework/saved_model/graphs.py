@@ -14,12 +14,14 @@ import numpy as np
 
 from shardtape import errors
 from shardtape.context import state
+from shardtape.custom_gradient import identity_op, traced_gradient
 from shardtape.graph.control_flow import switch
 from shardtape.graph.loops import while_loop
 from shardtape.graph.plan import _needed as nodes_needed
 from shardtape.graph.time_loop import time_loop
 from shardtape.keras.saving import values
 from shardtape.ops import registry
+from shardtape.ops.array import zeros_like
 from shardtape.tensor import EagerTensor
 
 _INLINE_BYTES = 1024  # larger constants are kept as arrays beside the JSON
@@ -79,11 +81,21 @@ class GraphWriter:
         for p in arguments:
             add({"op": "Argument"}, p.op)
         for value, p in captures:
-            written = self.constant(value) if outer is None else {"outer": outer(value)}
+            written = self.constant(value) if outer is None else outer(value)
             add({"op": "Captured", **written}, p.op)
-        for operation in nodes_needed([*outputs, *effects], given):
-            if operation.index not in numbers:
-                add(self._node(operation, place, numbers), operation)
+
+        def add_needed(tensors: Sequence[Any]) -> None:
+            for operation in nodes_needed(tensors, given):
+                if operation.index in numbers:
+                    continue
+                custom = getattr(operation.op_def, "custom", None)
+                if custom is None:
+                    add(self._node(operation, place, numbers), operation)
+                else:
+                    call, count = custom
+                    add(self._custom(operation, call, count, place, add_needed), operation)
+
+        add_needed([*outputs, *effects])
         return {
             "nodes": nodes,
             "outputs": [place(t) for t in outputs],
@@ -124,6 +136,29 @@ class GraphWriter:
         controls = [numbers[c.index] for c in operation.control_inputs if c.index in numbers]
         return {**entry, "control": controls} if controls else entry
 
+    def _custom(
+        self, operation: Any, call: Any, count: int, place: Any, add_needed: Any
+    ) -> dict[str, Any]:
+        """A call with a gradient of its own: its inputs, and the gradient's graph."""
+        graph, inputs, outputs = traced_gradient(
+            call, list(operation.outputs), operation.outputs[0].graph
+        )
+        captured = [t for t, _ in graph.captures if not isinstance(t, EagerTensor)]
+        add_needed(captured)
+        where = {t._key(): i for i, t in enumerate(captured)}
+
+        def outside(t: Any) -> dict[str, Any]:
+            return self.constant(t) if isinstance(t, EagerTensor) else {"outer": where[t._key()]}
+
+        made = [g for g in outputs if g is not None]
+        return {
+            "op": "CustomGradient", "name": operation.name, "count": count,
+            "inputs": [place(t) for t in operation.inputs],
+            "outer": [place(t) for t in captured],
+            "differentiable": [g is not None for g in outputs],
+            "gradient": self.graph(inputs, graph.captures, made, (), outside),
+        }  # fmt: skip
+
     def _branches(
         self, operation: Any, node: Any, settings: dict[str, Any], place: Any
     ) -> dict[str, Any]:
@@ -134,7 +169,7 @@ class GraphWriter:
             graphs.append(
                 self.graph(
                     branch.arguments, branch.graph.captures, branch.outputs,
-                    branch.graph.effects(), lambda t, where=where: where[t._key()],
+                    branch.graph.effects(), lambda t, where=where: {"outer": where[t._key()]},
                 )
             )  # fmt: skip
         limit = settings.get("limit")
@@ -197,12 +232,27 @@ class GraphReader:
         inputs = [made[node][output] for node, output in entry["inputs"]]
         if "branches" in entry:
             return self._branches(entry, inputs, made)
+        if "gradient" in entry:
+            return self._custom(entry, inputs, made)
         name = entry["name"].rsplit("/", 1)[-1]
         controls = [_operation_of(made[c]) for c in entry.get("control", ())]
         with state.graph.control_dependencies([c for c in controls if c is not None]):
             got = state.graph.add_op(
                 registry.get(entry["op"]), inputs, values.decode(entry["attrs"]), name
             )
+        return got if isinstance(got, tuple) else (got,)
+
+    def _custom(self, entry: dict[str, Any], inputs: list[Any], made: list[Any]) -> Any:
+        outer = [made[node][output] for node, output in entry["outer"]]
+        reader = _GradientReader(self._variables, self._constants)
+
+        def call(grads: Sequence[Any], results: Sequence[Any]) -> list[Any]:
+            filled = [zeros_like(y) if g is None else g for g, y in zip(grads, results)]
+            got = iter(reader.add(entry["gradient"], filled, outer))
+            return [next(got) if there else None for there in entry["differentiable"]]
+
+        custom = identity_op(call, entry["count"])
+        got = state.graph.add_op(custom, inputs, {}, entry["name"].rsplit("/", 1)[-1])
         return got if isinstance(got, tuple) else (got,)
 
     def _branches(self, entry: dict[str, Any], inputs: list[Any], made: list[Any]) -> Any:
@@ -236,6 +286,13 @@ class GraphReader:
 
         pick.keys = keys  # type: ignore[attr-defined]
         return tuple(switch(functions, inputs[0], pick, entry["op"], None))
+
+
+class _GradientReader(GraphReader):
+    """Adds the graph of a gradient, whose constants are nodes: nobody feeds them."""
+
+    def _constant(self, entry: dict[str, Any]) -> Any:
+        return state.graph.constant(super()._constant(entry)._array)
 
 
 def _operation_of(outputs: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors, storage
+from shardtape.checkpoint.containers import DictWrapper, ListWrapper
 from shardtape.checkpoint.reader import read
 from shardtape.context import building, recording
 from shardtape.graph.func_graph import FuncGraph, TensorSpec
@@ -17,7 +18,7 @@ from shardtape.keras.saving import values
 from shardtape.keras.saving.foreign_files import refuse_foreign
 from shardtape.module import Module
 from shardtape.ops import source
-from shardtape.saved_model.functions import RestoredFunction
+from shardtape.saved_model.functions import RestoredFunction, signature_of
 from shardtape.saved_model.graphs import GraphReader
 from shardtape.saved_model.saving import CONSTANTS, FILE, FORMAT, VARIABLES
 from shardtape.tensor import EagerTensor
@@ -29,6 +30,17 @@ class Loaded(Module):
 
     signatures: Any = None
 
+    @property
+    def variables(self) -> Any:
+        """All Variables, in the saved model's own order where it had one."""
+        return self.__dict__.get("_ordered", {}).get("variables") or super().variables
+
+    @property
+    def trainable_variables(self) -> Any:
+        """As `variables`, those that are trainable."""
+        found = self.__dict__.get("_ordered", {}).get("trainable_variables")
+        return super().trainable_variables if found is None else found
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The saved object's own `__call__`. Raises TypeError where none was saved."""
         function = self.__dict__.get("__call__")
@@ -36,6 +48,10 @@ class Loaded(Module):
             raise TypeError("the loaded object cannot be called: it was saved without a traced "
                             "`__call__`")  # fmt: skip
         return function(*args, **kwargs)
+
+
+class _NoSavedModel(errors.NotFoundError, OSError):
+    """What loading from nowhere raises."""
 
 
 class _Signatures(dict):
@@ -61,11 +77,16 @@ def load(export_dir: Any, tags: Any = None, options: Any = None) -> Any:
     A function runs what was traced before it was saved; other arguments raise ValueError.
 
     Raises:
-      NotFoundError: there is no such folder.
+      NotFoundError (an OSError as well): there is no such folder.
       InvalidArgumentError: a SavedModel that TensorFlow wrote, or no saved model.
     """
     path = storage.text(export_dir).rstrip("/")
-    refuse_foreign(path)
+    try:
+        refuse_foreign(path)
+    except errors.NotFoundError:
+        raise _NoSavedModel(
+            f"SavedModel file does not exist at: {path}: there is no file or folder of this name"
+        ) from None
     if not contains_saved_model(path):
         raise errors.InvalidArgumentError(
             f"SavedModel file does not exist at: {path}/{FILE}. `tf.saved_model.save` writes one; "
@@ -104,16 +125,21 @@ class _Import:
         elif kind == "function":
             made = self._function(entry)
         elif kind == "list":
-            made = self._objects[number] = []
+            made = self._objects[number] = ListWrapper()
             children = entry["children"]
             made.extend(self._object(children[name]) for name in sorted(children, key=int))
         elif kind == "dict":
-            made = self._objects[number] = {}
+            made = self._objects[number] = DictWrapper()
             made.update((name, self._object(n)) for name, n in entry["children"].items())
         else:
             made = self._objects[number] = Loaded()
             for name, child in entry["children"].items():
                 made.__dict__[name] = self._object(child)
+            if "ordered" in entry:
+                made.__dict__["_ordered"] = {
+                    name: [self._variables[n] for n in numbers]
+                    for name, numbers in entry["ordered"].items()
+                }
         self._objects[number] = made
         return made
 
@@ -121,15 +147,21 @@ class _Import:
         traces = []
         for trace in entry["traces"]:
             wanted = _with_specs(values.decode(trace["arguments"]))
-            traces.append((wanted, lambda t=trace, w=wanted: self._concrete(entry["name"], t, w)))
-        return RestoredFunction(entry["name"], entry["parameters"], traces)
+            traces.append((wanted, lambda t=trace, w=wanted: self._concrete(entry, t, w)))
+        return RestoredFunction(
+            entry["name"], entry["parameters"], traces, entry.get("declared", False)
+        )
 
-    def _concrete(self, name: str, trace: dict[str, Any], wanted: Any) -> ConcreteFunction:
+    def _concrete(self, entry: dict[str, Any], trace: dict[str, Any], wanted: Any) -> Any:
+        name = entry["name"]
         specs = list(_specs(wanted))
         graph, placeholders, outputs = self._graph(name, trace["graph"], trace["names"], specs)
         structure = _with_outputs(values.decode(trace["structure"]), outputs)
-        made = ConcreteFunction(graph, name, list(zip(specs, placeholders)), structure)
-        made.bound_arguments = wanted
+        made = ConcreteFunction(
+            graph, name, list(zip(specs, placeholders)), structure,
+            signature_of(entry["parameters"]),
+        )  # fmt: skip
+        made.bound_arguments, made.was_loaded = wanted, True
         return made
 
     def _signature(self, entry: dict[str, Any]) -> ConcreteFunction:
@@ -138,7 +170,10 @@ class _Import:
         graph, placeholders, outputs = self._graph(entry["name"], entry["graph"], names, specs)
         structure = dict(zip(entry["outputs"], outputs))
         made = ConcreteFunction(graph, entry["name"], list(zip(specs, placeholders)), structure)
-        made.bound_arguments = dict(zip(names, specs))
+        made.bound_arguments, made.was_loaded = dict(zip(names, specs)), True
+        made.structured_outputs = {
+            name: TensorSpec(t.shape, t.dtype, name) for name, t in structure.items()
+        }
         return made
 
     def _graph(self, name: str, described: Any, names: list[str], specs: list[Any]) -> Any:

@@ -75,6 +75,10 @@ def write_graphs(
     writer = GraphWriter()
     export = _Export(writer)
     root = export.object(obj, functions)
+    if functions is not None:  # a Keras model has an order of its own
+        for name in ("variables", "trainable_variables"):
+            ordered = [writer.variable(v) for v in getattr(obj, name)]
+            export.objects[root].setdefault("ordered", {})[name] = ordered
     chosen = _signatures(obj, signatures, functions)
     described = {name: export.signature(f, name) for name, f in chosen.items()}
     keys = _keys(obj)
@@ -172,8 +176,10 @@ class _Export:
                 written.append(self._trace(trace))
             except errors.UnimplementedError as error:
                 _log.warning("A trace of %s is not saved: %s", trace.name, error.message)
+        declared = getattr(function, "declared", getattr(function, "input_signature", None))
         return {"name": getattr(function, "_name", None) or function.name,
-                "parameters": parameters, "traces": written}  # fmt: skip
+                "parameters": parameters, "traces": written,
+                "declared": bool(declared)}  # fmt: skip
 
     def _trace(self, concrete: ConcreteFunction) -> dict[str, Any]:
         arguments = concrete.bound_arguments or {
@@ -185,7 +191,7 @@ class _Export:
                 "arguments": values.encode(nest.map_structure(_written_argument, arguments)),
                 "names": [p.op.name for _, p in concrete._arguments],
                 "structure": values.encode(nest.map_structure(
-                    lambda x: _written_output(x, outputs), concrete.structured_outputs)),
+                    lambda x: _written_output(x, outputs), concrete._structure)),
                 "graph": self._graph(concrete, outputs),
             }  # fmt: skip
         except TypeError as error:
@@ -199,7 +205,7 @@ class _Export:
 
     def signature(self, concrete: ConcreteFunction, name: str) -> dict[str, Any]:
         """A function of named tensors as it is written. Raises ValueError for another one."""
-        outputs = _named_outputs(concrete.structured_outputs, name)
+        outputs = _named_outputs(concrete._structure, name)
         specs = [[p.op.name, values.encode(p.shape), p.dtype.name] for _, p in concrete._arguments]
         return {"name": concrete.name, "inputs": specs, "outputs": list(outputs),
                 "graph": self._graph(concrete, list(outputs.values()))}  # fmt: skip
@@ -272,7 +278,7 @@ def _signatures(obj: Any, given: Any, functions: Mapping[str, Any] | None) -> di
         try:
             if len(fitting) == 1:
                 concrete = _concrete(fitting[0])
-                _named_outputs(concrete.structured_outputs, "serving_default")
+                _named_outputs(concrete._structure, "serving_default")
                 return {"serving_default": concrete}
         except ValueError:
             return {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from shardtape.experimental.numpy import arrays, reductions, types
+from shardtape.experimental.numpy import arrays, elementwise, indexing, reductions, types
 from shardtape.ops.cast import cast
 from shardtape.tensor import Tensor
 
@@ -18,8 +18,8 @@ _enabled = False
 def experimental_enable_numpy_behavior(
     prefer_float32: bool = False, dtype_conversion_mode: str = "all"
 ) -> None:
-    """From now on tensors have the methods of arrays (`T`, `reshape`, `astype`, `sum`, ...), and
-    their operators promote types as NumPy's do. It cannot be undone.
+    """From now on tensors have methods of arrays (`T`, `reshape`, `astype`, `max`, ...), lists and
+    arrays index them, and their operators promote types as NumPy's do. It cannot be undone.
 
     Args:
       prefer_float32: Python's floats are float32 and not float64.
@@ -36,6 +36,7 @@ def experimental_enable_numpy_behavior(
         setattr(Tensor, f"__{name}__", _promoting(getattr(Tensor, f"__{name}__")))
     for name, method in _METHODS.items():
         setattr(Tensor, name, method)
+    Tensor.__getitem__ = indexing.getitem  # type: ignore[method-assign]
 
 
 def is_enabled() -> bool:
@@ -63,27 +64,42 @@ def _transposed(self: Any, *axes: Any) -> Any:
     return arrays.transpose(self, axes[0] if isinstance(axes[0], (list, tuple)) else axes)
 
 
+def _clipped(self: Any, a_min: Any = None, a_max: Any = None) -> Any:
+    return elementwise.clip(self, a_min, a_max)
+
+
+def _reducing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A reduction as a method; `out` is what NumPy's own functions pass."""
+
+    def method(self: Any, axis: Any = None, out: Any = None, keepdims: Any = None) -> Any:
+        if out is not None:
+            raise ValueError("Setting out is not supported: tensors never change")
+        return function(self, axis, keepdims=bool(keepdims))
+
+    return method
+
+
+def _mean(
+    self: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = None
+) -> Any:
+    if out is not None:
+        raise ValueError("Setting out is not supported: tensors never change")
+    return reductions.mean(self, axis, dtype, bool(keepdims))
+
+
+# the methods that TensorFlow's tensors get; NumPy's other functions then give arrays
 _METHODS: dict[str, Any] = {
     "T": property(arrays.transpose, doc="The axes in reversed order."),
+    "data": property(lambda self: self, doc="The tensor itself."),
     "size": property(arrays.size, doc="The number of elements."),
-    "astype": lambda self, dtype: cast(self, dtype),
+    "astype": lambda self, dtype, name=None: cast(self, dtype),
+    "clip": _clipped,
+    "flatten": arrays.ravel,
+    "max": _reducing(reductions.max),
+    "mean": _mean,
+    "min": _reducing(reductions.min),
     "ravel": arrays.ravel,
     "reshape": _reshaped,
-    "transpose": _transposed,
     "tolist": lambda self: self.numpy().tolist(),
-    "item": lambda self, *at: self.numpy().item(*at),
-    "dot": arrays.dot,
-    "diagonal": arrays.diagonal,
-    "flatten": arrays.ravel,
-    "copy": arrays.copy,
-    "swapaxes": arrays.swapaxes,
-    "squeeze": arrays.squeeze,
-    "repeat": arrays.repeat,
-    "take": arrays.take,
-    "trace": arrays.trace,
-    **{
-        name: getattr(reductions, name)
-        for name in ("sum", "prod", "mean", "std", "var", "max", "min", "all", "any", "argmax",
-                     "argmin", "cumsum", "cumprod", "argsort", "ptp", "nonzero")
-    },
-}  # fmt: skip
+    "transpose": _transposed,
+}

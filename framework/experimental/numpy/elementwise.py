@@ -11,6 +11,7 @@ from shardtape import bitwise
 from shardtape import dtypes as dt
 from shardtape import math as m
 from shardtape.experimental.numpy.types import array, inexact, promoted
+from shardtape.graph.loops import while_loop
 from shardtape.ops import array as arrays
 from shardtape.ops.cast import cast
 
@@ -181,3 +182,35 @@ def polyval(p: Any, x: Any) -> Any:
     for c in arrays.unstack(coefficients):
         total = total * at + c
     return total
+
+
+def divmod(x1: Any, x2: Any) -> Any:
+    """As `numpy.divmod`: (x1 // x2, x1 % x2)."""
+    return floor_divide(x1, x2), mod(x1, x2)
+
+
+def gcd(x1: Any, x2: Any) -> Any:
+    """As `numpy.gcd`, by Euclid's algorithm on whole arrays.
+
+    Raises ValueError for floats.
+    """
+    a, b = promoted(x1, x2)
+    if not a.dtype.is_integer:
+        raise ValueError(f"Arguments to gcd must be integers, got {a.dtype.name}")
+    # one shape for all turns of the loop
+    a, b = m.abs(a + arrays.zeros_like(b)), m.abs(b + arrays.zeros_like(a))
+
+    def turn(p: Any, q: Any) -> Any:
+        going = m.not_equal(q, 0)
+        rest = m.floormod(p, arrays.where(going, q, arrays.ones_like(q)))
+        return arrays.where(going, q, p), arrays.where(going, rest, q)
+
+    return while_loop(lambda p, q: m.reduce_any(m.not_equal(q, 0)), turn, (a, b))[0]
+
+
+def lcm(x1: Any, x2: Any) -> Any:
+    """As `numpy.lcm`."""
+    a, b = promoted(x1, x2)
+    common = gcd(a, b)
+    safe = arrays.where(m.equal(common, 0), arrays.ones_like(common), common)
+    return m.abs(a) // safe * m.abs(b)

@@ -39,10 +39,10 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
       overwrite: replace what is there.
 
     Raises:
-      ValueError: the model has no weights yet.
+      ValueError: the model has no weights yet, and one file is asked for.
       AlreadyExistsError: there is something, and `overwrite` is False.
     """
-    if not model.weights and not model.built:
+    if not model.weights and not model.built and is_packed(storage.text(filepath)):
         raise ValueError(
             f"Weights for model '{model.name}' have not yet been created. Weights are created "
             "when the model is first called on inputs or `build()` is called with an "

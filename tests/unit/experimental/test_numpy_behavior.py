@@ -18,7 +18,7 @@ x = tf.constant([[1, 2], [3, 4]])
 assert x.T.numpy().tolist() == [[1, 3], [2, 4]]
 assert x.reshape(-1).shape == (4,) and x.reshape((4, 1)).shape == (4, 1)
 assert x.astype("float32").dtype is tf.float32 and x.size == 4
-assert int(x.sum()) == 10 and x.mean(0).numpy().tolist() == [2.0, 3.0]
+assert int(np.sum(x)) == 10 and int(x.max()) == 4 and x.mean(0).numpy().tolist() == [2.0, 3.0]
 assert (x + 1.5).dtype is tf.{floating}, (x + 1.5).dtype
 assert (x + tf.constant([1.0])).dtype is tf.{floating}
 assert (tf.constant([True]) & tf.constant([False])).numpy().tolist() == [False]
@@ -26,8 +26,17 @@ assert (x == 2).numpy().tolist() == [[False, True], [False, False]]
 with tf.GradientTape() as tape:
     v = tf.constant([1.0, 2.0])
     tape.watch(v)
-    y = (v.reshape(2, 1) * 2).sum()
+    y = tf.reduce_sum(v.reshape(2, 1) * 2)
 assert tape.gradient(y, v).numpy().tolist() == [2.0, 2.0]
+cube, place = tnp.arange(24).reshape(2, 3, 4), np.arange(24).reshape(2, 3, 4)
+for key in ((slice(None), (True, False, True)), (1, (0, 0, 1), np.array([0, 1, 1])), [1, 0],
+            (slice(None), [0, 2], slice(1, 3)), (..., [1]), place % 5 == 0):
+    assert (cube[key].numpy() == place[key]).all(), key
+assert (cube[tf.constant([1, 0])].numpy() == place[[1, 0]]).all()
+with tf.GradientTape() as tape:
+    tape.watch(v)
+    z = tf.reduce_sum(v[[1, 1, 0]] * tf.constant([1.0, 2.0, 5.0]))
+assert tape.gradient(z, v).numpy().tolist() == [5.0, 3.0]
 """
 
 

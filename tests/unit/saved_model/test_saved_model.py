@@ -94,7 +94,7 @@ def test_gradients_go_through(saved):
 
 
 def test_an_untraced_call_is_refused_by_what_there_is(saved):
-    with pytest.raises(ValueError, match="Could not find matching concrete function"):
+    with pytest.raises(TypeError, match="the input_signature asks for"):
         saved[1](np.ones((2, 4), np.float32))
 
 
