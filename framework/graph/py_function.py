@@ -190,16 +190,20 @@ def py_function(func: Any, inp: Any, Tout: Any, name: str | None = None) -> Any:
 
 
 def numpy_function(
-    func: Any, inp: Any, Tout: Any, stateful: bool = True, name: str | None = None
-) -> Any:
+    func: Any = None, inp: Any = None, Tout: Any = None, stateful: bool = True,
+    name: str | None = None,
+) -> Any:  # fmt: skip
     """Calls `func` on numpy arrays each time the operation runs; it has no gradient.
 
     Args:
+      func: function of arrays; without it the result is a decorator of one.
       stateful: False lets the call be left out where nobody reads its results.
 
     Returns:
       A tensor of unknown shape, or a list of them. In eager mode the dtype is what `func` gives.
     """
+    if func is None:
+        return lambda f: lambda *args: numpy_function(f, args, Tout, stateful, name)
     specs, several = _specs(Tout)
     inputs = [convert_to_tensor(x) for x in inp]
     if _eagerly(inputs):

@@ -31,6 +31,21 @@ class KerasGraph(FuncGraph):
         super().__init__("keras_graph", outer)
         self.history: dict[int, tuple[Node, int]] = {}
 
+    def describe(self, tensor: SymbolicTensor, short: bool) -> str:
+        """How a tensor of this graph is shown."""
+        made = self.history.get(tensor._id)
+        layer = None if made is None else made[0].layer
+        by = "" if layer is None else f"created by layer '{layer.name}'"
+        if short:
+            known = "<unknown>" if tensor.shape.rank is None else tensor.shape
+            return f"<KerasTensor: shape={known} dtype={tensor.dtype.name}{by and f' ({by})'}>"
+        entrance = tensor.op.type == "Placeholder"
+        spec = f"TensorSpec(shape={tensor.shape}, dtype={tensor.dtype!r}, name="
+        name = tensor.op.name if entrance else tensor.name
+        spec += f"'{name}')" if entrance else "None)"
+        described = by and f', description="{by}"'
+        return f"KerasTensor(type_spec={spec}, name='{name}'{described})"
+
     def capture(self, value: Any) -> SymbolicTensor:
         """Values from outside are constants of the graph: shapes may depend on them."""
         if type(value) is EagerTensor:

@@ -37,6 +37,11 @@ def step_number(step: Any) -> int | float:
         raise TypeError(f"a schedule needs a step with a value, got {step!r}") from error
 
 
+def _host(step: Any) -> Any:
+    """The numpy array of a tensor; anything else as numpy takes it."""
+    return np.asarray(step.numpy() if hasattr(step, "numpy") else step)
+
+
 class LearningRateSchedule:
     """Base of the schedules. A subclass overrides `__call__`, and `get_config` to be sent."""
 
@@ -76,6 +81,9 @@ class _Float32Schedule(LearningRateSchedule):
     def __call__(self, step: Any) -> Any:
         from shardtape.tensor import EagerTensor
 
+        if not isinstance(step, (int, float)) and np.ndim(values := _host(step)):
+            rates = [self.rate(number) for number in values.reshape(-1).tolist()]
+            return EagerTensor(np.asarray(rates, _f32).reshape(values.shape))
         return EagerTensor(_f32(self.rate(step_number(step))))
 
     def value(self, step: int) -> float:

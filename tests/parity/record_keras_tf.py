@@ -24,6 +24,7 @@ from parity import (
     keras_precision_cases,
     keras_preprocessing_cases,
     keras_training_cases,
+    keras_tutorial_cases,
     recorded,
 )
 
@@ -35,6 +36,7 @@ MODULES = {
     "keras_precision": keras_precision_cases,
     "keras_preprocessing": keras_preprocessing_cases,
     "keras_training": keras_training_cases,
+    "keras_tutorial": keras_tutorial_cases,
 }
 
 

@@ -100,7 +100,7 @@ class LearningRateScheduler(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if logs is not None:
-            logs["lr"] = float(self.model.optimizer.learning_rate)
+            logs["lr"] = np.float32(self.model.optimizer.learning_rate)
 
 
 class ReduceLROnPlateau(Callback):
@@ -140,7 +140,7 @@ class ReduceLROnPlateau(Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs = {} if logs is None else logs
         optimizer = self.model.optimizer
-        logs["lr"] = float(optimizer.learning_rate)
+        logs["lr"] = np.float32(optimizer.learning_rate)
         current = monitored(self.monitor, logs)
         if current is None:
             return
@@ -155,7 +155,7 @@ class ReduceLROnPlateau(Callback):
         self.wait += 1
         if self.wait < self.patience or logs["lr"] <= np.float32(self.min_lr):
             return
-        rate = max(logs["lr"] * self.factor, self.min_lr)
+        rate = max(float(logs["lr"]) * self.factor, self.min_lr)
         optimizer.learning_rate = rate
         if self.verbose > 0:
             tell(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {rate}.")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from shardtape import dtypes as dt
 from shardtape import nest
 from shardtape.autograph import convert_in_graph
 from shardtape.checkpoint import pending
@@ -34,6 +35,9 @@ _OPTIONS = frozenset(
     ("input_dim", "input_shape", "batch_input_shape", "batch_size", "weights",
      "activity_regularizer", "autocast", "implementation")
 )  # fmt: skip
+
+
+_OTHER_THAN_USUAL = dt.FLOATING - {dt.float32}
 
 
 class _Signature(NamedTuple):
@@ -65,6 +69,7 @@ def _signature(call: Callable[..., Any]) -> _Signature:
 
 class _Calls(threading.local):
     path = ""  # names of the layers that are being called, as they were given
+    depth = 0  # layers that are being called, one inside the other
 
 
 _calls = _Calls()
@@ -85,7 +90,7 @@ class Layer(WeightHolder):
         size), so that a Sequential model of which it is the first layer can be built at once.
     """
 
-    _unseen = Module._unseen | {"_inbound_nodes", "_made_weights"}
+    _unseen = Module._unseen | {"_inbound_nodes", "_made_weights", "_added_metrics"}
     # models whose layers are named as if they stood alone
     _opens_scope = True
 
@@ -116,6 +121,7 @@ class Layer(WeightHolder):
         self._made_weights: list[Variable] = []
         self._weight_penalties: list[Callable[[], Any]] = []
         self._call_penalties: list[Any] = []
+        self._added_metrics: dict[str, Any] = {}
         self._inbound_nodes: list[Node] = []
         shape = kwargs.get("batch_input_shape")
         if "input_dim" in kwargs and "input_shape" not in kwargs:
@@ -191,10 +197,16 @@ class Layer(WeightHolder):
         training = self._training_mode(args, kwargs)
         if self.input_spec is not None:
             check_inputs(self.input_spec, inputs, self._name)
-        if state.training is training:
-            return self._scoped_call(inputs, args, kwargs)
-        with training_phase(training):
-            return self._scoped_call(inputs, args, kwargs)
+        if not _calls.depth:  # penalties are those of the last call of the outermost layer
+            self._forget_penalties()
+        _calls.depth += 1
+        try:
+            if state.training is training:
+                return self._scoped_call(inputs, args, kwargs)
+            with training_phase(training):
+                return self._scoped_call(inputs, args, kwargs)
+        finally:
+            _calls.depth -= 1
 
     def _training_mode(self, args: Any, kwargs: dict[str, Any]) -> Any:
         """TensorFlow's order: the argument, the outer call's, the phase, the default, False.
@@ -325,6 +337,30 @@ class Layer(WeightHolder):
                 continue
             (self._weight_penalties if callable(loss) else self._call_penalties).append(loss)
 
+    def add_metric(self, value: Any, name: str | None = None, **kwargs: Any) -> None:
+        """Takes a tensor, in `call`, into a metric of the models that the layer is part of.
+
+        Args:
+          value: its mean over the batches is the metric; what a Metric of the layer returned is
+            left to that.
+          name: of the metric; it is needed where `value` comes from no Metric.
+          kwargs: `aggregation`, which may be "mean" or None.
+        """
+        from shardtape.keras.metrics.base import Mean, Metric
+
+        if any(isinstance(m, Metric) and m.gave(value) for m in self._tracked()):
+            return
+        if name is None:
+            raise ValueError(
+                "Please provide a name for your metric like "
+                "`self.add_metric(tf.reduce_sum(inputs), name='mean_activation')`"
+            )
+        metric = self._added_metrics.get(name)
+        if metric is None:
+            metric = self._added_metrics[name] = Mean(name=name)
+        if not isinstance(state.graph, KerasGraph):
+            metric.update_state(value)
+
     @property
     def losses(self) -> list[Any]:
         """Penalties of this layer and of those inside it, as scalar tensors."""
@@ -358,7 +394,8 @@ class Layer(WeightHolder):
     def _set_policy(self, given: policy.Policy) -> None:
         self._policy = given
         self._dtype, self._weight_dtype = given._compute, given._variable
-        self._read_in = self._dtype if self._dtype.is_floating else None
+        # weights of plain layers are read as they are kept
+        self._read_in = self._dtype if self._dtype in _OTHER_THAN_USUAL else None
 
     @property
     def dynamic(self) -> bool:

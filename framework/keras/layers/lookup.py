@@ -27,6 +27,7 @@ from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Op
 from shardtape.ops.selecting import where
 from shardtape.shapes import TensorShape
+from shardtape.sparse_tensor import SparseTensor
 from shardtape.tensor import Tensor
 
 
@@ -231,7 +232,11 @@ class IndexLookup(PreprocessingLayer):
             self._documents = 0
 
     # ---- calls ------------------------------------------------------------------------------
-    def call(self, inputs: Any) -> Tensor:
+    def call(self, inputs: Any) -> Any:
+        if hasattr(inputs, "flat_values"):  # ragged: each value on its own
+            return inputs.with_flat_values(self.call(inputs.flat_values))
+        if isinstance(inputs, SparseTensor):
+            return SparseTensor(inputs.indices, self.call(inputs.values), inputs.dense_shape)
         key_dtype = dt.as_dtype(self.vocabulary_dtype)
         if self.invert:
             key_dtype = dt.int64

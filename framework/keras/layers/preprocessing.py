@@ -47,9 +47,15 @@ class PreprocessingLayer(Layer):
                 break
             if not self.built:
                 self._build_for(batch)
+                self._note_shape(batch)
             self.update_state(batch)
         self.finalize_state()
         self._is_adapted = True
+
+    def _note_shape(self, batch: Any) -> None:
+        """A Sequential model that begins with the layer can be built for what it was shown."""
+        if self._batch_input_shape is None and len(batch.shape) > 1:
+            self._batch_input_shape = (None, *tuple(batch.shape)[1:])
 
     def update_state(self, data: Any) -> None:
         """Takes one batch."""

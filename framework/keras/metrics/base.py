@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -58,7 +59,15 @@ class Metric(Module):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         convert_in_graph(self.update_state)(*args, **kwargs)
-        return convert_in_graph(self.result)()
+        result = convert_in_graph(self.result)()
+        self._gave = weakref.ref(result) if isinstance(result, Tensor) else None
+        return result
+
+    _gave: weakref.ref[Any] | None = None
+
+    def gave(self, value: Any) -> bool:
+        """Whether a tensor is the result of the latest call."""
+        return self._gave is not None and self._gave() is value
 
     def add_weight(
         self,

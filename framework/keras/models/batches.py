@@ -22,7 +22,7 @@ def is_arrays(x: Any) -> bool:
     """True for arrays and tensors (nested), which are cut into batches; False for iterables."""
     flat = nest.flatten(x)
     return bool(flat) and all(
-        isinstance(t, (np.ndarray, Tensor, Variable, int, float, list)) or _is_table(t)
+        isinstance(t, (np.ndarray, Tensor, Variable, int, float, list, str, bytes)) or _is_table(t)
         for t in flat
     )
 
@@ -33,7 +33,8 @@ def _is_table(t: Any) -> bool:
 
 def as_arrays(x: Any) -> Any:
     """Arrays in the structure of `x`; a list of numbers is one array."""
-    if isinstance(x, (list, tuple)) and x and all(isinstance(v, (int, float)) for v in x):
+    single = (int, float, str, bytes)
+    if isinstance(x, (list, tuple)) and x and all(isinstance(v, single) for v in x):
         return np.asarray(x)
     if isinstance(x, (list, tuple)) and x and all(
         isinstance(v, (list, tuple)) for v in x
@@ -50,9 +51,14 @@ def examples(*structures: Any) -> int:
     """The number of examples. Raises ValueError where arrays differ."""
     sizes = {a.shape[0] for s in structures if s is not None for a in nest.flatten(s)}
     if len(sizes) != 1:
+        shown = "".join(
+            f"  {label} sizes: {', '.join(str(a.shape[0]) for a in nest.flatten(s))}\n"
+            for label, s in zip(("x", "y", "sample_weight"), structures)
+            if s is not None
+        )
         raise ValueError(
-            "Data cardinality is ambiguous. Make sure all arrays contain the same number of "
-            f"samples: {sorted(sizes)}"
+            f"Data cardinality is ambiguous:\n{shown}Make sure all arrays contain the same number "
+            "of samples."
         )
     return sizes.pop()
 
@@ -106,6 +112,7 @@ class IterableBatches:
 
     Attributes:
       steps: batches of a pass; None where that is known after the first pass (`counted`).
+      sized: all batches are known to have the same number of examples.
     """
 
     def __init__(self, source: Any, steps: int | None = None) -> None:
@@ -115,6 +122,9 @@ class IterableBatches:
         self._limit = steps
         self._iterator: Any = None
         self._restarts = not hasattr(source, "__next__")
+        specs = nest.flatten(getattr(source, "element_spec", None))
+        self.sized = all(len(getattr(s, "shape", ()) or ()) and s.shape[0] is not None
+                         for s in specs)  # fmt: skip
 
     def __iter__(self) -> Iterator[Any]:
         # with a limit an epoch goes on where the last one stopped, as in Keras
@@ -176,6 +186,10 @@ class ClassWeighted:
     @property
     def counted(self) -> int:
         return self._batches.counted
+
+    @property
+    def sized(self) -> bool:
+        return getattr(self._batches, "sized", False)
 
     def __iter__(self) -> Iterator[Any]:
         for batch in self._batches:

@@ -109,12 +109,13 @@ class Fitting:
         step_function = self._step_function("train_step")  # type: ignore[attr-defined]
         logs: dict[str, Any] = {}
         left_out, self._first_batch = self._first_batch, 0
+        sized = getattr(batches, "sized", False)
         for first, group in _groups(batches, self.steps_per_execution):
             if first + len(group) <= left_out:
                 continue
             calls.on_train_batch_begin(first, {})
             for data in group:
-                got = step_function(as_tensors(data))
+                got = step_function(as_tensors(data), sized)
             logs = numbers(got)
             calls.on_train_batch_end(first + len(group) - 1, logs)
             if self.stop_training:
@@ -125,11 +126,12 @@ class Fitting:
         step_function = self._step_function("test_step")  # type: ignore[attr-defined]
         self.reset_metrics()  # type: ignore[attr-defined]
         calls.on_test_begin({})
+        sized = getattr(batches, "sized", False)
         logs: dict[str, Any] = {}
         for first, group in _groups(batches, self.steps_per_execution):
             calls.on_test_batch_begin(first, {})
             for data in group:
-                got = step_function(as_tensors(data))
+                got = step_function(as_tensors(data), sized)
             logs = numbers(got)
             calls.on_test_batch_end(first + len(group) - 1, logs)
         if not logs:
@@ -183,12 +185,13 @@ class Fitting:
         calls = CallbackList([*_listed(callbacks), *_shown(verbose, callbacks)],
                              model=self, params=params)  # fmt: skip
         step_function = self._step_function("predict_step")  # type: ignore[attr-defined]
+        sized = getattr(batches, "sized", False)
         parts: list[Any] = []
         calls.on_predict_begin({})
         for first, group in _groups(batches, self.steps_per_execution):
             calls.on_predict_batch_begin(first, {})
             for data in group:
-                parts.append(step_function(as_tensors(data)))
+                parts.append(step_function(as_tensors(data), sized))
             calls.on_predict_batch_end(first + len(group) - 1, {"outputs": parts[-1]})
         calls.on_predict_end({})
         if not parts:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import threading
 from typing import Any
 
 from shardtape import nest
@@ -14,15 +13,9 @@ from shardtape.keras.metrics.base import Mean, Metric
 from shardtape.keras.models.network import Network
 from shardtape.keras.models.summary import print_summary
 from shardtape.keras.models.training import Trainer
+from shardtape.keras.naming import unique_object_name
 from shardtape.keras.symbolic import KerasGraph, is_keras_tensor
 from shardtape.variable import Variable
-
-
-class _Calls(threading.local):
-    depth = 0  # models that are being called, one inside the other
-
-
-_calls = _Calls()
 
 
 class Model(Trainer, Layer):
@@ -51,6 +44,8 @@ class Model(Trainer, Layer):
             outputs, args = args[0], args[1:]
         if args:
             kwargs.setdefault("name", args[0])
+        if type(self) is Functional and kwargs.get("name") is None:
+            kwargs["name"] = unique_object_name("model")
         super().__init__(**kwargs)
         self._network: Network | None = None
         self._symbolic_losses: list[Any] = []
@@ -61,6 +56,7 @@ class Model(Trainer, Layer):
 
     def _set_network(self, network: Network) -> None:
         self._network = network
+        network.name = self.name
         self.built = True
         self._autocast = False  # the layers cast as they need
         self._forget_steps()
@@ -139,8 +135,9 @@ class Model(Trainer, Layer):
             for m in layer._tracked():
                 if isinstance(m, Metric):
                     found[id(m)] = m
-        added = [m for m in self._added_metrics.values() if id(m) not in found]
-        return [*found.values(), *added]
+            for m in layer._added_metrics.values():
+                found[id(m)] = m
+        return list(found.values())
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by name or by position.
@@ -187,16 +184,6 @@ class Model(Trainer, Layer):
             metric.update_state(value)
         return outputs
 
-    def _scoped_call(self, inputs: Any, args: Any, kwargs: Any) -> Any:
-        # Penalties are those of the last call of the outermost model.
-        outermost, _calls.depth = not _calls.depth, _calls.depth + 1
-        if outermost:
-            self._forget_penalties()
-        try:
-            return super()._scoped_call(inputs, args, kwargs)
-        finally:
-            _calls.depth -= 1
-
     def add_loss(self, losses: Any, **kwargs: Any) -> None:
         """Adds penalties: tensors, functions of no arguments, or symbolic tensors of the network.
 
@@ -208,25 +195,22 @@ class Model(Trainer, Layer):
             else:
                 super().add_loss(loss, **kwargs)
 
-    def add_metric(self, value: Any, name: str | None = None, aggregation: Any = "mean") -> None:
+    def add_metric(
+        self, value: Any, name: str | None = None, aggregation: Any = "mean", **kwargs: Any
+    ) -> None:
         """Takes a tensor into a metric of the model: in `call`, or of the network's symbolic ones.
 
         Args:
           name: of the metric.
           aggregation: only "mean"; None where `value` is what a Metric returned.
         """
+        if not is_keras_tensor(value) or isinstance(state.graph, KerasGraph):
+            super().add_metric(value, name)
+            return
         if name is None:
-            raise ValueError(
-                "Please provide a name for your metric like "
-                "`self.add_metric(tf.reduce_sum(inputs), name='mean_activation')`"
-            )
-        metric = self._added_metrics.get(name)
-        if metric is None:
-            metric = self._added_metrics[name] = Mean(name=name)
-        if is_keras_tensor(value) and not isinstance(state.graph, KerasGraph):
-            self._extend_network(self._symbolic_losses, [*self._symbolic_metrics, (metric, value)])
-        elif not is_keras_tensor(value):
-            metric.update_state(value)
+            raise ValueError("Please provide a name for your metric")
+        metric = self._added_metrics.setdefault(name, Mean(name=name))
+        self._extend_network(self._symbolic_losses, [*self._symbolic_metrics, (metric, value)])
 
     def _extend_network(self, losses: Any, metrics: Any) -> None:
         """The network with symbolic tensors that are computed beside its outputs."""
@@ -303,7 +287,8 @@ class Model(Trainer, Layer):
         )
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        made = super().__new__(cls)
+        functional = len(args) > 1 or "inputs" in kwargs or "outputs" in kwargs
+        made = super().__new__(Functional if cls is Model and functional else cls)
         # what a subclass was made with is its configuration, unless it defines one
         made.__dict__["_given"] = (args, kwargs)
         return made
@@ -383,6 +368,10 @@ class Model(Trainer, Layer):
         from shardtape.keras.saving.weight_files import load_weights
 
         return load_weights(self, filepath, skip_mismatch, by_name)
+
+
+class Functional(Model):
+    """What `Model(inputs, outputs)` makes."""
 
 
 def _is_functional(cls: type) -> bool:

@@ -28,6 +28,7 @@ class Network:
 
     Attributes:
       layers: each layer once, from the inputs on.
+      name: of the model that it belongs to, for errors.
 
     Raises:
       ValueError: an output depends on an input that is not given, two layers share a name.
@@ -35,6 +36,7 @@ class Network:
 
     def __init__(self, inputs: Any, outputs: Any, added: Any = ()) -> None:
         self.inputs, self.outputs = inputs, outputs
+        self.name = "model"
         self._flat_inputs = nest.flatten(inputs)
         for t in [*self._flat_inputs, *nest.flatten(outputs)]:
             if not is_keras_tensor(t):
@@ -45,7 +47,7 @@ class Network:
                 )
         wanted = [*nest.flatten(outputs), *added]
         self._nodes, self._by_tensor = _ordered(self._flat_inputs, wanted)
-        self.layers = _layers(self._nodes, self._flat_inputs, self._by_tensor)
+        self.layers = _layers(self._nodes, self._flat_inputs, wanted, self._by_tensor)
         names = [layer.name for layer in self.layers]
         for name in names:
             if names.count(name) > 1:
@@ -60,7 +62,15 @@ class Network:
 
     @property
     def output_names(self) -> list[str]:
-        return [self._by_tensor[t._id].layer.name for t in nest.flatten(self.outputs)]
+        names: list[str] = []
+        for t in nest.flatten(self.outputs):
+            base = name = self._by_tensor[t._id].layer.name
+            copies = 0
+            while name in names:
+                copies += 1
+                name = f"{base}_{copies}"
+            names.append(name)
+        return names
 
     @property
     def flat_inputs(self) -> list[SymbolicTensor]:
@@ -101,6 +111,11 @@ class Network:
         outputs = nest.map_structure(lambda t: values[t._id], self.outputs)
         return outputs if added is None else (outputs, [values[t._id] for t in added])
 
+    def fitted(self, inputs: Any) -> Any:
+        """The only input as the network takes it; see `_fitted`."""
+        flat = nest.flatten(inputs)
+        return self._fitted(0, flat[0]) if len(flat) == 1 else inputs
+
     def _given(self, inputs: Any) -> list[Any]:
         if isinstance(inputs, dict) and not isinstance(self.inputs, dict):
             missing = [n for n in self.input_names if n not in inputs]
@@ -117,24 +132,34 @@ class Network:
                 f"the model takes {len(self._flat_inputs)} input(s) ({', '.join(self.input_names)})"
                 f", got {len(flat)}"
             )
-        return [_fitted(x, t) for x, t in zip(flat, self._flat_inputs)]
+        return [self._fitted(i, x) for i, x in enumerate(flat)]
 
+    def _fitted(self, position: int, x: Any) -> Any:
+        """An input as a tensor of the wanted type; a missing or superfluous last axis is mended.
 
-def _fitted(x: Any, symbolic: SymbolicTensor) -> Any:
-    """An input as a tensor of the wanted type; a missing or superfluous last axis is mended."""
-    from shardtape.ops.array import expand_dims, squeeze
-    from shardtape.ops.cast import cast
+        Raises ValueError for other sizes than those of the symbolic input.
+        """
+        from shardtape.ops.array import expand_dims, squeeze
+        from shardtape.ops.cast import cast
 
-    x = convert_to_tensor(x)
-    if x.dtype is not symbolic.dtype:
-        x = cast(x, symbolic.dtype)
-    wanted, rank = symbolic.shape, x.shape.rank
-    if wanted.rank is not None and rank is not None:
-        if rank == wanted.rank + 1 and x.shape[-1] == 1:
-            return squeeze(x, [-1])
-        if rank == wanted.rank - 1 and wanted[-1] == 1:
-            return expand_dims(x, -1)
-    return x
+        symbolic = self._flat_inputs[position]
+        if not hasattr(x, "_as_tensor"):  # ragged and sparse tensors stay as they are
+            x = convert_to_tensor(x)
+        if x.dtype is not symbolic.dtype:
+            x = cast(x, symbolic.dtype)
+        wanted, rank = symbolic.shape, x.shape.rank
+        if wanted.rank is not None and rank is not None:
+            if rank == wanted.rank + 1 and x.shape[-1] == 1:
+                x = squeeze(x, [-1])
+            elif rank == wanted.rank - 1 and wanted[-1] == 1:
+                x = expand_dims(x, -1)
+            elif any(a is not None and b is not None and a != b
+                     for a, b in zip(tuple(wanted), tuple(x.shape))):  # fmt: skip
+                raise ValueError(
+                    f'Input {position} of layer "{self.name}" is incompatible with the layer: '
+                    f"expected shape={wanted}, found shape={x.shape}"
+                )
+        return x
 
 
 def _value(t: Any, values: dict[int, Any]) -> Any:
@@ -209,9 +234,25 @@ def _check_connected(t: SymbolicTensor, node: Node) -> None:
         )
 
 
+def _as_met(outputs: list[SymbolicTensor], by_tensor: dict[int, Node]) -> dict[int, int]:
+    """The place of each layer on the way from the outputs to the inputs, depth first."""
+    places: dict[int, int] = {}
+    seen: set[int] = set()
+    stack = list(reversed(outputs))
+    while stack:
+        node = by_tensor.get(stack.pop()._id)
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        places.setdefault(id(node.layer), len(places))
+        stack.extend(reversed(list(node.inputs())))
+    return places
+
+
 def _layers(
-    nodes: list[Node], inputs: list[SymbolicTensor], by_tensor: dict[int, Node]
-) -> list[Layer]:
+    nodes: list[Node], inputs: list[SymbolicTensor], outputs: list[SymbolicTensor],
+    by_tensor: dict[int, Node],
+) -> list[Layer]:  # fmt: skip
     """Layers by their distance from the outputs, the farthest first, as Keras lists them."""
     depths: dict[int, int] = {}
     layer_depth: dict[int, int] = {}
@@ -224,8 +265,10 @@ def _layers(
             if parent is not None:
                 depths[id(parent)] = max(depth + 1, depths.get(id(parent), 0))
     entrances = [by_tensor[t._id] for t in inputs]
+    met = _as_met(outputs, by_tensor)
     found: dict[int, tuple[int, int, Any]] = {}
-    for position, node in enumerate([*entrances, *nodes]):
+    for node in [*entrances, *nodes]:
+        position = met.get(id(node.layer), -1)
         layer = node.layer
         if isinstance(layer, Layer):
             depth = max(depths.get(id(node), 0), layer_depth.get(id(layer), 0))

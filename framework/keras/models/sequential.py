@@ -154,7 +154,7 @@ class Sequential(Model):
         self.built = True
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
-        x = inputs
+        x = inputs if self._network is None else self._network.fitted(inputs)
         for layer in self._own_layers:
             x = layer(x) if training is None else layer(x, training=training)
         return x

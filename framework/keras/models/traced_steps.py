@@ -29,19 +29,23 @@ class TracedSteps:
         self._step, self._eager = step, eager
         self._traces: dict[Any, Any] = {}
 
-    def __call__(self, data: Any) -> Any:
-        """Runs the step on a batch (nested tensors)."""
+    def __call__(self, data: Any, sized: bool = False) -> Any:
+        """Runs the step on a batch (nested tensors).
+
+        Args:
+          sized: the number of examples is part of the trace: all batches have the same.
+        """
         if self._eager or functions_run_eagerly():
             return self._step(data)
         leaves = nest.flatten(data)
         tensors = [t for t in leaves if t is not None]
         if not all(type(t) is EagerTensor for t in tensors):
             return self._function(("composite",))(data)
-        kind = (_structure(data), *[(t._array.dtype.num, t._array.shape[1:],
+        kind = (_structure(data), *[(t._array.dtype.num, t._array.shape[not sized:],
                                      t._array.ndim > 0) for t in tensors])  # fmt: skip
         found = self._traces.get(kind)
         if found is None:
-            specs = nest.map_structure(_spec, data)
+            specs = nest.map_structure(lambda t: _spec(t, sized), data)
             found = self._remember(kind, self._new_function().get_concrete_function(specs))
         return found.call_flat(tensors)
 
@@ -65,11 +69,13 @@ class TracedSteps:
         return traces[-1] if traces else None
 
 
-def _spec(tensor: Any) -> Any:
+def _spec(tensor: Any, sized: bool) -> Any:
     if tensor is None:
         return None
     shape = tensor.shape
-    return TensorSpec(TensorShape([None, *shape[1:]]) if shape.rank else shape, tensor.dtype)
+    if shape.rank and not sized:
+        shape = TensorShape([None, *shape[1:]])
+    return TensorSpec(shape, tensor.dtype)
 
 
 def _structure(data: Any) -> Any:

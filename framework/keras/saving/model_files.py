@@ -156,11 +156,14 @@ def load_model(
       compile: also take over how it was compiled and the optimizer's state.
 
     Raises:
-      NotFoundError: there is no such file.
+      OSError: there is no such file.
       InvalidArgumentError: a file that Keras or TensorFlow wrote, or no model.
       ValueError: a class or function that nobody knows (named).
     """
     path = storage.text(filepath).rstrip("/")
+    there = storage.is_directory(path) or storage.size_bytes(path) is not None
+    if not there and storage.size_bytes(f"{path}.index") is None:
+        raise OSError(f"No file or directory found at {path}")
     refuse_foreign(path)
     if storage.is_directory(path):
         return _read(path, custom_objects, compile)

@@ -1,0 +1,204 @@
+"""What programs of tutorials and books meet, on TensorFlow 2.15 and on Shardtape alike.
+
+`record_keras_tf.py` keeps what TensorFlow makes of them in `data/keras_tutorial_tf215.npz`.
+"""
+
+import numpy as np
+
+CASES = {}
+
+
+def case(function):
+    CASES[function.__name__] = function
+    return function
+
+
+def normal(*shape, seed=0):
+    return np.random.RandomState(seed).normal(size=shape).astype(np.float32)
+
+
+def fixed_weights(model):
+    """Sets all weights to numbers that follow from their position and shape."""
+    model.set_weights(
+        [0.3 * normal(*w.shape, seed=10 + i) for i, w in enumerate(model.get_weights())]
+    )
+    return model
+
+
+def summary(model):
+    lines = []
+    model.summary(print_fn=lines.append)
+    return "\n".join(lines)
+
+
+def message(run):
+    try:
+        run()
+    except (ValueError, OSError) as error:
+        return f"{type(error).__name__}: {error}"
+    return "no error"
+
+
+@case
+def symbolic_tensors(tf):
+    keras, layers = tf.keras, tf.keras.layers
+    x = keras.Input((784,), name="digits")
+    y = layers.Dense(64, activation="relu", name="hidden")(x)
+    image = keras.Input((32, 32, 3), batch_size=4, dtype="float32", name="image")
+    return [str(x), repr(x), str(y), repr(y), repr(image), str(image)]
+
+
+@case
+def functional_models(tf):
+    keras, layers = tf.keras, tf.keras.layers
+    title = keras.Input((None,), name="title")
+    body = keras.Input((None,), name="body")
+    tags = keras.Input((12,), name="tags")
+    words = layers.GRU(8, name="title_state")(layers.Embedding(50, 6, name="title_words")(title))
+    text = layers.GRU(4, name="body_state")(layers.Embedding(50, 6, name="body_words")(body))
+    joined = layers.concatenate([words, text, tags], name="joined")
+    model = keras.Model(
+        [title, body, tags],
+        [layers.Dense(1, name="priority")(joined), layers.Dense(3, name="department")(joined)],
+    )
+    inner = keras.Model(tags, layers.Dense(2, name="inner_dense")(tags), name="inner")
+    outer_input = keras.Input((12,), name="outer_input")
+    outer = keras.Model(outer_input, inner(outer_input), name="outer")
+    return [
+        summary(model), summary(outer), type(model).__name__, model.name[:5],
+        ",".join(layer.name for layer in model.layers), ",".join(model.output_names),
+    ]  # fmt: skip
+
+
+@case
+def metrics_and_losses_of_layers(tf):
+    keras, layers = tf.keras, tf.keras.layers
+
+    class Logged(layers.Layer):
+        def call(self, inputs):
+            self.add_metric(keras.backend.std(inputs), name="spread", aggregation="mean")
+            self.add_loss(0.1 * tf.reduce_sum(inputs))
+            return inputs
+
+    class Endpoint(layers.Layer):
+        def __init__(self, name=None):
+            super().__init__(name=name)
+            self.loss_fn = keras.losses.BinaryCrossentropy(from_logits=True)
+            self.accuracy_fn = keras.metrics.BinaryAccuracy()
+
+        def call(self, targets, logits):
+            self.add_loss(self.loss_fn(targets, logits))
+            self.add_metric(self.accuracy_fn(targets, logits), name="accuracy")
+            return tf.nn.softmax(logits)
+
+    keras.backend.clear_session()
+    x, y = normal(24, 3), np.abs(normal(24, 2, seed=1))
+    entrance = keras.Input((3,))
+    inner = Logged()(layers.Dense(4, activation="relu")(entrance))
+    model = keras.Model(entrance, layers.Dense(2)(inner))
+    fixed_weights(model).compile("sgd", "mse")
+    first = model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0).history
+    inputs, targets = keras.Input((3,), name="inputs"), keras.Input((2,), name="targets")
+    logits = layers.Dense(2)(inputs)
+    model = keras.Model([inputs, targets], Endpoint(name="end")(targets, logits))
+    fixed_weights(model).compile("sgd")
+    data = {"inputs": x, "targets": (y > 0.5).astype("float32")}
+    second = model.fit(data, epochs=2, batch_size=8, shuffle=False, verbose=0).history
+    layer = Logged()
+    counts = []
+    for _ in range(2):
+        layer(np.ones((2, 3), np.float32))
+        counts.append(len(layer.losses))
+    out = [f"{sorted(first)} {sorted(second)} {counts}"]
+    return [*out, *(np.float32(h[k]) for h in (first, second) for k in sorted(h))]
+
+
+@case
+def schedules_of_many_steps(tf):
+    made = tf.keras.optimizers.schedules
+    steps = np.linspace(0, 1000, 5)
+    return [
+        made.ExponentialDecay(0.1, 100, 0.9)(tf.range(4)),
+        made.InverseTimeDecay(0.001, decay_steps=100, decay_rate=1)(steps.astype("float32")),
+        made.PolynomialDecay(0.1, 500, 0.01)(steps.astype("float32").reshape(5, 1)),
+        made.CosineDecay(0.1, 500)(steps.astype("float32")),
+    ]
+
+
+@case
+def errors_of_shapes(tf):
+    keras, layers = tf.keras, tf.keras.layers
+    keras.backend.clear_session()
+    model = keras.Sequential([layers.Dense(3, input_shape=(4,))])
+    entrance = keras.Input((4,))
+    functional = keras.Model(entrance, layers.Dense(1)(entrance))
+    functional.compile("sgd", "mse")
+    return [
+        message(lambda: model(np.ones((2, 5), np.float32))),
+        message(lambda: functional(np.ones((2, 5), np.float32))),
+        message(lambda: functional.fit(np.ones((4, 4)), np.ones((5, 1)), verbose=0)),
+        message(lambda: functional.fit(np.ones((4, 4)), np.ones((4, 1)), verbose=0,
+                                       sample_weight=np.ones(3))),
+        message(lambda: keras.models.load_model("nowhere.keras")),
+    ]  # fmt: skip
+
+
+@case
+def names_of_nested_outputs(tf):
+    keras, layers = tf.keras, tf.keras.layers
+    entrance = keras.Input((4,))
+    parts = layers.Lambda(lambda t: [t[:, :2], t[:, 2:]], name="parts")(entrance)
+    model = keras.Model(entrance, parts)
+    model.compile("sgd", "mse", metrics=["mae"])
+    x = normal(6, 4)
+    found = model.evaluate(x, [x[:, :2] + 1, x[:, 2:] - 2], verbose=0, return_dict=True)
+    return [",".join(model.output_names), ",".join(found), *(np.float32(v) for v in found.values())]
+
+
+@case
+def batches_of_known_size(tf):
+    keras, layers = tf.keras, tf.keras.layers
+    sizes = []
+
+    class Watching(keras.Model):
+        def train_step(self, data):
+            sizes.append(str(data[0].shape))
+            return super().train_step(data)
+
+    entrance = keras.Input((3,))
+    model = Watching(entrance, layers.Dense(1)(entrance))
+    model.compile("sgd", "mse")
+    x, y = normal(16, 3), normal(16, 1)
+    data = tf.data.Dataset.from_tensor_slices((x, y))
+    for batches in (data.batch(8, drop_remainder=True), data.batch(5)):
+        model.fit(batches, verbose=0)
+        model.make_train_function(force=True)
+    model.fit(x, y, verbose=0)
+    return [",".join(sorted(set(sizes)))]
+
+
+@case
+def texts_and_vectors_as_inputs(tf):
+    keras, layers = tf.keras, tf.keras.layers
+    lookup = layers.StringLookup(vocabulary=["a", "b", "c"])
+    vectorize = layers.TextVectorization(output_sequence_length=4, vocabulary=["good", "bad"])
+    model = keras.Sequential([vectorize, layers.Embedding(5, 3), layers.GlobalMaxPooling1D()])
+    model.predict(np.array(["good"]), verbose=0)
+    fixed_weights(model)
+    ragged = tf.ragged.constant([["a", "c"], ["z", "b", "a"]])
+    back = layers.StringLookup(vocabulary=["a", "b", "c"], invert=True)
+    scale = layers.Normalization(axis=None, input_shape=[1])
+    scale.adapt(np.arange(8, dtype=np.float32))
+    line = keras.Sequential([scale, layers.Dense(1)])
+    line.layers[1].set_weights([np.float32([[2.0]]), np.float32([1.0])])
+    table = layers.Normalization()
+    table.adapt(normal(20, 3))
+    first = keras.Sequential([table, layers.Dense(2)])
+    return [
+        model.predict(["good movie", "bad"], verbose=0),
+        model.predict(["a good bad movie"], verbose=0),
+        lookup(ragged).to_list().__repr__(), back(lookup(ragged)).to_list().__repr__(),
+        line.predict(np.arange(4, dtype=np.float32), verbose=0),
+        str(first.output_shape), str(first.count_params()),
+        fixed_weights(first).predict(normal(2, 3, seed=4), verbose=0),
+    ]  # fmt: skip
