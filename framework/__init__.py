@@ -6,6 +6,7 @@ import shardtape as tf
 import shardtape.backend
 
 # isort: split
+import sys as _sys
 import warnings as _warnings
 from typing import Any as _Any
 
@@ -42,6 +43,7 @@ from shardtape import (
 )
 from shardtape import graph as graph
 from shardtape.absent import estimator, feature_column
+from shardtape.absent import explain_missing_names as _explain_missing_names
 from shardtape.context import executing_eagerly
 from shardtape.custom_gradient import custom_gradient, grad_pass_through, recompute_grad
 from shardtape.data.specs import OptionalSpec
@@ -279,6 +281,7 @@ losses, metrics = keras.losses, keras.metrics
 as_string = strings.as_string
 matrix_square_root = linalg.sqrtm
 __version__ = version.VERSION
+_explain_missing_names(_sys.modules[__name__])
 
 # Names that belong to packages above: handed on when they are first asked for, so that the
 # language itself needs neither Ray nor gRPC.
@@ -292,11 +295,10 @@ def __getattr__(name: str) -> _Any:
         found = getattr(importlib.import_module(_FROM_ABOVE[name]), name)
         globals()[name] = found
         return found
-    import difflib
+    from shardtape.absent import missing_text
 
-    near = difflib.get_close_matches(name, [n for n in globals() if not n.startswith("_")], 1)
-    hint = f"; the nearest name is '{near[0]}'" if near else ""
-    raise AttributeError(f"module 'shardtape' has no attribute '{name}'{hint}")
+    known = [n for n in globals() if not n.startswith("_")]
+    raise AttributeError(missing_text("tf", name, known))
 
 
 def __dir__() -> list[str]:

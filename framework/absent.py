@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -36,6 +37,70 @@ feature_column = Absent("tf.feature_column")
 dtensor = Absent("tf.experimental.dtensor")
 
 
+# Names that are no part of this framework, with what to use instead; whole namespaces end in ".".
+_NOT_PART = {
+    "tf.estimator": _REASONS["estimator"],
+    "tf.feature_column": _REASONS["feature_column"],
+    "tf.experimental.dtensor": _REASONS["dtensor"],
+    "tf.dtensor": _REASONS["dtensor"],
+    "tf.keras.dtensor": _REASONS["dtensor"],
+    "tf.keras.estimator": _REASONS["estimator"],
+    "tf.keras.layers.DenseFeatures": _REASONS["feature_column"],
+    "tf.lite": "export weights with numpy for mobile runtimes",
+    "tf.mlir": "there is no compiler beneath",
+    "tf.quantization": "use float16 or bfloat16",
+    "tf.tpu": "it runs on CPUs and GPUs",
+    "tf.tools": "use the `shardtape` command",
+    "tf.xla": "tf.function compiles its graph by itself",
+    "tf.load_op_library": "write ops in Python: tf.py_function, tf.custom_gradient",
+    "tf.load_library": "write ops in Python: tf.py_function, tf.custom_gradient",
+    "tf.distribute.TPUStrategy": "use tf.Trainer",
+    "tf.distribute.MultiWorkerMirroredStrategy": "use tf.Trainer with mode='sync'",
+    "tf.distribute.ParameterServerStrategy": "use tf.Trainer",
+    "tf.distribute.Server": "use tf.Trainer, which starts its processes",
+    "tf.distribute.cluster_resolver": "use tf.Trainer, which starts its processes",
+    "tf.distribute.coordinator": "use tf.Trainer, which starts its processes",
+    "tf.distribute.experimental.MultiWorkerMirroredStrategy": "use tf.Trainer with mode='sync'",
+    "tf.distribute.experimental.ParameterServerStrategy": "use tf.Trainer",
+    "tf.distribute.experimental.CentralStorageStrategy": "use tf.Trainer",
+    "tf.distribute.experimental.TPUStrategy": "use tf.Trainer",
+    "tf.distribute.experimental.coordinator": "use tf.Trainer, which starts its processes",
+    "tf.distribute.experimental.rpc": "use tf.Trainer, which starts its processes",
+    "tf.train.ClusterSpec": "use tf.Trainer, which starts its processes",
+    "tf.train.ClusterDef": "use tf.Trainer, which starts its processes",
+    "tf.train.JobDef": "use tf.Trainer, which starts its processes",
+    "tf.train.ServerDef": "use tf.Trainer, which starts its processes",
+    "tf.config.experimental_connect_to_cluster": "use tf.Trainer, which starts its processes",
+    "tf.config.experimental_connect_to_host": "use tf.Trainer, which starts its processes",
+    "tf.config.experimental.ClusterDeviceFilters": "use tf.Trainer, which starts its processes",
+    "tf.data.experimental.service": "tf.Trainer deals the data out to workers",
+    "tf.profiler.experimental.client": "start the profiler in the process itself",
+    "tf.profiler.experimental.server": "start the profiler in the process itself",
+    "tf.experimental.tensorrt": "there is no TensorRT beneath",
+    "tf.experimental.register_filesystem_plugin": "remote paths go through fsspec",
+    "tf.qint8": "use int8", "tf.qint16": "use int16", "tf.qint32": "use int32",
+    "tf.quint8": "use uint8", "tf.quint16": "use uint16",
+}  # fmt: skip
+
+# The public namespaces, as users write them after "tf.".
+NAMESPACES = (
+    "audio", "autodiff", "autograph", "autograph.experimental", "bitwise", "compat.v1", "config",
+    "config.experimental", "config.optimizer", "config.threading", "data", "data.experimental",
+    "debugging", "debugging.experimental", "distribute", "distribute.experimental", "dtypes",
+    "errors", "experimental", "experimental.dlpack", "experimental.numpy",
+    "experimental.numpy.random", "graph_util", "image", "initializers", "io", "io.gfile", "keras",
+    "keras.activations", "keras.applications", "keras.backend", "keras.callbacks",
+    "keras.constraints", "keras.datasets", "keras.initializers", "keras.layers", "keras.losses",
+    "keras.metrics", "keras.mixed_precision", "keras.models", "keras.optimizers",
+    "keras.optimizers.legacy", "keras.optimizers.schedules", "keras.preprocessing",
+    "keras.regularizers", "keras.saving", "keras.utils", "linalg", "lookup",
+    "lookup.experimental", "math", "math.special", "nest", "nn", "nn.experimental", "optimizers",
+    "profiler", "profiler.experimental", "queue", "ragged", "random", "random.experimental",
+    "saved_model", "sets", "signal", "sparse", "strings", "summary", "summary.experimental",
+    "sysconfig", "test", "train", "train.experimental", "types", "types.experimental", "version",
+)  # fmt: skip
+
+
 def no_such_name(path: str, names: Iterable[str]) -> Callable[[str], Any]:
     """A module's `__getattr__`: AttributeError that says the nearest of the names that are there.
 
@@ -45,8 +110,70 @@ def no_such_name(path: str, names: Iterable[str]) -> Callable[[str], Any]:
     known = sorted(names)
 
     def missing(name: str) -> Any:
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"; the nearest name is '{near[0]}'" if near else ""
-        raise AttributeError(f"module '{path}' has no attribute '{name}'{hint}")
+        raise AttributeError(missing_text(path, name, known))
+
+    return missing
+
+
+def missing_text(path: str, name: str, known: Iterable[str]) -> str:
+    """What is said of a name that a namespace does not have.
+
+    Args:
+      path: the namespace as users write it, like "tf" or "tf.math".
+      known: the names that it has.
+    """
+    reason = _NOT_PART.get(f"{path}.{name}")
+    if reason is not None:
+        return f"{path}.{name} is not part of this framework; {reason}"
+    text = f"module '{path}' has no attribute '{name}'"
+    if name.startswith("__"):
+        return text
+    elsewhere = [p for p in _paths_of(name) if p != f"{path}.{name}"]
+    near = _nearest(name, known)
+    if elsewhere:
+        return f"{text}; there is '{elsewhere[0]}'"
+    return f"{text}; the nearest name is '{near}'" if near else text
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    by_lower = {k.lower(): k for k in known}
+    near = difflib.get_close_matches(name.lower(), list(by_lower), 1, cutoff=0.4)
+    return by_lower[near[0]] if near else None
+
+
+def _paths_of(name: str) -> list[str]:
+    """Where else a name is found."""
+    import shardtape
+
+    found = []
+    for path in ("", *NAMESPACES):
+        module = namespace(shardtape, path)
+        if module is not None and name in vars(module) and not name.startswith("_"):
+            found.append(".".join(p for p in ("tf", path, name) if p))
+    # TensorFlow's own functions before those in the manner of NumPy and Keras's old backend
+    return sorted(found, key=lambda p: p.startswith(("tf.experimental", "tf.keras.backend")))
+
+
+def namespace(root: Any, path: str) -> Any:
+    """A namespace of the framework by its path ("" for the root); None where there is none."""
+    for part in path.split(".") if path else ():
+        root = vars(root).get(part)
+        if not isinstance(root, types.ModuleType):
+            return None
+    return root
+
+
+def explain_missing_names(root: Any) -> None:
+    """Gives all namespaces that have no `__getattr__` one that says the nearest name."""
+    for path in NAMESPACES:
+        module = namespace(root, path)
+        if module is not None and "__getattr__" not in vars(module):
+            vars(module)["__getattr__"] = _missing_of(module, f"tf.{path}")
+
+
+def _missing_of(module: types.ModuleType, path: str) -> Callable[[str], Any]:
+    def missing(name: str) -> Any:
+        known = [n for n in vars(module) if not n.startswith("_")]
+        raise AttributeError(missing_text(path, name, known))
 
     return missing

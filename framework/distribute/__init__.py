@@ -40,7 +40,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> _Any:
+    from shardtape.absent import missing_text
+
     raise AttributeError(
-        f"module 'shardtape.distribute' has no attribute '{name}': this process has one replica; "
+        f"{missing_text('tf.distribute', name, __all__)}: this process has one replica; "
         "tf.Trainer trains on several workers"
     )

@@ -43,4 +43,7 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module("shardtape.ps.partition")
-    raise AttributeError(f"module 'shardtape.distribute.experimental' has no attribute '{name}'")
+    from shardtape.absent import missing_text
+
+    known = [n for n in globals() if not n.startswith("_")]
+    raise AttributeError(missing_text("tf.distribute.experimental", name, known))

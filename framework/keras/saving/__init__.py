@@ -24,5 +24,8 @@ __all__ = list(_HOMES)
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
-        raise AttributeError(f"module 'shardtape.keras.saving' has no attribute '{name}'")
+        from shardtape.absent import missing_text
+
+        known = [*_HOMES, *[n for n in globals() if not n.startswith("_")]]
+        raise AttributeError(missing_text("tf.keras.saving", name, known))
     return getattr(importlib.import_module(f"shardtape.keras.saving.{home}"), name)
