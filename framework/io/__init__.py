@@ -12,10 +12,10 @@ from shardtape.io.decoding import (
     serialize_tensor,
 )
 from shardtape.io.files import matching_files, read_file, write_file
+from shardtape.io.json_examples import decode_json_example
 from shardtape.io.parsing import (
     FixedLenFeature,
     FixedLenSequenceFeature,
-    RaggedFeature,
     SparseFeature,
     VarLenFeature,
     parse_example,
@@ -24,6 +24,7 @@ from shardtape.io.parsing import (
     parse_single_sequence_example,
 )
 from shardtape.io.proto import decode_proto
+from shardtape.io.ragged_feature import RaggedFeature
 from shardtape.io.sparse_serialization import (
     deserialize_many_sparse,
     serialize_many_sparse,
@@ -46,6 +47,7 @@ __all__ = [
     "serialize_many_sparse",
     "deserialize_many_sparse",
     "decode_proto",
+    "decode_json_example",
     "is_jpeg",
     "encode_png",
     "encode_jpeg",

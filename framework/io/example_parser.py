@@ -10,6 +10,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape.errors import InvalidArgumentError
 from shardtape.io.example_layout import parse_alike
+from shardtape.io.example_ragged import Ragged, ragged_arrays
 from shardtape.io.example_wire import (
     KINDS,
     Feature,
@@ -60,14 +61,6 @@ class SparseIndexed(NamedTuple):
     dtype: dt.DType
     size: tuple[int, ...]
     already_sorted: bool = False
-
-
-class Ragged(NamedTuple):
-    """A feature of any number of values, as values and the ends of each example's."""
-
-    key: str
-    dtype: dt.DType
-    splits: dt.DType
 
 
 def parse(
@@ -266,11 +259,7 @@ def _padded(rows: Sequence[np.ndarray], size: int, want: DenseSequence) -> np.nd
 
 
 def _sparse(want: Sparse, found: Sequence[Features], where: _Where) -> Arrays:
-    rows = []
-    for i, features in enumerate(found):
-        got = _values(features, want.key.encode(), want.dtype, i, where)
-        rows.append(np.empty(0, want.dtype.numpy_dtype) if got is None else got)
-    return sparse_rows(rows, want.dtype, where.single)
+    return sparse_rows(_column(want.key, want.dtype, found, where), want.dtype, where.single)
 
 
 def sparse_rows(rows: Sequence[np.ndarray], dtype: dt.DType, single: bool) -> Arrays:
@@ -319,16 +308,55 @@ def _sparse_indexed(want: SparseIndexed, found: Sequence[Features], where: _Wher
     ]
 
 
+def _column(
+    key: str, dtype: dt.DType, found: Sequence[Features], where: _Where
+) -> list[np.ndarray]:
+    """The values of a feature by example; none where it is missing."""
+    rows = [_values(features, key.encode(), dtype, i, where) for i, features in enumerate(found)]
+    return [np.empty(0, dtype.numpy_dtype) if r is None else r for r in rows]
+
+
 def _ragged(want: Ragged, found: Sequence[Features], where: _Where) -> Arrays:
-    rows = []
-    for i, features in enumerate(found):
-        got = _values(features, want.key.encode(), want.dtype, i, where)
-        rows.append(np.empty(0, want.dtype.numpy_dtype) if got is None else got)
-    if where.single:
-        return [rows[0]]
-    splits = np.concatenate([[0], np.cumsum([r.size for r in rows])])
-    joined = np.concatenate(rows) if rows else np.empty(0, want.dtype.numpy_dtype)
-    return [joined, splits.astype(want.splits.numpy_dtype)]
+    outer: list[Any] = [] if where.single else [None]
+    return _ragged_rows(want, found, where, outer)
+
+
+def _ragged_rows(
+    want: Ragged, found: Sequence[Features], where: _Where, outer: Sequence[Any]
+) -> Arrays:
+    rows = _column(want.key, want.dtype, found, where)
+    places = [_column(p.key, dt.int64, found, where) if p.key else [()] * len(found)
+              for p in want.partitions]  # fmt: skip
+    return ragged_arrays(want, rows, places, lambda i: where.key(want.key, i), outer)  # type: ignore
+
+
+def _ragged_steps(want: Ragged, found: Sequence[Lists], where: _Where) -> Arrays:
+    """Of feature lists: each step is as an example to `_ragged`."""
+    keys = [k.encode() for k in (want.key, *[p.key for p in want.partitions if p.key])]
+    steps, counts = [], []
+    for i, lists in enumerate(found):
+        columns = {key: lists.get(key, []) for key in keys}
+        sizes = {len(column) for column in columns.values()}
+        if len(sizes) > 1:
+            raise InvalidArgumentError(
+                f"{where.key(want.key, i)}.  The feature lists that it is made of have different "
+                "numbers of steps: "
+                + ", ".join(f"{k.decode()}: {len(c)}" for k, c in columns.items())
+            )
+        counts.append(sizes.pop())
+        steps += [{k: c[step] for k, c in columns.items()} for step in range(counts[-1])]
+    outer: list[Any] = [None] if where.single else [np.array(counts, np.int64), None]
+    return _ragged_rows(want, steps, _Steps(where.single), outer)
+
+
+class _Steps(_Where):
+    """Names steps of feature lists in error texts."""
+
+    def __init__(self, single: bool) -> None:
+        super().__init__((), single)
+
+    def key(self, key: str, number: int) -> str:
+        return f"Feature list: {key}, step {number}" + ("" if self.single else " of the batch")
 
 
 _PARSERS: dict[type, Any] = {
@@ -350,7 +378,7 @@ def parse_sequences(
 ) -> tuple[Arrays, Arrays, Arrays]:
     """Arrays of the context, of the feature lists, and the lengths of the dense feature lists.
 
-    Args: as `parse`; `wanted` holds DenseSequence and Sparse of steps.
+    Args: as `parse`; `wanted` holds DenseSequence, Sparse and Ragged of steps.
     """
     of_context = parse(records, context, names, single)
     where = _Where(names, single)
@@ -369,6 +397,8 @@ def parse_sequences(
             steps = [_dense_steps(want, f, i, where) for i, f in enumerate(found)]
             lengths.append(np.array([len(s) for s in steps], np.int64))
             lists.append(steps[0] if single else _padded_steps(steps, want))
+        elif isinstance(want, Ragged):
+            lists.extend(_ragged_steps(want, found, where))
         else:
             lists.extend(_sparse_steps(want, found, where))
     return of_context, lists, lengths

@@ -10,6 +10,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape import errors, shapes
 from shardtape.io import example_parser as parser
+from shardtape.io.ragged_feature import RaggedFeature, ragged_of, static_shapes, wanted_ragged
 from shardtape.ops.convert import convert_to_tensor, to_array
 from shardtape.ops.registry import op
 from shardtape.sparse_tensor import SparseTensor
@@ -71,22 +72,6 @@ class SparseFeature(NamedTuple):
     already_sorted: bool = False
 
 
-class RaggedFeature(NamedTuple):
-    """A feature of any number of values, parsed to a RaggedTensor (in a single example: a vector).
-
-    Fields:
-      value_key: the feature, by default that of the name in the dict.
-      partitions: only () is supported: one row of values per example.
-      row_splits_dtype: int32 or int64.
-    """
-
-    dtype: Any
-    value_key: str | None = None
-    partitions: Any = ()
-    row_splits_dtype: Any = dt.int32
-    validate: bool = False
-
-
 # ---- what is asked for --------------------------------------------------------------------------
 def _wanted(features: Mapping[str, Any], in_list: bool = False) -> list[Any]:
     """What the parser is asked for, by sorted name. Raises ValueError naming the feature."""
@@ -119,12 +104,8 @@ def _one(key: str, feature: Any, in_list: bool) -> Any:
         return parser.SparseIndexed(
             keys, feature.value_key, dtype, tuple(map(int, sizes)), feature.already_sorted
         )
-    if isinstance(feature, RaggedFeature) and not in_list:
-        if feature.partitions:
-            raise errors.UnimplementedError(
-                f"RaggedFeature {key!r}: partitions are not supported, only one row per example"
-            )
-        return parser.Ragged(feature.value_key or key, dtype, dt.as_dtype(feature.row_splits_dtype))
+    if isinstance(feature, RaggedFeature):
+        return wanted_ragged(key, feature, dtype)
     raise ValueError(f"Invalid feature {key}:{feature}.")
 
 
@@ -179,20 +160,21 @@ class _Plan:
             elif isinstance(w, parser.DenseSequence):
                 out.append([*batch, None, *w.shape])
             elif isinstance(w, parser.Ragged):
-                out.extend([[None]] if single else [[None], [None]])
+                out.extend(static_shapes(w, batch, steps))
             else:
                 own = len(w.size) if isinstance(w, parser.SparseIndexed) else 1 + steps
                 rank = len(batch) + own
                 out.extend([[None, rank], [None], [rank]])
         return out
 
-    def dtypes(self, single: bool) -> list[dt.DType]:
+    def dtypes(self, single: bool, steps: bool = False) -> list[dt.DType]:
         out: list[dt.DType] = []
         for w in self.wanted:
             if isinstance(w, (parser.Dense, parser.DenseSequence)):
                 out.append(w.dtype)
             elif isinstance(w, parser.Ragged):
-                out.extend([w.dtype] if single else [w.dtype, w.splits])
+                around = (not single) + steps
+                out.extend([w.dtype, *[w.splits] * (around + len(w.levels))])
             else:
                 out.extend([dt.int64, w.dtype, dt.int64])
         return out
@@ -229,7 +211,8 @@ def _sequence_shapes(
 def _sequence_dtypes(dtypes: Any, attrs: Any) -> Any:
     single, lists = attrs["single"], attrs["lists"]
     dense = sum(isinstance(w, parser.DenseSequence) for w in lists.wanted)
-    return (*attrs["context"].dtypes(single), *lists.dtypes(single), *[dt.int64] * dense)
+    of_lists = lists.dtypes(single, steps=True)
+    return (*attrs["context"].dtypes(single), *of_lists, *[dt.int64] * dense)
 
 
 @op("ParseSequenceExamples", shape=_sequence_shapes, dtype=_sequence_dtypes, dtypes=_STRING,
@@ -243,26 +226,26 @@ def parse_sequence_examples_op(xp, serialized, names, *, context, lists, single)
 
 
 def _structured(
-    outputs: Any, features: Mapping[str, Any], wanted: Sequence[Any], single: bool
+    outputs: Any, features: Mapping[str, Any], wanted: Sequence[Any], around: int
 ) -> dict[str, Any]:
+    """Args: around: levels around the values of one feature (batch, steps)."""
     out: dict[str, Any] = {}
     for key, want in zip(sorted(features), wanted):
         if isinstance(want, (parser.Dense, parser.DenseSequence)):
             out[key] = next(outputs)
         elif isinstance(want, parser.Ragged):
-            out[key] = _ragged(outputs, single)
+            out[key] = ragged_of(want, outputs, around)
         else:
             out[key] = SparseTensor(next(outputs), next(outputs), next(outputs))
-    return out
+    # TensorFlow's order
+    kinds = {key: _ORDER[type(want)] for key, want in zip(sorted(features), wanted)}
+    return {key: out[key] for key in sorted(out, key=lambda key: kinds[key])}
 
 
-def _ragged(outputs: Any, single: bool) -> Any:
-    values = next(outputs)
-    if single:
-        return values
-    from shardtape.ragged.tensor import RaggedTensor
-
-    return RaggedTensor.from_row_splits(values, next(outputs), validate=False)
+_ORDER = {
+    parser.Sparse: 0, parser.Dense: 1, parser.DenseSequence: 1, parser.Ragged: 2,
+    parser.SparseIndexed: 3,
+}  # fmt: skip
 
 
 def _names(example_names: Any) -> Tensor:
@@ -283,7 +266,8 @@ def parse_example(
       example_names: names of the examples, for error texts.
 
     Returns:
-      Names to Tensors, and SparseTensors for VarLenFeature and SparseFeature.
+      Names to Tensors, SparseTensors for VarLenFeature and SparseFeature, and RaggedTensors for
+      RaggedFeature.
 
     Raises:
       InvalidArgumentError: what is no Example, or a feature that is missing or does not fit.
@@ -315,7 +299,7 @@ def _parse(
 ) -> dict[str, Any]:
     plan = _Plan(_wanted(features))
     got = parse_examples_op(serialized, _names(example_names), plan=plan, single=single, name=name)
-    return _structured(iter(got), features, plan.wanted, single)
+    return _structured(iter(got), features, plan.wanted, not single)
 
 
 def parse_single_sequence_example(
@@ -327,7 +311,8 @@ def parse_single_sequence_example(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """One serialised SequenceExample: (context, feature lists), each names to tensors.
 
-    Feature lists are FixedLenSequenceFeatures (steps, ...) or VarLenFeatures (steps, widest).
+    Feature lists are FixedLenSequenceFeatures (steps, ...), VarLenFeatures (steps, widest) or
+    RaggedFeatures (steps, None).
     """
     serialized = convert_to_tensor(serialized, dt.string)
     serialized.shape.with_rank(0)
@@ -367,7 +352,7 @@ def _parse_sequences(
             serialized, _names(names), context=context, lists=lists, single=single, name=name
         )
     )
-    first = _structured(got, of_context, context.wanted, single)
-    second = _structured(got, of_lists, lists.wanted, single)
+    first = _structured(got, of_context, context.wanted, not single)
+    second = _structured(got, of_lists, lists.wanted, 2 - single)
     dense = [w.key for w in lists.wanted if isinstance(w, parser.DenseSequence)]
     return first, second, dict(zip(dense, got))
