@@ -128,21 +128,24 @@ def _(g, _y, features, *, alpha):
     return leaky_relu_grad(g, features, alpha=alpha)
 
 
+def _leaky_slope(features: Any, alpha: float, dtype: Any) -> Any:
+    """1 above 0, else alpha: no product with zero, so infinite gradients stay infinite."""
+    above = features > 0
+    slope = ~above * dtype.type(np.float32(alpha))
+    slope += above
+    return slope
+
+
 @op("LeakyReluGrad", dtypes=dt.FLOATING, shape=_merged, samples=samples.away_from_zero(_PAIR),
     reference=lambda g, x, alpha=0.2: g * (x > 0) + np.float32(alpha) * g * (x <= 0))  # fmt: skip
 def leaky_relu_grad(xp, gradients, features, *, alpha=0.2):
     """`gradients` where `features` are above 0, else alpha times as much."""
-    above = features > 0
-    return gradients * above + gradients * float(np.float32(alpha)) * ~above
+    return gradients * _leaky_slope(features, alpha, gradients.dtype)
 
 
 @leaky_relu_grad.writes_into(0)
 def _(xp, out, gradients, features, *, alpha=0.2):
-    above = features > 0
-    below = gradients * float(np.float32(alpha))
-    below *= ~above
-    xp.multiply(gradients, above, out=out)
-    out += below
+    xp.multiply(gradients, _leaky_slope(features, alpha, gradients.dtype), out=out)
 
 
 @leaky_relu_grad.gradient
