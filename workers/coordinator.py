@@ -31,7 +31,7 @@ from shardtape.workers.membership import Member, Membership
 from shardtape.workers.recovery import GiveUp, Restart, RollBack, ShardDeaths, WorkerDeaths
 from shardtape.workers.reporting import Reporter
 from shardtape.workers.resuming import Checkpoints
-from shardtape.workers.saving import Saver
+from shardtape.workers.saving import Position, Saver
 from shardtape.workers.sessions import (
     Asked,
     Event,
@@ -396,6 +396,7 @@ class Coordinator:
             error.shard,
             error.message,
             checkpoint=newest,
+            periodic=self._saver.periodic,
             generation=self.shards.generation,
             steps=self._training.dispatcher.steps,
             checkpoint_steps=self._saver.position_of(newest).steps if newest else 0,
@@ -418,9 +419,12 @@ class Coordinator:
             self._give_roles()
         if isinstance(decision, RollBack):
             found = self._checkpoints.restore(self._members.specs, own=True)
+            if found is None:
+                self._training.go_to(Position())
             self._initialized = found is not None
+            place = found or "their first values, there was no checkpoint yet,"
             redone = max(0, steps - self._training.dispatcher.steps)
-            text += f"all shards rolled back to {found} as generation {generation}: "
+            text += f"all shards rolled back to {place} as generation {generation}: "
             text += f"{redone} updates are done again"
         else:
             text += "it had no values yet: another one takes its place"

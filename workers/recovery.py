@@ -23,9 +23,10 @@ class Restart:
 
 @dataclass(frozen=True)
 class RollBack:
-    """Load all shards from `checkpoint` under `generation`; `redone` updates come again."""
+    """Load all shards from `checkpoint` (None: give them their first values again) under
+    `generation`; `redone` updates come again."""
 
-    checkpoint: str
+    checkpoint: str | None
     generation: int
     redone: int
 
@@ -80,7 +81,7 @@ class ShardDeaths:
     """
 
     rollbacks: int = 0
-    _last_checkpoint: str = ""
+    _last_checkpoint: str | None = ""
     _same: int = 0
     _empty: int = 0
 
@@ -100,6 +101,7 @@ class ShardDeaths:
         reason: str,
         *,
         checkpoint: str | None,
+        periodic: bool = False,
         generation: int,
         steps: int,
         checkpoint_steps: int,
@@ -107,10 +109,12 @@ class ShardDeaths:
         """
         Args:
           checkpoint: the newest whole one, or None.
+          periodic: checkpoints are written while the job trains; where there is none yet, little
+            is lost.
           generation: of the job now.
           steps, checkpoint_steps: updates that the job had made, and that the checkpoint has.
         """
-        if checkpoint is None:
+        if checkpoint is None and not periodic:
             return GiveUp(
                 f"shard-{shard} died ({reason}) and there is no checkpoint to roll back to: its "
                 "part of the variables is lost. Give checkpoint_dir, and a checkpoint_every that "
@@ -118,9 +122,10 @@ class ShardDeaths:
             )
         self._same = self._same + 1 if checkpoint == self._last_checkpoint else 1
         self._last_checkpoint = checkpoint
+        place = checkpoint or "its beginning"
         if self._same > FRUITLESS_ROLLBACKS:
             return GiveUp(
-                f"shard-{shard} died ({reason}); the job was rolled back to {checkpoint} "
+                f"shard-{shard} died ({reason}); the job was rolled back to {place} "
                 f"{FRUITLESS_ROLLBACKS} times already and never came to the next checkpoint: is "
                 "there enough memory?"
             )

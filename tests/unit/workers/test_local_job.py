@@ -17,6 +17,7 @@ from shardtape.errors import (
     UnknownError,
 )
 from shardtape.workers.step import CompiledStep
+from shardtape.workers.training import Training
 
 BATCHES = EXAMPLES // 8
 MODES = [
@@ -162,6 +163,36 @@ def test_a_shard_that_is_lost_in_the_roll_back_is_rolled_back_again(options, tmp
     assert outcome.summary["applied_per_shard"] == [20 * 12] * 2
     assert outcome.summary["steps"] == 20 * 12
     assert len(replaced) > 1 and outcome.summary["rollbacks"] == 1, "the first came to nothing"
+    if options["mode"] == "sync":
+        assert outcome.digest == expected.digest
+
+
+@pytest.mark.parametrize("options", MODES, ids=lambda o: o["mode"])
+def test_a_shard_that_is_lost_before_the_first_checkpoint(options, tmp_path, monkeypatch):
+    gate, begun = threading.Event(), threading.Event()
+
+    def slow(split, of):
+        for number in range(6):
+            if number == 3:
+                begun.set()
+                gate.wait(30)
+            yield {"x": X[:8] * (split + 1), "y": Y[:8]}
+
+    common = {"train": slow, "splits": 2, "epochs": 3, "shards": 2, **options}
+    gate.set()
+    expected = run(**common)
+    gate.clear(), begun.clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(Training, "_save", lambda self: None)
+        runner = start(**common, checkpoint_dir=str(tmp_path), checkpoint_every="1 epoch")
+        assert begun.wait(30)
+        runner.fleet.channels[1].close()
+        gate.set()
+        outcome = finish(runner)
+    assert outcome.error is None, outcome.error
+    assert any("first values" in note.text for note in runner.status(0).notes)
+    assert outcome.summary["applied_per_shard"] == [3 * 12] * 2
+    assert outcome.summary["steps"] == 3 * 12
     if options["mode"] == "sync":
         assert outcome.digest == expected.digest
 

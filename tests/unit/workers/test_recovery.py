@@ -36,6 +36,8 @@ def test_a_shards_death_rolls_back_to_the_checkpoint():
     deaths = ShardDeaths()
     facts = {"generation": 2, "steps": 130, "checkpoint_steps": 100}
     assert deaths.died(1, "killed", checkpoint="c/1", **facts) == RollBack("c/1", 3, 30)
+    early = {"generation": 0, "steps": 7, "checkpoint_steps": 0}
+    assert deaths.died(1, "killed", checkpoint=None, periodic=True, **early) == RollBack(None, 1, 7)
     gave_up = deaths.died(1, "killed", checkpoint=None, **facts)
     assert isinstance(gave_up, GiveUp) and "shard-1 died (killed)" in gave_up.reason
     assert "checkpoint_dir" in gave_up.reason
