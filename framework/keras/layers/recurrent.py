@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from shardtape import dtypes as dt
 from shardtape import nest
 from shardtape.autograph import convert_in_graph
 from shardtape.graph.scopes import name_scope
@@ -23,8 +24,12 @@ from shardtape.keras.layers.recurrent_cells import (
     takes,
 )
 from shardtape.keras.recurrence import rnn
-from shardtape.ops.array import shape, transpose
+from shardtape.ops.array import expand_dims, shape, squeeze, transpose, zeros_like
 from shardtape.ops.cast import cast
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.ordering import reverse
+from shardtape.ops.scanning import cumsum
+from shardtape.ops.selecting import where
 from shardtape.shapes import TensorShape
 from shardtape.variable import Variable
 
@@ -194,13 +199,17 @@ class RNN(Layer):
         states = self._first_states(inputs, initial_state)
         self._forget_dropout()
         masks = [m for m in nest.flatten(mask) if m is not None]
-        step, sequence = self._step(inputs, states, training, constants)
-        last, outputs, new = rnn(
-            step, sequence, states, self.go_backwards, masks[0] if masks else None, constants,
-            self.unroll, time_major=self.time_major,
-            zero_output_for_mask=self.zero_output_for_mask,
-            return_all_outputs=self.return_sequences,
-        )  # fmt: skip
+        mask = masks[0] if masks else None
+        zero_start = initial_state is None and not self.stateful
+        if self._runs_as_one_op(inputs, states, training, constants):
+            last, outputs, new = self._as_one_op(inputs, states, training, mask, zero_start)
+        else:
+            step, sequence = self._step(inputs, states, training, constants)
+            last, outputs, new = rnn(
+                step, sequence, states, self.go_backwards, mask, constants, self.unroll,
+                time_major=self.time_major, zero_output_for_mask=self.zero_output_for_mask,
+                return_all_outputs=self.return_sequences,
+            )  # fmt: skip
         if self.stateful:
             for variable, value in zip(self._states or [], nest.flatten(new)):
                 variable.assign(cast(value, variable.dtype))
@@ -256,6 +265,39 @@ class RNN(Layer):
             return output, list(new) if nest.is_nested(new) else [new]
 
         return step, inputs
+
+    def _runs_as_one_op(self, inputs: Any, states: Any, training: Any, constants: Any) -> bool:
+        """Whether the cell offers its whole sequence as one op, for what it is set to."""
+        offers = getattr(self.cell, "offers_sequence", None)
+        if offers is None or constants or self.unroll or nest.is_nested(inputs):
+            return False
+        return inputs.shape.rank == 3 and offers(training)
+
+    def _as_one_op(
+        self, inputs: Any, states: Any, training: Any, mask: Any, zero_start: bool
+    ) -> tuple[Any, Any, Any]:
+        """(last output, outputs or None, last states), as `rnn` gives them."""
+        cell = self.cell
+        if not self.time_major:
+            inputs = transpose(inputs, [1, 0, 2])
+        cell.prepare(inputs[0], states[0], training)
+        if self.go_backwards:
+            inputs = reverse(inputs, [0])
+        if mask is not None:
+            mask = convert_to_tensor(mask)
+            mask = squeeze(mask, [2]) if mask.shape.rank == 3 else mask
+            mask = cast(mask if self.time_major else transpose(mask, [1, 0]), dt.bool)
+            mask = reverse(mask, [0]) if self.go_backwards else mask
+        outputs, new = cell.sequence(cell.project(inputs), states, mask)
+        last = new[0]
+        if mask is not None and (self.zero_output_for_mask or not zero_start):
+            # before the first step that counts there are zeros, whatever the first state is
+            counts = mask if self.zero_output_for_mask else cumsum(cast(mask, dt.int32), 0) > 0
+            outputs = where(expand_dims(counts, -1), outputs, zeros_like(outputs))
+            last = outputs[-1]
+        if not self.return_sequences:
+            return last, None, new
+        return last, outputs if self.time_major else transpose(outputs, [1, 0, 2]), new
 
     # ---- shapes and masks -------------------------------------------------------------------
     def compute_output_shape(self, input_shape: Any) -> Any:

@@ -13,9 +13,13 @@ from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.core import weight_config
 from shardtape.keras.random_seed import RandomGenerator
 from shardtape.ops.array import concat, ones_like, shape, split, zeros
+from shardtape.ops.cast import cast
 from shardtape.ops.contraction import tensordot
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.gru import gru_sequence
 from shardtape.ops.linalg import matmul
+from shardtape.ops.lstm import lstm_sequence
+from shardtape.ops.recurrent_derivatives import absent
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
 
@@ -173,6 +177,28 @@ class GateCell(Layer):
         """(output, new states) from what `project` gave."""
         raise NotImplementedError
 
+    def offers_sequence(self, training: Any) -> bool:
+        """Whether `sequence` computes what repeated calls do: for Keras's usual activations."""
+        return False
+
+    def sequence(self, projected: Any, states: list[Any], mask: Any) -> tuple[Tensor, list[Any]]:
+        """(outputs, last states) of all steps in one op.
+
+        Args:
+          projected: what `project` gave for [steps, batch, features].
+          mask: [steps, batch] of bool, or None.
+        """
+        raise NotImplementedError
+
+    def _is_usual(self, cls: type, training: Any) -> bool:
+        own = type(self)
+        plain = own.call is GateCell.call and own.advance is cls.advance  # type: ignore[attr-defined]
+        usual = self.activation is activations.tanh and (
+            self.recurrent_activation is activations.sigmoid  # type: ignore[attr-defined]
+        )
+        drops = self.recurrent_dropout and training is not False
+        return plain and own.project is GateCell.project and usual and not drops
+
     def _recur(self, h: Any) -> Tensor:
         """The last output times the recurrent kernel."""
         return self._times(h, self.recurrent_kernel, self._mask("recurrent"))
@@ -300,6 +326,17 @@ class LSTMCell(GateCell):
 
         return start
 
+    def offers_sequence(self, training: Any) -> bool:
+        return self._is_usual(LSTMCell, training)
+
+    def sequence(self, projected: Any, states: list[Any], mask: Any) -> tuple[Tensor, list[Any]]:
+        recurrent = convert_to_tensor(self.recurrent_kernel)
+        h, memory = states
+        outputs, h, memory, _, _ = lstm_sequence(
+            projected, recurrent, h, memory, _mask_of(mask, projected)
+        )
+        return outputs, [h, memory]
+
     def advance(self, projected: Any, states: list[Any]) -> tuple[Tensor, list[Any]]:
         h, memory = states
         gate = self.recurrent_activation
@@ -346,6 +383,20 @@ class GRUCell(GateCell):
     def _input_bias(self) -> Any:
         return self.bias[0] if self.bias is not None and self.reset_after else self.bias
 
+    def offers_sequence(self, training: Any) -> bool:
+        return bool(self.reset_after) and self._is_usual(GRUCell, training)
+
+    def sequence(self, projected: Any, states: list[Any], mask: Any) -> tuple[Tensor, list[Any]]:
+        recurrent = convert_to_tensor(self.recurrent_kernel)
+        if self.bias is None:
+            bias = zeros([3 * self.units], projected.dtype)
+        else:
+            bias = self.bias[1]
+        outputs, h, _, _ = gru_sequence(
+            projected, recurrent, bias, states[0], _mask_of(mask, projected)
+        )
+        return outputs, [h]
+
     def advance(self, projected: Any, states: list[Any]) -> tuple[Tensor, list[Any]]:
         h, gate = states[0], self.recurrent_activation
         x_z, x_r, x_h = split(projected, 3, axis=1)
@@ -375,6 +426,10 @@ class GRUCell(GateCell):
             "reset_after": self.reset_after,
             "implementation": self.implementation,
         }
+
+
+def _mask_of(mask: Any, projected: Any) -> Tensor:
+    return absent(projected.dtype) if mask is None else cast(mask, projected.dtype)
 
 
 def _masked(h: Any, mask: Any) -> Any:

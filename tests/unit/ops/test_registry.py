@@ -24,7 +24,9 @@ from shardtape.ops.registry import PURE, RANDOM, REGISTRY, op, same_as
 
 # No input and no value of their own, or the state of a Variable: they have tests of their own.
 _OWN_TESTS = {"Const", "Placeholder", "PlaceholderWithDefault", "NoOp", "ParseExamples",
-              "ParseSequenceExamples"}  # fmt: skip
+              "ParseSequenceExamples",
+              # inputs that hold results of others cannot be moved on their own
+              "LSTMSequenceGrad", "GRUSequenceGrad"}  # fmt: skip
 TRIED = sorted(
     t for t, o in REGISTRY.items() if o.effects in (PURE, RANDOM) and t not in _OWN_TESTS
 )
@@ -35,8 +37,9 @@ _ON_HOST = {"Shape", "ShapeN", "Size", "Rank", "Range", "InvertPermutation", "Br
             "NonMaxSuppressionV3", "SerializeTensor"}  # fmt: skip
 # files whose bytes depend on the encoder: what they hold is compared by tests of their own
 _FILES = {"EncodePng", "EncodeJpeg"}
-# inputs whose gradient TensorFlow leaves out although the result depends on them
-_LEFT_OUT = {"PadV2": (2,), "OneHot": (2, 3), "Polygamma": (0,), "Betainc": (0, 1)}
+# inputs whose gradient TensorFlow leaves out although the result depends on them, and masks
+_LEFT_OUT = {"PadV2": (2,), "OneHot": (2, 3), "Polygamma": (0,), "Betainc": (0, 1),
+             "LSTMSequence": (4,), "GRUSequence": (4,)}  # fmt: skip
 # inputs whose second derivative is refused (LookupError), as in TensorFlow
 _ONCE = {"Igamma": (0,), "Igammac": (0,)}
 # inputs for which TensorFlow's own gradient forgets a part
