@@ -244,22 +244,27 @@ def l2_normalize(x: Any, axis: Any = None) -> Any:
     return _l2_normalize(x, axis)
 
 
+def _seeded(seed: Any) -> int:
+    """Without a seed numpy's generator gives one, as in Keras."""
+    return int(np.random.randint(10_000_000)) if seed is None else seed
+
+
 def random_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None,
                   seed: Any = None) -> Any:  # fmt: skip
     """Normal random numbers."""
-    return _normal(shape, mean, stddev, dt.as_dtype(dtype or _floatx.floatx()), seed)
+    return _normal(shape, mean, stddev, dt.as_dtype(dtype or _floatx.floatx()), _seeded(seed))
 
 
 def random_uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None,
                    seed: Any = None) -> Any:  # fmt: skip
     """Uniform random numbers."""
-    return _uniform(shape, minval, maxval, dt.as_dtype(dtype or _floatx.floatx()), seed)
+    return _uniform(shape, minval, maxval, dt.as_dtype(dtype or _floatx.floatx()), _seeded(seed))
 
 
 def truncated_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None,
                      seed: Any = None) -> Any:  # fmt: skip
     """Normal random numbers within two deviations."""
-    return _truncated(shape, mean, stddev, dt.as_dtype(dtype or _floatx.floatx()), seed)
+    return _truncated(shape, mean, stddev, dt.as_dtype(dtype or _floatx.floatx()), _seeded(seed))
 
 
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:

@@ -87,6 +87,11 @@ class RandomGenerator:
         self._generator: Generator | None = None
         self._made_seed = False
 
+    def prepare(self) -> None:
+        """Takes the seed now, where draws need one."""
+        if self._rng_type == self.RNG_STATEFUL:
+            self._stateful()
+
     def make_seed_for_stateless_op(self) -> Any:
         """A seed [2] for a stateless op, None for the legacy type."""
         if self._rng_type == self.RNG_STATELESS:

@@ -202,3 +202,51 @@ def texts_and_vectors_as_inputs(tf):
         str(first.output_shape), str(first.count_params()),
         fixed_weights(first).predict(normal(2, 3, seed=4), verbose=0),
     ]  # fmt: skip
+
+
+@case
+def augmentation(tf):
+    layers = tf.keras.layers
+    images = np.random.RandomState(0).uniform(0, 255, (4, 8, 8, 3)).astype(np.float32)
+    makes = (
+        lambda: layers.RandomFlip(seed=3), lambda: layers.RandomFlip("horizontal"),
+        lambda: layers.RandomRotation(0.1), lambda: layers.RandomZoom(0.2),
+        lambda: layers.RandomZoom(0.2, 0.3), lambda: layers.RandomCrop(4, 5),
+        lambda: layers.RandomContrast(0.3), lambda: layers.RandomTranslation(0.1, 0.2),
+        lambda: layers.RandomBrightness(0.1, seed=5),
+    )  # fmt: skip
+    out = []
+    for make in makes:
+        tf.keras.utils.set_random_seed(3)
+        layer = make()
+        out += [layer(images, training=True) for _ in range(2)]
+        model = tf.keras.Sequential([make()])
+        model.build((None, 8, 8, 3))
+        traced = tf.function(lambda x, model=model: model(x, training=True))
+        out += [traced(images) for _ in range(2)]
+        after = layers.Dense(2)  # how many numbers the layers took shows in what comes next
+        after.build((None, 2))
+        out.append(after.kernel)
+    return out
+
+
+@case
+def backend_random(tf):
+    k = tf.keras.backend
+    tf.keras.utils.set_random_seed(3)
+    return [k.random_normal((2,)), k.random_uniform((2,)), k.truncated_normal((2,)),
+            k.random_normal((2,), seed=4)]  # fmt: skip
+
+
+@case
+def model_that_hands_itself_on(tf):
+    class Mine(tf.keras.Model):
+        def __init__(self):
+            super().__init__(self)  # as the tutorial on text generation does
+            self.dense = tf.keras.layers.Dense(1)
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Mine()
+    return [str(model(np.ones((2, 3), np.float32)).shape), model.name[:4]]

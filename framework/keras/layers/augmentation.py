@@ -9,7 +9,7 @@ from shardtape import dtypes as dt
 from shardtape.keras.image_sampling import FILL_MODES, INTERPOLATIONS, resize, sample
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.random_seed import RandomGenerator
-from shardtape.ops import math
+from shardtape.ops import math, random_stateless
 from shardtape.ops.array import expand_dims, reverse, shape, stack, zeros_like
 from shardtape.ops.cast import cast
 from shardtape.ops.clip import clip_by_value
@@ -28,11 +28,20 @@ class _ImageLayer(Layer):
     """
 
     _training_only = True
+    _draws = True
 
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
         self.seed = seed
-        self._random_generator = RandomGenerator(seed)
+        self._random_generator = RandomGenerator(seed, RandomGenerator.RNG_STATEFUL)
+
+    def build(self, input_shape: Any) -> None:
+        if self._draws:
+            self._random_generator.prepare()
+        self.built = True
+
+    def _needs_build(self) -> bool:
+        return False
 
     def call(self, inputs: Any, training: Any = True) -> Tensor:
         inputs = cast(convert_to_tensor(inputs), self._dtype)
@@ -61,7 +70,7 @@ class _ImageLayer(Layer):
 class _Sized(_ImageLayer):
     """A layer whose images are `height` x `width`."""
 
-    _training_only = False
+    _training_only = _draws = False
 
     def __init__(self, height: int, width: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -149,16 +158,17 @@ def _known_sizes(images: Any, name: str) -> tuple[int, int]:
 class RandomCrop(_Sized):
     """In training a part of the images at a random place, else their middle, resized."""
 
+    _draws = True
+
     def _changed(self, images: Any, training: Any) -> Tensor:
         if not training:
             return self._fitted(images)
         high, wide = _known_sizes(images, self.name)
         if high < self.height or wide < self.width:
             return self._fitted(images)
-        drawn = self._random_generator.random_uniform([2])
-        room = cast(stack([high - self.height + 1, wide - self.width + 1]), dt.float32)
-        at = cast(math.floor(drawn * room), dt.int32)
-        return self._cut(images, at[0], at[1])
+        drawn = self._random_generator.random_uniform([2], 0, dt.int32.max, dt.int32)
+        top, left = drawn[0] % (high - self.height + 1), drawn[1] % (wide - self.width + 1)
+        return self._cut(images, top, left)
 
 
 class RandomFlip(_ImageLayer):
@@ -175,7 +185,8 @@ class RandomFlip(_ImageLayer):
     def _changed(self, images: Any, training: Any) -> Tensor:
         for axis, name in ((2, "horizontal"), (1, "vertical")):
             if name in self.mode:
-                chosen = self._uniform(images, (0.0, 1.0)) < 0.5
+                seed = self._random_generator.make_seed_for_stateless_op()
+                chosen = random_stateless.stateless_uniform([shape(images)[0]], seed) > 0.5
                 images = where(chosen[:, None, None, None], reverse(images, [axis]), images)
         return images
 
@@ -298,7 +309,10 @@ class RandomZoom(_Moved):
 
 
 class RandomContrast(_ImageLayer):
-    """(x - mean) * f + mean for each channel, f from [1 - lower, 1 + upper]; within 0 and 255."""
+    """(x - mean) * f + mean for each channel, f from [1 - lower, 1 + upper]; within 0 and 255.
+
+    There is one f for a batch.
+    """
 
     def __init__(self, factor: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -312,9 +326,10 @@ class RandomContrast(_ImageLayer):
             )
 
     def _changed(self, images: Any, training: Any) -> Tensor:
-        factor = self._uniform(images, (1.0 - self.lower, 1.0 + self.upper))
+        seed = self._random_generator.make_seed_for_stateless_op()
+        factor = random_stateless.stateless_uniform([], seed, 1.0 - self.lower, 1.0 + self.upper)
         mean = reduce_mean(images, [1, 2], keepdims=True)
-        changed = (images - mean) * cast(factor, images.dtype)[:, None, None, None] + mean
+        changed = (images - mean) * cast(factor, images.dtype) + mean
         return clip_by_value(changed, 0.0, 255.0)
 
     def get_config(self) -> dict[str, Any]:

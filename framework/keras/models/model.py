@@ -38,6 +38,8 @@ class Model(Trainer, Layer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         inputs, outputs = kwargs.pop("inputs", None), kwargs.pop("outputs", None)
+        if len(args) == 1 and inputs is None and outputs is None:
+            args = ()  # `super().__init__(self)`, which many programs have, means nothing
         if args and inputs is None:
             inputs, args = args[0], args[1:]
         if args and outputs is None:
