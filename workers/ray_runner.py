@@ -161,8 +161,8 @@ def _join_cluster(config: JobConfig) -> bool:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UnavailableError(
             f"no Ray cluster at {config.address!r}: {str(error).rstrip('. ')}. Start one with "
-            "`ray start --head`, or use address=local; one that asks for a token needs RAY_AUTH_MODE=token and its "
-            "token in ~/.ray/auth_token"
+            "`ray start --head`, or use address=local; one that asks for a token needs "
+            "RAY_AUTH_MODE=token and its token in ~/.ray/auth_token"
         ) from error
     return True
 
