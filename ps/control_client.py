@@ -104,6 +104,9 @@ class ControlClient:
                     metadata=self._metadata,
                 )
             except grpc.RpcError as error:
+                if self._closed:
+                    text = f"the channel to {self._name} was closed while waiting for {waited_for}"
+                    raise UnavailableError(text) from error
                 failed = from_call(error, self._name, waited_for, self._shard)
             except ValueError as error:  # gRPC's way to say that the channel was closed meanwhile
                 failed = UnavailableError(f"the channel to {self._name} is closed: {error}")

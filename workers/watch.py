@@ -44,6 +44,8 @@ class ShardWatch:
                 except OpError as error:
                     if not self._closed.is_set():
                         self._coordinator.post(ShardGone(index, channel, error))
+                        # what waits for this shard learns of it now: the coordinator itself may
+                        channel.close()
                     continue
                 if state["state"] == "failed":
                     broken = ShardLostError("it failed inside an update", index)

@@ -1,5 +1,6 @@
 """Control calls: ledgers, rounds, checkpoints, heartbeats; the same on all channels."""
 
+import socket
 import threading
 import time
 
@@ -16,6 +17,7 @@ from shardtape.errors import (
     NotFoundError,
     UnavailableError,
 )
+from shardtape.ps.grpc_channel import GrpcChannel
 from shardtape.ps.ids import BatchId, Incarnation, VariableSpec
 from shardtape.ps.messages import Push, RoundDecision, Scalars
 from shardtape.ps.wire.channel import Limits
@@ -288,3 +290,16 @@ def test_incarnations_are_learnt_or_told():
         client = served.client(incarnations=[new])
         client.initialize(first_values())
         push(client, 0)
+
+
+def test_closing_a_channel_ends_what_waits_for_its_shard():
+    """A frozen process keeps its sockets: whoever notices it closes the channel."""
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        channel = GrpcChannel(f"127.0.0.1:{frozen.getsockname()[1]}", shard=3)
+        closer = threading.Timer(0.3, channel.close)
+        closer.start()
+        started = time.monotonic()
+        with pytest.raises(UnavailableError, match="channel to shard 3 .* while waiting for"):
+            channel.counters()
+        assert time.monotonic() - started < 5
+        closer.join()
