@@ -35,6 +35,7 @@ from shardtape import (
     ragged,
     random,
     saved_model,
+    signal,
     sparse,
     strings,
     summary,

@@ -21,7 +21,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
-from parity import composite_cases, function_cases, image_cases, numpy_cases, record_ops
+from parity import (
+    composite_cases,
+    function_cases,
+    image_cases,
+    numpy_cases,
+    record_ops,
+    signal_cases,
+)
 from parity.op_cases import cases
 from parity.recorded import unpack
 from unit.ops import op_checks, test_registry
@@ -37,6 +44,7 @@ _FUNCTIONS = {
     "composite_cases": composite_cases.CASES,
     "image_cases": image_cases.CASES,
     "numpy_cases": numpy_cases.CASES,
+    "signal_cases": signal_cases.CASES,
 }
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "CUDA_VISIBLE_DEVICES": ""}
 
