@@ -18,6 +18,7 @@ from shardtape.graph.static import partial_value
 from shardtape.ops import registry, source
 from shardtape.ops import state as variable_ops
 from shardtape.ops.dispatch import check_dtypes
+from shardtape.ops.node_names import NODE_NAMES
 from shardtape.ops.registry import Arg, Op
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 
@@ -105,7 +106,7 @@ class Graph:
         symbols = tuple([self.capture(x) for x in inputs])
         dtypes = [t.dtype for t in symbols]
         check_dtypes(op, [d for d in dtypes if d is not dt.resource] if op.mixed else dtypes)
-        full_name = self.unique_name(name or _default_name(op))
+        full_name = self.unique_name(name or NODE_NAMES.get(op.type, op.type))
         args = [Arg(t.shape, t.dtype, _thunk(t)) for t in symbols]
         try:
             shape = op.shape_rule(*args, **attrs)
@@ -306,10 +307,6 @@ class Graph:
             inputs = ", ".join(t.name for t in node.inputs)
             lines.append(f"{node.name} = {node.type}({inputs}) {shown or ''} : {types}")
         return "\n".join(lines)
-
-
-def _default_name(op: Op) -> str:
-    return op.type
 
 
 def _thunk(tensor: SymbolicTensor) -> Any:

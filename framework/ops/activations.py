@@ -16,6 +16,7 @@ from shardtape.ops.array import zeros_like
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.joining import concat
 from shardtape.ops.math import abs, cast, exp, sigmoid, sign, tanh
+from shardtape.ops.node_names import scoped
 from shardtape.ops.registry import op, same_as
 from shardtape.ops.selecting import where
 from shardtape.ops.shape_rules import merged
@@ -361,6 +362,7 @@ def silu(features: Any, beta: Any = 1.0) -> Tensor:
 swish = silu
 
 
+@scoped("Gelu")
 def gelu(features: Any, approximate: bool = False, name: str | None = None) -> Tensor:
     """x times the normal distribution function at x; `approximate` takes tanh for it.
 

@@ -15,7 +15,7 @@ from shardtape.ops.filling import zeros_like, zeros_like_op
 from shardtape.ops.registry import broadcast, op, ufunc_op
 from shardtape.ops.selecting import matching, select
 from shardtape.ops.shape_rules import merged
-from shardtape.tensor import EagerTensor
+from shardtape.tensor import EagerTensor, SymbolicTensor
 
 _SMOOTH = dt.FLOATING | dt.COMPLEX
 _PAIRS = samples.normal([(2, 3), (2, 3)], [(2, 3), (3,)], [(2, 1), (1, 3)], [(), (2,)])
@@ -374,6 +374,10 @@ def truediv(x: Any, y: Any, name: str | None = None) -> Any:
     Raises TypeError for different dtypes.
     """
     if type(x) is EagerTensor and x._array.dtype.kind == "f":
+        return real_div(x, y, name=name)
+    if type(x) in (float, int) and type(y) is SymbolicTensor and y.dtype.is_floating:
+        return real_div(x, y, name=name)  # the node names the constant
+    if type(y) in (float, int) and type(x) is SymbolicTensor and x.dtype.is_floating:
         return real_div(x, y, name=name)
     x, y = matching(x, y)
     if x.dtype.is_floating or x.dtype.is_complex:

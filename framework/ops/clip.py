@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
+from shardtape.context import state
 from shardtape.indexed_slices import IndexedSlices
 from shardtape.ops import compare
 from shardtape.ops.arithmetic import maximum, minimum
@@ -15,6 +16,7 @@ from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import ones_like_op
 from shardtape.ops.joining import stack
+from shardtape.ops.node_names import scope_itself, scoped
 from shardtape.ops.reduce import l2_loss, reduce_sum
 from shardtape.ops.selecting import select
 from shardtape.ops.shaping import identity
@@ -32,6 +34,7 @@ def _like(values: Any, t: Any) -> Any:
     return values
 
 
+@scoped("clip_by_value")
 def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = None) -> Any:
     """`t` with every element moved into [clip_value_min, clip_value_max].
 
@@ -45,7 +48,7 @@ def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = 
     values = _values(t)
     lower = minimum(values, _limit(clip_value_max, values))
     values.shape.assert_is_compatible_with(lower.shape)
-    clipped = maximum(lower, _limit(clip_value_min, values), name=name)
+    clipped = maximum(lower, _limit(clip_value_min, values), name=scope_itself() or name)
     values.shape.assert_is_compatible_with(clipped.shape)
     return _like(clipped, t)
 
@@ -53,9 +56,12 @@ def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = 
 def _limit(value: Any, like: Any) -> Any:
     if isinstance(value, Tensor) or isinstance(getattr(value, "dtype", None), dt.DType):
         return convert_to_tensor(value)
+    if state.graph is not None and type(value) in (float, int):
+        return value  # the op names the constant
     return convert_to_tensor(value, like.dtype)
 
 
+@scoped("clip_by_norm")
 def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: Any = None) -> Any:
     """`t` scaled down to the 2-norm `clip_norm` where its norm (over `axes`) is larger."""
     values = _values(t)
@@ -69,6 +75,7 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: Any = None) -> 
     return _like(identity(scaled / maximum(norm, limit), name=name), t)
 
 
+@scoped("global_norm")
 def global_norm(t_list: Sequence[Any], name: str | None = None) -> Any:
     """The 2-norm of all tensors of a list together, a scalar; None in it is left out.
 

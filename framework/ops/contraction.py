@@ -13,6 +13,7 @@ from shardtape.ops.complex_numbers import conj
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.joining import concat
 from shardtape.ops.linalg import matmul
+from shardtape.ops.node_names import scoped
 from shardtape.ops.reduce import reduce_prod
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.ops.shaping import reshape, shape, transpose
@@ -199,6 +200,7 @@ def _(gg, _y, _g, _x, *, labels, kept):
 
 
 # ---- public functions -------------------------------------------------------------------------
+@scoped("einsum")
 def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
     """Einstein's sum, as in `einsum("ij,jk->ik", a, b)`; `...` stands for further axes.
 
@@ -265,6 +267,7 @@ def _explicit(equation: str, tensors: list[Any]) -> str:
     return f"{','.join(full)}->{out}"
 
 
+@scoped("Tensordot")
 def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Tensor:
     """The sum of products over `axes`: a number n (the last n of `a`, the first n of `b`), or a
     pair of axes or lists of axes.

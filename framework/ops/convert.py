@@ -12,6 +12,7 @@ from shardtape.context import state
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 
 _INT32 = np.iinfo(np.int32)
+_OF_BOOL = (dt.int32, dt.int64, dt.float16, dt.float32, dt.float64)
 # (type, function(value, dtype, name) -> Tensor or NotImplemented), the newest first
 _conversions: list[tuple[Any, Any]] = []
 
@@ -137,6 +138,8 @@ def to_array(value: Any, dtype: dt.DType | None) -> Any:
     elif kind is bool:
         if dtype in (None, dt.bool):
             return np.bool_(value)
+        if dtype in _OF_BOOL:
+            return dtype._numpy.type(value)
     elif value is None:
         raise ValueError(
             "Attempt to convert a value (None) with an unsupported type "
@@ -156,7 +159,9 @@ def to_array(value: Any, dtype: dt.DType | None) -> Any:
         # numpy's own string types drop zero bytes at the end
         return _strings(np.array(value, object), value, dtype)
     array = value if given else _from_python(value)
-    if array.dtype.kind in "SUO":
+    if array.dtype.kind in "SU" or (
+        array.dtype.kind == "O" and not (given and dtype is not None and dtype.kind in "iufcb")
+    ):
         return _strings(array, value, dtype)
     own = not given
     if dtype is None:
@@ -167,7 +172,7 @@ def to_array(value: Any, dtype: dt.DType | None) -> Any:
             wanted = _python_dtype(array, value)
     else:
         wanted = dtype._numpy
-        _check_castable(array, value, dtype)
+        _check_castable(array, value, dtype, given)
     if array.dtype != wanted:
         made = np.asarray(array, dtype=wanted)[()]
         if dtype is None and wanted == np.float32 and np.isinf(made).any():
@@ -229,9 +234,14 @@ def _python_dtype(array: np.ndarray, value: Any) -> np.dtype:
     return array.dtype
 
 
-def _check_castable(array: np.ndarray, value: Any, dtype: dt.DType) -> None:
+def _check_castable(array: np.ndarray, value: Any, dtype: dt.DType, given: bool) -> None:
     have, want = array.dtype.kind, dtype.kind
     if array.size == 0 or have == want:
+        return
+    # arrays are cast as numpy casts them, whatever is lost, and truth values are numbers
+    if given and have in "biufcVO" and want in "biufcV":
+        return
+    if have == "b" and dtype in _OF_BOOL:
         return
     ok = {"f": "fcV", "c": "c", "i": "iufcV", "u": "iufcV", "b": "b", "V": "fcV"}.get(have, "")
     if want not in ok:

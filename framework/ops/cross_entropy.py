@@ -11,6 +11,7 @@ from shardtape.ops.axes import along
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.math import abs, add, exp, log, log1p, maximum, minimum, multiply, subtract
+from shardtape.ops.node_names import scoped
 from shardtape.ops.selecting import where
 from shardtape.ops.softmax import (
     log_softmax_op,
@@ -116,6 +117,7 @@ def sparse_softmax_cross_entropy_with_logits(
     return reshape(loss, sizes)
 
 
+@scoped("logistic_loss")
 def sigmoid_cross_entropy_with_logits(
     labels: Any = None, logits: Any = None, name: str | None = None
 ) -> Tensor:

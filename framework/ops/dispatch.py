@@ -11,6 +11,7 @@ from shardtape import dtypes as dt
 from shardtape.context import building, state
 from shardtape.ops import registry
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.node_names import NODE_NAMES, argument_name
 from shardtape.ops.registry import Op
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 
@@ -37,12 +38,12 @@ def apply(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any], name: str | No
             if kind is SymbolicTensor:
                 eager = False
             else:
-                inputs = _as_tensors(op, inputs)
-                if inputs is NotImplemented:
+                got = _as_tensors(op, inputs, name)
+                if got is NotImplemented:
                     return NotImplemented
-                if not isinstance(inputs, tuple):
-                    taken = inputs
-                    return taken(op, attrs, name)
+                if not isinstance(got, tuple):
+                    return got(op, attrs, name)
+                inputs, name = got
                 eager = not any(type(t) is SymbolicTensor for t in inputs)
                 break
     if attrs or op.attr_defaults:
@@ -88,18 +89,31 @@ def _inside(graph: Any, outer: Any) -> bool:
     return False
 
 
-def _as_tensors(op: Op, inputs: tuple[Any, ...]) -> Any:
+def _as_tensors(op: Op, inputs: tuple[Any, ...], name: str | None) -> Any:
+    """(tensors, name of the node): in a graph, what is converted stands in the node's scope."""
     if state.graph is None:
         for x in inputs:
             if type(x) is SymbolicTensor:  # Variables beside it are read in its graph
                 with building(x.graph):
-                    return _as_tensors(op, inputs)
+                    return _as_tensors(op, inputs, name)
     for x in inputs:
         if not isinstance(x, (Tensor, np.ndarray, float, int, str, bytes, list, tuple, complex)):
             for handler in _dispatchers:
                 got = handler(op, inputs)
                 if got is not NotImplemented:
                     return got
+    graph = state.graph
+    if graph is None:
+        return _converted(op, inputs, False), name
+    scope = graph.unique_name(name or NODE_NAMES.get(op.type, op.type))
+    outer, state.name_stack = state.name_stack, scope
+    try:
+        return _converted(op, inputs, True), f"{scope}/"
+    finally:
+        state.name_stack = outer
+
+
+def _converted(op: Op, inputs: tuple[Any, ...], names: bool) -> tuple[Any, ...]:
     wanted = None
     count = len(inputs)
     if not op.mixed:
@@ -107,8 +121,7 @@ def _as_tensors(op: Op, inputs: tuple[Any, ...]) -> Any:
             if isinstance(x, Tensor) and not op.is_host(i, count):
                 wanted = x.dtype
                 break
-            # Keras's weights may be read in another type than they are kept in
-            inner = getattr(x, "read_dtype", None) or getattr(x, "dtype", None)
+            inner = getattr(x, "dtype", None)
             if isinstance(inner, dt.DType) and not op.is_host(i, count):
                 wanted = inner
                 break
@@ -116,19 +129,21 @@ def _as_tensors(op: Op, inputs: tuple[Any, ...]) -> Any:
     for i, x in enumerate(inputs):
         if isinstance(x, Tensor):
             out.append(x)
-        elif op.is_host(i, count):
-            out.append(convert_to_tensor(x, hint_integer=True))
+            continue
+        name = argument_name(op, i, count) if names else None
+        if op.is_host(i, count):
+            out.append(convert_to_tensor(x, name=name, hint_integer=True))
         elif wanted is not None:
             try:
                 inner = getattr(x, "dtype", None)
                 if isinstance(inner, dt.DType):
-                    out.append(convert_to_tensor(x))
+                    out.append(convert_to_tensor(x, name=name))
                 else:
-                    out.append(convert_to_tensor(x, wanted))
+                    out.append(convert_to_tensor(x, wanted, name=name))
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{error} (input {i} of op {op.type})") from None
         else:
-            t = convert_to_tensor(x)
+            t = convert_to_tensor(x, name=name)
             if not op.mixed:
                 wanted = t.dtype
             out.append(t)

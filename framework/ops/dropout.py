@@ -11,9 +11,11 @@ from shardtape.ops.array import shape
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.math import greater_equal, multiply, real_div, subtract
+from shardtape.ops.node_names import scoped
 from shardtape.tensor import Tensor
 
 
+@scoped("dropout")
 def dropout(
     x: Any, rate: Any, noise_shape: Any = None, seed: int | None = None, name: str | None = None
 ) -> Tensor:

@@ -11,11 +11,13 @@ from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import range as range_
 from shardtape.ops.gather import gather
 from shardtape.ops.joining import concat
+from shardtape.ops.node_names import scoped
 from shardtape.ops.partition import dynamic_partition, dynamic_stitch
 from shardtape.ops.selecting import where
 from shardtape.ops.shaping import reshape, shape, size
 
 
+@scoped("embedding_lookup")
 def embedding_lookup(params: Any, ids: Any, max_norm: Any = None, name: str | None = None) -> Any:
     """Rows of `params` at `ids` (any shape of integers): shape(ids) + params.shape[1:].
 

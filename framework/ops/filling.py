@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
+from shardtape.context import state
 from shardtape.ops import samples
 from shardtape.ops.broadcasting import sum_to_shape_of
 from shardtape.ops.composites import takes_composites
 from shardtape.ops.constants import DATA
-from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.convert import convert_to_tensor, to_array
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.ops.shape_rules import (
     from_vector,
@@ -102,13 +103,29 @@ def zeros(shape: Any, dtype: Any = dt.float32, name: str | None = None) -> Tenso
     """Zeros (False, empty strings) of `shape`."""
     dtype = dt.as_dtype(dtype)
     value = np.array(b"", object) if dtype is dt.string else dtype.numpy_dtype.type(0)
+    if state.graph is not None:
+        return _filled(shape, value, name or "zeros")
     return fill_op(host_shape(shape), convert_to_tensor(value, dtype), name=name)
 
 
 def ones(shape: Any, dtype: Any = dt.float32, name: str | None = None) -> Tensor:
     """Ones (True) of `shape`."""
     dtype = dt.as_dtype(dtype)
+    if state.graph is not None:
+        return _filled(shape, dtype.numpy_dtype.type(1), name or "ones")
     return fill_op(host_shape(shape), convert_to_tensor(dtype.numpy_dtype.type(1)), name=name)
+
+
+def _filled(shape: Any, value: Any, name: str) -> Tensor:
+    """In a graph: a constant where it is small, else a node."""
+    sizes = host_shape(shape)
+    known = isinstance(sizes, np.ndarray) and sizes.ndim == 1 and (sizes >= 0).all()
+    if known and sizes.prod() < _MAX_CONSTANT_ELEMENTS:
+        return state.graph.constant(np.full(sizes.tolist(), value), name)
+    return fill_op(sizes, value, name=name)
+
+
+_MAX_CONSTANT_ELEMENTS = 1000  # as in TensorFlow
 
 
 # ---- ranges -----------------------------------------------------------------------------------
@@ -156,7 +173,7 @@ def range(
         start, limit = 0, start
     given = [start, limit, delta]
     if dtype is None:
-        kinds = [v.dtype if isinstance(v, Tensor) else convert_to_tensor(v).dtype for v in given]
+        kinds = [v.dtype if isinstance(v, Tensor) else _dtype_of(v) for v in given]
         order = [dt.int32, dt.int64, dt.float16, dt.bfloat16, dt.float32, dt.float64]
         dtype = max(kinds, key=order.index)
     dtype = dt.as_dtype(dtype)
@@ -168,4 +185,12 @@ def _as_type(value: Any, dtype: dt.DType) -> Any:
 
     if isinstance(value, Tensor):
         return cast(value, dtype)
-    return convert_to_tensor(np.asarray(value).astype(dtype.numpy_dtype))
+    if hasattr(value, "_as_tensor"):
+        return cast(convert_to_tensor(value), dtype)
+    array = np.asarray(value).astype(dtype.numpy_dtype)
+    return array if state.graph is not None else convert_to_tensor(array)
+
+
+def _dtype_of(value: Any) -> dt.DType:
+    inner = getattr(value, "dtype", None)
+    return inner if isinstance(inner, dt.DType) else dt.from_numpy(to_array(value, None).dtype)

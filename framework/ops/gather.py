@@ -15,6 +15,7 @@ from shardtape.ops.constants import DATA, int_scalar
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import zeros_like_op
 from shardtape.ops.joining import concat
+from shardtape.ops.node_names import scoped
 from shardtape.ops.registry import Arg, op
 from shardtape.ops.selecting import select, where_op
 from shardtape.ops.shape_rules import axis_index, known_int
@@ -267,6 +268,7 @@ def gather(
 
 
 @takes_composites
+@scoped("boolean_mask")
 def boolean_mask(tensor: Any, mask: Any, axis: Any = None, name: str = "boolean_mask") -> Tensor:
     """The slices of `tensor` where `mask` (bool, of the shape of axes `axis`...) holds.
 

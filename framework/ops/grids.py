@@ -20,6 +20,7 @@ from shardtape.ops.filling import range as range_
 from shardtape.ops.filling import zeros_like
 from shardtape.ops.gather import boolean_mask
 from shardtape.ops.joining import concat, stack, tile
+from shardtape.ops.node_names import scope_itself, scoped
 from shardtape.ops.padding import slice_
 from shardtape.ops.reduce import reduce_max
 from shardtape.ops.registry import Arg, op
@@ -78,6 +79,7 @@ def one_hot_op(xp, indices, depth, on_value, off_value, *, axis=-1):
 
 
 @takes_composites
+@scoped("one_hot")
 def one_hot(
     indices: Any, depth: Any, on_value: Any = None, off_value: Any = None, axis: Any = None,
     dtype: Any = None, name: str | None = None,
@@ -93,19 +95,22 @@ def one_hot(
                 dtype = convert_to_tensor(value).dtype
     dtype = dt.float32 if dtype is None else dt.as_dtype(dtype)
     pair = []
-    for value, default in ((on_value, 1), (off_value, 0)):
+    for value, default, called in ((on_value, 1, "on_value"), (off_value, 0, "off_value")):
         made = convert_to_tensor(
             default if value is None else value,
             dtype if value is None or not isinstance(value, Tensor) else None,
+            name=called,
         )
         if made.dtype is not dtype:
             raise TypeError(f"dtype {dtype!r} of on_value/off_value does not match {made.dtype!r}")
         pair.append(made)
     indices = convert_to_tensor(indices)
-    return one_hot_op(indices, depth, *pair, axis=-1 if axis is None else axis, name=name)
+    return one_hot_op(indices, depth, *pair, axis=-1 if axis is None else axis,
+                      name=scope_itself() or name)  # fmt: skip
 
 
 # ---- identity matrices ------------------------------------------------------------------------
+@scoped("eye")
 def eye(
     num_rows: Any, num_columns: Any = None, batch_shape: Any = None, dtype: Any = dt.float32,
     name: str | None = None,
@@ -130,6 +135,7 @@ def eye(
 
 
 # ---- spaced numbers ---------------------------------------------------------------------------
+@scoped("linspace")
 def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int = 0) -> Tensor:
     """`num` evenly spaced numbers from `start` to `stop`, both included, along a new axis."""
     start = convert_to_tensor(start)
@@ -152,6 +158,7 @@ def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int
     return slice_(joined, zeros_like(whole), sizes, name=name)
 
 
+@scoped("meshgrid")
 def meshgrid(*args: Any, **kwargs: Any) -> list[Tensor]:
     """Coordinate grids of vectors; `indexing` "xy" (the first two axes swapped) or "ij".
 
@@ -234,6 +241,7 @@ def sequence_mask(
     return mask if dt.as_dtype(dtype) is dt.bool else cast(mask, dtype, name=name)
 
 
+@scoped("Repeat")
 def repeat(input: Any, repeats: Any, axis: Any = None, name: str | None = None) -> Tensor:
     """Every element along `axis` (None: of the flat tensor) `repeats` times, a number or one per
     element."""

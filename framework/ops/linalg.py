@@ -8,6 +8,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors
+from shardtape.context import state
 from shardtape.ops.cast import cast
 from shardtape.ops.complex_numbers import conj
 from shardtape.ops.convert import convert_to_tensor
@@ -198,9 +199,9 @@ def matmul(
             f"Only one of `transpose_{which}` and `adjoint_{which}` can be True. Received "
             f"`transpose_{which}`=True, `adjoint_{which}`=True."
         )
-    if type(a) is not EagerTensor and type(a) is not SymbolicTensor:
+    if type(a) is not EagerTensor and type(a) is not SymbolicTensor and not _read_by_node(a):
         a = convert_to_tensor(a, getattr(b, "dtype", None) if _plain(a) else None)
-    if type(b) is not EagerTensor and type(b) is not SymbolicTensor:
+    if type(b) is not EagerTensor and type(b) is not SymbolicTensor and not _read_by_node(b):
         b = convert_to_tensor(b, a.dtype if _plain(b) else None)
     if output_type is not None:
         a, b = cast(a, output_type), cast(b, output_type)
@@ -220,6 +221,11 @@ def matmul(
     if transpose_b:
         b, adjoint_b = conj(b), True
     return batch_mat_mul(a, b, adj_x=bool(adjoint_a), adj_y=bool(adjoint_b), name=name)
+
+
+def _read_by_node(x: Any) -> bool:
+    """A Variable that the node itself reads, in its own scope."""
+    return state.graph is not None and hasattr(x, "_read_array") and x.shape.rank is not None
 
 
 def _plain(x: Any) -> bool:

@@ -11,6 +11,7 @@ from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import range as range_
 from shardtape.ops.filling import zeros_like_op
 from shardtape.ops.joining import concat, stack
+from shardtape.ops.node_names import scoped
 from shardtape.ops.reduce import reduce_prod, reduce_sum
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.ops.shape_rules import known_int
@@ -222,6 +223,7 @@ def matrix_set_diag(
     return matrix_set_diag_op(input, diagonal, k, align=align, name=name)
 
 
+@scoped("Trace")
 def trace(x: Any, name: str | None = None) -> Tensor:
     """The sum of the main diagonal of matrices: [..., n, m] to [...]."""
     return reduce_sum(matrix_diag_part(x), [-1], name=name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape import dtypes as dt
+from shardtape.context import state
 from shardtape.ops.array import shape, squeeze, stop_gradient
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
@@ -19,10 +20,12 @@ from shardtape.ops.math import (
     square,
     squared_difference,
 )
+from shardtape.ops.node_names import scope_itself, scoped
 from shardtape.ops.reduce import reduce_max, reduce_mean, reduce_sum
 from shardtape.tensor import Tensor
 
 
+@scoped("l2_normalize")
 def l2_normalize(
     x: Any, axis: Any = None, epsilon: float = 1e-12, name: str | None = None, dim: Any = None
 ) -> Tensor:
@@ -30,7 +33,9 @@ def l2_normalize(
     axis = dim if axis is None else axis
     x = convert_to_tensor(x)
     total = reduce_sum(square(x), axis, keepdims=True)
-    return multiply(x, rsqrt(maximum(total, convert_to_tensor(epsilon, x.dtype))), name=name)
+    if state.graph is None:
+        epsilon = convert_to_tensor(epsilon, x.dtype)  # type: ignore[assignment]
+    return multiply(x, rsqrt(maximum(total, epsilon)), name=scope_itself() or name)
 
 
 def normalize(
@@ -58,6 +63,7 @@ def normalize(
     return divide(x, norm, name=name), norm
 
 
+@scoped("moments")
 def moments(
     x: Any, axes: Any, shift: Any = None, keepdims: bool = False, name: str | None = None
 ) -> tuple[Tensor, Tensor]:

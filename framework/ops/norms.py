@@ -8,6 +8,7 @@ import numpy as np
 
 from shardtape.ops.complex_numbers import conj, real
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.node_names import scoped
 from shardtape.ops.reduce import reduce_max, reduce_sum
 from shardtape.ops.rounding import abs as abs_
 from shardtape.ops.shaping import expand_dims, squeeze, transpose
@@ -17,6 +18,7 @@ from shardtape.tensor import Tensor
 _NAMED = ("fro", "euclidean", 1, 2, np.inf)
 
 
+@scoped("norm")
 def norm(
     tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: Any = None, name: Any = None
 ) -> Tensor:

@@ -12,12 +12,17 @@ from shardtape.ops import array, math
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.indexing import getitem
 from shardtape.ops.variable_slices import variable_part
-from shardtape.shapes import broadcast_shapes
+from shardtape.shapes import as_shape, broadcast_shapes
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
+
+_PLAIN = (float, int, bool, complex, np.ndarray)
 
 
 def _operand(value: Any, like: Any) -> Any:
-    """The other operand, converted to the tensor's dtype where it is no tensor itself."""
+    """The other operand, converted to the tensor's dtype where it is no tensor itself.
+
+    In a graph numbers and arrays are left to the op, whose name is that of their scope.
+    """
     if type(value) is float and type(like) is EagerTensor and state.graph is None:
         dtype = like._array.dtype
         if dtype.kind == "f":
@@ -28,13 +33,19 @@ def _operand(value: Any, like: Any) -> Any:
         return value.value() if type(like) is EagerTensor else value
     if isinstance(getattr(value, "dtype", None), dt.DType):
         return value
+    if state.graph is not None and type(value) in _PLAIN:
+        return value
     return convert_to_tensor(value, like.dtype)
 
 
-def _binary(op: Any) -> tuple[Any, Any]:
+def _binary(op: Any, name: str) -> tuple[Any, Any]:
+    """`x <op> y` and `y <op> x`; in a graph the node is called `name`."""
+
     def forward(self: Any, other: Any) -> Any:
-        is_value = type(self) is EagerTensor or type(other) is SymbolicTensor
-        if not is_value and hasattr(self, "_read_array"):
+        if type(self) is EagerTensor:
+            if type(other) is EagerTensor:
+                return op(self, other)
+        elif type(other) is not SymbolicTensor and hasattr(self, "_read_array"):
             self = self.value()  # a Variable; beside a graph's tensor it is read in that graph
         if type(other) is not type(self):
             if getattr(other, "_takes_operators", False):
@@ -45,31 +56,35 @@ def _binary(op: Any) -> tuple[Any, Any]:
                 if hasattr(other, "__array__") or isinstance(other, (int, float, list, tuple)):
                     raise
                 return NotImplemented
-        return op(self, other)
+        if state.graph is None:
+            return op(self, other)
+        return op(self, other, name=name)
 
     def backward(self: Any, other: Any) -> Any:
-        return op(_operand(other, self), self)
+        other = _operand(other, self)
+        return op(other, self) if state.graph is None else op(other, self, name=name)
 
     return forward, backward
 
 
-def _power(x: Any, y: Any) -> Any:
-    return math.pow(x, y)
+def _power(x: Any, y: Any, name: str | None = None) -> Any:
+    return math.pow(x, y, name)
 
 
-def _divide(x: Any, y: Any) -> Any:
-    return math.truediv(x, y)
+def _divide(x: Any, y: Any, name: str | None = None) -> Any:
+    return math.truediv(x, y, name)
 
 
-def _matmul(x: Any, y: Any) -> Any:
+def _matmul(x: Any, y: Any, name: str | None = None) -> Any:
     from shardtape.ops.linalg import matmul
 
-    return matmul(x, y)
+    return matmul(x, y, name=name)
 
 
 def _logical(bool_op: str, int_op: str) -> Any:
-    def op(x: Any, y: Any) -> Any:
-        return getattr(math, bool_op if x.dtype is dt.bool else int_op)(x, y)
+    def op(x: Any, y: Any, name: str | None = None) -> Any:
+        function = getattr(math, bool_op if x.dtype is dt.bool else int_op)
+        return function(x, y) if name is None else function(x, y, name=name)
 
     return op
 
@@ -93,9 +108,10 @@ def _comparing(op: Any, differs: bool) -> Any:
             other = _operand(other, self)
         except (TypeError, ValueError):
             return differs
-        if self.shape.rank is not None and other.shape.rank is not None:
+        other_shape = as_shape(getattr(other, "shape", ()))
+        if self.shape.rank is not None and other_shape.rank is not None:
             try:
-                broadcast_shapes(self.shape, other.shape)
+                broadcast_shapes(self.shape, other_shape)
             except ValueError:
                 return convert_to_tensor(differs)
         return op(self, other)
@@ -118,7 +134,7 @@ def attach(cls: Any) -> None:
         ("or", _logical("logical_or", "bitwise_or")),
         ("xor", _logical("logical_xor", "bitwise_xor")),
     ):
-        forward, backward = _binary(op)
+        forward, backward = _binary(op, name)
         setattr(cls, f"__{name}__", forward)
         setattr(cls, f"__r{name}__", backward)
     cls.__div__, cls.__rdiv__ = cls.__truediv__, cls.__rtruediv__

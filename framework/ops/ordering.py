@@ -14,6 +14,7 @@ from shardtape.ops.composites import takes_composites
 from shardtape.ops.constants import DATA, int_scalar, int_vector
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.gather import scatter_like
+from shardtape.ops.node_names import scoped
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.ops.shape_rules import axes_of, axis_index, known_int, with_dim
 from shardtape.ops.shaping import reshape, shape, transpose
@@ -299,6 +300,7 @@ def _mirrored(x: Any) -> Any:
     return -x - 1 if x.dtype.is_integer else -x
 
 
+@scoped("sort")
 def sort(values: Any, axis: int = -1, direction: str = "ASCENDING", name: Any = None) -> Tensor:
     """`values` in order along `axis`."""
     _check_direction(direction)

@@ -45,7 +45,9 @@ def max_pool2d(
       padding: "SAME", "VALID" or a list of pairs, one per dimension.
     """
     layout = data_format or "NHWC"
-    return max_pool_op(input, name=name, **_attrs(ksize, strides, padding, layout, 2, True))
+    return max_pool_op(
+        input, name=name or "MaxPool2d", **_attrs(ksize, strides, padding, layout, 2, True)
+    )
 
 
 def avg_pool2d(
@@ -63,7 +65,9 @@ def avg_pool2d(
       padding: "SAME" or "VALID".
     """
     layout = data_format or "NHWC"
-    return avg_pool_op(input, name=name, **_attrs(ksize, strides, padding, layout, 2, False))
+    return avg_pool_op(
+        input, name=name or "AvgPool2D", **_attrs(ksize, strides, padding, layout, 2, False)
+    )
 
 
 def _line(

@@ -16,6 +16,7 @@ from shardtape.ops.constants import int_scalar, int_vector
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import range as range_
 from shardtape.ops.filling import zeros_like_op
+from shardtape.ops.node_names import scoped
 from shardtape.ops.registry import Arg, op, same_as, scalar
 from shardtape.ops.scanning import cumprod_op
 from shardtape.ops.selecting import select
@@ -360,7 +361,7 @@ def _reduction(reduce_op: Any) -> Any:
             if type(x) is EagerTensor and state.graph is None:
                 axis = int_vector(range(x._array.ndim))
             else:
-                axis = all_axes(x)
+                axis = convert_to_tensor(all_axes(x))
         elif type(axis) is int:
             axis = int_scalar(axis)
         elif type(axis) in (tuple, list) and all(type(a) is int for a in axis):
@@ -427,6 +428,7 @@ def reduce_any(
 
 
 @takes_composites
+@scoped("ReduceLogSumExp")
 def reduce_logsumexp(
     input_tensor: Any, axis: Any = None, keepdims: bool = False, name: Any = None
 ) -> Any:
@@ -441,6 +443,7 @@ def reduce_logsumexp(
 
 
 @takes_composites
+@scoped("reduce_variance")
 def reduce_variance(
     input_tensor: Any, axis: Any = None, keepdims: bool = False, name: Any = None
 ) -> Any:
@@ -457,6 +460,7 @@ def reduce_variance(
 
 
 @takes_composites
+@scoped("reduce_std")
 def reduce_std(
     input_tensor: Any, axis: Any = None, keepdims: bool = False, name: Any = None
 ) -> Any:

@@ -120,6 +120,8 @@ class Op:
         self.input_names = tuple(
             p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
         )
+        # what a list of inputs is called in names of constants
+        self.list_name = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "")
         self._arity = -1 if self.variadic else len(self.input_names)
         self.attr_defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         self.required_attrs = frozenset(

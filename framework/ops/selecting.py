@@ -8,6 +8,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors
+from shardtape.context import state
 from shardtape.ops.composites import is_composite, takes_composites
 from shardtape.ops.constants import DATA
 from shardtape.ops.convert import convert_to_tensor
@@ -94,7 +95,13 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
     if x is None or y is None:
         raise ValueError("x and y must both be non-None or both be None.")
     if type(x) is not EagerTensor or type(y) is not EagerTensor:
-        x, y = matching(x, y)
+        # in a graph a number beside a tensor is left to the op, which names the constant
+        if state.graph is None or _number(x) is _number(y):
+            x, y = matching(x, y)
+        elif _number(x):
+            y = y if is_composite(y) else convert_to_tensor(y)
+        else:
+            x = x if is_composite(x) else convert_to_tensor(x)
     if type(condition) is not EagerTensor:
         condition = convert_to_tensor(condition, dt.bool)
     return select(condition, x, y, name=name)
@@ -109,6 +116,10 @@ def matching(x: Any, y: Any) -> tuple[Tensor, Tensor]:
     if isinstance(y, Tensor) or is_composite(y):
         return x, y
     return x, convert_to_tensor(y, None if _typed(y) else x.dtype)
+
+
+def _number(value: Any) -> bool:
+    return type(value) in (float, int, bool)
 
 
 def _typed(value: Any) -> bool:

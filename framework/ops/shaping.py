@@ -359,7 +359,9 @@ def shape(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
     if state.graph is None and type(x) is EagerTensor:
         return EagerTensor(np.array(x._array.shape, out_type.numpy_dtype))
     if x.shape.is_fully_defined():
-        return convert_to_tensor(np.array(x.shape.as_list(), out_type.numpy_dtype), name=name)
+        return convert_to_tensor(
+            np.array(x.shape.as_list(), out_type.numpy_dtype), name=name or "Shape"
+        )
     return shape_op(x, out_type=out_type, name=name)
 
 
@@ -370,7 +372,7 @@ def size(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
     x = convert_to_tensor(input)
     count = x.shape.num_elements()
     if count is not None:
-        return convert_to_tensor(out_type.numpy_dtype.type(count), name=name)
+        return convert_to_tensor(out_type.numpy_dtype.type(count), name=name or "Size")
     return size_op(x, out_type=out_type, name=name)
 
 
@@ -380,7 +382,7 @@ def rank(input: Any, name: str | None = None) -> Tensor:
     x = convert_to_tensor(input)
     known = x.shape.rank
     if known is not None:
-        return convert_to_tensor(np.int32(known), name=name)
+        return convert_to_tensor(np.int32(known), name=name or "Rank")
     return rank_op(x, name=name)
 
 
