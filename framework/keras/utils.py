@@ -6,7 +6,23 @@ from typing import Any
 
 import numpy as np
 
+from shardtape.keras.data_sequence import Sequence
+from shardtape.keras.downloads import get_file
+from shardtape.keras.models.batches import packed, unpack
 from shardtape.keras.models.drawing import model_to_dot, plot_model
+from shardtape.keras.preprocessing.folders import (
+    image_dataset_from_directory,
+    text_dataset_from_directory,
+)
+from shardtape.keras.preprocessing.image_files import (
+    array_to_img,
+    img_to_array,
+    load_img,
+    save_img,
+)
+from shardtape.keras.preprocessing.sequence import pad_sequences
+from shardtape.keras.preprocessing.splitting import split_dataset
+from shardtape.keras.preprocessing.timeseries import timeseries_dataset_from_array
 from shardtape.keras.progress_bar import ProgressBar
 from shardtape.keras.random_seed import set_random_seed
 from shardtape.keras.saving.registry import (
@@ -26,39 +42,32 @@ __all__ = [
     "CustomObjectScope",
     "Progbar",
     "Sequence",
+    "array_to_img",
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",
+    "get_file",
     "get_registered_name",
     "get_registered_object",
+    "image_dataset_from_directory",
+    "img_to_array",
+    "load_img",
     "model_to_dot",
     "normalize",
+    "pack_x_y_sample_weight",
+    "pad_sequences",
     "plot_model",
     "register_keras_serializable",
+    "save_img",
     "serialize_keras_object",
     "set_random_seed",
+    "split_dataset",
+    "text_dataset_from_directory",
+    "timeseries_dataset_from_array",
     "to_categorical",
+    "to_ordinal",
+    "unpack_x_y_sample_weight",
 ]
-
-
-class Sequence:
-    """Base of data that is read batch by batch: `sequence[i]`, i in 0..len - 1.
-
-    Subclasses define `__getitem__` and `__len__`, and may define `on_epoch_end`.
-    """
-
-    def __getitem__(self, index: int) -> Any:
-        raise NotImplementedError
-
-    def __len__(self) -> int:
-        raise NotImplementedError
-
-    def on_epoch_end(self) -> None:
-        """After each pass."""
-
-    def __iter__(self) -> Any:
-        for i in range(len(self)):
-            yield self[i]
 
 
 class Progbar:
@@ -109,3 +118,25 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> np.ndarray:
     norm = np.atleast_1d(np.linalg.norm(array, order, axis))
     norm[norm == 0] = 1
     return array / np.expand_dims(norm, axis)
+
+
+def to_ordinal(y: Any, num_classes: int | None = None, dtype: str = "float32") -> np.ndarray:
+    """Class numbers k as rows of num_classes - 1 numbers, of which the first k are 1."""
+    labels = np.array(y, dtype="int")
+    shape = labels.shape
+    if shape and shape[-1] == 1 and len(shape) > 1:
+        shape = shape[:-1]
+    flat = labels.reshape(-1)
+    count = int(np.max(flat)) + 1 if num_classes is None else num_classes
+    rows = np.arange(count - 1) < flat[:, None]
+    return rows.astype(dtype).reshape(*shape, count - 1)
+
+
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """x alone, (x, y) or (x, y, sample_weight), as `fit` hands them to `train_step`."""
+    return packed(x, y, None if y is None else sample_weight)
+
+
+def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
+    """(x, y, sample_weight) of what `train_step` was given; None for what is not there."""
+    return unpack(data)

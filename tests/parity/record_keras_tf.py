@@ -19,6 +19,7 @@ import tensorflow as tf
 from parity import (
     keras_autograph_cases,
     keras_cases,
+    keras_data_cases,
     keras_layer_cases,
     keras_metrics_cases,
     keras_precision_cases,
@@ -31,6 +32,7 @@ from parity import (
 MODULES = {
     "keras": keras_cases,
     "keras_autograph": keras_autograph_cases,
+    "keras_data": keras_data_cases,
     "keras_layers": keras_layer_cases,
     "keras_metrics": keras_metrics_cases,
     "keras_precision": keras_precision_cases,

@@ -31,6 +31,7 @@ from shardtape.ops.ordering import reverse
 from shardtape.ops.scanning import cumsum
 from shardtape.ops.selecting import where
 from shardtape.shapes import TensorShape
+from shardtape.tensor import SymbolicTensor
 from shardtape.variable import Variable
 
 
@@ -214,6 +215,10 @@ class RNN(Layer):
             for variable, value in zip(self._states or [], nest.flatten(new)):
                 variable.assign(cast(value, variable.dtype))
         output = outputs if self.return_sequences else last
+        if self.return_sequences:
+            for t in nest.flatten(output):
+                if isinstance(t, SymbolicTensor):  # the op of a loop does not know how long it ran
+                    t.set_shape([*first.shape.as_list()[:2], *t.shape.as_list()[2:]])
         return [output, *new] if self.return_state else output
 
     def _first_states(self, inputs: Any, given: Any) -> list[Any]:

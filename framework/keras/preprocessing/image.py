@@ -1,0 +1,17 @@
+"""`tf.keras.preprocessing.image`."""
+
+from shardtape.keras.preprocessing.image_files import (
+    array_to_img,
+    img_to_array,
+    load_img,
+    save_img,
+    smart_resize,
+)
+
+__all__ = [
+    "array_to_img",
+    "img_to_array",
+    "load_img",
+    "save_img",
+    "smart_resize",
+]
