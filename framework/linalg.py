@@ -10,6 +10,7 @@ from shardtape.ops.grids import (
 from shardtape.ops.linalg import matmul, matvec
 from shardtape.ops.lu import lu, lu_matrix_inverse, lu_reconstruct, lu_solve
 from shardtape.ops.matrix_functions import expm, sqrtm, tridiagonal_matmul
+from shardtape.ops.matrix_logarithm import logm
 from shardtape.ops.matrix_parts import (
     adjoint,
     band_part,
@@ -48,8 +49,12 @@ from shardtape.ops.systems import (
     svd,
     triangular_solve,
 )
+from shardtape.ops.tridiagonal import eigh_tridiagonal, tridiagonal_solve
 
 __all__ = [
+    "eigh_tridiagonal",
+    "logm",
+    "tridiagonal_solve",
     "tridiagonal_matmul",
     "sqrtm",
     "lu_solve",

@@ -21,6 +21,7 @@ from shardtape.ops.text_functions import (
     unicode_decode,
     unicode_decode_with_offsets,
     unicode_encode,
+    unicode_script,
     unicode_split,
     unicode_split_with_offsets,
     unicode_transcode,

@@ -354,3 +354,11 @@ def ngrams(
         preserve_short_sequences=preserve_short_sequences,
     )  # fmt: skip
     return RaggedTensor(values, splits)
+
+
+def unicode_script(input: Any, name: str | None = None) -> Any:
+    """The number of the script of each code point, as the ICU library counts them; int32.
+
+    -1 for what is no code point.
+    """
+    return unicode.unicode_script_op(convert_to_tensor(input, dt.int32), name=name)

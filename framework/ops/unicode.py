@@ -10,6 +10,7 @@ from shardtape import backend
 from shardtape import dtypes as dt
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.ops.text import STRING, mapped, objects, strings
+from shardtape.ops.unicode_scripts import LAST, runs
 from shardtape.shapes import TensorShape
 
 _INPUT = {
@@ -176,3 +177,16 @@ def unicode_transcode_op(xp, input, *, input_encoding, output_encoding, errors="
         return b"".join(encoded(c, target, errors, replacement_char) for c, _ in found)
 
     return mapped(one, input)
+
+
+@op("UnicodeScript", dtypes=frozenset((dt.int32,)), shape=same_as(0), widen=False,
+    differentiable=False,
+    samples=lambda rng: [((np.array([[65, 0x3B1, 0x416], [0x5D0, 0x30A2, -1]], np.int32),), {}),
+                         ((np.array([0x1F986, 0x110000, 48], np.int32),), {})])  # fmt: skip
+def unicode_script_op(xp, input):
+    """The number of each code point's script, as the ICU library counts them; -1 for none."""
+    firsts, scripts = runs()
+    firsts, scripts = xp.asarray(firsts), xp.asarray(scripts)
+    inside = (input >= 0) & (input <= LAST)
+    found = scripts[xp.searchsorted(firsts, xp.where(inside, input, 0), side="right") - 1]
+    return xp.where(inside, found, -1).astype(np.int32)

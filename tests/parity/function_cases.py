@@ -21,8 +21,37 @@ X = np.arange(12.0).reshape(3, 4)
 F = np.array([[0.5, -1.5, 2.0], [3.0, 0.25, -0.75]], np.float32)
 INTS = np.array([[3, -1, 2], [0, 5, -4]], np.int32)
 S = X[:3, :3] + np.eye(3)
+TRI_WHOLE = np.array([[3.0, 0.5, 0.0], [1.5, 0.1, -1.0], [0.0, 0.7, 2.0]])
+TRI = np.array([[0.5, -1.0, 0.0], [3.0, 0.1, 2.0], [0.0, 1.5, 0.7]])
 
 CASES: dict[str, Callable[[Any], Any]] = {
+    # tridiagonal matrices, logarithms, scripts
+    "tridiagonal_solve": lambda tf: tf.linalg.tridiagonal_solve(
+        tf.constant(TRI), tf.constant(X[:3, :2])
+    ),
+    "tridiagonal_solve_vector": lambda tf: tf.linalg.tridiagonal_solve(
+        tf.constant(TRI), tf.constant(X[:3, 0])
+    ),
+    "tridiagonal_solve_sequence": lambda tf: tf.linalg.tridiagonal_solve(
+        [tf.constant(d) for d in (TRI[0, :2], TRI[1], TRI[2, 1:])], tf.constant(X[:2, :3]),
+        "sequence", transpose_rhs=True,
+    ),
+    "tridiagonal_solve_matrix": lambda tf: tf.linalg.tridiagonal_solve(
+        tf.constant(TRI_WHOLE),
+        tf.constant(X[:3, :2]), "matrix",
+    ),
+    "tridiagonal_solve_plain": lambda tf: tf.linalg.tridiagonal_solve(
+        tf.constant(TRI), tf.constant(X[:3, :2]), partial_pivoting=False
+    ),
+    "eigh_tridiagonal": lambda tf: tf.linalg.eigh_tridiagonal(
+        tf.constant(TRI[1]), tf.constant(TRI[0, :2])
+    ),
+    "eigh_tridiagonal_range": lambda tf: tf.linalg.eigh_tridiagonal(
+        tf.constant(TRI[1]), tf.constant(TRI[0, :2]), select="i", select_range=(1, 2)
+    ),
+    "logm": lambda tf: tf.linalg.logm(tf.constant(S @ S.T + np.eye(3), tf.complex128)),
+    "unicode_script": lambda tf: tf.strings.unicode_script(tf.range(0, 0x30000, 37)),
+    "unicode_script_ragged": lambda tf: tf.strings.unicode_script([[65, 1071], [12354, -5]]),
     # spaced numbers, grids
     "linspace": lambda tf: tf.linspace(0.0, 1.0, 5),
     "linspace_int": lambda tf: tf.linspace(2, 10, 3),

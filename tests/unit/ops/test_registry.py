@@ -44,7 +44,8 @@ _LEFT_OUT = {"PadV2": (2,), "OneHot": (2, 3), "Polygamma": (0,), "Betainc": (0, 
 _ONCE = {"Igamma": (0,), "Igammac": (0,)}
 # inputs for which TensorFlow's own gradient forgets a part
 # (or, of complex roots, to conjugate)
-_WRONG_THERE = {"SoftmaxCrossEntropyWithLogits": (1,), "MatrixSquareRoot": (0,)}
+_WRONG_THERE = {"SoftmaxCrossEntropyWithLogits": (1,), "MatrixSquareRoot": (0,),
+                "TridiagonalSolve": (0, 1)}  # fmt: skip
 
 
 @functools.cache
