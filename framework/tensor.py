@@ -5,6 +5,7 @@ The operators (`+`, `[]`, `@`, ...) are attached by `shardtape.ops.operators`.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -242,7 +243,10 @@ class EagerTensor(Tensor):
         return complex(self._only_element())
 
     def __index__(self) -> int:
-        return self._host().__index__()
+        value = self._host()
+        if value.dtype == bool and not value.ndim:  # which numpy lets be no index any more
+            return int(value)
+        return operator.index(value)
 
     def __round__(self, digits: int | None = None) -> Any:
         return self.numpy().__round__(digits) if digits is not None else round(self.numpy())

@@ -9,6 +9,7 @@ from shardtape.checkpoint.names import (
     load_variable,
 )
 from shardtape.checkpoint.object_checkpoint import Checkpoint
+from shardtape.io.int64_list import Int64List
 from shardtape.protos.example_pb2 import (
     BytesList,
     Example,
@@ -17,7 +18,6 @@ from shardtape.protos.example_pb2 import (
     FeatureLists,
     Features,
     FloatList,
-    Int64List,
     SequenceExample,
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from shardtape.data.dataset import Dataset
 from shardtape.data.run import Run
 from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.py_function import error_of
-from shardtape.ops.convert import to_array
+from shardtape.ops.convert import convert_to_tensor, to_array
 from shardtape.tensor import EagerTensor, Tensor
 from shardtape.type_spec import TypeSpec
 
@@ -26,11 +26,12 @@ def from_generator(
     """See `Dataset.from_generator`."""
     if not callable(generator):
         raise TypeError("`generator` must be a Python callable.")
-    if signature is not None and (types is not None or result_shapes is not None):
-        raise TypeError(
-            "The `output_types` and `output_shapes` arguments can not be used together with the "
-            "`output_signature` argument."
-        )
+    for name, given in (("output_types", types), ("output_shapes", result_shapes)):
+        if signature is not None and given is not None:
+            raise TypeError(
+                f"The `{name}` argument can not be used together with the `output_signature` "
+                "argument."
+            )
     if signature is None:
         if types is None:
             raise TypeError(
@@ -38,13 +39,14 @@ def from_generator(
                 "`output_signature` argument or the `output_types` argument."
             )
         signature = _signature(types, result_shapes)
+    strict = types is not None and result_shapes is None
     for spec in structure.flatten(signature):
         if not isinstance(spec, TypeSpec):
             raise TypeError(
                 "`output_signature` must contain objects that are subclass of `tf.TypeSpec` but "
                 f"found {type(spec)} which is not."
             )
-    return GeneratorDataset(generator, args, signature)
+    return GeneratorDataset(generator, args, signature, strict)
 
 
 def _signature(types: Any, result_shapes: Any) -> Any:
@@ -61,32 +63,44 @@ def _signature(types: Any, result_shapes: Any) -> Any:
 
 
 class GeneratorDataset(Dataset):
-    """Elements that a Python generator yields."""
+    """Elements that a Python generator yields.
+
+    Args:
+      strict: values are converted as by `tf.convert_to_tensor`; else numpy casts them.
+    """
 
     _shown = "_FlatMapDataset"
 
-    def __init__(self, generator: Callable[..., Any], args: Any, signature: Any) -> None:
+    def __init__(
+        self, generator: Callable[..., Any], args: Any, signature: Any, strict: bool
+    ) -> None:
         super().__init__(signature)
-        self._generator = generator
+        self._generator, self._strict = generator, strict
         self._args = [structure.normalize(a) for a in (args or ())]
 
     def _parameters(self) -> Sequence[Any]:
         return [a for a in self._args if isinstance(a, Tensor)]
 
     def _make_cursor(self, run: Run) -> Cursor:
-        return GeneratorCursor(self._generator, [run.value(a) for a in self._args], self._type)
+        args = [run.value(a) for a in self._args]
+        return GeneratorCursor(self._generator, args, self._type, self._strict)
 
 
 class GeneratorCursor(Cursor):
     """Calls the generator when the first element is asked for."""
 
     def __init__(
-        self, generator: Callable[..., Any], args: Sequence[Any], element: structure.ElementType
+        self,
+        generator: Callable[..., Any],
+        args: Sequence[Any],
+        element: structure.ElementType,
+        strict: bool,
     ) -> None:
         super().__init__()
         self._generator, self._args, self._element = generator, args, element
         self._elements: Any = None
-        self._expected = structure.legacy(element.spec, "dtype")
+        self._nested = structure.is_nested(element.spec)
+        self._strict = strict
 
     def _next(self) -> Any:
         try:
@@ -102,17 +116,27 @@ class GeneratorCursor(Cursor):
 
     def __next__(self) -> Leaves:
         value = self._next()
-        if not self._element.plain or structure.is_nested(self._element.spec):
+        found = [value]
+        if self._nested:  # what stands where a leaf is expected is a value, a tuple too
             try:
-                structure.assert_same(self._element.spec, value, "generator")
+                _check_form(self._element.spec, value)
+                found = structure.flatten_up_to(self._element.spec, value, "generator")
             except (TypeError, ValueError) as error:
-                raise errors.InvalidArgumentError(
-                    "TypeError: `generator` yielded an element that did not match the expected "
-                    f"structure. The expected structure was {self._expected}, but the yielded "
-                    f"element was {value}."
-                ) from error
-        found = structure.flatten(value)
+                raise self._other_form(value) from error
+        if self._strict:
+            try:
+                return tuple([_converted(s, x)._host() for s, x in zip(self._element.specs, found)])
+            except (TypeError, ValueError) as error:
+                raise self._other_form(value) from error
         return tuple([_leaf(s, x) for s, x in zip(self._element.specs, found)])
+
+    def _other_form(self, value: Any) -> errors.InvalidArgumentError:
+        spec = self._element.spec
+        expected = spec if self._strict else structure.legacy(spec, "dtype")
+        return errors.InvalidArgumentError(
+            "TypeError: `generator` yielded an element that did not match the expected structure. "
+            f"The expected structure was {expected}, but the yielded element was {value}."
+        )
 
     def skip(self, count: int) -> int:
         for done in range(count):
@@ -127,6 +151,24 @@ class GeneratorCursor(Cursor):
         self._elements = iter(())
         if end is not None:
             end()
+
+
+def _check_form(spec: Any, value: Any) -> None:
+    """Raises TypeError for a list, or a plain tuple where a named one is expected."""
+    if not structure.is_nested(spec):
+        return
+    if isinstance(value, list) or (hasattr(spec, "_fields") and not hasattr(value, "_fields")):
+        raise TypeError(f"{type(value).__name__} where {type(spec).__name__} is expected")
+    if isinstance(spec, Mapping) and isinstance(value, Mapping):
+        for key in spec.keys() & value.keys():
+            _check_form(spec[key], value[key])
+    elif isinstance(spec, tuple) and isinstance(value, tuple):
+        for a, b in zip(spec, value):
+            _check_form(a, b)
+
+
+def _converted(spec: Any, value: Any) -> Any:
+    return convert_to_tensor(value, spec.dtype)
 
 
 def _leaf(spec: TypeSpec, value: Any) -> Any:

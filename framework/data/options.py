@@ -38,6 +38,7 @@ class _Settings:
     """Named settings that are None until they are set; an unknown name is an error."""
 
     _names: dict[str, Any] = {}  # name -> factory of the default, or None
+    _types: dict[str, type] = {}  # of those that are not bool
 
     def __init__(self) -> None:
         for name, default in self._names.items():
@@ -46,6 +47,11 @@ class _Settings:
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in self._names:
             raise AttributeError(f"Cannot set the property {name} on {type(self).__name__}.")
+        kind = self._types.get(name, bool)
+        if not isinstance(value, kind):
+            raise TypeError(
+                f'Property "{name}" must be of type {kind}, got: {value} (type: {type(value)})'
+            )
         object.__setattr__(self, name, value)
 
     def __eq__(self, other: object) -> bool:
@@ -78,6 +84,10 @@ class AutotuneOptions(_Settings):
     _names = dict.fromkeys(
         ("enabled", "cpu_budget", "ram_budget", "autotune_algorithm", "initial_parallelism")
     )
+    _types = {
+        "cpu_budget": int, "ram_budget": int, "initial_parallelism": int,
+        "autotune_algorithm": AutotuneAlgorithm,
+    }  # fmt: skip
 
 
 class DistributeOptions(_Settings):
@@ -89,6 +99,7 @@ class DistributeOptions(_Settings):
     """
 
     _names = {"auto_shard_policy": AutoShardPolicy.AUTO, "num_devices": None}
+    _types = {"auto_shard_policy": AutoShardPolicy, "num_devices": int}
 
 
 class OptimizationOptions(_Settings):
@@ -107,6 +118,7 @@ class ThreadingOptions(_Settings):
     """Thread numbers; accepted, not used."""
 
     _names = dict.fromkeys(("max_intra_op_parallelism", "private_threadpool_size"))
+    _types = dict.fromkeys(("max_intra_op_parallelism", "private_threadpool_size"), int)
 
 
 class Options(_Settings):
@@ -129,6 +141,14 @@ class Options(_Settings):
         "experimental_symbolic_checkpoint": None,
         "experimental_warm_start": None,
         "experimental_threading": None,
+        "threading": ThreadingOptions,
+    }
+    _types = {
+        "autotune": AutotuneOptions,
+        "experimental_distribute": DistributeOptions,
+        "experimental_external_state_policy": ExternalStatePolicy,
+        "experimental_optimization": OptimizationOptions,
+        "experimental_threading": ThreadingOptions,
         "threading": ThreadingOptions,
     }
 

@@ -174,6 +174,8 @@ def to_array(value: Any, dtype: dt.DType | None) -> Any:
         wanted = dtype._numpy
         _check_castable(array, value, dtype, given)
     if array.dtype != wanted:
+        if array.dtype.kind == "c" and wanted.kind in "iuf":
+            array = array.real  # numpy would warn
         made = np.asarray(array, dtype=wanted)[()]
         if dtype is None and wanted == np.float32 and np.isinf(made).any():
             _check_range(array, made)

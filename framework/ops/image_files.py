@@ -6,6 +6,7 @@ JPEG is not bit-exact between decoders: values may differ by a few from TensorFl
 from __future__ import annotations
 
 import io
+import struct
 from typing import Any
 
 import numpy as np
@@ -198,10 +199,35 @@ def encode_jpeg_op(xp, image, *, format="", quality=95, progressive=False, optim
     pixels_ = np.asarray(backend.to_host(image))
     if pixels_.ndim != 3 or pixels_.shape[2] not in (1, 3):
         raise ValueError(f"image must have 1 or 3 channels, got shape {list(pixels_.shape)}")
-    return _given(
+    wanted = {"": pixels_.shape[2], "default": pixels_.shape[2], "grayscale": 1, "rgb": 3}
+    if wanted.get(format) != pixels_.shape[2]:
+        raise ValueError(
+            f"format {format} expects {wanted[format]} channels, got {list(pixels_.shape)}"
+            if format in wanted else f"format is '', 'grayscale' or 'rgb', got {format!r}"
+        )  # fmt: skip
+    if not 0 <= quality <= 100:
+        raise ValueError(f"quality must be in [0,100], got {quality}")
+    if density_unit not in _DENSITY_UNITS:
+        raise ValueError(f"density_unit is 'in' or 'cm', got {density_unit!r}")
+    made = written(
         pixels_, "JPEG", quality=quality, progressive=progressive, optimize=optimize_size,
         subsampling="4:2:0" if chroma_downsampling else "4:4:4",
     )  # fmt: skip
+    density = struct.pack(
+        ">BHH", _DENSITY_UNITS[density_unit], x_density & 0xFFFF, y_density & 0xFFFF
+    )
+    xmp = b""
+    if xmp_metadata:
+        held = _XMP + (xmp_metadata.encode() if isinstance(xmp_metadata, str) else xmp_metadata)
+        xmp = b"\xff\xe1" + struct.pack(">H", len(held) + 2) + held
+    made = made[:_DENSITY_AT] + density + made[_DENSITY_AT + 5 : _JFIF_END] + xmp + made[_JFIF_END:]
+    return objects([made], (1,)).reshape(())
+
+
+# a JPEG file begins with a JFIF segment of 20 bytes that says how dense its pixels are
+_DENSITY_UNITS = {"in": 1, "cm": 2}
+_DENSITY_AT, _JFIF_END = 13, 20
+_XMP = b"http://ns.adobe.com/xap/1.0/\0"
 
 
 # ---- public functions -------------------------------------------------------------------------
@@ -267,10 +293,22 @@ def encode_jpeg(
     optimize_size: bool = False, chroma_downsampling: bool = True, density_unit: str = "in",
     x_density: int = 300, y_density: int = 300, xmp_metadata: str = "", name: str | None = None,
 ) -> Any:  # fmt: skip
-    """The JPEG file of an image (height, width, 1 or 3 channels) of uint8."""
+    """The JPEG file of an image (height, width, 1 or 3 channels) of uint8.
+
+    Args:
+      format: "", or "grayscale" or "rgb" to be sure of the channels.
+      quality: 0 to 100.
+      density_unit, x_density, y_density: pixels per "in" or "cm", as a note in the file.
+      xmp_metadata: XMP text to put into the file.
+
+    Raises:
+      InvalidArgumentError: another number of channels, or an argument out of its range.
+    """
     return encode_jpeg_op(
-        convert_to_tensor(image), quality=quality, progressive=progressive,
-        optimize_size=optimize_size, chroma_downsampling=chroma_downsampling, name=name,
+        convert_to_tensor(image), format=format, quality=quality, progressive=progressive,
+        optimize_size=optimize_size, chroma_downsampling=chroma_downsampling,
+        density_unit=density_unit, x_density=x_density, y_density=y_density,
+        xmp_metadata=xmp_metadata, name=name,
     )  # fmt: skip
 
 

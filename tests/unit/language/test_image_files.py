@@ -51,3 +51,25 @@ def test_sizes_and_crops_are_checked():
         tf.image.random_crop(tf.zeros([2, 2, 1]), [3, 3, 1])
     with pytest.raises(ValueError, match="central_fraction"):
         tf.image.central_crop(tf.zeros([4, 4, 1]), 1.5)
+
+
+def test_what_a_jpeg_file_says_of_itself():
+    picture = tf.fill([9, 9, 3], tf.constant(7, tf.uint8))
+
+    def begin(**options):
+        made = tf.io.encode_jpeg(picture, **options)
+        assert tf.io.decode_jpeg(made).shape == (9, 9, 3)
+        return made.numpy()[13:22]
+
+    # units, densities, no thumbnail, the next segment; TensorFlow 2.15's bytes
+    assert begin() == b"\x01\x01,\x01,\x00\x00\xff\xdb"
+    assert begin(density_unit="cm", x_density=118, y_density=7) == b"\x02\0v\0\x07\0\0\xff\xdb"
+    assert begin(xmp_metadata="<x/>")[-2:] == b"\xff\xe1"
+    assert begin(format="rgb") == begin()
+    for options, text in (
+        ({"density_unit": "x"}, "density_unit is 'in' or 'cm'"),
+        ({"quality": 101}, r"quality must be in \[0,100\], got 101"),
+        ({"format": "grayscale"}, "format grayscale expects 1 channels"),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=text):
+            tf.io.encode_jpeg(picture, **options)
