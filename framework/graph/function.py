@@ -79,6 +79,7 @@ class ConcreteFunction:
         self.inputs = [p for _, p in arguments] + [p for _, p in graph.captures]
         self._segment = Segment(graph, self.inputs, fetches, graph.effects())
         self._variables = graph.variables()
+        graph.finished = True
         # what the function was traced for, by parameter: specs of tensors, and other values
         self.bound_arguments: dict[str, Any] = {}
         self.was_loaded = False  # its constants are its own
@@ -615,7 +616,14 @@ def _as_output(x: Any) -> Any:
         if type(t) is not SymbolicTensor:
             t = state.graph.capture(t)
         return t
-    return x
+    try:
+        return state.graph.capture(convert_to_tensor(x))
+    except (TypeError, ValueError):
+        raise TypeError(
+            "To be compatible with tf.function, Python functions must return zero or more Tensors "
+            f"or ExtensionTypes or None values; found return value of type {type(x).__name__}, "
+            "which is not a Tensor or ExtensionType."
+        ) from None
 
 
 def function(

@@ -15,9 +15,9 @@ from shardtape import dtypes as dt
 from shardtape import shapes
 from shardtape.context import building, state
 from shardtape.graph.static import partial_value
+from shardtape.graph.types import check_types, checked_results
 from shardtape.ops import registry, source
 from shardtape.ops import state as variable_ops
-from shardtape.ops.dispatch import check_dtypes
 from shardtape.ops.node_names import NODE_NAMES
 from shardtape.ops.registry import Arg, Op
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
@@ -74,6 +74,7 @@ def _user_frame() -> tuple[str, int] | None:
 class Graph:
     """A growing list of operations; building is not thread-safe, running is."""
 
+    finished = False  # the trace is done: its tensors cannot be used from outside
     claims_ops = False  # what is done to its tensors is added to it, whatever is being built
 
     def __init__(self) -> None:
@@ -105,7 +106,7 @@ class Graph:
             raise RuntimeError("Graph is finalized and cannot be modified.")
         symbols = tuple([self.capture(x) for x in inputs])
         dtypes = [t.dtype for t in symbols]
-        check_dtypes(op, [d for d in dtypes if d is not dt.resource] if op.mixed else dtypes)
+        check_types(op, dtypes)
         full_name = self.unique_name(name or NODE_NAMES.get(op.type, op.type))
         args = [Arg(t.shape, t.dtype, _thunk(t)) for t in symbols]
         try:
@@ -118,7 +119,7 @@ class Graph:
         node = Operation(
             self, full_name, op, symbols, attrs, state.control_inputs, len(self._operations)
         )
-        result_types = op.output_dtypes(dtypes, attrs)
+        result_types = checked_results(op, dtypes, attrs)
         several = isinstance(shape, list)
         all_shapes = shape if several else [shape]
         if isinstance(result_types, dt.DType):

@@ -79,6 +79,10 @@ def _broadcast_to_shape(x: Arg, to: Arg) -> TensorShape:
     out = from_vector(1)(x, to)
     if out.rank is not None and x.shape.rank is not None and x.shape.rank > out.rank:
         raise ValueError(f"Rank of input {x.shape} is greater than that of the shape {out}")
+    if out.rank is not None and x.shape.rank is not None:
+        for have, want in zip(reversed(x.shape.as_list()), reversed(out.as_list())):
+            if None not in (have, want) and have not in (1, want):
+                raise ValueError(f"Dimensions must be equal, but are {have} and {want}")
     return out
 
 

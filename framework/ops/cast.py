@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
+from shardtape import errors
 from shardtape.context import state
 from shardtape.indexed_slices import IndexedSlices
 from shardtape.ops.composites import override_of
@@ -123,6 +124,11 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
         x = convert_to_tensor(x)
     if x.dtype is wanted:
         return x
+    if dt.string in (x.dtype, wanted):
+        raise errors.UnimplementedError(
+            None, None, f"Cast {x.dtype.name} to {wanted.name} is not supported [Op:Cast]: "
+            "tf.strings.to_number and tf.strings.as_string do it"
+        )  # fmt: skip
     plain = not state.busy and type(x) is EagerTensor
     if plain and x._array.dtype.kind in "fiubcV" and wanted.kind not in "sr":
         return EagerTensor(_converted(x._array, wanted._numpy))

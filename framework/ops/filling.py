@@ -53,11 +53,20 @@ def ones_like_op(xp, x):
     return xp.ones(x.shape, x.dtype)
 
 
+def _fill_shape(dims: Arg, value: Arg) -> TensorShape:
+    if value.shape.rank not in (None, 0):
+        raise ValueError(f"Shape must be rank 0 but is rank {value.shape.rank}")
+    known = dims.value
+    if isinstance(known, np.ndarray) and known.dtype.kind == "i" and (known < 0).any():
+        raise ValueError(f"Fill dimensions must be >= 0, got {known.tolist()}")
+    return from_vector(0)(dims, value)
+
+
 @op(
     "Fill",
     dtypes=DATA,
     host=("dims",),
-    shape=from_vector(0),
+    shape=_fill_shape,
     samples=lambda rng: [
         ((np.array([2, 3], np.int32), rng.normal(size=())), {}),
         ((np.array([], np.int32), rng.normal(size=())), {}),

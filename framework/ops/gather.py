@@ -36,6 +36,11 @@ def check_range(xp: Any, indices: Any, bound: int, what: str) -> None:
 
 # ---- rows by index ----------------------------------------------------------------------------
 def _gather_shape(params: Arg, indices: Arg, axis: Arg, *, batch_dims: int = 0) -> TensorShape:
+    if not indices.dtype.is_integer:
+        raise TypeError(
+            f"Value passed to parameter 'indices' has DataType {indices.dtype.name} not in list of "
+            "allowed values: int16, int32, int64"
+        )
     p, i, at = params.shape, indices.shape, known_int(axis)
     if p.rank is None or i.rank is None or at is None:
         return UNKNOWN

@@ -70,6 +70,8 @@ def _one_hot_samples(rng: np.random.Generator) -> Any:
 )
 def one_hot_op(xp, indices, depth, on_value, off_value, *, axis=-1):
     """A new axis of size `depth` that holds `on_value` at the index and `off_value` elsewhere."""
+    if depth < 0:
+        raise ValueError(f"depth must be non-negative, got: {int(depth)}")
     at = axis_index(axis, indices.ndim + 1)
     along = [1] * (indices.ndim + 1)
     along[at] = int(depth)

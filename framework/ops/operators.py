@@ -15,6 +15,8 @@ from shardtape.ops.variable_slices import variable_part
 from shardtape.shapes import as_shape, broadcast_shapes
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 
+_NUMBERS = (int, float, list, tuple)
+_VALUES = (*_NUMBERS, complex, str, bytes)
 _PLAIN = (float, int, bool, complex, np.ndarray)
 
 
@@ -53,9 +55,14 @@ def _binary(op: Any, name: str) -> tuple[Any, Any]:
             try:
                 other = _operand(other, self)
             except (TypeError, ValueError):
-                if hasattr(other, "__array__") or isinstance(other, (int, float, list, tuple)):
+                if other is None:
                     raise
-                return NotImplemented
+                if name == "add" and state.graph is None and isinstance(other, _VALUES):
+                    other = convert_to_tensor(other)  # of its own type, which the op refuses
+                elif hasattr(other, "__array__") or isinstance(other, _NUMBERS):
+                    raise
+                else:
+                    return NotImplemented
         if state.graph is None:
             return op(self, other)
         return op(self, other, name=name)
