@@ -43,9 +43,6 @@ class Generated:
         self._values = values
         host = not backend.accelerated or state.on_host
         self._xp = np if host else backend.array_module(*feeds)
-        self._fetched = {
-            f._id: i for i, f in reversed(list(enumerate(plan.fetches))) if hasattr(f, "_id")
-        }
         self._alias = {
             mine._id: theirs._id
             for node in plan.nodes
@@ -53,6 +50,12 @@ class Generated:
             for mine, theirs in zip(node.outputs, plan.same[node.index].outputs)
         }
         self._classify()
+        # by the tensor that holds the value: a fetch may be another name of it
+        self._fetched = {
+            self._canonical(f._id): i
+            for i, f in reversed(list(enumerate(plan.fetches)))
+            if hasattr(f, "_id")
+        }
         self._lives()
         self._namespace: dict[str, Any] = {"xp": self._xp, "np": np, "compute": compute}
         self._slots: list[int] = []  # bytes of each buffer
@@ -400,7 +403,7 @@ class Generated:
                 out.append(name)
                 continue
             bases = self._bases.get(key, frozenset())
-            private = bases == frozenset((key,)) and self._fetched.get(fetch._id) == i
+            private = bases == frozenset((key,)) and self._fetched.get(key) == i
             lines.append(f"    if O[{i}] is not None: O[{i}][...] = {name}; {name} = O[{i}]")
             if not private:
                 lines.append(f"    else: {name} = {name}.copy()")

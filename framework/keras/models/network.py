@@ -137,7 +137,7 @@ class Network:
     def _fitted(self, position: int, x: Any) -> Any:
         """An input as a tensor of the wanted type; a missing or superfluous last axis is mended.
 
-        Raises ValueError for other sizes than those of the symbolic input.
+        Raises ValueError for other sizes than those of the symbolic input; batches may differ.
         """
         from shardtape.ops.array import expand_dims, squeeze
         from shardtape.ops.cast import cast
@@ -154,7 +154,7 @@ class Network:
             elif rank == wanted.rank - 1 and wanted[-1] == 1:
                 x = expand_dims(x, -1)
             elif any(a is not None and b is not None and a != b
-                     for a, b in zip(tuple(wanted), tuple(x.shape))):  # fmt: skip
+                     for a, b in zip(tuple(wanted)[1:], tuple(x.shape)[1:])):  # fmt: skip
                 raise ValueError(
                     f'Input {position} of layer "{self.name}" is incompatible with the layer: '
                     f"expected shape={wanted}, found shape={x.shape}"

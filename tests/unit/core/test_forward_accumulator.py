@@ -10,13 +10,16 @@ from shardtape import dtypes as dt
 from shardtape.ops.registry import PURE, REGISTRY
 
 _STEP = 1e-5
-# inputs whose gradient TensorFlow leaves out although the result depends on them
-_LEFT_OUT = {"PadV2": (2,), "OneHot": (2, 3), "Polygamma": (0,), "Betainc": (0, 1)}
+# inputs whose gradient TensorFlow leaves out although the result depends on them, and masks
+_LEFT_OUT = {"PadV2": (2,), "OneHot": (2, 3), "Polygamma": (0,), "Betainc": (0, 1),
+             "LSTMSequence": (4,), "GRUSequence": (4,)}  # fmt: skip
+# inputs that hold results of others cannot be moved on their own
+_TIED = ("LSTMSequenceGrad", "GRUSequenceGrad")
 TRIED = sorted(
     t
     for t, op in REGISTRY.items()
     if op.effects == PURE and op.has_gradient and op.samples is not None
-    and t not in ("PreventGradient", "StopGradient", "Cholesky")
+    and t not in ("PreventGradient", "StopGradient", "Cholesky", *_TIED)
 )  # fmt: skip
 
 

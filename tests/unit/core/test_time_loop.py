@@ -112,3 +112,39 @@ def test_states_must_keep_their_type_and_number():
         traced(lambda i, s: ([i[0]], [tf.constant(1)]))(tf.zeros([3]))
     with pytest.raises(ValueError, match="got 1 states and returned 2"):
         traced(lambda i, s: ([i[0]], [s[0], s[0]]))(tf.zeros([3]))
+
+
+def test_gradients_of_unknown_batches_run_after_run():
+    """States that broadcast against each other: sizes are known at run time only."""
+
+    def step(inputs, states):
+        h, c = states
+        c = c * tf.sigmoid(inputs[0]) + tf.tanh(inputs[0])
+        return [h], [tf.tanh(c) * h + c, c]
+
+    def gradients(x, h):
+        with tf.GradientTape() as tape:
+            tape.watch([x, h])
+            outputs, states = time_loop(step, [x], [h, h * 0.5])
+            total = tf.reduce_sum(outputs[0] ** 2) + tf.reduce_sum(states[0])
+        return tape.gradient(total, [x, h])
+
+    def eagerly(x, h):
+        with tf.GradientTape() as tape:
+            tape.watch([x, h])
+            states, total = [h, h * 0.5], 0.0
+            for row in tf.unstack(x):
+                outputs, states = step([row], states)
+                total += tf.reduce_sum(outputs[0] ** 2)
+            total += tf.reduce_sum(states[0])
+        return tape.gradient(total, [x, h])
+
+    run = tf.function(
+        gradients,
+        input_signature=[tf.TensorSpec((None, None, 40)), tf.TensorSpec((None, 40))],
+    )
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        x, h = (tf.constant(rng.normal(size=s).astype(np.float32)) for s in ((5, 16, 40), (16, 40)))
+        for got, want in zip(run(x, h), eagerly(x, h)):
+            np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)

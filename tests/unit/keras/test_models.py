@@ -374,3 +374,14 @@ def test_logits_behind_a_softmax_are_noticed():
         keras.losses.sparse_categorical_crossentropy(
             [0], keras.activations.softmax(tf.ones((1, 3))), from_logits=True
         )
+
+
+def test_a_model_takes_batches_of_another_size_than_the_first():
+    model = tf.keras.Sequential([tf.keras.layers.Dense(2)])
+    assert model(np.zeros((8, 3), np.float32)).shape == (8, 2)
+    assert model(np.zeros((5, 3), np.float32)).shape == (5, 2)
+    inputs = tf.keras.Input((3,), batch_size=4)
+    fixed = tf.keras.Model(inputs, tf.keras.layers.Dense(2)(inputs))
+    assert fixed(np.zeros((2, 3), np.float32)).shape == (2, 2)  # as Keras 2.15 takes it
+    with pytest.raises(ValueError, match="incompatible"):
+        fixed(np.zeros((2, 5), np.float32))
