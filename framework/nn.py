@@ -22,6 +22,12 @@ from shardtape.ops.array import (
 from shardtape.ops.bias import (
     bias_add,
 )
+from shardtape.ops.candidates import (
+    all_candidate_sampler,
+    compute_accidental_hits,
+    nce_loss,
+    sampled_softmax_loss,
+)
 from shardtape.ops.convolutions import (
     atrous_conv2d,
     conv1d,

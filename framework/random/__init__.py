@@ -1,5 +1,10 @@
 """`tf.random`."""
 
+from shardtape.ops.candidates import (
+    all_candidate_sampler,
+    log_uniform_candidate_sampler,
+    uniform_candidate_sampler,
+)
 from shardtape.ops.random import (
     categorical,
     set_seed,
@@ -8,6 +13,9 @@ from shardtape.ops.random import (
 from shardtape.ops.random import random_normal as normal
 from shardtape.ops.random import random_shuffle as shuffle
 from shardtape.ops.random import random_uniform as uniform
+from shardtape.ops.random_gamma import random_gamma as gamma
+from shardtape.ops.random_gamma import random_poisson as poisson
+from shardtape.ops.random_gamma import stateless_gamma, stateless_poisson
 from shardtape.ops.random_stateless import (
     Algorithm,
     fold_in,
@@ -28,18 +36,25 @@ from shardtape.random_generator import (
 __all__ = [
     "Algorithm",
     "Generator",
+    "all_candidate_sampler",
+    "log_uniform_candidate_sampler",
+    "uniform_candidate_sampler",
     "categorical",
     "create_rng_state",
     "experimental",
     "fold_in",
+    "gamma",
     "get_global_generator",
     "normal",
+    "poisson",
     "set_global_generator",
     "set_seed",
     "shuffle",
     "split",
     "stateless_categorical",
+    "stateless_gamma",
     "stateless_normal",
+    "stateless_poisson",
     "stateless_truncated_normal",
     "stateless_uniform",
     "truncated_normal",

@@ -27,6 +27,7 @@ from parity import (
     image_cases,
     numpy_cases,
     record_ops,
+    sampling_cases,
     signal_cases,
 )
 from parity.op_cases import cases
@@ -44,6 +45,7 @@ _FUNCTIONS = {
     "composite_cases": composite_cases.CASES,
     "image_cases": image_cases.CASES,
     "numpy_cases": numpy_cases.CASES,
+    "sampling_cases": sampling_cases.CASES,
     "signal_cases": signal_cases.CASES,
 }
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "CUDA_VISIBLE_DEVICES": ""}

@@ -2,7 +2,14 @@
 
 import numpy as np
 import pytest
-from parity import composite_cases, function_cases, image_cases, numpy_cases, signal_cases
+from parity import (
+    composite_cases,
+    function_cases,
+    image_cases,
+    numpy_cases,
+    sampling_cases,
+    signal_cases,
+)
 from parity.function_cases import parts_of
 from parity.recorded import DATA, unpack
 
@@ -14,6 +21,7 @@ _GROUPS = {
     "functions_composite_tf215": composite_cases.CASES,
     "functions_image_tf215": image_cases.CASES,
     "functions_numpy_tf215": numpy_cases.CASES,
+    "functions_sampling_tf215": sampling_cases.CASES,
     "functions_signal_tf215": signal_cases.CASES,
 }
 

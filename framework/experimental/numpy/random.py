@@ -7,6 +7,7 @@ from typing import Any
 from shardtape import dtypes as dt
 from shardtape.experimental.numpy.types import default_float
 from shardtape.ops.random import random_normal, random_uniform, set_seed
+from shardtape.ops.random_gamma import random_poisson
 
 
 def seed(s: int) -> None:
@@ -43,6 +44,11 @@ def randint(low: int, high: int | None = None, size: Any = None, dtype: Any = dt
     """Integers from low (0) to below high."""
     bounds = (0, low) if high is None else (low, high)
     return random_uniform(_dims(size), *bounds, dt.as_dtype(dtype))
+
+
+def poisson(lam: Any = 1.0, size: Any = None) -> Any:
+    """Poisson numbers, int64."""
+    return random_poisson(_dims(size), lam, dt.int64)
 
 
 def _dims(size: Any) -> Any:

@@ -34,7 +34,8 @@ TRIED = sorted(
 _ON_HOST = {"Shape", "ShapeN", "Size", "Rank", "Range", "InvertPermutation", "BroadcastArgs",
             "AxesFirst", "StatelessRandomGetKeyCounter", "RowIdsOfSplits", "PlacesOfRows",
             "RaggedRange", "AsString", "StringFormat", "UnicodeEncode", "EncodePng", "EncodeJpeg",
-            "NonMaxSuppressionV3", "SerializeTensor"}  # fmt: skip
+            "NonMaxSuppressionV3", "SerializeTensor", "UniformCandidateSampler",
+            "LogUniformCandidateSampler"}  # fmt: skip
 # files whose bytes depend on the encoder: what they hold is compared by tests of their own
 _FILES = {"EncodePng", "EncodeJpeg"}
 # inputs whose gradient TensorFlow leaves out although the result depends on them, and masks
