@@ -131,6 +131,8 @@ def serialize(constraint: Any) -> Any:
     """`{"class_name", "config"}`, None for None."""
     if constraint is None:
         return None
+    if not hasattr(constraint, "get_config"):
+        return getattr(constraint, "__name__", str(constraint))  # a function of the user's
     return {"class_name": type(constraint).__name__, "config": constraint.get_config()}
 
 

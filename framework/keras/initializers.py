@@ -417,6 +417,8 @@ def serialize(initializer: Any) -> Any:
     """The class name and config of an initializer, fit for JSON."""
     if initializer is None:
         return None
+    if not hasattr(initializer, "get_config"):
+        return getattr(initializer, "__name__", str(initializer))  # a function of the user's
     name = type(initializer).__name__
     return {
         "module": "keras.initializers" if name in _BY_NAME else None,

@@ -24,7 +24,8 @@ class _Counters:
         self.by_graph: weakref.WeakKeyDictionary[Any, dict[str, int]] = weakref.WeakKeyDictionary()
 
     def current(self) -> dict[str, int]:
-        graph = root_graph()
+        # what `call` makes while a function is traced is counted for that function alone
+        graph = state.graph
         if graph is None:
             return self.eager
         return self.by_graph.setdefault(graph, {})

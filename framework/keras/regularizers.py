@@ -119,6 +119,8 @@ def serialize(regularizer: Any) -> Any:
     """`{"class_name", "config"}`, None for None."""
     if regularizer is None:
         return None
+    if not hasattr(regularizer, "get_config"):
+        return getattr(regularizer, "__name__", str(regularizer))  # a function of the user's
     return {"class_name": type(regularizer).__name__, "config": regularizer.get_config()}
 
 

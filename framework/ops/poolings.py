@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from shardtape.ops.array import expand_dims, squeeze
+from shardtape import errors
+from shardtape.ops.array import expand_dims, reshape, shape, squeeze
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.pool import avg_pool3d_op, avg_pool_op, max_pool_op
+from shardtape.ops.reduce import reduce_max
 from shardtape.ops.windows import is_channels_first, padding_attrs, per_dimension
 from shardtape.tensor import Tensor
 
@@ -30,6 +32,38 @@ def _attrs(
     return attrs
 
 
+def _is_over_channels(ksize: Any, strides: Any, layout: str) -> bool:
+    """Whether a window or a step reaches over images or channels. Raises for images."""
+    channels = 1 if is_channels_first(layout) else 3
+    full = [list(v) for v in (ksize, strides) if not isinstance(v, int) and len(v) == 4]
+    if any(v[0] != 1 for v in full):
+        raise errors.UnimplementedError(
+            f"Pooling is not yet supported on the batch dimension: ksize={ksize}, strides={strides}"
+        )
+    return any(v[channels] != 1 for v in full)
+
+
+def _over_channels(input: Any, ksize: Any, strides: Any, padding: Any, layout: str) -> Tensor:
+    """The largest of neighbouring channels: (n, h, w, c) to (n, h, w, c / k)."""
+    x = convert_to_tensor(input)
+    size, step = per_dimension(ksize, 2, layout, "ksize"), per_dimension(strides, 2, layout, "")
+    channels = x.shape[-1]
+    if is_channels_first(layout) or list(size[:3]) != [1, 1, 1] or list(step[:3]) != [1, 1, 1]:
+        raise errors.UnimplementedError(
+            "MaxPooling supports exactly one of pooling across depth or pooling across "
+            f"width/height, of images NHWC. Got ksize={ksize}, strides={strides}, {layout}"
+        )
+    if size[3] != step[3] or channels is None or channels % size[3]:
+        raise errors.UnimplementedError(
+            "Depthwise max pooling requires the depth window to equal the depth stride and to "
+            f"evenly divide the input depth. Got ksize={ksize}, strides={strides} and {channels} "
+            "channels"
+        )
+    sizes = shape(x)
+    parts = reshape(x, [sizes[0], sizes[1], sizes[2], channels // size[3], size[3]])
+    return reduce_max(parts, -1)
+
+
 def max_pool2d(
     input: Any,
     ksize: Any,
@@ -45,6 +79,8 @@ def max_pool2d(
       padding: "SAME", "VALID" or a list of pairs, one per dimension.
     """
     layout = data_format or "NHWC"
+    if _is_over_channels(ksize, strides, layout):
+        return _over_channels(input, ksize, strides, padding, layout)
     return max_pool_op(
         input, name=name or "MaxPool2d", **_attrs(ksize, strides, padding, layout, 2, True)
     )
@@ -65,6 +101,11 @@ def avg_pool2d(
       padding: "SAME" or "VALID".
     """
     layout = data_format or "NHWC"
+    if _is_over_channels(ksize, strides, layout):
+        raise errors.UnimplementedError(
+            f"avg_pool takes the mean over rows and columns only, got ksize={ksize} and "
+            f"strides={strides}; reshape and reduce_mean take it over channels"
+        )
     return avg_pool_op(
         input, name=name or "AvgPool2D", **_attrs(ksize, strides, padding, layout, 2, False)
     )

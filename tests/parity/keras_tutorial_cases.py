@@ -3,6 +3,8 @@
 `record_keras_tf.py` keeps what TensorFlow makes of them in `data/keras_tutorial_tf215.npz`.
 """
 
+import tempfile
+
 import numpy as np
 
 CASES = {}
@@ -250,3 +252,68 @@ def model_that_hands_itself_on(tf):
 
     model = Mine()
     return [str(model(np.ones((2, 3), np.float32)).shape), model.name[:4]]
+
+
+@case
+def pooling_over_channels(tf):
+    x = tf.constant(normal(2, 3, 4, 6))
+    y = tf.nn.max_pool(x, (1, 1, 1, 3), (1, 1, 1, 3), "VALID")  # TensorFlow has no gradient of it
+    pool = tf.nn.max_pool2d
+    layer = tf.keras.layers.Lambda(lambda t: pool(t, [1, 1, 1, 2], [1, 1, 1, 2], "SAME"))
+    return [y, layer(x)]
+
+
+@case
+def functions_in_configurations(tf):
+    keras = tf.keras
+
+    def start(shape, dtype=tf.float32):
+        return tf.ones(shape, dtype) * 0.5
+
+    def small(weights):
+        return tf.reduce_sum(0.01 * tf.abs(weights))
+
+    def positive(weights):
+        return tf.where(weights < 0.0, tf.zeros_like(weights), weights)
+
+    layer = keras.layers.Dense(2, kernel_initializer=start, kernel_regularizer=small,
+                               kernel_constraint=positive, input_shape=(3,))  # fmt: skip
+    own = {"start": start, "small": small, "positive": positive}
+    model = keras.Sequential([layer])
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(f"{folder}/model.keras")
+        again = keras.models.load_model(f"{folder}/model.keras", custom_objects=own)
+    x = normal(4, 3)
+    return [again(x), again.losses[0]]
+
+
+@case
+def models_of_lists_of_one(tf):
+    keras, layers = tf.keras, tf.keras.layers
+    entrance = keras.Input((3,))
+    model = keras.Model(inputs=[entrance], outputs=[layers.Dense(2)(entrance)])
+    fixed_weights(model)
+    x = normal(4, 3)
+    chain = keras.Sequential([model, layers.Dense(1)])
+    return [model(x), model.predict(x, verbose=0), model([x]), str(chain.output_shape)]
+
+
+@case
+def names_in_functions(tf):
+    keras, layers = tf.keras, tf.keras.layers
+    keras.backend.clear_session()
+
+    class Both(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.out = layers.Dense(1)
+
+        def call(self, inputs):
+            return self.out(layers.concatenate([inputs, 2 * inputs]))
+
+    model = Both()
+    model.compile("sgd", "mse")
+    model.fit(normal(8, 3), normal(8, 1), verbose=0)
+    kinds = [isinstance(layers.Conv2DTranspose(2, 3), layers.Conv2D),
+             isinstance(layers.Conv1DTranspose(2, 3), layers.Conv1D)]  # fmt: skip
+    return [layers.Concatenate().name, layers.Dense(1).name, str(kinds)]

@@ -234,7 +234,7 @@ class Conv2D(Conv):
                          groups, activation, use_bias, **kwargs)  # fmt: skip
 
 
-class Conv2DTranspose(Conv):
+class Conv2DTranspose(Conv2D):
     """The transpose of `Conv2D`: enlarges rows and columns by the strides.
 
     Args:
@@ -247,7 +247,7 @@ class Conv2DTranspose(Conv):
         dilation_rate: Any = (1, 1), activation: Any = None, use_bias: bool = True,
         **kwargs: Any,
     ) -> None:  # fmt: skip
-        super().__init__(2, filters, kernel_size, strides, padding, data_format, dilation_rate,
+        super().__init__(filters, kernel_size, strides, padding, data_format, dilation_rate,
                          1, activation, use_bias, **kwargs)  # fmt: skip
         self.output_padding = None
         if output_padding is not None:

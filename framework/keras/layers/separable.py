@@ -6,7 +6,7 @@ from typing import Any
 
 from shardtape import nn
 from shardtape.keras import constraints, initializers, regularizers
-from shardtape.keras.layers.convolution import Conv, per_axis
+from shardtape.keras.layers.convolution import Conv, Conv1D, per_axis
 from shardtape.keras.layers.core import weight_config
 from shardtape.keras.layers.input_spec import InputSpec
 from shardtape.ops.array import expand_dims, shape, squeeze
@@ -128,7 +128,7 @@ class SeparableConv2D(SeparableConv):
                          **kwargs)  # fmt: skip
 
 
-class Conv1DTranspose(Conv):
+class Conv1DTranspose(Conv1D):
     """The transpose of `Conv1D`: makes the steps more by the stride.
 
     Args:
@@ -140,7 +140,7 @@ class Conv1DTranspose(Conv):
         output_padding: Any = None, data_format: str | None = None, dilation_rate: Any = 1,
         activation: Any = None, use_bias: bool = True, **kwargs: Any,
     ) -> None:  # fmt: skip
-        super().__init__(1, filters, kernel_size, strides, padding, data_format, dilation_rate,
+        super().__init__(filters, kernel_size, strides, padding, data_format, dilation_rate,
                          1, activation, use_bias, **kwargs)  # fmt: skip
         self.output_padding = None
         if output_padding is not None:

@@ -35,6 +35,7 @@ class Network:
     """
 
     def __init__(self, inputs: Any, outputs: Any, added: Any = ()) -> None:
+        inputs, outputs = _unwrapped(inputs), _unwrapped(outputs)
         self.inputs, self.outputs = inputs, outputs
         self.name = "model"
         self._flat_inputs = nest.flatten(inputs)
@@ -160,6 +161,13 @@ class Network:
                     f"expected shape={wanted}, found shape={x.shape}"
                 )
         return x
+
+
+def _unwrapped(given: Any) -> Any:
+    """A list of one tensor is that tensor."""
+    if isinstance(given, list) and len(given) == 1 and not nest.is_nested(given[0]):
+        return given[0]
+    return given
 
 
 def _value(t: Any, values: dict[int, Any]) -> Any:
