@@ -34,6 +34,9 @@ from shardtape.ops.convolutions import (
     conv1d_transpose,
     conv2d,
     conv2d_transpose,
+    conv3d,
+    conv3d_transpose,
+    conv_transpose,
     convolution,
     depthwise_conv2d,
     separable_conv2d,
@@ -77,6 +80,7 @@ from shardtape.ops.poolings import (
     max_pool,
     max_pool1d,
     max_pool2d,
+    max_pool3d,
     pool,
 )
 from shardtape.ops.reduce import (

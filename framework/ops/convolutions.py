@@ -6,6 +6,7 @@ from typing import Any
 
 from shardtape.ops.array import expand_dims, reshape, shape, squeeze
 from shardtape.ops.conv import conv2d_backprop_input, conv2d_op
+from shardtape.ops.conv3d import conv3d_backprop_input, conv3d_op
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.depthwise import depthwise_conv2d_op
 from shardtape.ops.joining import concat
@@ -139,6 +140,76 @@ def conv1d_transpose(
     return squeeze(y, [axis])
 
 
+def conv3d(
+    input: Any,
+    filters: Any,
+    strides: Any,
+    padding: str,
+    data_format: str = "NDHWC",
+    dilations: Any = None,
+    name: str | None = None,
+) -> Tensor:
+    """3-D convolution: input (n, d, h, w, c), filters (kd, kh, kw, c / groups, f) to (n, .., f).
+
+    Args:
+      strides, dilations: an int, or a list of 1, 3 or 5 ints.
+      padding: "SAME" or "VALID".
+    """
+    return conv3d_op(input, filters, name=name, **_solid(strides, padding, data_format, dilations))
+
+
+def conv3d_transpose(
+    input: Any,
+    filters: Any,
+    output_shape: Any,
+    strides: Any,
+    padding: str = "SAME",
+    data_format: str = "NDHWC",
+    dilations: Any = None,
+    name: str | None = None,
+) -> Tensor:
+    """The transpose of `conv3d`: input (n, d, h, w, c), filters (kd, kh, kw, f, c).
+
+    Args:
+      output_shape: (n, od, oh, ow, f) as ints or an int tensor.
+    """
+    attrs = _solid(strides, padding, data_format, dilations)
+    return conv3d_backprop_input(output_shape, *_two(filters, input), name=name, **attrs)
+
+
+def _solid(strides: Any, padding: Any, data_format: Any, dilations: Any) -> dict[str, Any]:
+    if not isinstance(padding, str):
+        raise ValueError(f"a 3-D convolution takes padding 'SAME' or 'VALID', got {padding!r}")
+    attrs = _attrs(strides, padding, data_format or "NDHWC", dilations, 3)
+    del attrs["explicit_paddings"]
+    return attrs
+
+
+def conv_transpose(
+    input: Any,
+    filters: Any,
+    output_shape: Any,
+    strides: Any,
+    padding: Any = "SAME",
+    data_format: str | None = None,
+    dilations: Any = None,
+    name: str | None = None,
+) -> Tensor:
+    """The transpose of `convolution`, over as many axes as the filters have: one to three.
+
+    Raises ValueError for another number.
+    """
+    filters = convert_to_tensor(filters)
+    functions = {3: (conv1d_transpose, "NWC"), 4: (conv2d_transpose, "NHWC"),
+                 5: (conv3d_transpose, "NDHWC")}  # fmt: skip
+    if filters.shape.rank not in functions:
+        raise ValueError(f"conv_transpose takes filters of rank 3 to 5, got shape {filters.shape}")
+    function, layout = functions[filters.shape.rank]
+    return function(
+        input, filters, output_shape, strides, padding, data_format or layout, dilations, name
+    )
+
+
 def _two(filters: Any, x: Any) -> tuple[Tensor, Tensor]:
     x = convert_to_tensor(x)
     return convert_to_tensor(filters, None if hasattr(filters, "dtype") else x.dtype), x
@@ -194,7 +265,7 @@ def convolution(
     dilations: Any = None,
     name: str | None = None,
 ) -> Tensor:
-    """A convolution over as many axes as the filters have: one or two.
+    """A convolution over as many axes as the filters have: one to three.
 
     Raises ValueError for another number.
     """
@@ -204,4 +275,7 @@ def convolution(
         return conv1d(input, filters, strides, padding, data_format or "NWC", dilations, name)
     if rank == 4:
         return conv2d(input, filters, strides, padding, data_format or "NHWC", dilations, name)
-    raise ValueError(f"convolution takes filters of rank 3 or 4, got shape {filters.shape}")
+    if rank == 5:
+        steps = 1 if strides is None else strides
+        return conv3d(input, filters, steps, padding, data_format or "NDHWC", dilations, name)
+    raise ValueError(f"convolution takes filters of rank 3 to 5, got shape {filters.shape}")

@@ -267,6 +267,56 @@ def _(g, _y, orig_input, orig_output, _grad, *, ksize, strides, padding, explici
     return lambda: zeros_like(orig_input), lambda: zeros_like(orig_output), by_grad
 
 
+# ---- the largest over three axes, which take no explicit paddings ----------------------------
+def _attributes(ksize: Any, strides: Any, padding: Any, data_format: Any) -> dict[str, Any]:
+    return {"ksize": ksize, "strides": strides, "padding": padding, "data_format": data_format}
+
+
+@op("MaxPool3D", dtypes=dt.FLOATING, shape=_pool_shape, samples=_value_samples(_SOLID),
+    reference=_direct_largest)  # fmt: skip
+def max_pool3d_op(xp, input, *, ksize, strides, padding, data_format="NDHWC"):
+    """The largest of each window, (n, d, h, w, c) to (n, od, oh, ow, c)."""
+    return _run(xp, pool_arrays.largest, (input,), None, data_format, ksize=ksize,
+                strides=strides, padding=padding)  # fmt: skip
+
+
+@max_pool3d_op.gradient
+def _(g, y, input, *, ksize, strides, padding, data_format):
+    return max_pool3d_grad(input, y, g, **_attributes(ksize, strides, padding, data_format))
+
+
+@op("MaxPool3DGrad", dtypes=dt.FLOATING, shape=_same_as_input,
+    samples=_gradient_samples(_SOLID, False), reference=_direct_gradient)  # fmt: skip
+def max_pool3d_grad(xp, orig_input, orig_output, grad, *, ksize, strides, padding,
+                    data_format="NDHWC"):  # fmt: skip
+    """Carries `grad` to where the largest values of the input lie: to all equals, as TensorFlow."""
+    return _run(xp, pool_arrays.largest_gradient_to_all, (orig_input, grad), None, data_format,
+                ksize=ksize, strides=strides, padding=padding)  # fmt: skip
+
+
+@max_pool3d_grad.gradient
+def _(g, _y, orig_input, orig_output, _grad, *, ksize, strides, padding, data_format):
+    attrs = _attributes(ksize, strides, padding, data_format)
+    by_grad = max_pool3d_grad_grad(orig_input, orig_output, g, **attrs)
+    return lambda: zeros_like(orig_input), lambda: zeros_like(orig_output), by_grad
+
+
+@op("MaxPool3DGradGrad", dtypes=dt.FLOATING, shape=_same_as_output,
+    samples=_gradient_samples(_SOLID, True), reference=_direct_picked)  # fmt: skip
+def max_pool3d_grad_grad(xp, orig_input, orig_output, grad, *, ksize, strides, padding,
+                         data_format="NDHWC"):  # fmt: skip
+    """The members of `grad` (of the input's shape) where the largest values of the input lie."""
+    return _run(xp, pool_arrays.picked, (orig_input, grad), None, data_format, ksize=ksize,
+                strides=strides, padding=padding)  # fmt: skip
+
+
+@max_pool3d_grad_grad.gradient
+def _(g, _y, orig_input, orig_output, _grad, *, ksize, strides, padding, data_format):
+    attrs = _attributes(ksize, strides, padding, data_format)
+    by_grad = max_pool3d_grad(orig_input, orig_output, g, **attrs)
+    return lambda: zeros_like(orig_input), lambda: zeros_like(orig_output), by_grad
+
+
 # ---- the mean -------------------------------------------------------------------------------
 def _sizes_shape(orig_input_shape: Arg, grad: Arg, **attrs: Any) -> TensorShape:
     dims = known_ints(orig_input_shape)

@@ -3,11 +3,12 @@
 A window of k * k costs 2 * k passes over views of the input instead of k * k, and the passes
 along the outer axes run over whole rows. Where several inputs of a window are the largest, the
 first in row-major order is the one that gets the gradient: along the last axis the first of each
-row, then the first such row.
+row, then the first such row. (Over three axes TensorFlow gives it to all of them.)
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -149,6 +150,18 @@ def largest_gradient(xp: Any, x: Any, g: Any, axes: Axes) -> Any:
     for source, best, axis, a in reversed(_stages(xp, x, axes)):
         g = _spread_along(xp, source, best, g, axis, a)
     return g
+
+
+def largest_gradient_to_all(xp: Any, x: Any, g: Any, axes: Axes) -> Any:
+    """As `largest_gradient`, but each of several equal inputs gets the whole gradient."""
+    y = largest(xp, x, axes)
+    spread = xp.zeros(x.shape, g.dtype)
+    for spans in itertools.product(*[a.spans() for a in axes]):
+        inputs = (slice(None), *[span.inputs for span in spans])
+        outputs = (slice(None), *[span.outputs for span in spans])
+        target = spread[inputs]
+        target += g[outputs] * (x[inputs] == y[outputs])
+    return spread
 
 
 def picked(xp: Any, x: Any, values: Any, axes: Axes) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from shardtape import errors
 from shardtape.ops.array import expand_dims, reshape, shape, squeeze
 from shardtape.ops.convert import convert_to_tensor
-from shardtape.ops.pool import avg_pool3d_op, avg_pool_op, max_pool_op
+from shardtape.ops.pool import avg_pool3d_op, avg_pool_op, max_pool3d_op, max_pool_op
 from shardtape.ops.reduce import reduce_max
 from shardtape.ops.windows import is_channels_first, padding_attrs, per_dimension
 from shardtape.tensor import Tensor
@@ -165,6 +165,24 @@ def avg_pool3d(
     return avg_pool3d_op(input, name=name, **_attrs(ksize, strides, padding, layout, 3, False))
 
 
+def max_pool3d(
+    input: Any,
+    ksize: Any,
+    strides: Any,
+    padding: str,
+    data_format: str = "NDHWC",
+    name: str | None = None,
+) -> Tensor:
+    """The largest of each window: (n, d, h, w, c) to (n, od, oh, ow, c).
+
+    Args:
+      ksize, strides: an int, or a list of 1, 3 or 5 ints.
+      padding: "SAME" or "VALID".
+    """
+    layout = data_format or "NDHWC"
+    return max_pool3d_op(input, name=name, **_attrs(ksize, strides, padding, layout, 3, False))
+
+
 def _by_rank(functions: dict[int, Any], input: Any, data_format: Any, what: str) -> Any:
     x = input if isinstance(input, Tensor) else convert_to_tensor(input)
     rank = len(data_format) if data_format else x.shape.rank
@@ -181,8 +199,9 @@ def max_pool(
     data_format: str | None = None,
     name: str | None = None,
 ) -> Tensor:
-    """`max_pool1d` or `max_pool2d`, by the rank of the input."""
-    function, x, layout = _by_rank({3: max_pool1d, 4: max_pool2d}, input, data_format, "max_pool")
+    """`max_pool1d`, `max_pool2d` or `max_pool3d`, by the rank of the input."""
+    functions = {3: max_pool1d, 4: max_pool2d, 5: max_pool3d}
+    function, x, layout = _by_rank(functions, input, data_format, "max_pool")
     return function(x, ksize, strides, padding, layout, name)
 
 

@@ -162,6 +162,68 @@ layer_case("zero_padding_3d", lambda k: k.ZeroPadding3D(((1, 0), (0, 1), (2, 2))
 layer_case("cropping_3d", lambda k: k.Cropping3D((1, 1, 2), name="c"), volume)
 layer_case("up_sampling_3d", lambda k: k.UpSampling3D((1, 2, 2), name="c"), volume)
 layer_case("average_pool_3d", lambda k: k.AveragePooling3D((2, 2, 3), 1, "same", name="c"), volume)
+layer_case("max_pool_3d", lambda k: k.MaxPooling3D((2, 2, 3), 1, "same", name="c"), volume)
+layer_case("max_pool_3d_valid", lambda k: k.MaxPool3D(2, name="c"), volume)
+layer_case("average_pool_3d_valid", lambda k: k.AveragePooling3D(2, name="c"), volume)
+layer_case("conv_3d", lambda k: k.Conv3D(3, (2, 3, 2), 2, "same", activation="tanh", name="c"),
+           volume)  # fmt: skip
+layer_case("conv_3d_valid", lambda k: k.Conv3D(3, 2, use_bias=False, name="c"), volume)
+layer_case("conv_3d_transpose", lambda k: k.Conv3DTranspose(3, (2, 3, 2), 2, name="c"), volume)
+layer_case(
+    "conv_3d_transpose_same",
+    lambda k: k.Conv3DTranspose(2, 3, (1, 2, 2), "same", output_padding=(0, 1, 1), name="c"),
+    volume,
+)
+movie = normal(2, 4, 5, 5, 2)
+lines = movie[:, :, :, 0]
+for _variant, _options in {
+    "": {}, "_sequences": {"return_sequences": True, "return_state": True, "padding": "same"},
+    "_backwards": {"go_backwards": True, "return_sequences": True, "use_bias": False},
+    "_strides": {"strides": 2, "recurrent_activation": "sigmoid", "unit_forget_bias": False},
+    "_dilated": {"dilation_rate": 2, "padding": "same", "activation": "relu"},
+}.items():  # fmt: skip
+    layer_case("conv_lstm_2d" + _variant, lambda k, o=_options: k.ConvLSTM2D(3, 2, name="r", **o),
+               movie)  # fmt: skip
+layer_case("conv_lstm_1d", lambda k: k.ConvLSTM1D(3, 2, padding="same", name="r"), lines)
+layer_case("conv_lstm_3d", lambda k: k.ConvLSTM3D(2, 2, name="r"), normal(1, 2, 3, 4, 3, 2))
+layer_case("conv_lstm_masked", lambda k: k.ConvLSTM2D(3, 2, return_sequences=True, name="r"), movie,
+           options={"mask": np.array([[1, 1, 0, 1], [0, 1, 1, 0]], bool)})  # fmt: skip
+for _implementation in (1, 2):
+    layer_case(
+        f"locally_connected_1d_{_implementation}",
+        lambda k, i=_implementation: k.LocallyConnected1D(3, 2, 2, implementation=i, name="c"),
+        series,
+    )
+    layer_case(
+        f"locally_connected_2d_{_implementation}",
+        lambda k, i=_implementation: k.LocallyConnected2D(
+            3, (2, 3), activation="tanh", implementation=i, name="c"
+        ),
+        image,
+    )
+layer_case(
+    "locally_connected_2d_first",
+    lambda k: k.LocallyConnected2D(2, 2, data_format="channels_first", name="c"),
+    image,
+)
+layer_case(
+    "locally_connected_2d_same",
+    lambda k: k.LocallyConnected2D(2, 3, 2, "same", implementation=2, name="c"),
+    image,
+)
+layer_case(
+    "locally_connected_1d_first",
+    lambda k: k.LocallyConnected1D(
+        2,
+        3,
+        padding="same",
+        data_format="channels_first",
+        implementation=2,
+        use_bias=False,
+        name="c",
+    ),
+    series,
+)
 layer_case("global_average_3d", lambda k: k.GlobalAveragePooling3D(name="c"), volume)
 layer_case("global_max_3d", lambda k: k.GlobalMaxPooling3D(name="c"), volume)
 layer_case(
@@ -350,3 +412,32 @@ def train_transformer_block(tf):
     model.compile(tf.keras.optimizers.Adam(0.003), "mse")
     history = model.fit(x, y, batch_size=8, epochs=12, shuffle=False, verbose=0)
     return [*history_of(history), model.predict(x[:3], verbose=0)]
+
+
+@case
+def train_next_frames(tf):
+    """Stacked ConvLSTMs and a Conv3D, as Keras's example of predicting the next frame has them."""
+    k = tf.keras.layers
+    inputs = tf.keras.Input((None, 6, 6, 1))
+    x = k.ConvLSTM2D(4, 3, padding="same", return_sequences=True, activation="relu")(inputs)
+    x = k.BatchNormalization()(x)
+    x = k.ConvLSTM2D(3, 1, padding="same", return_sequences=True, activation="relu")(x)
+    outputs = k.Conv3D(1, 3, activation="sigmoid", padding="same")(x)
+    model = tf.keras.Model(inputs, outputs)
+    model.set_weights([
+        0.3 * normal(*w.shape, seed=10 + i) if w.ndim > 1 else w
+        for i, w in enumerate(model.get_weights())
+    ])  # fmt: skip
+    model.compile(tf.keras.optimizers.SGD(0.5), "binary_crossentropy")
+    x = (normal(8, 4, 6, 6, 1) > 0.5).astype(np.float32)
+    history = model.fit(x[:, :-1], x[:, 1:], batch_size=4, epochs=6, shuffle=False, verbose=0)
+    open_sized = tf.keras.Sequential([
+        tf.keras.Input((None, None, None, 2)), k.ConvLSTM2D(2, 2), k.GlobalMaxPooling2D(),
+    ])  # fmt: skip
+    fixed_weights(open_sized)
+    return [
+        *history_of(history), model.predict(x[:2], verbose=0), str(model.output_shape),
+        open_sized.predict(movie, verbose=0), str(open_sized.layers[0].output_shape),
+        str(k.ConvLSTM2D(3, 2).compute_output_shape((2, 4, 5, 6, 1))),
+        str(k.ConvLSTM2D(3, 2, return_state=True).compute_output_shape((2, 4, 5, 6, 1))),
+    ]  # fmt: skip

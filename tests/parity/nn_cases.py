@@ -274,6 +274,31 @@ convolution_case("depthwise_conv2d", (2, 6, 5, 3), (3, 3, 3, 2), [1, 1, 1, 1], "
 convolution_case("depthwise_conv2d", (2, 6, 6, 2), (2, 3, 2, 1), [1, 2, 2, 1], "VALID")
 
 
+convolution_case("conv3d", (2, 4, 5, 6, 3), (2, 3, 2, 3, 4), [1, 1, 1, 1, 1], "VALID")
+convolution_case("conv3d", (2, 5, 6, 4, 2), (3, 2, 3, 2, 3), [1, 2, 1, 2, 1], "SAME")
+convolution_case("conv3d", (1, 3, 3, 3, 4), (1, 1, 1, 4, 2), [1, 1, 1, 1, 1], "SAME")
+
+
+@case
+def conv3d_transpose(tf):
+    def run(x, w):
+        return tf.nn.conv3d_transpose(x, w, [2, 4, 7, 5, 3], [1, 2, 2, 2, 1], "SAME")
+
+    return with_gradients(tf, run, normal(2, 2, 4, 3, 2), normal(3, 2, 3, 3, 2, seed=1))
+
+
+@case
+def transposed_convolutions_by_rank(tf):
+    return [
+        tf.nn.conv_transpose(normal(2, 4, 3), normal(3, 2, 3, seed=1), [2, 8, 2], 2),
+        tf.nn.conv_transpose(normal(2, 4, 4, 3), normal(3, 3, 2, 3, seed=1), [2, 9, 9, 2], 2,
+                             "VALID"),
+        tf.nn.conv_transpose(normal(1, 2, 3, 3, 2), normal(2, 2, 2, 3, 2, seed=1),
+                             [1, 4, 6, 6, 3], [2, 2, 2]),
+        tf.nn.convolution(normal(1, 4, 4, 4, 2), normal(2, 2, 2, 2, 3, seed=1), padding="SAME"),
+    ]  # fmt: skip
+
+
 @case
 def dilated_conv2d(tf):  # TensorFlow has no gradient of it on a CPU
     x, w = normal(1, 8, 8, 2), normal(3, 3, 2, 3, seed=1)
@@ -338,8 +363,25 @@ for _name in ("max_pool2d", "avg_pool2d"):
 pooling_case("max_pool1d", (2, 7, 3), 3, 2, "SAME")
 pooling_case("avg_pool1d", (2, 8, 3), 2, 2, "VALID")
 pooling_case("max_pool", (2, 6, 6, 2), 2, 2, "VALID")
-pooling_case("avg_pool", (1, 3, 4, 4, 2), 2, 2, "SAME", data_format="NDHWC")
-pooling_case("pool", (2, 6, 6, 2), [2, 3], "AVG", [1, 2], "SAME")
+
+
+@case
+def pool3d(tf):
+    def run(name, size, strides, padding):
+        @tf.function  # TensorFlow's own gradient of max_pool3d fails in eager mode
+        def gradients(x):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = getattr(tf.nn, name)(x, size, strides, padding, "NDHWC")
+                total = tf.reduce_sum(y * y)
+            return [y, tape.gradient(total, x)]
+
+        return gradients(tf.constant(steps(2, 5, 4, 6, 2)))
+
+    out = []
+    for name in ("max_pool3d", "avg_pool3d", "max_pool"):
+        out += run(name, 2, 2, "VALID") + run(name, [2, 3, 2], [1, 2, 2], "SAME")
+    return out
 
 
 @case

@@ -37,13 +37,18 @@ from shardtape.keras.layers.borders import (
     ZeroPadding3D,
 )
 from shardtape.keras.layers.categories import CategoryEncoding, Discretization, Hashing
+from shardtape.keras.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from shardtape.keras.layers.convolution import (
     Conv1D,
     Conv2D,
     Conv2DTranspose,
+    Conv3D,
+    Conv3DTranspose,
     Convolution1D,
     Convolution2D,
     Convolution2DTranspose,
+    Convolution3D,
+    Convolution3DTranspose,
     DepthwiseConv2D,
 )
 from shardtape.keras.layers.core import (
@@ -60,6 +65,7 @@ from shardtape.keras.layers.core import (
 from shardtape.keras.layers.einsum_dense import EinsumDense
 from shardtape.keras.layers.embedding import Embedding
 from shardtape.keras.layers.input_spec import InputSpec
+from shardtape.keras.layers.locally_connected import LocallyConnected1D, LocallyConnected2D
 from shardtape.keras.layers.lookup import IntegerLookup, StringLookup
 from shardtape.keras.layers.masking import Masking
 from shardtape.keras.layers.merging import (
@@ -109,8 +115,10 @@ from shardtape.keras.layers.pooling import (
     GlobalMaxPooling3D,
     MaxPool1D,
     MaxPool2D,
+    MaxPool3D,
     MaxPooling1D,
     MaxPooling2D,
+    MaxPooling3D,
 )
 from shardtape.keras.layers.preprocessing import Normalization, PreprocessingLayer, Rescaling
 from shardtape.keras.layers.recurrent import GRU, LSTM, RNN, SimpleRNN
@@ -189,10 +197,17 @@ __all__ = [
     "Conv1DTranspose",
     "Conv2D",
     "Conv2DTranspose",
+    "Conv3D",
+    "Conv3DTranspose",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "Convolution1D",
     "Convolution1DTranspose",
     "Convolution2D",
     "Convolution2DTranspose",
+    "Convolution3D",
+    "Convolution3DTranspose",
     "Cropping1D",
     "Cropping2D",
     "Cropping3D",
@@ -231,11 +246,15 @@ __all__ = [
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "LocallyConnected1D",
+    "LocallyConnected2D",
     "Masking",
     "MaxPool1D",
     "MaxPool2D",
+    "MaxPool3D",
     "MaxPooling1D",
     "MaxPooling2D",
+    "MaxPooling3D",
     "Maximum",
     "Minimum",
     "MultiHeadAttention",

@@ -1,4 +1,4 @@
-"""Convolutions over one and two axes, transposed and depthwise."""
+"""Convolutions over one to three axes, transposed and depthwise."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ class Conv(Layer):
         padding = self.padding.upper()
         if self.padding == "causal":
             inputs, padding = pad(inputs, self._causal_padding()), "VALID"
-        convolve = nn.conv1d if self.rank == 1 else nn.conv2d
+        convolve = {1: nn.conv1d, 2: nn.conv2d, 3: nn.conv3d}[self.rank]
         return self._finished(
             convolve(inputs, self.kernel, self.strides, padding, self._layout, self.dilation_rate)
         )
@@ -234,37 +234,45 @@ class Conv2D(Conv):
                          groups, activation, use_bias, **kwargs)  # fmt: skip
 
 
-class Conv2DTranspose(Conv2D):
-    """The transpose of `Conv2D`: enlarges rows and columns by the strides.
-
-    Args:
-      output_padding: None, or the rows and columns that are added at the end of the outputs.
-    """
+class Conv3D(Conv):
+    """Convolution over three axes: (batch, depth, rows, columns, channels) to (..., filters)."""
 
     def __init__(
-        self, filters: int, kernel_size: Any, strides: Any = (1, 1), padding: str = "valid",
-        output_padding: Any = None, data_format: str | None = None,
-        dilation_rate: Any = (1, 1), activation: Any = None, use_bias: bool = True,
-        **kwargs: Any,
+        self, filters: int, kernel_size: Any, strides: Any = (1, 1, 1), padding: str = "valid",
+        data_format: str | None = None, dilation_rate: Any = (1, 1, 1), groups: int = 1,
+        activation: Any = None, use_bias: bool = True, **kwargs: Any,
     ) -> None:  # fmt: skip
-        super().__init__(filters, kernel_size, strides, padding, data_format, dilation_rate,
-                         1, activation, use_bias, **kwargs)  # fmt: skip
+        super().__init__(3, filters, kernel_size, strides, padding, data_format, dilation_rate,
+                         groups, activation, use_bias, **kwargs)  # fmt: skip
+
+
+class _Transposed(Conv):
+    """What transposes of convolutions over `rank` axes have beside the convolutions' own."""
+
+    def __init__(
+        self, rank: int, filters: int, kernel_size: Any, strides: Any, padding: str,
+        output_padding: Any, data_format: str | None, dilation_rate: Any, activation: Any,
+        use_bias: bool, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        Conv.__init__(self, rank, filters, kernel_size, strides, padding, data_format,
+                      dilation_rate, 1, activation, use_bias, **kwargs)  # fmt: skip
         self.output_padding = None
         if output_padding is not None:
-            self.output_padding = per_axis(output_padding, 2, "output_padding", allow_zero=True)
+            self.output_padding = per_axis(output_padding, rank, "output_padding", allow_zero=True)
             if any(p >= s for p, s in zip(self.output_padding, self.strides)):
                 raise ValueError(
                     f"Strides must be greater than output padding. Received strides={strides}, "
                     f"output_padding={output_padding}."
                 )
-        self.input_spec = InputSpec(ndim=4)
+        self.input_spec = InputSpec(ndim=rank + 2)
 
     def _kernel_shape(self, channels: int) -> tuple[int | None, ...]:
         return (*self.kernel_size, self.filters, channels)
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
-        self.input_spec = InputSpec(ndim=4, axes={self._channel_axis: self._channels(input_shape)})
+        axes: dict[int, int | None] = {self._channel_axis: self._channels(input_shape)}
+        self.input_spec = InputSpec(ndim=self.rank + 2, axes=axes)
 
     def _output_sizes(self, sizes: list[int | None]) -> list[int | None]:
         return [self._length(n, axis) for axis, n in enumerate(sizes)]
@@ -287,9 +295,10 @@ class Conv2DTranspose(Conv2D):
             dynamic = shape(inputs)
             dims = [dynamic[i] if d is None else d for i, d in enumerate(dims)]
         first = self.data_format == "channels_first"
-        sizes = [self._length(n, i) for i, n in enumerate(dims[2:] if first else dims[1:3])]
+        sizes = [self._length(n, i) for i, n in enumerate(dims[2:] if first else dims[1:-1])]
         full = [dims[0], self.filters, *sizes] if first else [dims[0], *sizes, self.filters]
-        outputs = nn.conv2d_transpose(
+        transpose = nn.conv2d_transpose if self.rank == 2 else nn.conv3d_transpose
+        outputs = transpose(
             inputs, self.kernel, full, self.strides, self.padding.upper(), self._layout,
             self.dilation_rate,
         )  # fmt: skip
@@ -302,6 +311,40 @@ class Conv2DTranspose(Conv2D):
         config = super().get_config()
         del config["groups"]
         return {**config, "output_padding": self.output_padding}
+
+
+class Conv2DTranspose(_Transposed, Conv2D):
+    """The transpose of `Conv2D`: enlarges rows and columns by the strides.
+
+    Args:
+      output_padding: None, or the rows and columns that are added at the end of the outputs.
+    """
+
+    def __init__(
+        self, filters: int, kernel_size: Any, strides: Any = (1, 1), padding: str = "valid",
+        output_padding: Any = None, data_format: str | None = None,
+        dilation_rate: Any = (1, 1), activation: Any = None, use_bias: bool = True,
+        **kwargs: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(2, filters, kernel_size, strides, padding, output_padding, data_format,
+                         dilation_rate, activation, use_bias, **kwargs)  # fmt: skip
+
+
+class Conv3DTranspose(_Transposed, Conv3D):
+    """The transpose of `Conv3D`: enlarges depth, rows and columns by the strides.
+
+    Args:
+      output_padding: None, or what is added at the end of the three axes of the outputs.
+    """
+
+    def __init__(
+        self, filters: int, kernel_size: Any, strides: Any = (1, 1, 1), padding: str = "valid",
+        output_padding: Any = None, data_format: str | None = None,
+        dilation_rate: Any = (1, 1, 1), activation: Any = None, use_bias: bool = True,
+        **kwargs: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(3, filters, kernel_size, strides, padding, output_padding, data_format,
+                         dilation_rate, activation, use_bias, **kwargs)  # fmt: skip
 
 
 class DepthwiseConv2D(Conv):
@@ -362,3 +405,4 @@ class DepthwiseConv2D(Conv):
 
 
 Convolution1D, Convolution2D, Convolution2DTranspose = Conv1D, Conv2D, Conv2DTranspose
+Convolution3D, Convolution3DTranspose = Conv3D, Conv3DTranspose

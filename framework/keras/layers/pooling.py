@@ -103,16 +103,22 @@ class AveragePooling1D(MaxPooling1D):
     _function = "avg_pool1d"
 
 
-class AveragePooling3D(_Pooling):
-    """The mean of each window of three axes."""
+class MaxPooling3D(_Pooling):
+    """The largest of each window of three axes."""
 
-    _rank, _function = 3, "avg_pool3d"
+    _rank, _function = 3, "max_pool3d"
 
     def __init__(
         self, pool_size: Any = (2, 2, 2), strides: Any = None, padding: str = "valid",
         data_format: str | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         super().__init__(pool_size, strides, padding, data_format, **kwargs)
+
+
+class AveragePooling3D(MaxPooling3D):
+    """The mean of each window of three axes."""
+
+    _function = "avg_pool3d"
 
 
 class _GlobalPooling(Layer):
@@ -204,7 +210,7 @@ class GlobalMaxPooling3D(_GlobalPooling):
     _reduce = staticmethod(reduce_max)
 
 
-MaxPool1D, MaxPool2D = MaxPooling1D, MaxPooling2D
+MaxPool1D, MaxPool2D, MaxPool3D = MaxPooling1D, MaxPooling2D, MaxPooling3D
 AvgPool1D, AvgPool2D, AvgPool3D = AveragePooling1D, AveragePooling2D, AveragePooling3D
 GlobalAvgPool1D, GlobalAvgPool2D = GlobalAveragePooling1D, GlobalAveragePooling2D
 GlobalMaxPool1D, GlobalMaxPool2D = GlobalMaxPooling1D, GlobalMaxPooling2D

@@ -339,3 +339,38 @@ def test_parameters_are_counted_once_there_are_any():
     layer.build((None, 2))
     assert layer.count_params() == 9
     assert layers.Flatten().count_params() == 0
+
+
+def test_layers_with_weights_per_position_refuse_what_they_cannot_hold():
+    with pytest.raises(ValueError, match='only "valid" is supported if implementation is 1'):
+        layers.LocallyConnected2D(2, 3, padding="same")
+    with pytest.raises(NotImplementedError, match="implementations 1 and 2, got 3: use 2"):
+        layers.LocallyConnected1D(2, 3, implementation=3)
+    with pytest.raises(ValueError, match="should be fully-defined"):
+        layers.LocallyConnected1D(2, 3).build((None, None, 4))
+
+
+def test_both_implementations_of_locally_connected_layers_agree():
+    """The matrix of implementation 2, filled from the kernels of implementation 1."""
+    x = np.random.default_rng(0).normal(size=(2, 7, 3)).astype(np.float32)
+    by_window = layers.LocallyConnected1D(4, 3, strides=2, use_bias=False)
+    by_matrix = layers.LocallyConnected1D(4, 3, strides=2, use_bias=False, implementation=2)
+    want = by_window(x)
+    by_matrix(x)
+    kernel = by_window.get_weights()[0]  # (positions, window * channels, filters)
+    full = np.full((7, 3, 3, 4), 99, np.float32)  # what lies outside of windows counts for nothing
+    for position in range(3):
+        for member in range(3):
+            rows = slice(member * 3, member * 3 + 3)
+            full[position * 2 + member, :, position] = kernel[position, rows]
+    by_matrix.set_weights([full])
+    np.testing.assert_allclose(by_matrix(x), want, rtol=1e-5, atol=1e-5)
+
+
+def test_convolutions_over_three_axes_name_what_is_wrong():
+    with pytest.raises(ValueError, match="kernel_size.*3 integers"):
+        layers.Conv3D(2, (3, 3))
+    with pytest.raises(ValueError, match="Strides must be greater than output padding"):
+        layers.Conv3DTranspose(2, 3, 1, output_padding=1)
+    with pytest.raises(ValueError, match="'SAME' or 'VALID'"):
+        tf.nn.conv3d(np.zeros((1, 3, 3, 3, 1)), np.zeros((1, 1, 1, 1, 1)), 1, [[0, 0]] * 5)
