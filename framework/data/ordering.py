@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -165,6 +165,11 @@ class RepeatDataset(OneInput):
     def __init__(self, input: Dataset, count: Any) -> None:
         super().__init__(input)
         self._count = -1 if count is None else scalar(count, "count")
+        # At its end TensorFlow begins a pass that nobody reads, which takes an order from a
+        # shuffle before it; but for a shuffle right before it, with which it is fused outside
+        # of functions.
+        fused = isinstance(input, (ShuffleDataset, RepeatDataset)) and state.graph is None
+        self._begins_another = not fused
 
     def _parameters(self) -> Sequence[Any]:
         return (self._count,)
@@ -188,13 +193,25 @@ class RepeatDataset(OneInput):
         first = self._input._stream(run)
         if first is None:
             return None
-        rest = (self._input._stream(run) for _ in itertools.islice(self._passes(run), 1, None))
-        streams: Any = itertools.chain([first], rest)
-        return ChainedStream(first.source, streams, count < 0)
+        return ChainedStream(first.source, self._streams(first, run), count < 0)
+
+    def _streams(self, first: Stream, run: Run) -> Iterator[Stream]:
+        yield first
+        for _ in itertools.islice(self._passes(run), 1, None):
+            yield self._input._stream(run)  # type: ignore[misc]
+        if self._begins_another:
+            self._input._stream(run)
 
     def _make_cursor(self, run: Run) -> Cursor:
-        openers = ((lambda: self._input._cursor(run)) for _ in self._passes(run))
-        return LazyCursor(openers, endless=run.number(self._count) < 0)
+        return LazyCursor(self._openers(run), endless=run.number(self._count) < 0)
+
+    def _openers(self, run: Run) -> Iterator[Callable[[], Cursor]]:
+        passes = 0
+        for _ in self._passes(run):
+            passes += 1
+            yield partial(self._input._cursor, run)
+        if passes and self._begins_another:
+            self._input._cursor(run).close()
 
 
 class TakeDataset(OneInput):

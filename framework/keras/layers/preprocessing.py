@@ -42,7 +42,7 @@ class PreprocessingLayer(Layer):
         """
         if self._is_adapted:
             self.reset_state()
-        for i, batch in enumerate(_batches(data, batch_size or 32)):
+        for i, batch in enumerate(_batches(data, batch_size or 32, steps)):
             if steps is not None and i >= steps:
                 break
             if not self.built:
@@ -76,7 +76,7 @@ class PreprocessingLayer(Layer):
         return super().__call__(*args, **kwargs)
 
 
-def _batches(data: Any, size: int) -> Iterator[Any]:
+def _batches(data: Any, size: int, steps: int | None) -> Iterator[Any]:
     if isinstance(data, (list, tuple)):
         data = np.asarray(convert_to_tensor(data))
     if not isinstance(data, (np.ndarray, Tensor)) and hasattr(data, "__array__"):
@@ -85,6 +85,8 @@ def _batches(data: Any, size: int) -> Iterator[Any]:
         for first in range(0, data.shape[0], size):
             yield convert_to_tensor(data[first : first + size])
         return
+    if hasattr(data, "element_spec") and (steps is None or steps == int(data.cardinality())):
+        iter(data)  # as in `fit`: Keras takes a dataset's first order and does not use it
     yield from data
 
 

@@ -113,7 +113,11 @@ class IterableBatches:
     Attributes:
       steps: batches of a pass; None where that is known after the first pass (`counted`).
       sized: all batches are known to have the same number of examples.
+      ran_out: there were fewer batches than the limit, which ends the training.
+      alone: each pass is a call of its own (validation), which begins anew.
     """
+
+    alone = False
 
     def __init__(self, source: Any, steps: int | None = None) -> None:
         self._source = source
@@ -121,14 +125,23 @@ class IterableBatches:
         self.counted = 0
         self._limit = steps
         self._iterator: Any = None
-        self._restarts = not hasattr(source, "__next__")
+        # a pass of all batches begins anew each time
+        whole = steps is None or (hasattr(source, "cardinality") and steps == _length(source))
+        self._restarts = whole and not hasattr(source, "__next__")
+        self._begun = self.ran_out = False
         specs = nest.flatten(getattr(source, "element_spec", None))
         self.sized = all(len(getattr(s, "shape", ()) or ()) and s.shape[0] is not None
                          for s in specs)  # fmt: skip
 
     def __iter__(self) -> Iterator[Any]:
         # with a limit an epoch goes on where the last one stopped, as in Keras
-        if self._iterator is None or (self._limit is None and self._restarts):
+        if self.alone:
+            self._begun, self._iterator = False, None
+        if not self._begun and self._restarts and hasattr(self._source, "element_spec"):
+            # Keras makes an iterator that it does not use, and so takes a dataset's first order
+            iter(self._source)
+        self._begun = True
+        if self._iterator is None or self._restarts:
             self._iterator = iter(self._source)
         self.counted = 0
         while self._limit is None or self.counted < self._limit:
@@ -137,6 +150,7 @@ class IterableBatches:
             except StopIteration:
                 self._iterator = None
                 if self._limit is not None:
+                    self.ran_out = True
                     _log.warning(
                         "Your input ran out of data; interrupting training. Make sure that your "
                         "dataset or generator can generate at least `steps_per_epoch * epochs` "
@@ -190,6 +204,10 @@ class ClassWeighted:
     @property
     def sized(self) -> bool:
         return getattr(self._batches, "sized", False)
+
+    @property
+    def ran_out(self) -> bool:
+        return getattr(self._batches, "ran_out", False)
 
     def __iter__(self) -> Iterator[Any]:
         for batch in self._batches:

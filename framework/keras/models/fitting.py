@@ -12,6 +12,7 @@ from shardtape.keras.callbacks import CallbackList, History, ProgbarLogger
 from shardtape.keras.models.batches import (
     ArrayBatches,
     ClassWeighted,
+    IterableBatches,
     as_tensors,
     batches_of,
     class_weights,
@@ -100,7 +101,7 @@ class Fitting:
                 found = self._evaluate(validation.batches, calls)
                 logs = {**logs, **{f"val_{name}": value for name, value in found.items()}}
             calls.on_epoch_end(epoch, logs)
-            if self.stop_training:
+            if self.stop_training or getattr(batches, "ran_out", False):
                 break
         calls.on_train_end(logs)
         return history
@@ -262,6 +263,8 @@ class _Validation:
             self.batches = batches_of(x, y, sample_weight, size, False, steps)
         else:
             self.batches = batches_of(data, None, None, size, False, steps)
+        if isinstance(self.batches, IterableBatches) and not hasattr(data, "__next__"):
+            self.batches.alone = True
 
     def due(self, epoch: int) -> bool:
         if not self.given:

@@ -26,6 +26,13 @@ def test_every_iteration_has_another_order_and_a_repetition_goes_on_in_it():
     dataset = D.range(10).shuffle(4, seed=1).repeat(3)
     assert numbers(dataset) == sum(orders[:3], [])
     assert numbers(dataset) == sum(orders[3:], [])
+    # TensorFlow begins a pass more at the end of a repetition, but for a shuffle right before it
+    mapped = D.range(10).shuffle(4, seed=1).map(lambda x: x * 1)
+    assert numbers(mapped.repeat(2)) == sum(orders[:2], [])
+    assert numbers(mapped.repeat(2)) == sum(orders[3:5], [])
+    once = D.range(10).shuffle(4, seed=1)
+    assert numbers(D.range(1).flat_map(lambda _: once.repeat(2))) == sum(orders[:2], [])
+    assert numbers(once) == orders[3]
 
 
 def test_global_seed():
