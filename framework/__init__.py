@@ -35,11 +35,15 @@ from shardtape import (
     ragged,
     random,
     saved_model,
+    sets,
     signal,
     sparse,
     strings,
     summary,
+    sysconfig,
+    test,
     train,
+    types,
     version,
 )
 from shardtape import graph as graph

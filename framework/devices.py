@@ -293,3 +293,14 @@ def set_memory_growth(device: PhysicalDevice, enable: bool) -> None:
     """Accepted for programs that ask for it: cupy's memory pool always grows by need."""
     if device not in list_physical_devices():
         raise ValueError(f"Unrecognized device: {device!r}")
+    _memory_growth[device.name] = bool(enable)
+
+
+_memory_growth: dict[str, bool] = {}
+
+
+def memory_growth_of(device: PhysicalDevice) -> bool | None:
+    """What `set_memory_growth` was told of a device; None where it was not called."""
+    if device not in list_physical_devices():
+        raise ValueError(f"Unrecognized device: {device!r}")
+    return _memory_growth.get(device.name)

@@ -1,6 +1,6 @@
 """`tf.config`: the devices of this process and how ops are placed on them."""
 
-from shardtape.config import experimental
+from shardtape.config import experimental, optimizer, threading
 from shardtape.devices import (
     LogicalDevice,
     LogicalDeviceConfiguration,
@@ -16,7 +16,14 @@ from shardtape.devices import (
 )
 from shardtape.graph.function import functions_run_eagerly, run_functions_eagerly
 
+experimental_run_functions_eagerly = run_functions_eagerly
+experimental_functions_run_eagerly = functions_run_eagerly
+
 __all__ = [
+    "experimental_functions_run_eagerly",
+    "experimental_run_functions_eagerly",
+    "optimizer",
+    "threading",
     "LogicalDevice",
     "LogicalDeviceConfiguration",
     "PhysicalDevice",

@@ -561,6 +561,9 @@ def _key(x: Any) -> Any:
         return dtype.numpy_dtype.num, tuple(shape) if shape.rank is not None else None
     if isinstance(x, Variable):
         return "variable", x._id
+    tracing_type = getattr(type(x), "__tf_tracing_type__", None)
+    if tracing_type is not None:
+        return "traced", tracing_type(x, None)
     try:
         hash(x)
     except TypeError:
