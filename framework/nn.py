@@ -55,6 +55,7 @@ from shardtape.ops.dropout import (
 )
 from shardtape.ops.embedding import (
     embedding_lookup,
+    embedding_lookup_sparse,
 )
 from shardtape.ops.in_top_k import (
     in_top_k,
@@ -91,3 +92,4 @@ from shardtape.replica_losses import (
     compute_average_loss,
     scale_regularization_loss,
 )
+from shardtape.sparse.segments import safe_embedding_lookup_sparse

@@ -265,8 +265,10 @@ def to_dense(
 
     Args:
       default_value: scalar where there is no value; 0 or "" by default.
+      validate_indices: check that they are sorted and different.
 
     Raises:
+      InvalidArgumentError: indices that are not.
       TypeError: something that is no SparseTensor.
     """
     from shardtape.ops.array import fill
@@ -276,7 +278,29 @@ def to_dense(
     if default_value is None:
         default_value = b"" if sp.dtype is dt.string else sp.dtype.numpy_dtype.type(0)
     background = fill(sp.dense_shape, convert_to_tensor(default_value, sp.dtype))
-    return tensor_scatter_nd_update(background, sp.indices, sp.values)
+    indices = _in_order(sp) if validate_indices else sp.indices
+    return tensor_scatter_nd_update(background, indices, sp.values)
+
+
+def _in_order(sp: SparseTensor) -> Any:
+    """The indices, once they are known to be sorted and different."""
+    from shardtape.debugging.assertions import Assert
+    from shardtape.graph.scopes import control_dependencies
+    from shardtape.ops.reduce import reduce_all, reduce_sum
+    from shardtape.ops.scanning import cumprod
+    from shardtape.ops.shaping import identity
+
+    if sp.indices.shape[0] in (0, 1):
+        return sp.indices
+    strides = cumprod(sp.dense_shape, exclusive=True, reverse=True)
+    places = reduce_sum(sp.indices * strides, 1)
+    fits = reduce_all(places[1:] > places[:-1])
+    text = (
+        "indices are out of order or repeated. Many sparse ops require sorted indices. Use "
+        "`tf.sparse.reorder` to create a correctly ordered copy."
+    )
+    with control_dependencies([Assert(fits, [text, sp.indices])]):
+        return identity(sp.indices)
 
 
 def from_dense(tensor: Any, name: str | None = None) -> SparseTensor:

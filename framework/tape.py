@@ -104,7 +104,7 @@ class GradientTape:
           ValueError: something that is no tensor and no Variable.
         """
         for t in nest.flatten(tensor):
-            if not isinstance(t, Tensor) and not hasattr(t, "_as_tensor"):
+            if not _is_source(t) and _values_of(t) is t and not hasattr(t, "_as_tensor"):
                 raise ValueError(
                     f"Passed in object {t} of type {type(t).__name__!r}, not tf.Tensor or "
                     "tf.Variable or ExtensionType."
@@ -120,7 +120,7 @@ class GradientTape:
             elif hasattr(t, "_id"):
                 self._watch_variable(t)
             else:
-                self.watch(t.values)
+                self.watch(_values_of(t))
 
     @contextmanager
     def stop_recording(self) -> Iterator[None]:
@@ -152,8 +152,8 @@ class GradientTape:
         """Derivative of the sum of `target` with respect to each of `sources`.
 
         Args:
-          target: Tensor(s) or Variable(s), nested.
-          sources: Tensors or Variables, nested; the result has the same form.
+          target: Tensor(s), Variable(s), ragged or sparse values, nested.
+          sources: of the same kinds, nested; the result has the same form.
           output_gradients: gradient of each target, of the target's shape (default ones).
           unconnected_gradients: None or zeros where the target does not depend on a source.
 
@@ -169,7 +169,8 @@ class GradientTape:
                 "or CompositeTensors to be differentiated, but received None."
             )
         seeds = self._seeds(target, output_gradients)
-        flat = nest.flatten(sources)
+        composites = nest.flatten(sources)
+        flat = [s if _is_source(s) else _values_of(s) for s in composites]
         grads = self._finish(self._backward(seeds, flat))
         if unconnected is UnconnectedGradients.ZERO:
             from shardtape.ops.array import zeros_like
@@ -177,6 +178,10 @@ class GradientTape:
             grads = [
                 zeros_like(convert_to_tensor(s)) if g is None else g for g, s in zip(grads, flat)
             ]
+        grads = [
+            g if s is v or g is None else _with_values(s, convert_to_tensor(g))
+            for g, s, v in zip(grads, composites, flat)
+        ]
         return nest.pack_sequence_as(sources, grads)
 
     def jacobian(
@@ -288,7 +293,8 @@ class GradientTape:
         seeds: dict[int, Any] = {}
         for t, g in zip(targets, given):
             if not isinstance(t, Tensor):
-                t = t if hasattr(t, "_id") else convert_to_tensor(t)
+                t = t if hasattr(t, "_id") else convert_to_tensor(_values_of(t))
+                g = None if g is None else _values_of(g)
             of_list = g is not None and is_list(t)  # what a TensorArray holds
             if not (t.dtype.is_floating or t.dtype.is_complex or of_list):
                 warn_first(
@@ -303,6 +309,23 @@ class GradientTape:
                 g = ones_like(t) if g is None else convert_to_tensor(g, t.dtype)
                 seeds[key] = g if key not in seeds else add(seeds[key], g)
         return seeds
+
+
+def _is_source(source: Any) -> bool:
+    return isinstance(source, Tensor) or hasattr(source, "_id")
+
+
+def _values_of(value: Any) -> Any:
+    """The numbers of a value that is made of several tensors; other values as they are."""
+    if hasattr(value, "flat_values"):
+        return value.flat_values
+    is_sparse = hasattr(value, "dense_shape") and hasattr(value, "indices")
+    return value.values if is_sparse else value
+
+
+def _with_values(like: Any, values: Any) -> Any:
+    with_flat = getattr(like, "with_flat_values", None)
+    return like.with_values(values) if with_flat is None else with_flat(values)
 
 
 def _source_key(source: Any) -> int:

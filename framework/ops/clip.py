@@ -13,6 +13,7 @@ from shardtape.indexed_slices import IndexedSlices
 from shardtape.ops import compare
 from shardtape.ops.arithmetic import maximum, minimum
 from shardtape.ops.cast import cast
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import ones_like_op
 from shardtape.ops.joining import stack
@@ -34,6 +35,7 @@ def _like(values: Any, t: Any) -> Any:
     return values
 
 
+@takes_composites
 @scoped("clip_by_value")
 def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = None) -> Any:
     """`t` with every element moved into [clip_value_min, clip_value_max].

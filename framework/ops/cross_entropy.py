@@ -9,6 +9,7 @@ from shardtape.ops.activations import relu_op
 from shardtape.ops.array import reshape, shape, transpose, zeros_like
 from shardtape.ops.axes import along
 from shardtape.ops.cast import cast
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.math import abs, add, exp, log, log1p, maximum, minimum, multiply, subtract
 from shardtape.ops.node_names import scoped
@@ -22,6 +23,7 @@ from shardtape.ops.softmax import (
 from shardtape.tensor import Tensor
 
 
+@takes_composites
 def softmax(logits: Any, axis: int | None = None, name: str | None = None) -> Tensor:
     """exp(logits) over its sum along `axis` (default the last)."""
     if axis is None or axis == -1:

@@ -9,12 +9,14 @@ from shardtape import dtypes as dt
 from shardtape.ops import random
 from shardtape.ops.array import shape
 from shardtape.ops.cast import cast
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.math import greater_equal, multiply, real_div, subtract
 from shardtape.ops.node_names import scoped
 from shardtape.tensor import Tensor
 
 
+@takes_composites
 @scoped("dropout")
 def dropout(
     x: Any, rate: Any, noise_shape: Any = None, seed: int | None = None, name: str | None = None

@@ -11,6 +11,7 @@ from shardtape import errors
 from shardtape.context import state
 from shardtape.ops.cast import cast
 from shardtape.ops.complex_numbers import conj
+from shardtape.ops.composites import override_of
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Arg, op
 from shardtape.shapes import UNKNOWN, TensorShape, broadcast_shapes
@@ -170,6 +171,9 @@ def _sum_batches(g: Any, x: Any) -> Any:
 
 
 # ---- public functions -------------------------------------------------------------------------
+_TENSORS = (EagerTensor, SymbolicTensor)
+
+
 def matmul(
     a: Any,
     b: Any,
@@ -199,6 +203,10 @@ def matmul(
             f"Only one of `transpose_{which}` and `adjoint_{which}` can be True. Received "
             f"`transpose_{which}`=True, `adjoint_{which}`=True."
         )
+    plain = type(a) in _TENSORS and type(b) in _TENSORS
+    taken = None if plain else override_of("matmul", a) or override_of("matmul", b)
+    if taken is not None:
+        return taken(a, b, transpose_a, transpose_b, adjoint_a, adjoint_b)
     if type(a) is not EagerTensor and type(a) is not SymbolicTensor and not _read_by_node(a):
         a = convert_to_tensor(a, getattr(b, "dtype", None) if _plain(a) else None)
     if type(b) is not EagerTensor and type(b) is not SymbolicTensor and not _read_by_node(b):

@@ -10,6 +10,7 @@ from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.ops import compare
 from shardtape.ops.cast import cast
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.constants import DATA
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import ones_like_op, zeros_like_op
@@ -201,6 +202,7 @@ tensor_scatter_min_op.gradient(_extreme_gradient)
 
 
 # ---- public functions -------------------------------------------------------------------------
+@takes_composites
 def gather_nd(params: Any, indices: Any, batch_dims: int = 0, name: str | None = None) -> Tensor:
     """Elements or slices of `params` at index vectors: indices [..., depth].
 

@@ -12,6 +12,7 @@ from shardtape.ragged import partitions as _partitions
 from shardtape.ragged import reductions as _reductions
 from shardtape.ragged.conversion import constant
 from shardtape.ragged.elementwise import map_flat_values
+from shardtape.ragged.functions import cross
 from shardtape.ragged.joining import stack as _stack
 from shardtape.ragged.ranges import range
 from shardtape.ragged.selection import boolean_mask
@@ -65,6 +66,7 @@ __all__ = [
     "RaggedTensorSpec",
     "boolean_mask",
     "constant",
+    "cross",
     "map_flat_values",
     "range",
     "row_splits_to_segment_ids",

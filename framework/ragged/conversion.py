@@ -226,7 +226,7 @@ def constant(
         wanted = ragged_rank
     elif ragged_rank is not None:
         wanted = ragged_rank
-        if depth is not None and wanted > max(0, depth - 1):
+        if depth is not None and wanted > max(0, depth - 1) and _holds_values(pylist):
             raise ValueError(
                 f"pylist has nesting depth {depth}; ragged_rank must be less than that"
             )
@@ -261,6 +261,13 @@ def constant(
     for s in reversed(splits):
         result = RaggedTensor(result, convert_to_tensor(s))
     return result
+
+
+def _holds_values(pylist: Any) -> bool:
+    """Whether there is a value in nested lists; empty ones fit any depth."""
+    if not isinstance(pylist, (list, tuple)):
+        return True
+    return any(_holds_values(x) for x in pylist)
 
 
 def _depth(value: Any) -> int | None:

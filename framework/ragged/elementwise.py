@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from shardtape import errors
+from shardtape.debugging.assertions import Assert
+from shardtape.graph.scopes import control_dependencies
 from shardtape.ops import array, operators, registry
 from shardtape.ops.cast import cast
 from shardtape.ops.composites import overrides
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.dispatch import add_dispatcher
 from shardtape.ops.math import abs, round
+from shardtape.ops.reduce import reduce_all
 from shardtape.ops.registry import Op
 from shardtape.ragged import partitions
 from shardtape.ragged.conversion import coordinates
@@ -94,7 +97,7 @@ def broadcast_flat(values: Sequence[Any]) -> tuple[list[Any], Callable[[Any], An
     for v in values:
         if isinstance(v, RaggedTensor):
             if v is like or _alike(v, like):
-                out.append(v.flat_values)
+                out.append(v.flat_values if v is like else _nested_alike(v, like))
                 continue
             v = _uniform(v, like)
         rank = v.shape.rank
@@ -118,6 +121,20 @@ def _alike(a: RaggedTensor, b: RaggedTensor) -> bool:
     return all(
         partitions.same(x, y) is not False for x, y in zip(a.nested_row_splits, b.nested_row_splits)
     )
+
+
+def _nested_alike(rt: RaggedTensor, like: RaggedTensor) -> Any:
+    """The flat values, once the rows are known to have the same lengths."""
+    pairs = list(zip(rt.nested_row_splits, like.nested_row_splits))
+    checks = []
+    for mine, theirs in pairs:
+        if partitions.same(mine, theirs) is None:
+            fits = reduce_all(mine == cast(theirs, mine.dtype))
+            checks.append(Assert(fits, ["Unable to broadcast: row lengths differ", mine, theirs]))
+    if not checks:
+        return rt.flat_values
+    with control_dependencies(checks):
+        return array.identity(rt.flat_values)
 
 
 def _uniform(rt: RaggedTensor, like: RaggedTensor) -> Any:
@@ -148,28 +165,36 @@ def _spread(dense: Any, like: RaggedTensor, places: Sequence[Any]) -> Any:
     for i in range(own):
         known = dense.shape[i]
         place = places[outer - own + i]
+        axis = outer - own + i
         if known == 1:
             place = array.zeros_like(place)
         elif known is None:
             place = place * cast(sizes[i] > 1, place.dtype)
+            place = _checked(place, like, axis, sizes[i])
         elif i > 0 or own < outer or missing:
-            _check_size(like, outer - own + i, known)
+            place = _checked(place, like, axis, known)
         index.append(place)
     return array.gather_nd(dense, array.stack(index, 1))
 
 
-def _check_size(like: RaggedTensor, axis: int, size: int) -> None:
-    """In eager mode: all rows of `axis` have this length."""
+def _checked(place: Any, like: RaggedTensor, axis: int, size: Any) -> Any:
+    """`place`, once all rows of `axis` are known to have this length (or `size` is 1)."""
     if axis == 0:
-        return
+        return place
     splits = like.nested_row_splits[axis - 1]
-    if type(splits) is EagerTensor:
-        lengths = (splits[1:] - splits[:-1])._host()
-        if (lengths != size).any():
+    lengths = splits[1:] - splits[:-1]
+    if type(splits) is EagerTensor and type(size) is int:
+        if (lengths._host() != size).any():
             raise errors.InvalidArgumentError(
                 f"Unable to broadcast: dimension size mismatch in dimension {axis}: rows of "
-                f"lengths {lengths.tolist()} and a size of {size}"
+                f"lengths {lengths._host().tolist()} and a size of {size}"
             )
+        return place
+    size = cast(convert_to_tensor(size), lengths.dtype)
+    fits = reduce_all((lengths == size) | (size == 1))
+    text = f"Unable to broadcast: dimension size mismatch in dimension {axis}"
+    with control_dependencies([Assert(fits, [text, lengths, size])]):
+        return array.identity(place)
 
 
 def _dispatch(op: Op, inputs: tuple[Any, ...]) -> Any:

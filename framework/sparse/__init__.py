@@ -25,6 +25,7 @@ from shardtape.sparse.places import (
     split,
     transpose,
 )
+from shardtape.sparse.segments import segment_mean, segment_sqrt_n, segment_sum
 from shardtape.sparse_tensor import SparseTensor, from_dense, to_dense
 
 __all__ = [
@@ -45,6 +46,9 @@ __all__ = [
     "reset_shape",
     "reshape",
     "retain",
+    "segment_mean",
+    "segment_sqrt_n",
+    "segment_sum",
     "slice",
     "softmax",
     "sparse_dense_matmul",

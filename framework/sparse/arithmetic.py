@@ -10,6 +10,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape.ops import array
 from shardtape.ops.cast import cast
+from shardtape.ops.compare import logical_or
 from shardtape.ops.composites import overrides
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.dispatch import add_dispatcher
@@ -56,7 +57,11 @@ def _sparse_sum(a: SparseTensor, b: SparseTensor, threshold: Any) -> SparseTenso
     known = float(limit.numpy()) if hasattr(limit, "_array") else None
     if known == 0:
         return made
-    return retain(made, abs(made.values) >= cast(limit, made.values.dtype.real_dtype))
+    # values of one side alone are kept, as in TensorFlow
+    alone = array.unsorted_segment_sum(array.ones_like(where), where, array.shape(there)[0]) < 2
+    kept = abs(total) >= cast(limit, total.dtype.real_dtype)
+    return reorder(retain(SparseTensor(places(there, a.dense_shape), total, a.dense_shape),
+                          logical_or(alone, kept)))  # fmt: skip
 
 
 def _merged(a: Any, b: Any, function: Any) -> SparseTensor:

@@ -1,0 +1,107 @@
+"""Functions of whole rows of RaggedTensors; numbers of TensorFlow 2.15."""
+
+import numpy as np
+import pytest
+
+import shardtape as tf
+
+ROWS = [[1.0, 2.0], [3.0]]
+
+
+def both(function):
+    """The function's result eagerly and in a graph."""
+    return [function(), tf.function(function)()]
+
+
+def lists(r):
+    return r.to_list() if isinstance(r, tf.RaggedTensor) else r.numpy().tolist()
+
+
+@pytest.mark.parametrize(
+    ("function", "wanted"),
+    [
+        (lambda x: tf.nn.softmax(x), [[0.26894143, 0.73105860], [1.0]]),
+        (lambda x: tf.nn.dropout(x, 0.0), ROWS),
+        (lambda x: tf.clip_by_value(x, 2.0, 2.5), [[2.0, 2.0], [2.5]]),
+        (lambda x: tf.math.unsorted_segment_sum(x, tf.ragged.constant([[0, 1], [0]]), 2),
+         [4.0, 2.0]),
+        (lambda x: tf.gather_nd(x, [[0, 1], [1, 0]]), [2.0, 3.0]),
+        (lambda x: tf.nn.embedding_lookup(tf.constant([[0.0], [1.0], [2.0], [3.0]]),
+                                          tf.cast(x, tf.int32)), [[[1.0], [2.0]], [[3.0]]]),
+    ],
+)  # fmt: skip
+def test_values(function, wanted):
+    for got in both(lambda: function(tf.ragged.constant(ROWS))):
+        for a, b in zip(lists(got), wanted, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_products_of_ragged_matrices():
+    def product():
+        a = tf.ragged.constant([[[1.0, 2.0]], [[3.0, 4.0], [5.0, 6.0]]], ragged_rank=1)
+        return tf.matmul(a, tf.ones([2, 2, 1]))
+
+    for got in both(product):
+        assert lists(got) == [[[3.0]], [[7.0], [11.0]]]
+
+    def transposed():
+        a = tf.ragged.constant([[[1.0, 2.0]], [[3.0, 4.0], [5.0, 6.0]]], ragged_rank=1)
+        return tf.matmul(a, a, transpose_b=True)
+
+    for got in both(transposed):
+        assert lists(got) == [[[5.0]], [[25.0, 39.0], [39.0, 61.0]]]
+
+
+def test_crossed_rows():
+    def crossed():
+        return tf.ragged.cross(
+            [tf.ragged.constant([["a"], ["b", "c"]]), tf.ragged.constant([[1], [2, 3]])]
+        )
+
+    for got in both(crossed):
+        assert lists(got) == [[b"a_X_1"], [b"b_X_2", b"b_X_3", b"c_X_2", b"c_X_3"]]
+
+
+def test_rows_that_do_not_fit_are_refused_in_graphs():
+    dense = tf.constant([[1, 2, 3, 4], [5, 6, 7, 8]])
+
+    @tf.function
+    def broadcast():
+        return dense + tf.ragged.constant([[1, 2], [3]])
+
+    @tf.function
+    def nested_otherwise():
+        return tf.ragged.constant([[1, 2], [3]]) + tf.ragged.constant([[1], [2, 3]])
+
+    for f in (broadcast, nested_otherwise):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="Unable to broadcast"):
+            f()
+
+
+def test_ragged_and_sparse_sources_of_a_tape():
+    r = tf.ragged.constant(ROWS)
+    s = tf.SparseTensor([[0, 0], [1, 2]], [1.0, 2.0], [2, 3])
+    with tf.GradientTape() as tape:
+        tape.watch([r, s])
+        y = tf.reduce_sum(r * r) + tf.reduce_sum(tf.sparse.to_dense(s) ** 3)
+    dr, ds = tape.gradient(y, [r, s])
+    assert dr.to_list() == [[2.0, 4.0], [6.0]]
+    assert ds.values.numpy().tolist() == [3.0, 12.0] and ds.indices is s.indices
+
+
+@pytest.mark.parametrize(
+    ("combiner", "weights", "wanted"),
+    [
+        ("mean", None, [[2.0, 3.0], [0.0, 0.0], [5.0, 6.0]]),
+        ("sum", [1.0, 2.0, 3.0], [[7.0, 10.0], [0.0, 0.0], [15.0, 18.0]]),
+        ("mean", [1.0, 2.0, 3.0], [[7 / 3, 10 / 3], [0.0, 0.0], [5.0, 6.0]]),
+        ("sqrtn", [1.0, 2.0, 3.0], [[3.1304952, 4.4721360], [0.0, 0.0], [5.0, 6.0]]),
+    ],
+)
+def test_lookups_of_sparse_ids(combiner, weights, wanted):
+    table = tf.constant([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    places = [[0, 0], [0, 1], [2, 0]]
+    ids = tf.SparseTensor(places, tf.constant([0, 1, 2], tf.int64), [3, 2])
+    weights = None if weights is None else tf.SparseTensor(places, weights, [3, 2])
+    got = tf.nn.embedding_lookup_sparse(table, ids, weights, combiner=combiner)
+    np.testing.assert_allclose(got, wanted, rtol=1e-6)
