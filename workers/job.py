@@ -65,6 +65,20 @@ def strip(spec: DataSpec) -> DataSpec:
     return replace(spec, function=None)
 
 
+def checked_optimizer(optimizer: Any) -> Any:
+    """The optimizer. Raises InvalidArgumentError for one whose loss scale changes while it runs."""
+    from shardtape.keras.mixed_precision import LossScaleOptimizer
+
+    if isinstance(optimizer, LossScaleOptimizer):
+        inner = type(optimizer.inner_optimizer).__name__
+        raise InvalidArgumentError(
+            f"optimizer: a job does not scale the loss as LossScaleOptimizer does. Give "
+            f"{inner}(..., loss_scale_factor=1024.0) and multiply the step's loss by 1024.0, or "
+            "use the policy mixed_bfloat16, which needs no scale"
+        )
+    return optimizer
+
+
 def clipping_of(optimizer: Any) -> dict[str, Any] | None:
     """The optimizer's configuration, if it does something on the workers (clips by norms)."""
     from shardtape.optimizers import serialize

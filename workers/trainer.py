@@ -15,7 +15,7 @@ from shardtape.backend.environment import limited_threads
 from shardtape.workers import data, progress
 from shardtape.workers.config import JobConfig, job_begins, read_file, resolve
 from shardtape.workers.interrupts import Interrupts, end_of, taken
-from shardtape.workers.job import Functions
+from shardtape.workers.job import Functions, checked_optimizer
 from shardtape.workers.marker import Marker
 from shardtape.workers.status import (
     Note,
@@ -93,7 +93,7 @@ class Trainer:
         options.setdefault("job", _script_name())
         self.config = resolve(options, file)
         self._model = model
-        self._optimizer = optimizers.get(optimizer)
+        self._optimizer = checked_optimizer(optimizers.get(optimizer))
         common: dict[str, Any] = {"seed": self.config.seed, "splits": self.config.splits}
         self._train = data.describe(
             train,

@@ -7,6 +7,7 @@ import pytest
 
 import shardtape as tf
 from shardtape.keras import layers
+from shardtape.workers.step import CompiledStep
 
 
 @pytest.fixture(autouse=True)
@@ -133,3 +134,54 @@ def test_a_lambda_that_branches_runs_in_a_model():
     model = tf.keras.Model(inputs, layers.Lambda(shifted)(inputs))
     np.testing.assert_array_equal(model.predict(np.ones((1, 2)), verbose=0), [[2, 2]])
     np.testing.assert_array_equal(model.predict(-np.ones((1, 2)), verbose=0), [[-2, -2]])
+
+
+SCALE = 1024.0
+KEY = (7, 0, 0, 0)  # of a batch
+
+
+def half_model(scale):
+    def model():
+        hidden = layers.Dense(8, activation="relu", dtype="mixed_float16")
+        out = layers.Dense(1, dtype="mixed_float16")
+
+        def step(x, y):
+            error = tf.cast(out(hidden(x)), tf.float32) - y
+            return tf.Step(tf.reduce_mean(error**2) * scale)
+
+        return step
+
+    return model
+
+
+def job(scale, optimizer):
+    x = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
+    y = x.sum(1, keepdims=True)
+    return tf.Trainer(
+        half_model(scale), train={"x": x, "y": y}, test={"x": x, "y": y}, optimizer=optimizer,
+        ps=0, workers=0, epochs=8, batch_size=16, seed=3,
+    )  # fmt: skip
+
+
+def test_a_job_of_half_precision_with_a_scaled_loss():
+    plain = job(1.0, tf.keras.optimizers.SGD(0.05)).fit().metrics["loss"]
+    factor = tf.keras.optimizers.SGD(0.05, loss_scale_factor=SCALE)
+    scaled = job(SCALE, factor).fit().metrics["loss"]
+    assert plain < 1.0
+    assert scaled / SCALE == pytest.approx(plain, rel=0.02)
+
+
+def test_a_job_refuses_an_optimizer_whose_scale_changes():
+    optimizer = tf.keras.mixed_precision.LossScaleOptimizer(tf.keras.optimizers.SGD(0.05))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"SGD\(.*loss_scale_factor"):
+        job(1.0, optimizer)
+
+
+def test_gradients_of_half_layers_in_a_worker_are_those_of_wide_weights():
+    feeds = {"x": ("float32", (None, 3)), "y": ("float32", (None, 1))}
+    step = CompiledStep(half_model(1.0), seed=1, feeds=feeds)
+    step.bind(step.initial_values())
+    assert {str(s.dtype) for s in step.specs} == {"float32"}
+    x = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+    result = step.run({"x": x, "y": x[:, :1]}, KEY)
+    assert {g.dtype.name for g in result.gradients.values()} == {"float32"}
