@@ -1,5 +1,11 @@
 """`tf.image`."""
 
+from shardtape.ops.boxes import (
+    draw_bounding_boxes,
+    non_max_suppression_overlaps,
+    non_max_suppression_padded,
+    non_max_suppression_with_scores,
+)
 from shardtape.ops.colors import (
     adjust_brightness,
     adjust_gamma,

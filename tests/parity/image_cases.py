@@ -18,7 +18,30 @@ HUGE = _RNG.uniform(0, 1, (1, 180, 180, 1)).astype(np.float32)
 METHODS = ["bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian",
            "mitchellcubic"]  # fmt: skip
 
+_CORNERS = np.random.RandomState(5).uniform(0, 1, (8, 2))
+BOXES = np.concatenate([_CORNERS, _CORNERS + 0.5], 1).astype(np.float32)
+SCORES = np.random.RandomState(6).uniform(0, 1, 8).astype(np.float32)
+
 CASES: dict[str, Callable[[Any], Any]] = {
+    "draw_boxes": lambda tf: tf.image.draw_bounding_boxes(
+        np.zeros((1, 8, 9, 3), np.float32), [[[0.1, 0.2, 0.7, 0.9], [0.3, -0.5, 1.5, 0.4]]], None
+    ),
+    "draw_boxes_gray": lambda tf: tf.image.draw_bounding_boxes(
+        np.zeros((1, 6, 5, 1), np.float32), [[[0.0, 0.25, 1.0, 0.75]]], None
+    ),
+    "draw_boxes_colors": lambda tf: tf.image.draw_bounding_boxes(
+        np.zeros((2, 8, 9, 3), np.float32), np.float32([[[0.1, 0.2, 0.7, 0.9]] * 2] * 2),
+        np.array([[1.0, 0.5, 0.0], [0.0, 0.5, 0.7]], np.float32),
+    ),
+    "nms_scores": lambda tf: list(tf.image.non_max_suppression_with_scores(
+        BOXES, SCORES, 5, soft_nms_sigma=0.5
+    )),
+    "nms_padded": lambda tf: list(tf.image.non_max_suppression_padded(
+        BOXES, SCORES, 6, 0.4, 0.2, pad_to_max_output_size=True
+    )),
+    "nms_overlaps": lambda tf: tf.image.non_max_suppression_overlaps(
+        np.abs(np.cos(np.arange(64.0))).reshape(8, 8).astype(np.float32), SCORES, 4, 0.7
+    ),
     "resize": lambda tf: [tf.image.resize(IMAGE, [4, 9], m) for m in METHODS],
     "resize_antialias": lambda tf: [
         tf.image.resize(LARGE, [7, 9], m, antialias=True)

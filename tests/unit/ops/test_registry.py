@@ -35,7 +35,8 @@ _ON_HOST = {"Shape", "ShapeN", "Size", "Rank", "Range", "InvertPermutation", "Br
             "AxesFirst", "StatelessRandomGetKeyCounter", "RowIdsOfSplits", "PlacesOfRows",
             "RaggedRange", "AsString", "StringFormat", "UnicodeEncode", "EncodePng", "EncodeJpeg",
             "NonMaxSuppressionV3", "SerializeTensor", "UniformCandidateSampler",
-            "LogUniformCandidateSampler"}  # fmt: skip
+            "LogUniformCandidateSampler", "NonMaxSuppressionV5",
+            "NonMaxSuppressionWithOverlaps"}  # fmt: skip
 # files whose bytes depend on the encoder: what they hold is compared by tests of their own
 _FILES = {"EncodePng", "EncodeJpeg"}
 # inputs whose gradient TensorFlow leaves out although the result depends on them, and masks
