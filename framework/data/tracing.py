@@ -52,7 +52,7 @@ class TracedFunction:
 
     def __init__(self, function: Callable[..., Any], input_spec: Any, name: str) -> None:
         if not callable(function):
-            raise TypeError(f"`{name}` needs a function, got {function!r}")
+            raise ValueError(f"`{name}` must be a callable, got {function!r}")
         self.function, self.name = function, name
         self.input = ElementType(input_spec)
         self._trace()
@@ -68,8 +68,21 @@ class TracedFunction:
             result = self._converted()(*_unpacked(arguments))
             if isinstance(result, list):
                 result = tuple(result)
-            self._set_outputs(structure.map_structure(_as_output, result))
+            self._set_outputs(structure.map_structure(self._as_output, result))
         self.debug = _debug
+
+    def _as_output(self, value: Any) -> Any:
+        if value is None or isinstance(value, SymbolicTensor):
+            return value
+        if isinstance(getattr(value, "_type_spec", None), TypeSpec):
+            return value
+        try:
+            return convert_to_tensor(value)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"Unsupported return value from `{self.name}`: {value!r} is no tensor, nothing "
+                f"that converts to one, and no structure of such ({error})"
+            ) from error
 
     def _argument(self, spec: TypeSpec) -> Any:
         made = []
@@ -269,14 +282,6 @@ class NumberedCalls:
 
 def _unpacked(arguments: Any) -> tuple[Any, ...]:
     return arguments if type(arguments) is tuple else (arguments,)
-
-
-def _as_output(value: Any) -> Any:
-    if value is None or isinstance(value, SymbolicTensor):
-        return value
-    if isinstance(getattr(value, "_type_spec", None), TypeSpec):
-        return value
-    return convert_to_tensor(value)
 
 
 def component_arrays(spec: TypeSpec, leaf: Any) -> Sequence[Any]:

@@ -18,6 +18,9 @@ IMAGE_FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 _CHANNELS = {"rgb": 3, "rgba": 4, "grayscale": 1}
 
 
+_IMAGES = "images"
+
+
 def image_dataset_from_directory(
     directory: Any,
     labels: Any = "inferred",
@@ -75,7 +78,7 @@ def image_dataset_from_directory(
 
     return _dataset(directory, labels, label_mode, class_names, batch_size, shuffle, seed,
                     validation_split, subset, follow_links, load, IMAGE_FORMATS,
-                    "images")  # fmt: skip
+                    _IMAGES)  # fmt: skip
 
 
 def text_dataset_from_directory(
@@ -141,12 +144,14 @@ def _dataset(
             of = f"{named} " if named else ""
             raise ValueError(f"No {of}{what} found in directory {directory}. Allowed formats: "
                              f"{formats}")  # fmt: skip
-        data = _pairs(part, label_mode, count, load).prefetch(-1)
+        data = _pairs(part, label_mode, count, load)
+        data = data if what == _IMAGES else data.prefetch(-1)
         if batch_size is None:
             data = data.shuffle(1024, seed=seed) if shuffle else data
         else:
             data = data.shuffle(batch_size * 8, seed=seed) if shuffle else data
             data = data.batch(batch_size)
+        data = data.prefetch(-1) if what == _IMAGES else data
         data.class_names, data.file_paths = listing.class_names, part.paths
         return data
 

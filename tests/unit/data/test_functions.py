@@ -116,7 +116,10 @@ def test_errors_name_the_node_and_the_users_line():
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda: D.range(3).map(5), TypeError, "needs a function, got 5"),
+        (lambda: D.range(3).map(5), ValueError, "`map_func` must be a callable, got 5"),
+        (lambda: D.range(3).map(lambda x: tf.debugging.assert_less(x, 9)), TypeError,
+         "Unsupported return value from `map_func`: <tf.Operation"),
+        (lambda: D.range(3).map(lambda x: object()), TypeError, "Unsupported return value"),
         (lambda: D.range(3).filter(lambda x: x), ValueError, "scalar of type bool"),
         (lambda: D.range(3).filter(lambda x: [x > 1]), ValueError, None),
         (lambda: D.range(3).flat_map(lambda x: x), TypeError, "must return a `Dataset`"),
