@@ -355,11 +355,11 @@ def shape(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
     Sizes that are not known while a graph is built are those of the run.
     """
     out_type = dt.int32 if out_type is None else dt.as_dtype(out_type)
-    if not isinstance(input, Tensor) and hasattr(input, "dense_shape"):
-        if input.dense_shape is not None:  # sparse
-            from shardtape.ops.cast import cast
+    sizes = None if isinstance(input, Tensor) else getattr(input, "dense_shape", None)
+    if sizes is not None:  # sparse
+        from shardtape.ops.cast import cast
 
-            return cast(input.dense_shape, out_type, name)
+        return cast(sizes, out_type, name)
     x = input if isinstance(input, Tensor) else convert_to_tensor(input)
     if state.graph is None and type(x) is EagerTensor:
         return EagerTensor(np.array(x._array.shape, out_type.numpy_dtype))

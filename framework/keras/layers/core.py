@@ -17,6 +17,7 @@ from shardtape.ops.cast import cast
 from shardtape.ops.contraction import tensordot
 from shardtape.ops.linalg import matmul
 from shardtape.shapes import TensorShape
+from shardtape.sparse.arithmetic import sparse_dense_matmul
 from shardtape.tensor import SymbolicTensor, Tensor
 
 
@@ -35,11 +36,14 @@ class InputLayer(Layer):
         type_spec: Any = None,
         **kwargs: Any,
     ) -> None:
-        if sparse or ragged or input_tensor is not None or type_spec is not None:
+        if input_tensor is not None or type_spec is not None:
             raise NotImplementedError(
-                "InputLayer takes a shape and a dtype; sparse, ragged and given tensors are not "
-                "supported"
+                "InputLayer takes a shape and a dtype; given tensors and specs are not supported"
             )
+        if sparse and ragged:
+            raise ValueError("Cannot set both sparse and ragged to True in a Keras input.")
+        # symbolic calls see a dense tensor; models hand on what they are given
+        self.sparse, self.ragged = bool(sparse), bool(ragged)
         full = kwargs.pop("batch_input_shape", None)
         if "shape" in kwargs:
             input_shape = kwargs.pop("shape")
@@ -73,8 +77,8 @@ class InputLayer(Layer):
         return {
             "batch_input_shape": self._batch_input_shape,
             "dtype": self.dtype,
-            "sparse": False,
-            "ragged": False,
+            "sparse": self.sparse,
+            "ragged": self.ragged,
             "name": self._name,
         }
 
@@ -103,6 +107,7 @@ def Input(
       shape: sizes without the batch.
       batch_size: its size, if it is fixed.
       dtype: default float32.
+      sparse, ragged: the model is given such tensors; symbolic calls see a dense one.
       batch_shape: the shape with the batch, instead of both.
     """
     full = kwargs.pop("batch_input_shape", batch_shape)
@@ -188,9 +193,18 @@ class Dense(Layer):
         self.built = True
 
     def call(self, inputs: Any) -> Tensor:
+        if hasattr(inputs, "flat_values"):
+            if inputs.shape[-1] is None:
+                raise ValueError(
+                    f"The last dimension of a ragged input of {self.name!r} is ragged: Dense needs "
+                    "one size there"
+                )
+            return inputs.with_flat_values(self.call(inputs.flat_values))
         if inputs.dtype is not self._dtype:
             inputs = cast(inputs, self._dtype)
-        if inputs.shape.rank in (2, None):
+        if hasattr(inputs, "dense_shape"):
+            outputs = sparse_dense_matmul(inputs, self.kernel)
+        elif inputs.shape.rank in (2, None):
             outputs = matmul(inputs, self.kernel)
         else:
             outputs = tensordot(inputs, self.kernel, [[inputs.shape.rank - 1], [0]])
@@ -239,6 +253,8 @@ class Activation(Layer):
         self.activation = activations.get(activation)
 
     def call(self, inputs: Any) -> Tensor:
+        if hasattr(inputs, "flat_values") and self.activation is not activations.softmax:
+            return inputs.with_flat_values(self.activation(inputs.flat_values))
         return self.activation(inputs)
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:

@@ -27,6 +27,7 @@ from shardtape.keras.recurrence import rnn
 from shardtape.ops.array import expand_dims, shape, squeeze, transpose, zeros_like
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.grids import sequence_mask
 from shardtape.ops.ordering import reverse
 from shardtape.ops.scanning import cumsum
 from shardtape.ops.selecting import where
@@ -192,6 +193,8 @@ class RNN(Layer):
         constants: Any = None,
     ) -> Any:  # fmt: skip
         first = nest.flatten(inputs)[0]
+        if hasattr(first, "flat_values"):
+            return self._ragged_call(first, training, initial_state, constants)
         if self.unroll and first.shape[0 if self.time_major else 1] is None:
             raise ValueError(
                 "Cannot unroll a RNN if the time dimension is undefined. Give the first layer an "
@@ -220,6 +223,17 @@ class RNN(Layer):
                 if isinstance(t, SymbolicTensor):  # the op of a loop does not know how long it ran
                     t.set_shape([*first.shape.as_list()[:2], *t.shape.as_list()[2:]])
         return [output, *new] if self.return_state else output
+
+    def _ragged_call(self, rows: Any, training: Any, states: Any, constants: Any) -> Any:
+        """Rows of different lengths as masked ones; sequences come back as rows."""
+        lengths, whole = rows.row_lengths(), rows.to_tensor()
+        mask = sequence_mask(lengths, shape(whole)[1])
+        got = self.call(whole, mask, training, states, constants)
+        if not self.return_sequences:
+            return got
+        parts = got if isinstance(got, list) else [got]
+        made = type(rows).from_tensor(parts[0], lengths=lengths)
+        return [made, *parts[1:]] if isinstance(got, list) else made
 
     def _first_states(self, inputs: Any, given: Any) -> list[Any]:
         if self.stateful and given is None:

@@ -239,6 +239,8 @@ class TimeDistributed(Wrapper):
         if "mask" in parameters and mask is not None:
             options["mask"] = nest.map_structure(_merged_steps, mask)
         first = nest.flatten(inputs)[0]
+        if hasattr(first, "flat_values"):  # rows of steps: the layer takes the steps of all
+            return first.with_values(self.layer(first.values, **options))
         sizes, dynamic = first.shape.as_list(), shape(first)
         batch = sizes[0] if sizes[0] is not None else dynamic[0]
         steps = sizes[1] if sizes[1] is not None else dynamic[1]

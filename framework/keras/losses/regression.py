@@ -11,6 +11,7 @@ from shardtape.keras.floatx import epsilon, floatx
 from shardtape.keras.losses.base import FunctionLoss, PlainLoss, Reduction
 from shardtape.ops import math
 from shardtape.ops.cast import cast
+from shardtape.ops.composites import is_composite
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.reduce import reduce_mean, reduce_sum
 from shardtape.ops.selecting import where
@@ -18,8 +19,8 @@ from shardtape.tensor import Tensor
 
 
 def pair(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
-    """Both as tensors, the truth in the predictions' dtype."""
-    y_pred = convert_to_tensor(y_pred)
+    """Both as tensors (ragged ones as they are), the truth in the predictions' dtype."""
+    y_pred = y_pred if is_composite(y_pred) else convert_to_tensor(y_pred)
     return cast(y_true, y_pred.dtype), y_pred
 
 

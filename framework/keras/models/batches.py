@@ -11,7 +11,9 @@ import numpy as np
 
 from shardtape import nest
 from shardtape.keras.floatx import floatx
+from shardtape.ops.composites import is_composite
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.gather import gather
 from shardtape.tensor import Tensor
 from shardtape.variable import Variable
 
@@ -22,7 +24,9 @@ def is_arrays(x: Any) -> bool:
     """True for arrays and tensors (nested), which are cut into batches; False for iterables."""
     flat = nest.flatten(x)
     return bool(flat) and all(
-        isinstance(t, (np.ndarray, Tensor, Variable, int, float, list, str, bytes)) or _is_table(t)
+        isinstance(t, (np.ndarray, Tensor, Variable, int, float, list, str, bytes))
+        or _is_table(t)
+        or is_composite(t)
         for t in flat
     )
 
@@ -33,6 +37,8 @@ def _is_table(t: Any) -> bool:
 
 def as_arrays(x: Any) -> Any:
     """Arrays in the structure of `x`; a list of numbers is one array."""
+    if is_composite(x):
+        return x
     single = (int, float, str, bytes)
     if isinstance(x, (list, tuple)) and x and all(isinstance(v, single) for v in x):
         return np.asarray(x)
@@ -94,9 +100,25 @@ class ArrayBatches:
     def part(self, rows: Any) -> tuple[Any, Any, Any]:
         """The arrays of some examples."""
         return tuple(  # type: ignore[return-value]
-            None if s is None else nest.map_structure(lambda a: a[rows], s)
+            None if s is None else nest.map_structure(lambda a: _chosen(a, rows), s)
             for s in (self.x, self.y, self.sample_weight)
         )
+
+
+def _chosen(a: Any, rows: Any) -> Any:
+    """Some examples of an array, or of a ragged or sparse tensor."""
+    if not is_composite(a):
+        return a[rows]
+    wanted = np.arange(a.shape[0])[rows]
+    if hasattr(a, "flat_values"):
+        return gather(a, wanted)
+    places, values = np.asarray(a.indices), np.asarray(a.values)
+    at = np.full(a.shape[0], -1)
+    at[wanted] = np.arange(len(wanted))
+    kept = np.flatnonzero(at[places[:, 0]] >= 0)
+    kept = kept[np.argsort(at[places[kept, 0]], kind="stable")]
+    moved = np.concatenate([at[places[kept, :1]], places[kept, 1:]], 1)
+    return type(a)(moved, values[kept], [len(wanted), *np.asarray(a.dense_shape)[1:]])
 
 
 def _shuffled(count: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from shardtape.keras.symbolic import (
     is_keras_tensor,
     node_of,
 )
+from shardtape.ops.composites import is_composite, override_of
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Op
 from shardtape.ops.state import apply_resource
@@ -144,7 +145,8 @@ class Network:
         from shardtape.ops.cast import cast
 
         symbolic = self._flat_inputs[position]
-        if not hasattr(x, "_as_tensor"):  # ragged and sparse tensors stay as they are
+        # ragged and sparse tensors stay as they are
+        if not hasattr(x, "_as_tensor") and not is_composite(x):
             x = convert_to_tensor(x)
         if x.dtype is not symbolic.dtype:
             x = cast(x, symbolic.dtype)
@@ -184,6 +186,10 @@ def _value(t: Any, values: dict[int, Any]) -> Any:
 
 def run_operation(op_def: Op, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     """Applies an op to tensors, or to a Variable and tensors."""
+    taken = override_of(op_def.type, inputs[0]) if inputs else None
+    if taken is not None:  # a reduction of ragged rows
+        axes = inputs[1].numpy().tolist()
+        return taken(inputs[0], axes, attrs.get("keep_dims", False))
     if inputs and isinstance(inputs[0], Variable):
         return apply_resource(op_def, inputs[0], tuple(inputs[1:]), attrs)
     return op_def(*inputs, **attrs)
