@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.data import structure
 from shardtape.data.cursor import Cursor, Leaves
@@ -15,7 +16,7 @@ from shardtape.data.leaves import cut, join, rows_of, stack, unstack
 from shardtape.data.rows import BatchedRowsCursor
 from shardtape.data.run import Run, scalar
 from shardtape.ops.convert import convert_to_tensor
-from shardtape.tensor import SymbolicTensor
+from shardtape.tensor import EagerTensor, SymbolicTensor
 
 
 def checked_batch_size(batch_size: Any) -> Any:
@@ -30,6 +31,12 @@ def flag(value: Any) -> bool:
     """A Python or eager bool. Raises TypeError for a symbolic one."""
     if isinstance(value, SymbolicTensor):
         raise TypeError("`drop_remainder` must be known when the dataset is made")
+    if isinstance(value, EagerTensor) and value.dtype is dt.bool:
+        return bool(value)
+    if value is None:
+        raise ValueError("`drop_remainder` must be a bool, got None")
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"`drop_remainder` must be a bool, got {value!r}")
     return bool(value)
 
 

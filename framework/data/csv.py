@@ -77,6 +77,8 @@ class CsvDataset(FilesDataset):
         for name, cols in (("select_cols", select_cols), ("exclude_cols", exclude_cols)):
             if cols is not None and any(b <= a for a, b in zip(cols, cols[1:])):
                 raise errors.InvalidArgumentError(f"{name} should be strictly increasing indices")
+        if not len(record_defaults):
+            raise errors.InvalidArgumentError("record_defaults needs one entry for each column")
         with building(None):
             defaults = default_tensors(record_defaults)
         self._columns: list[Column] = [column_of(d._host()) for d in defaults]  # type: ignore

@@ -399,6 +399,8 @@ class OptionsDataset(OneInput):
     """A dataset with options."""
 
     def __init__(self, input: Dataset, options: Options) -> None:
+        if not isinstance(options, Options):
+            raise TypeError(f"`options` must be a `tf.data.Options`, got {options!r}")
         super().__init__(input)
         self._options = options
 

@@ -48,6 +48,8 @@ class PaddedBatchDataset(BatchDataset):
         self.too_long: str | None = None  # the error for an element that does not fit
         # sizes, -1 where the batch decides: an array or a symbolic tensor per leaf
         self._shapes = [_sizes(g) for g in given]
+        for sizes, spec in zip(self._shapes, specs):
+            _check_fits(sizes, spec.shape)  # type: ignore[attr-defined]
         self._values = _padding_values(input, padding_values)
         self._size, self._drop = checked_batch_size(batch_size), flag(drop_remainder)
         known = self._size if self._drop and type(self._size) is int else None
@@ -87,6 +89,19 @@ def _sizes(shape: Any) -> Any:
     if dims.rank is None:
         raise ValueError(f"padded shapes must have a known rank, got {shape!r}")
     return np.array([-1 if d is None else d for d in dims], np.int64)
+
+
+def _check_fits(sizes: Any, shape: shapes.TensorShape) -> None:
+    """Raises ValueError for known sizes that are smaller, or more or fewer, than an element's."""
+    if isinstance(sizes, SymbolicTensor) or shape.rank is None:
+        return
+    given = [None if d < 0 else int(d) for d in sizes]
+    small = [d is not None and own is not None and d < own for d, own in zip(given, shape)]
+    if len(given) != shape.rank or any(small):
+        raise ValueError(
+            f"The padded shape {shapes.TensorShape(given)} is not compatible with the shape "
+            f"{shape} of the corresponding input component."
+        )
 
 
 def _static(sizes: Any, spec: Any) -> list[int | None]:

@@ -93,7 +93,12 @@ class SeedGenerator:
 
 
 def seeds_of(seed: Any) -> tuple[int, int]:
-    """The two seeds of a dataset op, (0, 0) where nothing was seeded."""
+    """The two seeds of a dataset op, (0, 0) where nothing was seeded.
+
+    Raises TypeError for what is no integer.
+    """
+    if isinstance(seed, (str, bytes, float, np.floating)):
+        raise TypeError(f"`seed` must be an integer, got {seed!r}")
     first, second = random.get_seed(None if seed is None else int(seed))
     return first or 0, second or 0
 

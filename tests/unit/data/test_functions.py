@@ -117,8 +117,11 @@ def test_errors_name_the_node_and_the_users_line():
     ("call", "error", "text"),
     [
         (lambda: D.range(3).map(5), ValueError, "`map_func` must be a callable, got 5"),
-        (lambda: D.range(3).map(lambda x: tf.debugging.assert_less(x, 9)), TypeError,
-         "Unsupported return value from `map_func`: <tf.Operation"),
+        (
+            lambda: D.range(3).map(lambda x: tf.debugging.assert_less(x, 9)),
+            TypeError,
+            "Unsupported return value from `map_func`: <tf.Operation",
+        ),
         (lambda: D.range(3).map(lambda x: object()), TypeError, "Unsupported return value"),
         (lambda: D.range(3).filter(lambda x: x), ValueError, "scalar of type bool"),
         (lambda: D.range(3).filter(lambda x: [x > 1]), ValueError, None),
@@ -192,3 +195,34 @@ def test_functions_see_a_host_where_there_is_a_gpu():
             batches = list(dataset.batch(2))
             assert all(isinstance(b._array, np.ndarray) for b in batches)
         np.testing.assert_allclose(batches[1], [4.0])
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda: D.range(3).padded_batch(2, padded_shapes=[3]), ValueError, r"padded shape \(3,\)"),
+        (lambda: D.from_tensors([1, 2]).padded_batch(2, padded_shapes=[]), ValueError, r"\(\)"),
+        (lambda: D.from_tensors([1, 2]).padded_batch(2, padded_shapes=[1]), ValueError, r"\(1,\)"),
+        (lambda: D.range(3).batch(2, drop_remainder="x"), TypeError, "`drop_remainder` must be"),
+        (lambda: D.range(3).batch(2, drop_remainder=1), TypeError, "`drop_remainder` must be"),
+        (lambda: D.range(3).batch(2, drop_remainder=None), ValueError, "`drop_remainder` must be"),
+        (lambda: D.range(3).shuffle(2, seed="x"), TypeError, "`seed` must be an integer"),
+        (lambda: D.range(3).shuffle(2, seed=1.7), TypeError, "`seed` must be an integer"),
+        (lambda: D.random(seed=1.5), TypeError, "`seed` must be an integer"),
+        (lambda: D.range(3).with_options(None), TypeError, "`options` must be a `tf.data.Options`"),
+        (
+            lambda: tf.data.experimental.CsvDataset("f", []),
+            tf.errors.InvalidArgumentError,
+            "column",
+        ),
+    ],
+)
+def test_arguments_that_cannot_be_are_refused_at_once(make, error, text):
+    with pytest.raises(error, match=text):
+        make()
+
+
+def test_padded_shapes_may_be_larger():
+    made = D.from_tensors([1, 2]).padded_batch(2, padded_shapes=[4])
+    assert next(iter(made)).numpy().tolist() == [[1, 2, 0, 0]]
+    assert D.range(3).batch(2, drop_remainder=tf.constant(True)).element_spec.shape == (2,)
