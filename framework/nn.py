@@ -50,6 +50,7 @@ from shardtape.ops.cross_entropy import (
     sparse_softmax_cross_entropy_with_logits,
     weighted_cross_entropy_with_logits,
 )
+from shardtape.ops.ctc import ctc_greedy_decoder, ctc_loss
 from shardtape.ops.dropout import (
     dropout,
 )
@@ -60,6 +61,7 @@ from shardtape.ops.embedding import (
 from shardtape.ops.in_top_k import (
     in_top_k,
 )
+from shardtape.ops.local_response import local_response_normalization
 from shardtape.ops.math import (
     sigmoid,
     tanh,
@@ -93,3 +95,5 @@ from shardtape.replica_losses import (
     scale_regularization_loss,
 )
 from shardtape.sparse.segments import safe_embedding_lookup_sparse
+
+lrn = local_response_normalization

@@ -26,7 +26,7 @@ def _drawing_samples(rng: np.random.Generator) -> Any:
     return [
         ((images, boxes.astype(np.float32), np.zeros((0, 4), np.float32)), {}),
         ((images[..., :1], boxes.astype(np.float32), np.zeros((0, 4), np.float32)), {}),
-        ((images, boxes[:, :1].astype(np.float32), np.float32([[0.2, 0.4, 0.6]])), {}),
+        ((images, boxes[:, :1].astype(np.float32), np.array([[0.2, 0.4, 0.6]], np.float32)), {}),
     ]
 
 
@@ -157,10 +157,10 @@ def non_max_suppression_v5(
         float(score_threshold), float(soft_nms_sigma),
     )  # fmt: skip
     count = len(kept)
-    if pad_to_max_output_size:
-        missing = int(max_output_size) - count
-        kept, values = kept + [0] * missing, values + [0.0] * missing
-    return np.array(kept, np.int32), np.array(values, scores.dtype), np.int32(count)
+    size = int(max_output_size) if pad_to_max_output_size else count
+    places, best = np.zeros(size, np.int32), np.zeros(size, scores.dtype)
+    places[:count], best[:count] = kept, values
+    return places, best, np.array(count, np.int32)
 
 
 def non_max_suppression_with_scores(
@@ -209,8 +209,8 @@ def _v5(
 @op("NonMaxSuppressionWithOverlaps", dtypes=frozenset((dt.float32,)), dtype=dt.int32,
     dynamic=True, shape=lambda *args, **attrs: TensorShape([None]), host=(0, 1, 2, 3, 4),
     widen=False, differentiable=False,
-    samples=lambda rng: [((np.float32([[1, 0.6, 0], [0.6, 1, 0.2], [0, 0.2, 1]]),
-                           np.float32([0.3, 0.9, 0.5]), np.int32(3), np.float32(0.5),
+    samples=lambda rng: [((np.array([[1, 0.6, 0], [0.6, 1, 0.2], [0, 0.2, 1]], np.float32),
+                           np.array([0.3, 0.9, 0.5], np.float32), np.int32(3), np.float32(0.5),
                            np.float32(0.1)), {})])  # fmt: skip
 def non_max_suppression_overlaps_op(
     xp, overlaps, scores, max_output_size, overlap_threshold, score_threshold

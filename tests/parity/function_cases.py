@@ -24,7 +24,45 @@ S = X[:3, :3] + np.eye(3)
 TRI_WHOLE = np.array([[3.0, 0.5, 0.0], [1.5, 0.1, -1.0], [0.0, 0.7, 2.0]])
 TRI = np.array([[0.5, -1.0, 0.0], [3.0, 0.1, 2.0], [0.0, 1.5, 0.7]])
 
+LOGITS = np.random.RandomState(2).normal(size=(7, 3, 5)).astype(np.float32) * 2
+
+
+def _ctc(tf: Any, labels: Any, lengths: Any, **options: Any) -> Any:
+    """The loss and its slope."""
+    logits = tf.constant(LOGITS)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        loss = tf.nn.ctc_loss(labels, logits, lengths, [7, 5, 6], **options)
+        total = tf.reduce_sum(loss * [1.0, 2.0, 3.0])
+    return [loss, tape.gradient(total, logits)]
+
+
+def _normalized(tf: Any) -> Any:
+    """Local response normalisation and its slope."""
+    x = tf.constant(LOGITS.reshape(1, 7, 3, 5))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.nn.local_response_normalization(x, 2, 1.2, 0.3, 0.6)
+        total = tf.reduce_sum(tf.sin(y))
+    return [y, tape.gradient(total, x)]
+
+
 CASES: dict[str, Callable[[Any], Any]] = {
+    # sequences and their labels
+    "ctc_loss": lambda tf: _ctc(tf, [[1, 2, 2, 0], [3, 0, 0, 0], [0, 0, 0, 0]], [3, 1, 0]),
+    "ctc_loss_blank": lambda tf: _ctc(tf, [[0, 2, 2, 0], [3, 0, 0, 0], [1, 2, 1, 0]], [3, 1, 4],
+                                      blank_index=-1),  # fmt: skip
+    "ctc_loss_sparse": lambda tf: _ctc(
+        tf, tf.sparse.from_dense([[1, 2, 2], [3, 0, 0], [1, 2, 0]]), None, blank_index=4
+    ),
+    "ctc_greedy_decoder": lambda tf: [
+        tf.sparse.to_dense(part, -1) if hasattr(part, "indices") else part
+        for merge in (True, False)
+        for part in (lambda got: [*got[0], got[1]])(
+            tf.nn.ctc_greedy_decoder(np.round(LOGITS), [7, 5, 2], merge)
+        )
+    ],
+    "local_response_normalization": lambda tf: _normalized(tf),
     # tridiagonal matrices, logarithms, scripts
     "tridiagonal_solve": lambda tf: tf.linalg.tridiagonal_solve(
         tf.constant(TRI), tf.constant(X[:3, :2])

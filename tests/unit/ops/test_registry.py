@@ -36,14 +36,14 @@ _ON_HOST = {"Shape", "ShapeN", "Size", "Rank", "Range", "InvertPermutation", "Br
             "RaggedRange", "AsString", "StringFormat", "UnicodeEncode", "EncodePng", "EncodeJpeg",
             "NonMaxSuppressionV3", "SerializeTensor", "UniformCandidateSampler",
             "LogUniformCandidateSampler", "NonMaxSuppressionV5",
-            "NonMaxSuppressionWithOverlaps"}  # fmt: skip
+            "NonMaxSuppressionWithOverlaps", "CTCGreedyDecoder"}  # fmt: skip
 # files whose bytes depend on the encoder: what they hold is compared by tests of their own
 _FILES = {"EncodePng", "EncodeJpeg"}
 # inputs whose gradient TensorFlow leaves out although the result depends on them, and masks
 _LEFT_OUT = {"PadV2": (2,), "OneHot": (2, 3), "Polygamma": (0,), "Betainc": (0, 1),
              "LSTMSequence": (4,), "GRUSequence": (4,)}  # fmt: skip
 # inputs whose second derivative is refused (LookupError), as in TensorFlow
-_ONCE = {"Igamma": (0,), "Igammac": (0,)}
+_ONCE = {"Igamma": (0,), "Igammac": (0,), "CTCLossDense": (0,)}
 # inputs for which TensorFlow's own gradient forgets a part
 # (or, of complex roots, to conjugate)
 _WRONG_THERE = {"SoftmaxCrossEntropyWithLogits": (1,), "MatrixSquareRoot": (0,),
