@@ -414,6 +414,28 @@ def train_transformer_block(tf):
     return [*history_of(history), model.predict(x[:3], verbose=0)]
 
 
+layer_case("identity", lambda k: k.Identity(name="i"), series)
+
+
+@case
+def spectral_normalization(tf):
+    k = tf.keras.layers
+    out = []
+    for inner, x in ((k.Conv2D(3, 2), image), (k.Dense(5), series),
+                     (k.Embedding(6, 3), np.array([[1, 5, 1]]))):  # fmt: skip
+        layer = k.SpectralNormalization(inner, power_iterations=2, name="s")
+        layer(x)
+        layer.set_weights([0.3 * normal(*w.shape, seed=5 + i)
+                           for i, w in enumerate(layer.get_weights())])  # fmt: skip
+        names = ",".join(v.name for v in layer.weights)
+        out += [layer(x, training=False), layer(x, training=True), *layer.get_weights(), names]
+    inputs = tf.keras.Input((4,))
+    model = fixed_weights(tf.keras.Model(inputs, k.SpectralNormalization(k.Dense(2))(inputs)))
+    model.compile("sgd", "mse", run_eagerly=True)  # Keras's own fails in a graph
+    history = model.fit(flat, flat[:, :2], epochs=4, batch_size=5, shuffle=False, verbose=0)
+    return [*out, *history_of(history), *model.get_weights()]
+
+
 @case
 def train_next_frames(tf):
     """Stacked ConvLSTMs and a Conv3D, as Keras's example of predicting the next frame has them."""

@@ -55,6 +55,7 @@ from shardtape.keras.layers.core import (
     Activation,
     Dense,
     Flatten,
+    Identity,
     Input,
     InputLayer,
     Lambda,
@@ -148,6 +149,7 @@ from shardtape.keras.layers.separable import (
     SeparableConvolution1D,
     SeparableConvolution2D,
 )
+from shardtape.keras.layers.spectral import SpectralNormalization
 from shardtape.keras.layers.text import TextVectorization
 from shardtape.keras.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 from shardtape.keras.saving.registry import known
@@ -237,6 +239,7 @@ __all__ = [
     "GlobalMaxPooling3D",
     "GroupNormalization",
     "Hashing",
+    "Identity",
     "Input",
     "InputLayer",
     "InputSpec",
@@ -285,6 +288,7 @@ __all__ = [
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "SpectralNormalization",
     "StackedRNNCells",
     "StringLookup",
     "Subtract",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math as python_math
 from typing import Any
 
-from shardtape import nn
+from shardtape import nest, nn
 from shardtape.autograph import convert_in_graph
 from shardtape.keras import activations, constraints, initializers, regularizers
 from shardtape.keras.floatx import floatx
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.input_spec import InputSpec
 from shardtape.keras.symbolic import symbolic_input
-from shardtape.ops.array import expand_dims, reshape, shape, tile, transpose
+from shardtape.ops.array import expand_dims, identity, reshape, shape, tile, transpose
 from shardtape.ops.cast import cast
 from shardtape.ops.contraction import tensordot
 from shardtape.ops.linalg import matmul
@@ -353,6 +353,16 @@ class Permute(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dims": self.dims}
+
+
+class Identity(Layer):
+    """The inputs as they are."""
+
+    def call(self, inputs: Any) -> Any:
+        return nest.map_structure(identity, inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
 
 
 class RepeatVector(Layer):

@@ -240,3 +240,23 @@ def test_wrong_arguments_are_named():
         layers.GroupNormalization(2)(np.ones((2, 3), np.float32))
     with pytest.raises(ValueError, match="incompatible with the layer"):
         layers.LSTM(2)(np.ones((2, 3), np.float32))
+
+
+def test_spectral_normalization_is_the_same_traced():
+    x = rows(8, 4)
+    found = []
+    for eager in (True, False):
+        layer = layers.SpectralNormalization(layers.Dense(3), power_iterations=2)
+        model = tf.keras.Sequential([tf.keras.Input((4,)), layer])
+        model.set_weights([rows(*w.shape, seed=i) for i, w in enumerate(model.get_weights())])
+        model.compile("sgd", "mse", run_eagerly=eager)
+        model.fit(x, rows(8, 3, seed=9), epochs=3, batch_size=4, shuffle=False, verbose=0)
+        found.append(model.get_weights())
+    for a, b in zip(*found):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    kernel = np.zeros((4, 3), np.float32)  # has no direction, and stays
+    layer.set_weights([kernel, *layer.get_weights()[1:]])
+    layer(x, training=True)
+    np.testing.assert_array_equal(layer.get_weights()[0], kernel)
+    with pytest.raises(ValueError, match="nor 'embeddings'"):
+        layers.SpectralNormalization(layers.ReLU())(x)
