@@ -243,3 +243,17 @@ def test_the_global_seed_of_a_reader_changes_nothing():
     tf.random.set_seed(4)
     again = cloudpickle.loads(sent)
     assert (values(again[0]), values(again[1])) == first
+
+
+def test_the_size_of_a_host_changes_no_order(monkeypatch):
+    from shardtape.data import parallel
+
+    def inner(x):
+        return D.range(x * 10, x * 10 + 3)
+
+    datasets = [D.range(6).interleave(inner), D.range(6).interleave(inner, num_parallel_calls=-1)]
+    found = []
+    for count in (1, 7):
+        monkeypatch.setattr(parallel, "cores", lambda count=count: count)
+        found += [values(dataset) for dataset in datasets]
+    assert all(order == found[0] for order in found) and found[0][:5] == [0, 10, 20, 30, 1]
