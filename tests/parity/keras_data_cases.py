@@ -71,9 +71,7 @@ def words_to_numbers(tf):
         tokenizer.fit_on_texts(TEXTS)
         numbers = tokenizer.texts_to_sequences([*TEXTS, "my new cat"])
         out.append(str(numbers) + str(tokenizer.word_index) + str(dict(tokenizer.word_counts)))
-        out.append(
-            f"{tokenizer.sequences_to_texts(numbers)}{sorted(tokenizer.index_docs.items())}"
-        )
+        out.append(f"{tokenizer.sequences_to_texts(numbers)}{sorted(tokenizer.index_docs.items())}")
         out += [tokenizer.texts_to_matrix(TEXTS, mode=mode)
                 for mode in ("binary", "count", "freq", "tfidf")]  # fmt: skip
     again = text.tokenizer_from_json(tokenizer.to_json())
@@ -196,3 +194,73 @@ def small_functions(tf):
         u.to_ordinal([0, 2, 1, 3]), u.to_ordinal([[1], [0]], num_classes=4),
         str(u.unpack_x_y_sample_weight((1, 2))), str(u.pack_x_y_sample_weight(1, None, 3)),
     ]  # fmt: skip
+
+
+@case
+def images_changed_at_random(tf):  # needs scipy and Pillow beside TensorFlow
+    image = tf.keras.preprocessing.image
+    rng = np.random.RandomState(0)
+    x, y = rng.uniform(0, 255, (7, 6, 8, 3)).astype(np.float32), np.arange(7)
+    out = []
+    for options in (
+        {"rescale": 1 / 255.0, "horizontal_flip": True, "vertical_flip": True},
+        {"rotation_range": 40, "width_shift_range": 0.2, "height_shift_range": 0.2,
+         "shear_range": 20, "zoom_range": 0.3, "horizontal_flip": True},
+        {"width_shift_range": [1, 2], "height_shift_range": 3, "fill_mode": "constant", "cval": 7},
+        {"zoom_range": [0.5, 0.9], "channel_shift_range": 30.0, "fill_mode": "reflect"},
+        {"samplewise_center": True, "samplewise_std_normalization": True, "rotation_range": 90,
+         "fill_mode": "wrap", "interpolation_order": 0},
+        {"featurewise_center": True, "featurewise_std_normalization": True},
+        {"preprocessing_function": lambda a: a - 100, "brightness_range": (0.5, 1.5)},
+    ):  # fmt: skip
+        generator = image.ImageDataGenerator(**options)
+        generator.fit(x)
+        batches = generator.flow(x, y, batch_size=3, seed=5)
+        out.append(str(len(batches)))
+        for _ in range(4):
+            out += list(next(batches))
+        out += list(batches[1])
+        np.random.seed(2)
+        out.append(generator.random_transform(x[0]))
+    generator = image.ImageDataGenerator(validation_split=0.3)
+    for subset in ("training", "validation"):
+        out += list(next(generator.flow(x, y % 2, shuffle=False, subset=subset)))
+    out += list(next(generator.flow(x, y % 2, sample_weight=y / 2, shuffle=False)))
+    out.append(image.apply_affine_transform(x[0], theta=30, tx=1, ty=-2, shear=10, zx=0.8, zy=1.3,
+                                            row_axis=0, col_axis=1, channel_axis=2))  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("daisy", "rose"):
+            (Path(folder) / name).mkdir()
+            for i in range(5):
+                pixels = rng.randint(0, 255, (6 + i, 9, 3)).astype("uint8")
+                png(Path(folder) / name / f"{i}.png", pixels)
+        for options in ({"class_mode": "binary", "seed": 3}, {"shuffle": False, "batch_size": 4},
+                        {"class_mode": "sparse", "subset": "validation", "shuffle": False},
+                        {"class_mode": None, "color_mode": "rgba", "classes": ["rose", "daisy"],
+                         "shuffle": False}):  # fmt: skip
+            found, text = told(lambda options=options: generator.flow_from_directory(
+                folder, target_size=(5, 4), **options))  # fmt: skip
+            out += [text + str(found.class_indices), ",".join(found.filenames)]
+            batch = next(found)
+            out += list(batch) if options.get("class_mode", "") is not None else [batch]
+    return out
+
+
+@case
+def files_of_images(tf):  # needs Pillow beside TensorFlow
+    image = tf.keras.preprocessing.image
+    pixels = np.random.RandomState(0).randint(0, 255, (6, 9, 3)).astype("uint8")
+    out = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.png"
+        png(path, pixels)
+        for options in (
+            {}, {"color_mode": "grayscale"}, {"color_mode": "rgba"}, {"target_size": (3, 4)},
+            {"target_size": (8, 4), "interpolation": "bilinear"},
+            {"target_size": (4, 4), "keep_aspect_ratio": True},
+        ):  # fmt: skip
+            out.append(image.img_to_array(image.load_img(str(path), **options)))
+        image.save_img(f"{folder}/b.png", pixels[:, :, :1] / 2, scale=False)
+        out.append(image.img_to_array(image.load_img(f"{folder}/b.png")))
+    made = image.array_to_img(pixels.astype("f4") * 3)
+    return [*out, np.asarray(made), image.img_to_array(pixels[:, :, 0], dtype="uint8")]

@@ -317,3 +317,21 @@ def names_in_functions(tf):
     kinds = [isinstance(layers.Conv2DTranspose(2, 3), layers.Conv2D),
              isinstance(layers.Conv1DTranspose(2, 3), layers.Conv1D)]  # fmt: skip
     return [layers.Concatenate().name, layers.Dense(1).name, str(kinds)]
+
+
+@case
+def crossed_features(tf):
+    layers, c = tf.keras.layers, tf.constant
+    cross = layers.HashedCrossing
+    words, numbers = c(["A", "B", "A", "B", "A"]), c([101, 101, 101, 102, 102])
+    one = tf.keras.Input((1,), dtype="string")
+    two = tf.keras.Input((1,), dtype="int64")
+    model = tf.keras.Model([one, two], cross(4, output_mode="one_hot")((one, two)))
+    return [
+        cross(5)((words, numbers)), cross(5, output_mode="one_hot")((words, numbers)),
+        cross(10)((c([["A"], ["B"]]), c([["x"], ["y"]]))), cross(1000)((c([1, 2]), c([3, -4]))),
+        cross(10)((c([1, 2]), c([3, 4]), c([5, 6]))), cross(10)((c("A"), c("x"))),
+        str(sorted(cross(3, name="h").get_config().items())), layers.Identity()(tf.ones(2)),
+        model.predict([words[:, None], tf.cast(numbers[:, None], "int64")], verbose=0),
+        layers.experimental.preprocessing.Rescaling(0.5)(tf.ones(2)),
+    ]  # fmt: skip

@@ -2,7 +2,8 @@
 
     PYTHON_OF_TENSORFLOW_2.15 tests/parity/record_keras_tf.py [keras] [keras_layers] [...]
 
-It must run where TensorFlow 2.15 is installed; Shardtape is not needed.
+It must run where TensorFlow 2.15 is installed (for `keras_data` also scipy and Pillow); Shardtape
+is not needed.
 """
 
 import os

@@ -63,6 +63,7 @@ from shardtape.keras.layers.core import (
     RepeatVector,
     Reshape,
 )
+from shardtape.keras.layers.crossing import HashedCrossing
 from shardtape.keras.layers.einsum_dense import EinsumDense
 from shardtape.keras.layers.embedding import Embedding
 from shardtape.keras.layers.input_spec import InputSpec
@@ -154,6 +155,8 @@ from shardtape.keras.layers.text import TextVectorization
 from shardtape.keras.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 from shardtape.keras.saving.registry import known
 
+from shardtape.keras.layers import experimental  # isort: skip
+
 
 def serialize(layer: Layer) -> dict[str, Any]:
     """`{"class_name", "config"}` of a layer."""
@@ -238,6 +241,7 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupNormalization",
+    "HashedCrossing",
     "Hashing",
     "Identity",
     "Input",
@@ -314,4 +318,5 @@ __all__ = [
     "multiply",
     "serialize",
     "subtract",
+    "experimental",
 ]

@@ -1,5 +1,15 @@
 """`tf.keras.preprocessing.image`."""
 
+from shardtape.keras.preprocessing.affine import (
+    apply_affine_transform,
+    apply_brightness_shift,
+    apply_channel_shift,
+)
+from shardtape.keras.preprocessing.image_batches import (
+    DirectoryIterator,
+    Iterator,
+    NumpyArrayIterator,
+)
 from shardtape.keras.preprocessing.image_files import (
     array_to_img,
     img_to_array,
@@ -7,8 +17,16 @@ from shardtape.keras.preprocessing.image_files import (
     save_img,
     smart_resize,
 )
+from shardtape.keras.preprocessing.image_generator import ImageDataGenerator
 
 __all__ = [
+    "DirectoryIterator",
+    "ImageDataGenerator",
+    "Iterator",
+    "NumpyArrayIterator",
+    "apply_affine_transform",
+    "apply_brightness_shift",
+    "apply_channel_shift",
     "array_to_img",
     "img_to_array",
     "load_img",

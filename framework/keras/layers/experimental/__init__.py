@@ -1,0 +1,7 @@
+"""`tf.keras.layers.experimental`: names of earlier versions."""
+
+from shardtape.keras.layers.einsum_dense import EinsumDense
+from shardtape.keras.layers.experimental import preprocessing
+from shardtape.keras.layers.normalization import SyncBatchNormalization
+
+__all__ = ["EinsumDense", "SyncBatchNormalization", "preprocessing"]
