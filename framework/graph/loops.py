@@ -26,6 +26,8 @@ from shardtape.graph.branch_node import (
 from shardtape.graph.branches import Branch, zeros_of
 from shardtape.graph.parts import Parts, general_specs, put_together, taken_apart, tensors_of
 from shardtape.graph.replay import differentiated
+from shardtape.ops import array
+from shardtape.ops.compare import logical_and
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Op
 from shardtape.tensor import SymbolicTensor, Tensor
@@ -59,9 +61,11 @@ def while_loop(
     )
     if not symbolic:
         return _eager_loop(cond, body, loop_vars, variables, limit)
-    if state.graph is None:
-        apart = taken_apart(variables, convert_to_tensor)
-    else:  # what eager code made is captured
+    if limit is not None and (isinstance(limit, SymbolicTensor) or hasattr(limit, "_as_tensor")):
+        return _limited(cond, body, loop_vars, variables, shape_invariants, limit, name)
+    apart = taken_apart(variables, convert_to_tensor)
+    given = tensors_of(apart)  # tapes know what eager code made by these
+    if state.graph is not None:
         apart = taken_apart(variables, lambda v: state.graph.capture(convert_to_tensor(v)))
     tensors = tensors_of(apart)
     graph = state.graph or next(t.graph for t in tensors if isinstance(t, SymbolicTensor))
@@ -72,8 +76,32 @@ def while_loop(
         condition, step, apart = _trace_loop(cond, body, apart, tensors, declared)
     node = BranchNode([condition, step], graph)
     made = _while_op(node, tensors, [t.shape for t in step.arguments], limit)
-    outputs = add_node(graph, made, tensors, node, name or "while")
+    outputs = add_node(graph, made, given, node, name or "while")
     result = put_together(apart, list(outputs[:-1]))
+    if isinstance(loop_vars, tuple) and not hasattr(loop_vars, "_fields"):
+        return tuple(result)
+    return result if isinstance(loop_vars, (list, tuple)) else result[0]
+
+
+def _limited(
+    cond: Any, body: Any, loop_vars: Any, variables: list[Any], invariants: Any, limit: Any,
+    name: str | None,
+) -> Any:  # fmt: skip
+    """A loop whose largest number of turns is a tensor of the graph: it counts them itself."""
+    limit = convert_to_tensor(limit)
+    if invariants is not None:
+        given = list(invariants) if isinstance(invariants, (list, tuple)) else [invariants]
+        invariants = [shapes.TensorShape([]), *given]
+
+    def turn(count: Any, *values: Any) -> list[Any]:
+        got = body(*values)
+        return [count + 1, *(list(got) if isinstance(got, (list, tuple)) else [got])]
+
+    start = [array.zeros([], limit.dtype), *variables]
+    _, *result = while_loop(
+        lambda count, *values: logical_and(count < limit, cond(*values)), turn, start, invariants,
+        name=name,
+    )  # fmt: skip
     if isinstance(loop_vars, tuple) and not hasattr(loop_vars, "_fields"):
         return tuple(result)
     return result if isinstance(loop_vars, (list, tuple)) else result[0]

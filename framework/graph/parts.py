@@ -18,10 +18,25 @@ class Parts:
         self.spec, self.tensors = spec, tuple(tensors)
 
 
+class _NoneSpec(TypeSpec):
+    """The spec of None."""
+
+    def _from_components(self, components: Sequence[Any]) -> Any:
+        return None
+
+    def most_specific_compatible_type(self, other: TypeSpec) -> TypeSpec:
+        return self
+
+
+_NOTHING = _NoneSpec()
+
+
 def taken_apart(structure: Any, tensor: Callable[[Any], Any]) -> Any:
     """The structure with `tensor(leaf)` for each leaf, or Parts for a composite one."""
 
     def one(leaf: Any) -> Any:
+        if leaf is None:
+            return Parts(_NOTHING, ())
         spec = composite_spec(leaf)
         if spec is None:
             return tensor(leaf)

@@ -19,6 +19,7 @@ from shardtape.graph.plan import _needed
 from shardtape.ops import array, registry, source
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.state import apply_resource
+from shardtape.ops.tensor_list import is_list
 from shardtape.tensor import Tensor
 
 
@@ -52,7 +53,8 @@ def _applied(node: Operation, inputs: list[Any], batch: Batch) -> list[Any]:
     different = op.effects == registry.RANDOM  # what each example draws
     if not different and not any(lane.batched for lane in inputs):
         return [Lane(t, False) for t in _run(node, [lane.tensor for lane in inputs])]
-    found = None if different else find(op)
+    apart = any(isinstance(lane.tensor, list) for lane in inputs)  # lists have no batches
+    found = None if different or apart else find(op)
     got = None if found is None else found(op, inputs, node.attrs, batch)
     if got is None:
         got = _one_by_one(node, inputs, batch)
@@ -78,9 +80,18 @@ def _one_by_one(node: Operation, inputs: Sequence[Lane], batch: Batch) -> list[A
         )
     runs = []
     for i in range(batch.known):
-        example = [array.gather(lane.tensor, i) if lane.batched else lane.tensor for lane in inputs]
-        runs.append(_run(node, example))
-    return [array.stack(list(outputs)) for outputs in zip(*runs)]
+        runs.append(_run(node, [_example(lane, i) for lane in inputs]))
+    # what is of type variant stays a list of the examples' values
+    return [
+        list(outputs) if is_list(outputs[0]) else array.stack(list(outputs))
+        for outputs in zip(*runs)
+    ]
+
+
+def _example(lane: Lane, index: int) -> Any:
+    if not lane.batched:
+        return lane.tensor
+    return lane.tensor[index] if isinstance(lane.tensor, list) else array.gather(lane.tensor, index)
 
 
 def vectorized_map(

@@ -136,3 +136,12 @@ def test_a_loop_over_an_array_in_a_specialised_plan():
     for _ in range(5):
         got = f(tf.constant(np.arange(6.0, dtype=np.float32).reshape(3, 2)))
         np.testing.assert_array_equal(got.numpy(), [6.0, 9.0])
+
+
+def test_branches_may_give_none():
+    @tf.function
+    def f(x):
+        return cond(x > 0.0, lambda: (x, None), lambda: (-x, None))
+
+    value, nothing = f(tf.constant(-2.0))
+    assert value.numpy() == 2.0 and nothing is None

@@ -265,3 +265,86 @@ def test_a_recurrent_layer_has_the_second_derivatives_of_its_unrolled_steps(back
         results.append([loss, *tape.gradient(loss, [x, *layer.trainable_variables])])
     for a, b in zip(*results):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+OUTER = tf.constant([0.5, 1.5])
+
+
+def by_jacobian(function, at_once):
+    with tf.GradientTape() as outer:
+        outer.watch(OUTER)
+        with tf.GradientTape() as inner:
+            inner.watch(OUTER)
+            y = tf.reduce_sum(function(OUTER))
+        g = inner.gradient(y, OUTER)
+    return outer.jacobian(g, OUTER, experimental_use_pfor=at_once)
+
+
+def by_forward_mode(function):
+    columns = []
+    for direction in ([1.0, 0.0], [0.0, 1.0]):
+        with tf.autodiff.ForwardAccumulator(OUTER, tf.constant(direction)) as first:
+            with tf.autodiff.ForwardAccumulator(OUTER, tf.constant(direction)) as second:
+                y = function(OUTER)
+            tangent = second.jvp(y)
+        columns.append(first.jvp(tangent))
+    return tf.stack(columns, 1)
+
+
+def by_hessians(function):
+    x = tf.identity(OUTER)
+    return tf.hessians(tf.reduce_sum(function(x)), x)[0]
+
+
+@pytest.mark.parametrize(
+    "hessian",
+    [lambda f: by_jacobian(f, True), lambda f: by_jacobian(f, False), by_forward_mode, by_hessians],
+    ids=["at once", "row by row", "forward over forward", "tf.hessians"],
+)
+def test_a_constant_that_eager_code_made_is_watched_inside_a_function(hessian):
+    def repeated(x):
+        return tf.while_loop(
+            lambda i, y: i < 3, lambda i, y: (i + 1, y * y * 0.7 + tf.sin(x)), (tf.constant(0), x)
+        )[1]
+
+    got = tf.function(lambda: hessian(repeated))()
+    np.testing.assert_allclose(got, [[11.273251, 0.0], [0.0, 141.684998]], rtol=1e-5)
+
+
+def test_a_loop_whose_length_depends_on_its_values():
+    @tf.function
+    def f():
+        with tf.GradientTape() as outer:
+            outer.watch(OUTER)
+            with tf.GradientTape() as inner:
+                inner.watch(OUTER)
+                k, y = tf.constant(1), OUTER
+                while tf.reduce_sum(y) < 20.0:
+                    y = y * OUTER + tf.cast(k, tf.float32)
+                    k += 1
+            g = inner.gradient(y, OUTER)
+        return k, g, outer.gradient(g, OUTER)
+
+    turns, first, second = f()
+    assert turns.numpy() == 5
+    np.testing.assert_allclose(first, [6.0625, 41.0625])
+    np.testing.assert_allclose(second, [9.5, 80.5])
+
+
+def test_the_largest_number_of_turns_may_be_a_tensor():
+    @tf.function
+    def f(n):
+        with tf.GradientTape() as outer:
+            outer.watch(OUTER)
+            with tf.GradientTape() as inner:
+                inner.watch(OUTER)
+                _, y = tf.while_loop(
+                    lambda i, y: i < 100, lambda i, y: (i + 1, y * OUTER), [0, OUTER],
+                    maximum_iterations=n,
+                )  # fmt: skip
+            g = inner.gradient(y, OUTER)
+        return g, outer.gradient(g, OUTER)
+
+    first, second = f(tf.constant(4))  # x^5
+    np.testing.assert_allclose(first, [0.3125, 25.3125])
+    np.testing.assert_allclose(second, [2.5, 67.5])
