@@ -15,6 +15,7 @@ from typing import Any
 
 import shardtape
 from shardtape.errors import OpError
+from shardtape.source_lines import original_frame
 from shardtape.workers.config import OptionError, Uses
 from shardtape.workers.interrupts import TERMINATED
 
@@ -99,7 +100,8 @@ def _line_of(script: Path, error: BaseException) -> str:
     found: traceback.FrameSummary | None = None
     step: BaseException | None = error
     while step is not None:
-        lines = [f for f in traceback.extract_tb(step.__traceback__) if _is(script, f.filename)]
+        whole = map(original_frame, traceback.extract_tb(step.__traceback__))
+        lines = [frame for frame in whole if _is(script, frame.filename)]
         found = lines[-1] if lines else found
         step = step.__cause__
     return "" if found is None else f"\n  at {script}:{found.lineno}: {found.line}"
@@ -126,7 +128,7 @@ def _keep_users_frames(told: traceback.TracebackException, inner: tuple[str, ...
     """Drops the other frames, also of causes. Returns how many lay below the script's first."""
     kept: list[traceback.FrameSummary] = []
     left_out = 0
-    for frame in told.stack:
+    for frame in map(original_frame, told.stack):
         if os.path.realpath(frame.filename).startswith(inner):
             left_out += bool(kept)
         elif frame.filename != runpy.__file__ and not frame.filename.startswith("<frozen "):

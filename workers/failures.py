@@ -13,6 +13,7 @@ import traceback
 from shardtape import errors
 from shardtape.protos import coordinator_pb2 as pb
 from shardtape.ps.ids import BatchId
+from shardtape.source_lines import original_frame
 
 _OWN = os.path.dirname(os.path.abspath(errors.__file__))
 _INSTALLED = tuple({os.path.abspath(sysconfig.get_path(n)) for n in ("stdlib", "purelib")})
@@ -36,8 +37,8 @@ def user_traceback(error: BaseException) -> str:
     frames: list[traceback.FrameSummary] = []
     cause: BaseException | None = error
     while cause is not None:  # a graph's node re-raises what a Python function in it raised
-        found = [f for f in traceback.extract_tb(cause.__traceback__) if is_users(f.filename)]
-        frames += [f for f in found if f not in frames]
+        whole = [original_frame(frame) for frame in traceback.extract_tb(cause.__traceback__)]
+        frames += [f for f in whole if is_users(f.filename) and f not in frames]
         cause = cause.__cause__
     return "".join(traceback.format_list(frames)).rstrip()
 

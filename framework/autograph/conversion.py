@@ -27,6 +27,7 @@ from malt.impl import api
 from malt.lang import special_functions
 from malt.operators import function_wrappers, py_builtins
 
+from shardtape import source_lines
 from shardtape.autograph import operators
 from shardtape.context import state
 
@@ -95,9 +96,19 @@ def convert_now(function: Callable[..., Any]) -> Callable[..., Any]:
         return function
     setattr(made, _MARK, None)
     made.ag_module, made.ag_source_map = module, source_map
+    source_lines.register(
+        (at.filename, at.lineno, _line(origin)) for at, origin in source_map.items()
+    )
     if inspect.ismethod(function):
         return made.__get__(function.__self__)
     return made
+
+
+def _line(origin: Any) -> source_lines.Line:
+    text = (origin.source_code_line or "").strip()
+    return source_lines.Line(
+        origin.loc.filename, origin.loc.lineno, origin.function_name or "<lambda>", text
+    )
 
 
 def _is_users(function: Any) -> bool:

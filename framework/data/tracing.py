@@ -21,6 +21,7 @@ from shardtape.graph.plan import Plan
 from shardtape.ops import source
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import PURE, RANDOM, READS
+from shardtape.source_lines import origins_noted
 from shardtape.tensor import EagerTensor, SymbolicTensor
 from shardtape.type_spec import TypeSpec
 
@@ -65,7 +66,8 @@ class TracedFunction:
             self._placeholders: list[SymbolicTensor] = []
             leaves = [self._argument(spec) for spec in self.input.specs]
             arguments = structure.pack(self.input.spec, leaves)
-            result = self._converted()(*_unpacked(arguments))
+            with origins_noted():
+                result = self._converted()(*_unpacked(arguments))
             if isinstance(result, list):
                 result = tuple(result)
             self._set_outputs(structure.map_structure(self._as_output, result))

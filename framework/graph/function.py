@@ -26,6 +26,7 @@ from shardtape.graph.signatures import (
 from shardtape.indexed_slices import IndexedSlices
 from shardtape.ops import source
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.source_lines import origins_noted
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 from shardtape.type_spec import TypeSpec, composite_spec
 from shardtape.variable import Variable, collecting
@@ -403,7 +404,8 @@ class Function:
                 replaced.append(p if spec is None else spec._from_components(made_parts))
             rebuilt = nest.pack_sequence_as(dict(arguments), _in_nest_order(arguments, replaced))
             bound = inspect.BoundArguments(self._signature, _ordered(bound.arguments, rebuilt))
-            result = self._traced_function()(*bound.args, **bound.kwargs)
+            with origins_noted():
+                result = self._traced_function()(*bound.args, **bound.kwargs)
             result = nest.map_structure(_as_output, result)
         if made:
             if self._made_variables is not None:

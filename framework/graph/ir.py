@@ -20,6 +20,7 @@ from shardtape.ops import registry, source
 from shardtape.ops import state as variable_ops
 from shardtape.ops.node_names import NODE_NAMES
 from shardtape.ops.registry import Arg, Op
+from shardtape.source_lines import original
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 
 _NAME = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*$")
@@ -68,7 +69,11 @@ def _user_frame() -> tuple[str, int] | None:
     frame = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename.startswith(_HERE):
         frame = frame.f_back  # type: ignore[assignment]
-    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+    if frame is None:
+        return None
+    file, number = frame.f_code.co_filename, frame.f_lineno
+    line = original(file, number)
+    return (file, number) if line is None else (line.file, line.number)
 
 
 class Graph:

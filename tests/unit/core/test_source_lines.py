@@ -1,0 +1,78 @@
+"""Errors in converted code name the user's lines, not those of the generated copy."""
+
+import traceback
+
+import pytest
+
+import shardtape as tf
+from shardtape import errors
+from shardtape.workers import failures
+
+HERE = __file__
+
+
+def inner(x):
+    return tf.matmul(x, tf.ones((3, 3)))  # the line that counts
+
+
+@tf.function
+def outer(x):
+    if tf.reduce_sum(x) > 0:
+        y = inner(x)
+    else:
+        y = x
+    return y
+
+
+def line_of(text):
+    with open(HERE) as file:
+        return next(n for n, line in enumerate(file, 1) if text in line)
+
+
+def test_an_error_while_tracing_has_the_users_lines_as_a_note():
+    with pytest.raises(ValueError) as caught:
+        outer(tf.ones((2, 2)))
+    (note,) = caught.value.__notes__
+    assert note.startswith("in user code:\n")
+    assert f'File "{HERE}", line {line_of("y = inner(x)")}, in outer  *' in note
+    assert f'File "{HERE}", line {line_of("# the line that counts")}, in inner  *' in note
+    assert "__autograph_generated" not in note
+    assert note in "".join(traceback.format_exception(caught.value))
+
+
+def test_nested_functions_tell_it_once():
+    @tf.function
+    def around(x):
+        return outer(x) + 1.0
+
+    with pytest.raises(ValueError) as caught:
+        around(tf.ones((2, 2)))
+    assert len(caught.value.__notes__) == 1
+
+
+def test_a_job_shows_the_users_lines_of_a_function():
+    with pytest.raises(ValueError) as caught:
+        outer(tf.ones((2, 2)))
+    text = failures.user_traceback(caught.value)
+    assert f'File "{HERE}", line {line_of("# the line that counts")}, in inner' in text
+    assert "__autograph_generated" not in text and "ag__" not in text
+
+
+def test_a_node_that_fails_at_run_time_names_the_users_line():
+    @tf.function
+    def at_run_time(x, i):
+        if tf.reduce_sum(x) > 0:
+            x = tf.gather(x, i)  # fails for indices beyond the end
+        return x
+
+    with pytest.raises(errors.InvalidArgumentError) as caught:
+        at_run_time(tf.ones((2,)), tf.constant([7]))
+    assert f"{HERE}:{line_of('# fails for indices')}" in str(caught.value)
+
+
+def test_a_lambda_of_a_dataset():
+    bad = lambda x: tf.reshape(x, (7,))  # the line of the lambda
+    with pytest.raises((ValueError, errors.InvalidArgumentError)) as caught:
+        list(tf.data.Dataset.from_tensor_slices(tf.ones((2, 2))).map(bad))
+    shown = "".join(traceback.format_exception(caught.value))
+    assert str(line_of("the line of the lambda")) in shown
