@@ -150,6 +150,7 @@ from shardtape.ops.array import (
     slice,
     sort,
     space_to_batch,
+    space_to_batch_nd,
     split,
     squeeze,
     stack,
@@ -255,6 +256,7 @@ from shardtape.ops.reduce import (
     reduce_sum,
 )
 from shardtape.ops.scanning import cumsum
+from shardtape.ops.spelling import edit_distance, fingerprint
 from shardtape.ops.systems import (
     eig,
     eigvals,
@@ -275,7 +277,12 @@ from shardtape.tape import GradientTape, UnconnectedGradients
 from shardtape.tensor import Tensor, is_tensor
 from shardtape.tensor_array import TensorArray, TensorArraySpec
 from shardtape.type_spec import TypeSpec, type_spec_from_value
-from shardtape.variable import Variable, VariableAggregation, VariableSynchronization
+from shardtape.variable import (
+    Variable,
+    VariableAggregation,
+    VariableSynchronization,
+    variable_creator_scope,
+)
 
 _operators.attach_to_variables(Variable)
 # Kernels meet infinities and NaNs in the course of their work, and TensorFlow says nothing then.
@@ -285,6 +292,7 @@ newaxis = None
 losses, metrics = keras.losses, keras.metrics
 as_string = strings.as_string
 matrix_square_root = linalg.sqrtm
+realdiv, guarantee_const = truediv, identity
 __version__ = version.VERSION
 _explain_missing_names(_sys.modules[__name__])
 

@@ -1,5 +1,6 @@
 """`tf.nn`."""
 
+from shardtape import neural_experimental as experimental
 from shardtape.ops.activations import (
     crelu,
     elu,
@@ -90,6 +91,7 @@ from shardtape.ops.reduce import (
     l2_loss,
     zero_fraction,
 )
+from shardtape.ops.spelling import collapse_repeated
 from shardtape.replica_losses import (
     compute_average_loss,
     scale_regularization_loss,

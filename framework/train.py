@@ -10,6 +10,7 @@ from shardtape.checkpoint.names import (
 )
 from shardtape.checkpoint.object_checkpoint import Checkpoint
 from shardtape.io.int64_list import Int64List
+from shardtape.moving_average import ExponentialMovingAverage
 from shardtape.protos.example_pb2 import (
     BytesList,
     Example,
@@ -27,6 +28,7 @@ __all__ = [
     "CheckpointManager",
     "Example",
     "Feature",
+    "ExponentialMovingAverage",
     "FeatureList",
     "FeatureLists",
     "Features",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import functools
+import inspect
 import sys
 import threading
 from collections.abc import Callable
@@ -50,7 +52,37 @@ _NO_ATTRS: dict[str, Any] = {}
 _ALONE = _references_when_alone()
 
 
-class Variable(Operators):
+class _Creating(type):
+    """Calls the creators of the blocks that are open before a Variable is made."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if not _listeners.creators or cls is not Variable:
+            return super().__call__(*args, **kwargs)
+        given = {**dict(zip(_PARAMETERS, args)), **kwargs}
+        make = super().__call__
+        for creator in _listeners.creators:
+            make = functools.partial(creator, make)
+        return make(**given)
+
+
+class variable_creator_scope:
+    """Block in which `variable_creator(next_creator, **kwargs)` makes Variables.
+
+    It returns what `next_creator(**kwargs)` made, with other arguments if it likes. Of nested
+    blocks the inner one is asked first.
+    """
+
+    def __init__(self, variable_creator: Callable[..., Any]) -> None:
+        self._creator = variable_creator
+
+    def __enter__(self) -> None:
+        _listeners.creators.append(self._creator)
+
+    def __exit__(self, *exc: Any) -> None:
+        _listeners.creators.pop()
+
+
+class Variable(Operators, metaclass=_Creating):
     """A tensor whose value can change.
 
     Args:
@@ -390,6 +422,9 @@ class ResourceVariable(Variable):
     """What `Variable(...)` makes; TensorFlow shows this name."""
 
 
+_PARAMETERS = tuple(inspect.signature(Variable.__init__).parameters)[1:]
+
+
 def _initial_array(initial_value: Any, dtype: Any) -> Any:
     from shardtape.context import building
 
@@ -430,6 +465,7 @@ class _Listeners(threading.local):
 
     def __init__(self) -> None:
         self.functions: list[Any] = []
+        self.creators: list[Any] = []
 
 
 _listeners = _Listeners()

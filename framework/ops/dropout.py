@@ -71,3 +71,34 @@ def _noise_shape(x: Tensor, noise_shape: Any) -> Any:
         dynamic = shape(x)
         return [dynamic[i] if d is None else d for i, d in enumerate(dims)]
     return noise_shape
+
+
+def stateless_dropout(
+    x: Any, rate: Any, seed: Any, rng_alg: Any = "auto_select", noise_shape: Any = None,
+    name: str | None = None,
+) -> Tensor:  # fmt: skip
+    """As `dropout`, with a mask that follows from `seed` [2]."""
+    from shardtape.ops.random_stateless import stateless_uniform
+
+    alg = "auto_select" if rng_alg is None else rng_alg
+    return general_dropout(
+        x, rate, lambda shape, dtype: stateless_uniform(shape, seed, dtype=dtype, alg=alg),
+        noise_shape, name,
+    )  # fmt: skip
+
+
+def general_dropout(
+    x: Any, rate: Any, uniform_sampler: Any, noise_shape: Any = None, name: str | None = None
+) -> Tensor:
+    """As `dropout`, with the numbers in [0, 1) that `uniform_sampler(shape, dtype)` gives."""
+    x = convert_to_tensor(x)
+    if not x.dtype.is_floating:
+        raise ValueError(f"`x.dtype` must be a floating point tensor. Received: x_dtype={x.dtype}")
+    if isinstance(rate, (int, float)) and not 0 <= rate < 1:
+        raise ValueError(
+            f"`rate` must be a scalar tensor or a float in the range [0, 1). Received: rate={rate}"
+        )
+    rate = cast(convert_to_tensor(rate), x.dtype)
+    noise = uniform_sampler(shape=_noise_shape(x, noise_shape), dtype=x.dtype)
+    scaled = real_div(x, subtract(convert_to_tensor(1, x.dtype), rate))
+    return multiply(scaled, cast(greater_equal(noise, rate), x.dtype), name=name)

@@ -36,7 +36,8 @@ _ON_HOST = {"Shape", "ShapeN", "Size", "Rank", "Range", "InvertPermutation", "Br
             "RaggedRange", "AsString", "StringFormat", "UnicodeEncode", "EncodePng", "EncodeJpeg",
             "NonMaxSuppressionV3", "SerializeTensor", "UniformCandidateSampler",
             "LogUniformCandidateSampler", "NonMaxSuppressionV5",
-            "NonMaxSuppressionWithOverlaps", "CTCGreedyDecoder"}  # fmt: skip
+            "NonMaxSuppressionWithOverlaps", "CTCGreedyDecoder",
+            "EditDistance", "Fingerprint"}  # fmt: skip
 # files whose bytes depend on the encoder: what they hold is compared by tests of their own
 _FILES = {"EncodePng", "EncodeJpeg"}
 # inputs whose gradient TensorFlow leaves out although the result depends on them, and masks
