@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from shardtape import dtypes as dt
@@ -48,6 +50,16 @@ class AutoCastVariable(Variable):
         if self.read_dtype is not self._dtype:
             shown = cast(shown, self.read_dtype)
         return f"{text}, numpy={value_text(shown, True)}>"
+
+
+@contextmanager
+def read_as_kept() -> Iterator[None]:
+    """Context in which weights read in the dtype that they are kept in, also within a call."""
+    outer, state.autocast = state.autocast, None
+    try:
+        yield
+    finally:
+        state.autocast = outer
 
 
 def _on_value(name: str) -> Any:

@@ -18,7 +18,7 @@ from shardtape.ops.reduce import reduce_prod
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.ops.shaping import reshape, shape, transpose
 from shardtape.shapes import TensorShape
-from shardtape.tensor import Tensor
+from shardtape.tensor import SymbolicTensor, Tensor
 
 _TYPES = dt.FLOATING | dt.COMPLEX | {dt.int32, dt.int64}
 
@@ -301,9 +301,18 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Tensor:
     left = _matrix(a, free_a, over_a, last=True)
     right = _matrix(b, free_b, over_b, last=False)
     product = matmul(left, right)
-    sizes = concat([_sizes(a, free_a), _sizes(b, free_b)], 0)
-    made = reshape(product, sizes, name=name)
+    known = [*[a.shape[i] for i in free_a], *[b.shape[i] for i in free_b]]
+    if _follows(known):
+        return reshape(product, [-1 if n is None else n for n in known], name=name)
+    made = reshape(product, concat([_sizes(a, free_a), _sizes(b, free_b)], 0), name=name)
+    if isinstance(made, SymbolicTensor):
+        made.set_shape(known)
     return made
+
+
+def _follows(sizes: list[int | None]) -> bool:
+    """Whether at most one size is unknown and follows from the others."""
+    return sizes.count(None) == 0 or (sizes.count(None) == 1 and 0 not in sizes)
 
 
 def _sizes(x: Any, axes: list[int]) -> Any:
@@ -324,10 +333,10 @@ def _matrix(x: Any, free: list[int], over: list[int], last: bool) -> Any:
         x_moved = x
     first, second = (free, over) if last else (over, free)
     sizes = [_product(x, first), _product(x, second)]
-    if None in sizes:
-        dynamic = [reshape(reduce_prod(_sizes(x, axes)), [1]) for axes in (first, second)]
-        return reshape(x_moved, concat(dynamic, 0))
-    return reshape(x_moved, sizes)
+    if _follows(sizes):
+        return reshape(x_moved, [-1 if n is None else n for n in sizes])
+    dynamic = [reshape(reduce_prod(_sizes(x, axes)), [1]) for axes in (first, second)]
+    return reshape(x_moved, concat(dynamic, 0))
 
 
 def _product(x: Any, axes: list[int]) -> int | None:

@@ -127,7 +127,8 @@ def _converted(op: Op, inputs: tuple[Any, ...], names: bool) -> tuple[Any, ...]:
             if isinstance(x, Tensor) and not op.is_host(i, count):
                 wanted = x.dtype
                 break
-            inner = getattr(x, "dtype", None)
+            # Keras's weights may be read in another type than they are kept in
+            inner = getattr(x, "read_dtype", None) or getattr(x, "dtype", None)
             if isinstance(inner, dt.DType) and not op.is_host(i, count):
                 wanted = inner
                 break

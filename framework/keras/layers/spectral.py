@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shardtape.keras.autocast import read_as_kept
 from shardtape.keras.initializers import TruncatedNormal
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.wrappers import Wrapper
@@ -57,7 +58,8 @@ class SpectralNormalization(Wrapper):
 
     def call(self, inputs: Any, training: Any = None) -> Any:
         if training:
-            self.normalize_weights()
+            with read_as_kept():
+                self.normalize_weights()
         return self.layer(inputs)
 
     def normalize_weights(self) -> None:

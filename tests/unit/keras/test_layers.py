@@ -374,3 +374,16 @@ def test_convolutions_over_three_axes_name_what_is_wrong():
         layers.Conv3DTranspose(2, 3, 1, output_padding=1)
     with pytest.raises(ValueError, match="'SAME' or 'VALID'"):
         tf.nn.conv3d(np.zeros((1, 3, 3, 3, 1)), np.zeros((1, 1, 1, 1, 1)), 1, [[0, 0]] * 5)
+
+
+def test_symbolic_outputs_keep_the_sizes_that_are_known():
+    dense, einsum = layers.Dense(3), layers.EinsumDense("...x,xy->...y", 3)
+    for layer in (dense, einsum):
+        assert tuple(layer(tf.keras.Input((6, 4))).shape) == (None, 6, 3)
+    assert tuple(dense(tf.keras.Input((None, 5, 4))).shape) == (None, None, 5, 3)
+    # sizes of zero do not say what an unknown one is
+    assert tuple(dense(tf.keras.Input((0, 4))).shape) == (None, 0, 3)
+    assert dense(np.zeros((2, 0, 4), np.float32)).shape == (2, 0, 3)
+    run = tf.function(lambda x: tf.tensordot(x, dense.kernel, [[2], [0]]),
+                      input_signature=[tf.TensorSpec((None, 0, 4))])  # fmt: skip
+    assert run(np.zeros((2, 0, 4), np.float32)).shape == (2, 0, 3)

@@ -185,3 +185,44 @@ def test_gradients_of_half_layers_in_a_worker_are_those_of_wide_weights():
     x = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
     result = step.run({"x": x, "y": x[:, :1]}, KEY)
     assert {g.dtype.name for g in result.gradients.values()} == {"float32"}
+
+
+SERIES = np.random.default_rng(0).normal(size=(2, 6, 4)).astype(np.float32)
+IMAGES = np.random.default_rng(0).normal(size=(2, 5, 5, 4)).astype(np.float32)
+VOLUMES = np.random.default_rng(0).normal(size=(2, 3, 3, 3, 4)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("make", "x"),
+    [
+        (lambda: layers.Conv3D(2, 2), VOLUMES),
+        (lambda: layers.Conv3DTranspose(2, 2), VOLUMES),
+        (lambda: layers.MaxPooling3D(), VOLUMES),
+        (lambda: layers.SeparableConv2D(3, 2), IMAGES),
+        (lambda: layers.Conv2DTranspose(3, 2), IMAGES),
+        (lambda: layers.ConvLSTM1D(3, 2), IMAGES),
+        (lambda: layers.ConvLSTM2D(3, 2, return_sequences=True), VOLUMES),
+        (lambda: layers.LocallyConnected1D(3, 2), SERIES),
+        (lambda: layers.LocallyConnected2D(3, 2, implementation=2), IMAGES),
+        (lambda: layers.SpectralNormalization(layers.Dense(3)), SERIES),
+        (lambda: layers.GRU(3, reset_after=False), SERIES),
+        (lambda: layers.LSTM(3, recurrent_dropout=0.5), SERIES),
+        (lambda: layers.RNN([layers.LSTMCell(3), layers.GRUCell(2)]), SERIES),
+        (lambda: layers.UpSampling2D(interpolation="bilinear"), IMAGES),
+        (lambda: layers.AlphaDropout(0.5), SERIES),
+        (lambda: layers.Normalization(), SERIES),
+    ],
+)
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_layers_train_under_mixed_policies(policy, make, x):
+    tf.keras.mixed_precision.set_global_policy(policy)
+    inputs = tf.keras.Input(x.shape[1:])
+    model = tf.keras.Model(inputs, make()(layers.Dense(x.shape[-1])(inputs)))
+    assert f"mixed_{model.output.dtype.name}" == policy
+    before = model.get_weights()
+    model.compile("sgd", "mse")
+    target = np.ones([2, *model.output_shape[1:]], np.float32)
+    history = model.fit(x, target, verbose=0)
+    assert np.isfinite(history.history["loss"][0])
+    assert {w.dtype for w in before if w.dtype.kind == "f"} == {np.dtype(np.float32)}
+    assert any(np.any(a != b) for a, b in zip(before, model.get_weights()))
