@@ -18,6 +18,7 @@ from shardtape.keras import losses, metrics
 from shardtape.keras.saving import values
 from shardtape.keras.saving.foreign_files import refuse_foreign
 from shardtape.keras.saving.registry import custom_object_scope, known
+from shardtape.keras.saving.revived import holds_call, revived
 from shardtape.keras.saving.serialization import (
     class_name,
     deserialize_keras_object,
@@ -93,14 +94,11 @@ def _write(model: Any, folder: str, include_optimizer: bool) -> None:
 
 def _write_saved_model(model: Any, path: str, signatures: Any, options: Any) -> None:
     from shardtape.saved_model.keras_export import functions_of
-    from shardtape.saved_model.saving import write_graphs
+    from shardtape.saved_model.saving import functions_held, write_graphs
 
     functions = functions_of(model)
-    if functions is None:
-        if signatures is not None:
-            raise ValueError("signatures can only be saved of a model that was built for inputs")
-        return
-    write_graphs(model, path, signatures, options, functions)
+    # of a model that was never called only the functions of its own are saved
+    write_graphs(model, path, signatures, options, {**functions_held(model), **(functions or {})})
 
 
 def _built_for(model: Any) -> Any:
@@ -183,7 +181,16 @@ def _read(folder: str, custom_objects: Any, compile: bool, shown: str | None = N
     with custom_object_scope(custom_objects):
         config = {"class_name": described["class_name"],
                   "config": values.decode(described["config"])}  # fmt: skip
-        model = model_from_config(config, custom_objects)
+        try:
+            model = model_from_config(config, custom_objects)
+        except ValueError:
+            # a class that nobody knows: its computation was saved too, where it was called
+            if shown is not None or not holds_call(folder):
+                raise
+            model = revived(folder, described["class_name"], config["config"])
+            if compile and "compile" in described:
+                _compile(model, described["compile"])
+            return model
         shape = values.decode(described.get("built_for"))
         if shape is not None and not model.built:
             model.build(shape)

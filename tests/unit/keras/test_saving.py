@@ -222,3 +222,51 @@ def test_drawings(tmp_path):
     keras.utils.plot_model(functional(), tmp_path / "net.dot", show_shapes=True)
     text = (tmp_path / "net.dot").read_text()
     assert text.startswith("digraph") and "shared" in text and "(None, 5)" in text
+
+
+def _own_class() -> type:
+    class Halves(tf.keras.Model):
+        def __init__(self, sizes):
+            super().__init__()
+            self.dense = [tf.keras.layers.Dense(n) for n in sizes]
+            self.noise = tf.keras.layers.Dropout(0.5)
+
+        def call(self, x):
+            for layer in self.dense:
+                x = layer(x)
+            return self.noise(x)
+
+        @tf.function
+        def doubled(self, x):
+            return 2 * self(x)
+
+    return Halves
+
+
+def test_a_folder_is_loaded_without_the_class(tmp_path):
+    model = _own_class()([4, 2])
+    x, y = np.ones((3, 8), np.float32), np.ones((3, 2), np.float32)
+    model.compile("sgd", "mse")
+    model.fit(x, y, verbose=0)
+    wanted = model(x).numpy()
+    model.save(tmp_path / "model")
+    again = tf.keras.models.load_model(tmp_path / "model")
+    np.testing.assert_allclose(again(x), wanted, atol=1e-6)
+    assert (type(again).__name__, len(again.trainable_weights)) == ("Halves", 4)
+    assert not np.allclose(again(x, training=True), wanted)  # dropout
+    before = [w.numpy() for w in again.weights]
+    again.fit(x, y, verbose=0)
+    assert all(not np.array_equal(w, b) for w, b in zip(again.get_weights(), before))
+    with pytest.raises(NotImplementedError, match="custom_objects"):
+        again.get_config()
+    with pytest.raises(ValueError, match="Unknown object: 'Halves'"):
+        model.save(tmp_path / "model.keras")
+        tf.keras.models.load_model(tmp_path / "model.keras")
+
+
+def test_functions_of_a_model_that_was_never_called_are_saved(tmp_path):
+    model = _own_class()([2])
+    wanted = model.doubled(tf.ones((1, 3)))
+    tf.saved_model.save(model, tmp_path / "model")
+    again = tf.saved_model.load(tmp_path / "model")
+    np.testing.assert_allclose(again.doubled(tf.ones((1, 3))), wanted, atol=1e-6)
