@@ -219,6 +219,13 @@ class EagerTensor(Tensor):
             raise TypeError("Scalar tensor has no `len()`")
         return self._array.shape[0]
 
+    def set_shape(self, shape: Any) -> None:
+        """Does nothing. Raises ValueError for a shape that the tensor does not have."""
+        if not self.shape.is_compatible_with(shape):
+            raise ValueError(
+                f"Tensor's shape {self.shape} is not compatible with supplied shape {shape}."
+            )
+
     def __iter__(self) -> Iterator[Any]:
         if not self._array.ndim:
             raise TypeError("Cannot iterate over a scalar tensor.")

@@ -201,6 +201,8 @@ def _same_as_output(orig_input: Arg, orig_output: Arg, grad: Arg, **attrs: Any) 
     samples=_value_samples([*_PLANE, _EXPLICIT]), reference=_direct_largest)  # fmt: skip
 def max_pool_op(xp, input, *, ksize, strides, padding, explicit_paddings=(), data_format="NHWC"):
     """The largest of each window, (n, h, w, c) to (n, oh, ow, c)."""
+    if input.ndim != 4:
+        raise ValueError(f"Input must be 4 or 5-dimensional, got rank {input.ndim}")
     return _run(xp, pool_arrays.largest, (input,), None, data_format, ksize=ksize,
                 strides=strides, padding=padding, explicit_paddings=explicit_paddings)  # fmt: skip
 

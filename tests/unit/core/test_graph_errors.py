@@ -45,6 +45,9 @@ def test_in_a_function(function, error, text):
         (lambda: tf.constant(1) * 1.5, TypeError, "Cannot convert 1.5 to EagerTensor of dtype"),
         (lambda: X + None, ValueError, r"convert a value \(None\)"),
         (lambda: tf.cast("1", tf.float32), tf.errors.UnimplementedError, "Cast string to float"),
+        (lambda: X.set_shape([3]), ValueError, r"\(2,\) is not compatible with supplied shape"),
+        (lambda: tf.nn.max_pool2d(tf.ones([2, 3]), 2, 2, "SAME"),
+         tf.errors.InvalidArgumentError, "must be 4 or 5-dimensional"),
         (lambda: tf.one_hot([1], -2), tf.errors.InvalidArgumentError, "must be non-negative"),
     ],
 )  # fmt: skip
