@@ -34,6 +34,7 @@ from shardtape import (
     profiler,
     ragged,
     random,
+    raw_ops,
     saved_model,
     sets,
     signal,
