@@ -51,6 +51,9 @@ class Loss:
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         losses = convert_in_graph(self.call)(y_true, y_pred)
+        if hasattr(losses, "flat_values"):  # of rows of steps: every step counts alike
+            losses = losses.flat_values
+            sample_weight = getattr(sample_weight, "flat_values", sample_weight)
         mask = combined(mask_of(y_pred), mask_of(losses))
         if mask is not None:
             losses, sample_weight = self._under_mask(losses, sample_weight, mask)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Any
 
@@ -43,6 +44,20 @@ def _binary(y_true: Tensor, y_pred: Tensor, from_logits: bool) -> Tensor:
     return -(y_true * math.log(p + small) + (1.0 - y_true) * math.log(1.0 - p + small))
 
 
+def _of_each_step(function: Any) -> Any:
+    """Lets a loss of class distributions take rows of steps: the losses are rows again."""
+
+    @functools.wraps(function)
+    def loss(y_true: Any, y_pred: Any, *args: Any, **keywords: Any) -> Any:
+        if not hasattr(y_pred, "flat_values"):
+            return function(y_true, y_pred, *args, **keywords)
+        truth = getattr(y_true, "flat_values", y_true)
+        return y_pred.with_flat_values(function(truth, y_pred.flat_values, *args, **keywords))
+
+    return loss
+
+
+@_of_each_step
 def categorical_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -75,6 +90,7 @@ def categorical_crossentropy(
     return -reduce_sum(y_true * math.log(clipped(p, epsilon(), 1.0 - epsilon())), axis)
 
 
+@_of_each_step
 def sparse_categorical_crossentropy(
     y_true: Any,
     y_pred: Any,

@@ -253,7 +253,8 @@ def _as_metric(metric: Any, target: Any, prediction: Any) -> Metric:
 
 
 def _kind(target: Any, prediction: Any) -> str:
-    true, predicted = convert_to_tensor(target).shape, prediction.shape
+    target = target if hasattr(target, "flat_values") else convert_to_tensor(target)
+    true, predicted = target.shape, prediction.shape
     if predicted.rank and predicted[-1] == 1:
         return "binary"
     if true.rank < predicted.rank or (true[-1] == 1 and predicted[-1] != 1):
@@ -263,4 +264,7 @@ def _kind(target: Any, prediction: Any) -> str:
 
 def batch_size(x: Any) -> Any:
     """The number of examples of a batch, as a tensor."""
-    return shape(convert_to_tensor(nest.flatten(x)[0]))[0]
+    first = nest.flatten(x)[0]
+    if hasattr(first, "flat_values"):
+        return cast(first.nrows(), "int32")
+    return shape(first if hasattr(first, "dense_shape") else convert_to_tensor(first))[0]

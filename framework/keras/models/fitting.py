@@ -20,6 +20,8 @@ from shardtape.keras.models.batches import (
     split,
     unpack,
 )
+from shardtape.ops.composites import is_composite
+from shardtape.ops.joining import concat
 
 
 class Fitting:
@@ -300,7 +302,9 @@ def _shown(verbose: int, callbacks: Any) -> list[Any]:
     return [ProgbarLogger("steps")]
 
 
-def _joined(parts: list[Any]) -> np.ndarray:
+def _joined(parts: list[Any]) -> Any:
+    if is_composite(parts[0]):
+        return concat(parts, 0)
     arrays = [np.asarray(p) for p in parts]
     return np.concatenate(arrays) if arrays[0].ndim else np.stack(arrays)
 

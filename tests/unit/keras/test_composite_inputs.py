@@ -101,3 +101,28 @@ def test_losses_of_ragged_rows(loss, wanted):
     cross = tf.keras.losses.BinaryCrossentropy()
     got = cross(tf.ragged.constant([[1.0, 0.0], [1.0]]), tf.ragged.constant([[0.9, 0.4], [0.5]]))
     assert float(got) == pytest.approx(0.5006, abs=1e-4)
+
+
+def test_a_model_whose_outputs_are_rows_of_steps_is_trained():
+    truth = tf.ragged.constant([[0, 1, 0], [1], [1, 1]], dtype=tf.int64)
+    x = tf.keras.Input(shape=[None], dtype=tf.int64, ragged=True)
+    constant = tf.keras.initializers.Constant
+    h = tf.keras.layers.Embedding(10, 4, embeddings_initializer=constant(0.3))(x)
+    h = tf.keras.layers.LSTM(
+        3, return_sequences=True, kernel_initializer="ones", recurrent_initializer="ones"
+    )(h)
+    kernel = constant([[0.1, 0.3], [0.2, -0.5], [0.4, 0.1]])
+    m = tf.keras.Model(
+        x, tf.keras.layers.Dense(2, activation="softmax", kernel_initializer=kernel)(h)
+    )
+    losses = tf.keras.losses.sparse_categorical_crossentropy(truth, m(rows()))
+    assert losses.row_lengths().numpy().tolist() == [3, 1, 2]
+    np.testing.assert_allclose(
+        losses.flat_values, [0.5344, 1.0857, 0.3803, 0.882, 0.882, 1.0857], atol=1e-4
+    )
+    m.compile(loss="sparse_categorical_crossentropy", optimizer="sgd")
+    history = m.fit(rows(), truth, epochs=3, verbose=0, shuffle=False, batch_size=2)
+    np.testing.assert_allclose(history.history["loss"], [0.8071, 0.7972, 0.7877], atol=1e-4)
+    made = m.predict(rows(), verbose=0)
+    assert made.row_lengths().numpy().tolist() == [3, 1, 2]
+    np.testing.assert_allclose(made.flat_values[:2, 0], [0.5661, 0.6358], atol=1e-4)
