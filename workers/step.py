@@ -18,8 +18,9 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors
+from shardtape.autograph import convert_in_graph
 from shardtape.backend.random import seeded, step_key
-from shardtape.context import building, training_phase
+from shardtape.context import building, converting, training_phase
 from shardtape.graph.graphdef import graph_def
 from shardtape.graph.ir import Graph
 from shardtape.graph.placeholders import PlaceholderSpec, check_feed, placeholder
@@ -137,7 +138,10 @@ class _Trace:
         self.graph = Graph()
         self.graph.seed = seed
         tape = GradientTape()
-        with collecting() as made, building(self.graph), training_phase(training), seeded(seed):
+        with (
+            collecting() as made, building(self.graph), training_phase(training), seeded(seed),
+            converting(True),
+        ):  # fmt: skip
             with tape:
                 step = _call_model(model, feeds, training)
             self.variables = _by_key(made)
@@ -224,6 +228,7 @@ def _call_model(model: Any, feeds: Any, training: bool) -> Any:
         )
     batch = {name: placeholder(dtype, shape, name) for name, (dtype, shape) in feeds.items()}
     names = list(inspect.signature(made).parameters)
+    made = convert_in_graph(made)
     if len(names) == len(batch) and set(names) == set(batch):
         return made(**batch)
     if len(names) == 1:

@@ -260,3 +260,52 @@ def test_spectral_normalization_is_the_same_traced():
     np.testing.assert_array_equal(layer.get_weights()[0], kernel)
     with pytest.raises(ValueError, match="nor 'embeddings'"):
         layers.SpectralNormalization(layers.ReLU())(x)
+
+
+class Halving(layers.Layer):
+    """Branches and loops on what it computes."""
+
+    def __init__(self, converted):
+        super().__init__()
+        self.dense, self.converted = layers.Dense(2), converted
+
+    def call(self, x):
+        y = self.dense(x)
+        if not self.converted:
+            y = tf.cond(tf.reduce_mean(y) > 0.0, lambda: y * 0.5, lambda: y - 1.0)
+            return tf.while_loop(lambda y: tf.norm(y) > 2.0, lambda y: [y * 0.5], [y])[0]
+        if tf.reduce_mean(y) > 0.0:
+            y = y * 0.5
+        else:
+            y = y - 1.0
+        while tf.norm(y) > 2.0:
+            y = y * 0.5
+        return y
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_step_of_a_worker_branches_as_written_with_cond(sign):
+    def model_of(converted):
+        def model():
+            layer = Halving(converted)
+
+            def step(x):
+                loss = tf.reduce_mean(layer(x) ** 2)
+                if not converted:
+                    return tf.Step(tf.cond(loss > 1.0, lambda: loss * 3.0, lambda: loss))
+                if loss > 1.0:
+                    loss = loss * 3.0
+                return tf.Step(loss)
+
+            return step
+
+        return model
+
+    found = []
+    for converted in (True, False):
+        step = CompiledStep(model_of(converted), seed=1, feeds={"x": ("float32", (None, 3))})
+        step.bind(step.initial_values())
+        result = step.run({"x": sign * rows(6, 3)}, KEY)
+        found.append([result.loss, *result.gradients.values()])
+    for a, b in zip(*found):
+        np.testing.assert_array_equal(a, b)
