@@ -32,6 +32,19 @@ def partial_value(tensor: Any) -> Any:
 
     For a resource it is the Variable.
     """
+    return _value_of(tensor, {})
+
+
+def _value_of(tensor: Any, seen: dict[int, Any]) -> Any:
+    """As `partial_value`; `seen` keeps what was found, for tensors that are used several times."""
+    if type(tensor) is SymbolicTensor:
+        if tensor._id not in seen:
+            seen[tensor._id] = _found(tensor, seen)
+        return seen[tensor._id]
+    return _found(tensor, seen)
+
+
+def _found(tensor: Any, seen: dict[int, Any]) -> Any:
     if type(tensor) is EagerTensor:
         return tensor._array
     if type(tensor) is not SymbolicTensor:
@@ -58,7 +71,7 @@ def partial_value(tensor: Any) -> Any:
         return None if size is None else np.array(size, tensor.dtype.numpy_dtype)
     if not (tensor.dtype.is_integer or tensor.dtype.is_bool) and kind != "Cast":
         return None
-    values = [partial_value(t) for t in node.inputs]
+    values = [_value_of(t, seen) for t in node.inputs]
     if all(isinstance(v, (np.ndarray, np.generic)) for v in values):
         return _fold(tensor, node, values)
     return _partial(node, values)

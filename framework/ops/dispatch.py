@@ -211,8 +211,8 @@ def _run(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
 
 
 def _same_type(raw: Any, result: Any) -> bool:
-    # a ufunc gives bytes for string arrays of no axes
-    return getattr(raw, "dtype", None) == result.dtype
+    # for strings a ufunc gives bare bytes where the arrays have no axes
+    return result.dtype.kind != "O" and raw.dtype == result.dtype
 
 
 def _place(op: Op, arrays: list[Any]) -> tuple[Any, list[Any]]:

@@ -171,3 +171,14 @@ def test_concrete_functions():
     assert concrete(tf.constant(1.0), y=tf.constant(2.0)).numpy() == 3.0
     with pytest.raises(tf.errors.InvalidArgumentError, match="traced for"):
         concrete(tf.constant(1), tf.constant(2))
+
+
+def test_long_chains_of_sizes_are_built_in_no_time():
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int32)])
+    def power_of_two(n):
+        power = tf.constant(1)
+        for _ in range(20):  # each turn uses the last three times
+            power = tf.where(power < n, 2 * power, power)
+        return tf.zeros(tf.reshape(power, [1]))
+
+    assert power_of_two(tf.constant(100)).shape == (128,)
