@@ -379,7 +379,7 @@ def resolve(
     try:
         return JobConfig(**values).validate()
     except InvalidArgumentError as error:
-        name = str(error).split(" ", 1)[0]
-        if origin.get(name, _SCRIPT) != _SCRIPT:
-            raise OptionError(f"{error} (from {origin[name]})") from None
+        for name in re.findall(r"[a-z_]+", str(error)):
+            if origin.get(name, _SCRIPT) != _SCRIPT:
+                raise OptionError(f"{error} (from {origin[name]})") from None
         raise

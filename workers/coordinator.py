@@ -270,6 +270,7 @@ class Coordinator:
             # the first worker has said what the variables are
             how = self._partitioner or self.config.partitioner
             self._placement = placement_for(self._members.specs, len(self.shards), how)
+            self._warn_of_empty_shards(self._placement)
             self._give_roles()
             self._initialized = self._checkpoints.resume(self._members.specs)
         if self._initialized:
@@ -277,6 +278,13 @@ class Coordinator:
         elif self._initializer is None:
             self._initializer = member.worker
             self._welcome(member)
+
+    def _warn_of_empty_shards(self, placement: Placement) -> None:
+        shards = len(self.shards)
+        empty = sum(not placement.of_shard(index) for index in range(shards))
+        if empty:
+            text = f"{empty} of {shards} shards hold nothing: the model's variables are small, and "
+            self._reporter.note(text + "partitioner=auto does not cut such ones", warning=True)
 
     def _give_roles(self) -> None:
         """The shards learn what they hold; they have no values then."""

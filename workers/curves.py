@@ -36,6 +36,7 @@ class Curves:
     def __init__(self, logdir: str | None) -> None:
         self._logdir = logdir
         self._writers: dict[str, Any] = {}
+        self._has_graph = False
         self.failure: str | None = None
 
     def has_earlier(self) -> bool:
@@ -93,8 +94,9 @@ class Curves:
 
     def graph(self, graph_def: bytes) -> None:
         """The step's graph, a serialized GraphDef."""
-        if self._logdir is None or self.failure is not None or not graph_def:
+        if self._logdir is None or self.failure is not None or not graph_def or self._has_graph:
             return
+        self._has_graph = True  # a worker that comes back sends it again
         try:
             with self._writer("train").as_default():
                 summary.graph(graph_def)

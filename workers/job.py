@@ -65,10 +65,19 @@ def strip(spec: DataSpec) -> DataSpec:
     return replace(spec, function=None)
 
 
-def checked_optimizer(optimizer: Any) -> Any:
-    """The optimizer. Raises InvalidArgumentError for one whose loss scale changes while it runs."""
+def checked_optimizer(given: Any) -> Any:
+    """The optimizer that was given, by its name or as an object.
+
+    Raises InvalidArgumentError for an unknown one, and for one whose loss scale changes while it
+    runs.
+    """
+    from shardtape import optimizers
     from shardtape.keras.mixed_precision import LossScaleOptimizer
 
+    try:
+        optimizer = optimizers.get(given)
+    except (ValueError, TypeError) as error:
+        raise InvalidArgumentError(f"optimizer: {error}") from None
     if isinstance(optimizer, LossScaleOptimizer):
         inner = type(optimizer.inner_optimizer).__name__
         raise InvalidArgumentError(

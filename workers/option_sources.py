@@ -88,7 +88,10 @@ def read_options_file(path: str | os.PathLike[str], known: Iterable[str]) -> dic
     try:
         return _options(loader, where, tuple(known))
     except yaml.YAMLError as error:
-        raise InvalidArgumentError(f"{where}: {error}") from None
+        mark = getattr(error, "problem_mark", None)
+        line = "" if mark is None else f", line {mark.line + 1}"
+        problem = getattr(error, "problem", None) or str(error)
+        raise InvalidArgumentError(f"{where}{line}: {problem}") from None
     finally:
         loader.dispose()
 

@@ -179,6 +179,8 @@ def summary_lines(result: Result) -> list[str]:
     rows.append(("steps", f"{figures['steps']:,}"))
     if figures["rounds"] is not None:
         rows.append(("rounds", f"{figures['rounds']:,}"))
+    if figures["skipped"]:
+        rows.append(("skipped batches", f"{figures['skipped']:,}"))
     if figures["worker_restarts"]:
         rows.append(("worker restarts", figures["worker_restarts"]))
     if figures["rollbacks"]:

@@ -23,6 +23,7 @@ from shardtape.errors import (
     ResourceExhaustedError,
     UnavailableError,
 )
+from shardtape.ps.wire import channel as wire
 from shardtape.workers.config import JobConfig
 from shardtape.workers.data import DataSpec, portable
 from shardtape.workers.job import Functions, Job, clipping_of, pack, strip
@@ -35,6 +36,8 @@ _log = logging.getLogger("shardtape.workers")
 
 # Named actors of all jobs live here, so that another driver finds them.
 NAMESPACE = "shardtape"
+# What a process of a job takes that has no values yet: Python, numpy, Ray, gRPC.
+_PROCESS_BYTES = 120_000_000
 # Answers of the coordinator's own actor to the driver.
 _ANSWER_DEADLINE_S = 30.0
 
@@ -61,6 +64,8 @@ class RayRunner:
         self._coordinator: Any = None
         self._status = Status(workers=config.workers, epochs=config.epochs)
         packed = pack(functions)
+        if config.address == "local" and config.port:
+            wire.check_free("127.0.0.1", config.port)  # before anything is started
         self._started_ray = _join_cluster(config)
         try:
             self._coordinator = _running_coordinator(config)
@@ -199,6 +204,14 @@ def _check_resources(config: JobConfig) -> None:
     """An actor that Ray cannot place waits in silence, so resources are compared first."""
     have = ray.available_resources()
     total = ray.cluster_resources()
+    processes = config.ps + config.workers + 1
+    free_bytes = have.get("memory", math.inf)
+    if processes * _PROCESS_BYTES > free_bytes:
+        raise ResourceExhaustedError(
+            f"{config.ps} shards and {config.workers} workers take about "
+            f"{processes * _PROCESS_BYTES / 1e9:.1f} GB of memory before they hold any value, Ray "
+            f"has {free_bytes / 1e9:.1f} GB free: use fewer"
+        )
     needs = {
         "CPU": config.workers * config.cpus_per_worker,
         "GPU": config.workers * config.gpus_per_worker,

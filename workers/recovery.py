@@ -62,7 +62,7 @@ class WorkerDeaths:
             return GiveUp(
                 f"worker-{worker} died {FRUITLESS_DEATHS} times in a row without finishing a "
                 f"batch (last: {reason}): is there enough memory, does native code crash? Its "
-                "last words are in Ray's session logs (worker-*.err)"
+                "last words are in Ray's logs (/tmp/ray/session_latest/logs/worker-*.err there)"
             )
         if self.restarts > self.limit:
             return GiveUp(
@@ -91,7 +91,8 @@ class ShardDeaths:
         if self._empty > FRUITLESS_ROLLBACKS:
             return GiveUp(
                 f"shards died {self._empty} times before training began (last: shard-{shard}, "
-                f"{reason}): is there enough memory? Their last words are in Ray's session logs"
+                f"{reason}): is there enough memory? Their last words are in Ray's logs "
+                "(/tmp/ray/session_latest/logs/worker-*.err on their host)"
             )
         return Restart()
 

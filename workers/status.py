@@ -18,6 +18,7 @@ SUMMARY_KEYS = (
     "batches",
     "rounds",
     "applied_per_shard",
+    "skipped",
     "duplicates_dropped",
     "worker_restarts",
     "rollbacks",

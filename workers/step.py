@@ -221,6 +221,11 @@ def _call_model(model: Any, feeds: Any, training: bool) -> Any:
     made = model(training=training) if takes_training else model()
     if isinstance(made, (Step, Tensor)) or not callable(made):
         return made
+    if hasattr(made, "call") and hasattr(made, "trainable_variables"):
+        raise TypeError(
+            f"the model function returned the Keras object {made.name!r}: call it on the "
+            "placeholders, and return tf.Step(loss) with a loss of its outputs"
+        )
     if not feeds:
         raise ValueError(
             "the model returned a function of a batch, so the training data must name its feeds "

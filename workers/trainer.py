@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from shardtape import storage
 from shardtape.backend.environment import limited_threads
+from shardtape.errors import InvalidArgumentError
 from shardtape.workers import data, progress
 from shardtape.workers.config import JobConfig, job_begins, read_file, resolve
 from shardtape.workers.interrupts import Interrupts, end_of, taken
@@ -29,6 +30,7 @@ from shardtape.workers.status import (
 # How often the display is refreshed.
 _POLL_S = 0.3
 # After the second Ctrl-C or a stop that hangs, processes are killed after so long.
+_START_STOP_LIMIT_S = 5.0
 _STOP_LIMIT_S = 60.0
 
 
@@ -82,8 +84,6 @@ class Trainer:
         config: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> None:
-        from shardtape import optimizers
-
         self._partitioner = None
         if isinstance(partitioner, (str, int)):
             options["partitioner"] = partitioner
@@ -93,7 +93,7 @@ class Trainer:
         options.setdefault("job", _script_name())
         self.config = resolve(options, file)
         self._model = model
-        self._optimizer = checked_optimizer(optimizers.get(optimizer))
+        self._optimizer = checked_optimizer(optimizer)
         common: dict[str, Any] = {"seed": self.config.seed, "splits": self.config.splits}
         self._train = data.describe(
             train,
@@ -122,6 +122,7 @@ class Trainer:
         """
         job_begins()
         config = _with_absolute_paths(self.config)
+        _check_folders(config, self.config)
         marker = Marker(config.checkpoint_dir, config.job)
         killed = marker.set()
         display = progress.open_display(config.progress)
@@ -207,12 +208,37 @@ def _follow(runner: Runner, display: progress.Display, interrupts: Interrupts) -
                 return outcome
             if interrupts.count:
                 interrupts.count = 0
+                if status.state == "starting":  # its coordinator may be long in answering
+                    display.update(Status(notes=[Note(0, "stopping before all is started")]))
                 runner.stop("interrupted" if asked_s is None else "interrupted twice")
                 asked_s = asked_s or time.monotonic()
-            if asked_s is not None and time.monotonic() - asked_s > _STOP_LIMIT_S:
+            # processes that only start have nothing to finish: they are ended where they are
+            limit_s = _START_STOP_LIMIT_S if status.state == "starting" else _STOP_LIMIT_S
+            if asked_s is not None and time.monotonic() - asked_s > limit_s:
                 raise end_of(interrupts.first)
     finally:
         runner.close()
+
+
+def _check_folders(config: JobConfig, given: JobConfig) -> None:
+    """Makes the folders of a job of this machine, before an hour of training finds that it cannot.
+
+    Args:
+      given: the same options, with the paths as the user wrote them.
+    """
+    if config.address != "local":
+        return
+    for name in ("logdir", "checkpoint_dir"):
+        path = getattr(config, name)
+        if path is None or storage.is_remote(path):
+            continue
+        try:
+            os.makedirs(path, exist_ok=True)
+            problem = None if os.access(path, os.W_OK) else "nothing can be written there"
+        except OSError as error:
+            problem = f"no folder can be made there ({error.strerror})"
+        if problem:
+            raise InvalidArgumentError(f"{name} is {getattr(given, name)!r}: {problem}")
 
 
 def _script_name() -> str:

@@ -148,8 +148,7 @@ class WorkerLoop:
         """Works until the coordinator says stop or is gone (then UnavailableError is raised)."""
         try:
             join = self._prepare()
-        # user code: whatever it raises goes to the user, sys.exit() as well
-        except (Exception, SystemExit) as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001 - user code: all that it raises is told
             self._session.send(pb.FromWorker(failed=failures.to_message(error, 0)))
             self._await_stop()
             return
@@ -293,7 +292,7 @@ class WorkerLoop:
         name = BatchId(batch.epoch, batch.split, batch.index)
         try:
             feed = self._train.batch(name._replace(split=name.split - self._split_base))
-        except Exception as error:  # noqa: BLE001 - the user's data function
+        except BaseException as error:  # noqa: BLE001 - the user's data function
             self._failed(error, batch)
             return
         if feed is None:
@@ -327,7 +326,7 @@ class WorkerLoop:
         started = time.perf_counter()
         try:
             result = self._step.run(feed, (self.job.seed, *name), self._client.gradients(slot))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code, as above
+        except BaseException as error:  # noqa: BLE001 - user code, as above
             self._failed(error, batch)
             return None
         figures = self._report.figures
@@ -437,7 +436,7 @@ class WorkerLoop:
                 self._evaluate_batches(task, reply)
             if task.histograms:
                 reply.histograms.extend(histograms(self._client.parameters, self._gradients))
-        except Exception as error:  # noqa: BLE001 - user code: whatever it raises goes to the user
+        except BaseException as error:  # noqa: BLE001 - user code, as above
             message = failures.to_message(error, self._generation)
             self._session.send(pb.FromWorker(failed=message))
             return

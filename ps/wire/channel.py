@@ -193,7 +193,7 @@ def bind(server: grpc.Server, host: str, port: int, tls: Tls | None = None) -> i
 
     Raises FailedPreconditionError that names the address, if it is taken or not of this machine.
     """
-    _check_free(host, port)
+    check_free(host, port)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         if tls is None:
@@ -203,8 +203,11 @@ def bind(server: grpc.Server, host: str, port: int, tls: Tls | None = None) -> i
         raise FailedPreconditionError(f"cannot listen on {address}: {error}") from error
 
 
-def _check_free(host: str, port: int) -> None:
-    """gRPC says only that binding failed, and prints the reason where nobody looks."""
+def check_free(host: str, port: int) -> None:
+    """Raises FailedPreconditionError if a server could not listen there, as `bind` does.
+
+    gRPC says only that binding failed, and prints the reason where nobody looks.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -164,3 +164,11 @@ def test_the_graph_has_name_scopes():
     names = [n.name for n in CompiledStep(placeholders).graph_def().node]
     assert {"x", "y", "w"} <= set(names)
     assert any(n.startswith("gradients/") for n in names)
+
+
+def test_a_keras_model_is_no_step():
+    def model():
+        return tf.keras.Sequential([tf.keras.layers.Dense(1)], name="mine")
+
+    with pytest.raises(TypeError, match=r"Keras object 'mine': call it on the placeholders"):
+        CompiledStep(model, 1, {"x": (tf.float32, (None, 3))})
