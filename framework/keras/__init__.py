@@ -3,6 +3,7 @@
 from shardtape import optimizers
 from shardtape.keras import (
     activations,
+    applications,
     backend,
     callbacks,
     constraints,
@@ -26,6 +27,7 @@ __all__ = [
     "Model",
     "Sequential",
     "activations",
+    "applications",
     "backend",
     "callbacks",
     "constraints",

@@ -335,3 +335,31 @@ def crossed_features(tf):
         model.predict([words[:, None], tf.cast(numbers[:, None], "int64")], verbose=0),
         layers.experimental.preprocessing.Rescaling(0.5)(tf.ones(2)),
     ]  # fmt: skip
+
+
+@case
+def known_networks(tf):
+    apps = tf.keras.applications
+    image = 255 * np.abs(np.sin(np.arange(2 * 33 * 32 * 3))).reshape(2, 33, 32, 3)
+    image = image.astype(np.float32)
+    makes = (
+        lambda: apps.VGG16(weights=None, include_top=False, input_shape=(33, 32, 3)),
+        lambda: apps.MobileNetV2(weights=None, include_top=False, input_shape=(33, 32, 3)),
+        lambda: apps.MobileNetV2((33, 32, 3), 0.5, weights=None, classes=7),
+        lambda: apps.ResNet50(weights=None, include_top=False, input_shape=(33, 32, 3),
+                              pooling="avg"),
+    )  # fmt: skip
+    out = []
+    for make in makes:
+        tf.keras.backend.clear_session()
+        tf.keras.utils.set_random_seed(4)
+        model = make()
+        listed = [f"{x.name} {type(x).__name__} {x.output_shape}" for x in model.layers]
+        out.append(f"{model.name} {model.count_params()} {listed}")
+        out.append(model(image / 255.0))
+    empty = apps.MobileNetV2(weights=None, include_top=False, pooling="max")
+    out.append(f"{empty.name} {empty.input_shape} {empty.output_shape}")
+    for module in (apps.vgg16, apps.resnet50, apps.mobilenet_v2):
+        out += [module.preprocess_input(image.copy()), module.preprocess_input(tf.constant(image))]
+    out.append(apps.imagenet_utils.preprocess_input(image.astype(np.uint8), mode="torch"))
+    return out

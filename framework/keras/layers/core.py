@@ -73,6 +73,13 @@ class InputLayer(Layer):
     def output(self) -> Any:
         return self._tensor
 
+    @property
+    def input_shape(self) -> Any:
+        """A list of one shape, as Keras has it of this layer alone."""
+        return [tuple(self._tensor.shape)]
+
+    output_shape = input_shape
+
     def get_config(self) -> dict[str, Any]:
         return {
             "batch_input_shape": self._batch_input_shape,

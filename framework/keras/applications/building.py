@@ -1,0 +1,69 @@
+"""What the networks of `tf.keras.applications` share: their inputs, tops and weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardtape import nest
+from shardtape.errors import UnimplementedError
+from shardtape.keras import layers
+from shardtape.keras.models import Model
+from shardtape.keras.symbolic import is_keras_tensor
+
+
+def entrance(
+    input_shape: Any, input_tensor: Any, include_top: bool, weights: Any, classes: int,
+    size: int = 224, least: int = 32,
+) -> Any:  # fmt: skip
+    """The symbolic input (batch, height, width, channels).
+
+    Args:
+      size: height and width where none are given and the top needs them.
+      least: the smallest height and width.
+
+    Raises:
+      UnimplementedError: weights that would be downloaded.
+      ValueError: a shape that the network does not take.
+    """
+    if weights == "imagenet":
+        raise UnimplementedError(
+            "the weights of ImageNet are HDF5 files, which this framework does not read: pass "
+            "weights=None, or the path of weights that `save_weights` wrote"
+        )
+    if input_shape is not None:
+        input_shape = tuple(input_shape)
+        if len(input_shape) != 3:
+            raise ValueError("`input_shape` must be a tuple of three integers.")
+        if any(n is not None and n < least for n in input_shape[:2]):
+            raise ValueError(
+                f"Input size must be at least {least}x{least}; Received: input_shape={input_shape}"
+            )
+    else:
+        input_shape = (size, size, 3) if include_top else (None, None, 3)
+    if include_top and None in input_shape:
+        raise ValueError(
+            "If `include_top` is True, you should specify a static `input_shape`. Received: "
+            f"input_shape={input_shape}"
+        )
+    if input_tensor is None:
+        return layers.Input(shape=input_shape)
+    if is_keras_tensor(input_tensor):
+        return input_tensor
+    raise ValueError(f"`input_tensor` must come from tf.keras.Input, got {input_tensor!r}")
+
+
+def pooled(x: Any, pooling: str | None, names: tuple[Any, Any] = (None, None)) -> Any:
+    """The features of a network without its top: pooled "avg" or "max", or as they are."""
+    if pooling == "avg":
+        return layers.GlobalAveragePooling2D(name=names[0])(x)
+    if pooling == "max":
+        return layers.GlobalMaxPooling2D(name=names[1])(x)
+    return x
+
+
+def finished(inputs: Any, outputs: Any, name: str, weights: Any) -> Model:
+    """The model, with the weights of a file where a path is given."""
+    model = Model(nest.flatten(inputs)[0], outputs, name=name)
+    if weights is not None:
+        model.load_weights(weights)
+    return model
