@@ -199,3 +199,15 @@ def as_dtype(value: Any) -> DType:
         return from_numpy(np.dtype(value))
     except TypeError:
         raise TypeError(f"Cannot convert value {value!r} to a TensorFlow DType.") from None
+
+
+def __getattr__(name: str) -> Any:
+    # functions that are ops, and so are defined after the types
+    if name in ("cast", "complex", "saturate_cast"):
+        from shardtape.ops import math
+
+        return getattr(math, name)
+    from shardtape.absent import missing_text
+
+    known = [n for n in globals() if not n.startswith("_")]
+    raise AttributeError(missing_text("tf.dtypes", name, [*known, "cast", "complex"]))

@@ -24,6 +24,7 @@ from shardtape.ops.colors import (
 from shardtape.ops.image import adjust_contrast, convert_image_dtype
 from shardtape.ops.image_files import (
     adjust_jpeg_quality,
+    decode_and_crop_jpeg,
     decode_bmp,
     decode_gif,
     decode_image,
@@ -31,6 +32,7 @@ from shardtape.ops.image_files import (
     decode_png,
     encode_jpeg,
     encode_png,
+    extract_jpeg_shape,
     is_jpeg,
 )
 from shardtape.ops.image_geometry import (

@@ -32,6 +32,7 @@ from shardtape.io.sparse_serialization import (
 )
 from shardtape.io.writer import TFRecordOptions, TFRecordWriter
 from shardtape.ops.image_files import (
+    decode_and_crop_jpeg,
     decode_bmp,
     decode_gif,
     decode_image,
@@ -39,10 +40,13 @@ from shardtape.ops.image_files import (
     decode_png,
     encode_jpeg,
     encode_png,
+    extract_jpeg_shape,
     is_jpeg,
 )
 
 __all__ = [
+    "decode_and_crop_jpeg",
+    "extract_jpeg_shape",
     "serialize_sparse",
     "serialize_many_sparse",
     "deserialize_many_sparse",

@@ -13,6 +13,8 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors
+from shardtape.ops import array
+from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.image import convert_image_dtype
 from shardtape.ops.registry import Arg, op
@@ -255,6 +257,29 @@ def decode_jpeg(
       ratio: 1, 2, 4 or 8: the size is divided by it.
     """
     return decode_jpeg_op(contents, channels=channels, ratio=ratio, name=name)
+
+
+def decode_and_crop_jpeg(
+    contents: Any, crop_window: Any, channels: int = 0, ratio: int = 1,
+    fancy_upscaling: bool = True, try_recover_truncated: bool = False,
+    acceptable_fraction: float = 1, dct_method: str = "", name: str | None = None,
+) -> Any:  # fmt: skip
+    """A part of the pixels of a JPEG file, as `decode_jpeg` and `crop_to_bounding_box` give it.
+
+    Args:
+      crop_window: (4,): first row, first column, height, width.
+
+    Raises InvalidArgumentError for a window that is not inside the image.
+    """
+    whole = decode_jpeg(contents, channels, ratio, name=name)
+    top, left, height, width = array.unstack(cast(convert_to_tensor(crop_window), dt.int32), 4)
+    begin, size = array.stack([top, left, 0]), array.stack([height, width, -1])
+    return array.slice(whole, begin, size)
+
+
+def extract_jpeg_shape(contents: Any, output_type: Any = dt.int32, name: str | None = None) -> Any:
+    """The shape (3,) of the pixels of a JPEG file."""
+    return cast(array.shape(decode_jpeg(contents)), output_type, name=name)
 
 
 def decode_gif(contents: Any, name: str | None = None) -> Any:

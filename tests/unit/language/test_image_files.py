@@ -73,3 +73,22 @@ def test_what_a_jpeg_file_says_of_itself():
     ):
         with pytest.raises(tf.errors.InvalidArgumentError, match=text):
             tf.io.encode_jpeg(picture, **options)
+
+
+def test_a_part_of_a_jpeg_and_its_shape():
+    smooth = np.linspace(0, 255, 20 * 16 * 3).astype(np.uint8).reshape(20, 16, 3)
+    file = tf.io.encode_jpeg(smooth, quality=95)
+    assert tf.io.extract_jpeg_shape(file).numpy().tolist() == [20, 16, 3]
+    assert tf.image.extract_jpeg_shape(file, tf.int64).dtype is tf.int64
+    part = tf.image.decode_and_crop_jpeg(file, [3, 2, 8, 5])
+    np.testing.assert_array_equal(part, tf.io.decode_jpeg(file)[3:11, 2:7])
+    gray = tf.function(lambda f, w: tf.io.decode_and_crop_jpeg(f, w, channels=1))
+    assert gray(file, tf.constant([0, 0, 4, 16])).shape == (4, 16, 1)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        tf.io.decode_and_crop_jpeg(file, [15, 0, 8, 8])
+
+
+def test_casts_are_found_beside_the_types():
+    assert tf.dtypes.cast([1.7], tf.int32).numpy().tolist() == [1]
+    assert tf.dtypes.complex(1.0, 2.0).numpy() == 1 + 2j
+    assert tf.dtypes.saturate_cast(300, tf.uint8).numpy() == 255
