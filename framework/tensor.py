@@ -336,6 +336,14 @@ class SymbolicTensor(Tensor):
         return [o for o in self.graph.get_operations() if any(t is self for t in o.inputs)]
 
     def __iter__(self) -> Iterator[Any]:
+        from_function = not getattr(self.op.graph, "claims_ops", False) and hasattr(
+            self.op.graph, "outer_graph"
+        )
+        if from_function:
+            raise errors.OperatorNotAllowedInGraphError(
+                "Iterating over a symbolic `tf.Tensor` is not allowed. Use `tf.unstack`, or a "
+                f"`for` loop that AutoGraph converts. ({self.name})"
+            )
         if self._shape.rank is None or not len(self._shape) or self._shape[0] is None:
             raise errors.OperatorNotAllowedInGraphError(
                 f"Cannot iterate over {self!r}: its first dimension is not known in the graph"

@@ -69,3 +69,22 @@ def test_a_tensor_of_a_trace_cannot_be_used_after_it():
         kept[0] + 1.0
     with pytest.raises(TypeError, match="out of scope"):
         tf.function(lambda: kept[0] + np.float32(1.0))()
+
+
+@pytest.mark.parametrize(
+    "function", [list, lambda x: [v for v in x], lambda x: (lambda a, b: a)(*x)]
+)
+def test_a_symbolic_tensor_is_not_iterated(function):
+    with pytest.raises(tf.errors.OperatorNotAllowedInGraphError, match="Iterating over a symbolic"):
+        tf.function(lambda x: function(x), autograph=False)(X)
+
+
+def test_a_loop_that_autograph_converts_iterates():
+    @tf.function
+    def total(x):
+        s = tf.zeros([])
+        for v in x:
+            s += v
+        return s
+
+    assert total(X).numpy() == 3.0
