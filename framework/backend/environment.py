@@ -111,17 +111,15 @@ def process_environment(threads: int, base: Mapping[str, str] | None = None) -> 
 def apply_to_this_process() -> dict[str, str]:
     """Does for the running process what can still be done; called by `import shardtape`.
 
-    Does nothing when numpy is loaded already: the BLAS kernel is chosen then, and a program
-    that uses numpy by itself keeps its own allocator settings. Thread counts are the program's
-    own affair.
+    The BLAS kernel is chosen already when numpy is loaded; the allocator takes its thresholds at
+    any time, so that it does not matter which of both a program imports first. Thread counts are
+    the program's own affair.
 
     Returns:
       The settings that were made, by variable name.
     """
-    if "numpy" in sys.modules:
-        return {}
     made = {}
-    kernel = blas_kernel()
+    kernel = blas_kernel() if "numpy" not in sys.modules else None
     if kernel is not None and "OPENBLAS_CORETYPE" not in os.environ:
         os.environ["OPENBLAS_CORETYPE"] = made["OPENBLAS_CORETYPE"] = kernel
     if sys.platform == "linux" and not any(name in os.environ for name in _MALLOC):
