@@ -89,7 +89,7 @@ class VariablePart:
 
 def variable_part(self: Any, key: Any) -> Tensor:
     """`variable[key]`; the tensor can be assigned to unless the key is a mask."""
-    part = getitem(self, key)
+    part = getitem(self._as_tensor(), key)
     if not is_mask(key):
         part._part_of = VariablePart(self, key)
     return part
