@@ -57,8 +57,8 @@ def _block(x: Any, channels: int, stride: int, expansion: int, name: str) -> Any
 
 def MobileNetV2(
     input_shape: Any = None, alpha: float = 1.0, include_top: bool = True,
-    weights: Any = "imagenet", input_tensor: Any = None, pooling: str | None = None, classes: int = 1000,
-    classifier_activation: Any = "softmax",
+    weights: Any = "imagenet", input_tensor: Any = None, pooling: str | None = None,
+    classes: int = 1000, classifier_activation: Any = "softmax",
 ) -> Model:  # fmt: skip
     """MobileNetV2.
 
