@@ -31,6 +31,24 @@ def prepare(tf: Any) -> None:
 
 
 CASES: dict[str, Callable[[Any], Any]] = {
+    # choosing, whole numbers
+    "compress": lambda tf: tf.experimental.numpy.compress(
+        [True, False, True], np.arange(12).reshape(3, 4), 0
+    ),
+    "compress_flat": lambda tf: tf.experimental.numpy.compress([False, True, True], np.arange(3.0)),
+    "diag_indices": lambda tf: list(tf.experimental.numpy.diag_indices(3, 3)),
+    "divmod": lambda tf: list(
+        tf.experimental.numpy.divmod(np.array([7, -7, 9]), np.array([3, 3, -4]))
+    ),
+    "flatten_rows": lambda tf: tf.experimental.numpy.flatten(np.arange(6).reshape(2, 3)),
+    "flatten_columns": lambda tf: tf.experimental.numpy.flatten(np.arange(6).reshape(2, 3), "F"),
+    "gcd": lambda tf: tf.experimental.numpy.gcd(np.array([12, -8, 0, 7]), np.array([[18], [0]])),
+    "lcm": lambda tf: tf.experimental.numpy.lcm(np.array([4, 6, 0]), 10),
+    "ix": lambda tf: list(tf.experimental.numpy.ix_([0, 2], [True, False, True], [1])),
+    "issubdtype": lambda tf: np.array(tf.experimental.numpy.issubdtype(np.int32, np.integer)),
+    "gcd_in_a_function": lambda tf: tf.function(tf.experimental.numpy.gcd)(
+        tf.constant([270, 35]), tf.constant([192, 49])
+    ),
     "float_unary": _each("exp expm1 sin cos tan sinh cosh tanh arctan arcsinh cbrt exp2 deg2rad "
                          "rad2deg sinc floor ceil fix isnan fabs", X),
     "positive_unary": _each("log log1p log2 log10 sqrt reciprocal", Y),
