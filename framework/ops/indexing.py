@@ -305,7 +305,7 @@ def _sliced_by(x: Tensor, keys: list[Any]) -> Tensor:
     return strided_slice_op(x, *vectors, **masks)
 
 
-def slice_vectors(keys: list[Any]) -> tuple[list[Any], dict[str, int]]:
+def slice_vectors(keys: list[Any]) -> tuple[list[Any], dict[str, Any]]:
     """Begins, ends and strides of a StridedSlice, and its masks, for the entries of a key.
 
     Raises TypeError for an entry of another kind.

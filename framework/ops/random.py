@@ -178,7 +178,7 @@ def multinomial_op(
 
 
 # ---- public functions -------------------------------------------------------------------------
-def seeds(op_seed: int | None) -> dict[str, int]:
+def seeds(op_seed: int | None) -> dict[str, Any]:
     """The attributes of a stateful random op: its two seeds, and in a graph its own stream."""
     seed, seed2 = random.get_seed(op_seed)
     attrs = {"seed": seed or 0, "seed2": seed2 or 0}

@@ -91,5 +91,5 @@ def variable_part(self: Any, key: Any) -> Tensor:
     """`variable[key]`; the tensor can be assigned to unless the key is a mask."""
     part = getitem(self._as_tensor(), key)
     if not is_mask(key):
-        part._part_of = VariablePart(self, key)
+        part._part_of = VariablePart(self, key)  # type: ignore[attr-defined]
     return part

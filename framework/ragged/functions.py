@@ -82,10 +82,8 @@ def _matmul(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False
             raise ValueError(f"a product of ragged matrices takes batches of rank 3, got {x!r}")
     rows = _sizes(a, 2 if transpose_a or adjoint_a else 1)
     columns = _sizes(b, 1 if transpose_b or adjoint_b else 2)
-    made = matmul(
-        *[x.to_tensor() if isinstance(x, RaggedTensor) else x for x in (a, b)],
-        transpose_a, transpose_b, adjoint_a, adjoint_b,
-    )  # fmt: skip
+    dense_a, dense_b = (x.to_tensor() if isinstance(x, RaggedTensor) else x for x in (a, b))
+    made = matmul(dense_a, dense_b, transpose_a, transpose_b, adjoint_a, adjoint_b)
     if rows is None and columns is None:
         return made
     count, width = (array.shape(made, out_type=dt.int64)[i] for i in (1, 2))

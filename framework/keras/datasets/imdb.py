@@ -39,12 +39,12 @@ def load_data(
         rng.shuffle(order)
         shuffled.append((texts[order], labels[order]))
     (x, y), (x_test, y_test) = shuffled
-    texts, labels = words.selected(
+    kept, kept_labels = words.selected(
         np.concatenate([x, x_test]), np.concatenate([y, y_test]), num_words, skip_top, maxlen,
         start_char, oov_char, index_from,
     )  # fmt: skip
     border = len(x)
-    made, given = words.ragged_array(texts), np.asarray(labels)
+    made, given = words.ragged_array(kept), np.asarray(kept_labels)
     return (made[:border], given[:border]), (made[border:], given[border:])
 
 

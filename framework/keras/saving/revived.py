@@ -21,7 +21,7 @@ class RevivedModel(Model):
         self.kept_variables = list(loaded.variables)
         self.built = True
 
-    def call(self, inputs: Any, training: Any = False) -> Any:
+    def call(self, inputs: Any, training: Any = False, mask: Any = None) -> Any:
         """The saved computation."""
         return self._loaded(inputs, training=bool(training))
 
