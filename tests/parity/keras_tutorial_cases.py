@@ -316,7 +316,9 @@ def names_in_functions(tf):
     model.fit(normal(8, 3), normal(8, 1), verbose=0)
     kinds = [isinstance(layers.Conv2DTranspose(2, 3), layers.Conv2D),
              isinstance(layers.Conv1DTranspose(2, 3), layers.Conv1D)]  # fmt: skip
-    return [layers.Concatenate().name, layers.Dense(1).name, str(kinds)]
+    layers.TextVectorization()  # has a lookup of its own inside
+    lookup = layers.StringLookup(vocabulary=["a"]).name
+    return [layers.Concatenate().name, layers.Dense(1).name, str(kinds), lookup]
 
 
 @case

@@ -73,7 +73,7 @@ class TextVectorization(PreprocessingLayer):
         self._lookup_layer = StringLookup(
             max_tokens=max_tokens, vocabulary=vocabulary, idf_weights=idf_weights, mask_token="",
             pad_to_max_tokens=pad_to_max_tokens, output_mode=mode, sparse=sparse,
-            has_input_vocabulary=given, name=f"{self.name}_lookup",
+            has_input_vocabulary=given,
         )  # fmt: skip
         self._words = Op(
             lambda xp, texts: self._table(texts), "StringSplitV2",
