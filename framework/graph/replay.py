@@ -115,7 +115,9 @@ class Replay:
         live = self.backward.backward.live
         copies: dict[int, Any] = {self.branch.arguments[i]._id: t for i, t in arguments.items()}
         copies.update((p._id, t) for (_, p), t in zip(self.branch.graph.captures, captured))
-        copies.update((s._id, seeds[i]) for i, s in zip(live, self._live) if seeds and s is not None)
+        copies.update(
+            (s._id, seeds[i]) for i, s in zip(live, self._live) if seeds and s is not None
+        )
         target = state.graph
         for node in self._nodes(fetches, set(copies)):
             if node.type == "VarHandleOp":
