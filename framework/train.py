@@ -1,6 +1,7 @@
 """`tf.train`: checkpoints of objects, and the messages of training examples."""
 
 from shardtape.checkpoint.directory import latest_checkpoint
+from shardtape.checkpoint.following import CheckpointOptions, checkpoints_iterator
 from shardtape.checkpoint.manager import CheckpointManager
 from shardtape.checkpoint.names import (
     get_checkpoint_state,
@@ -26,6 +27,7 @@ __all__ = [
     "BytesList",
     "Checkpoint",
     "CheckpointManager",
+    "CheckpointOptions",
     "Example",
     "Feature",
     "ExponentialMovingAverage",
@@ -35,6 +37,7 @@ __all__ = [
     "FloatList",
     "Int64List",
     "SequenceExample",
+    "checkpoints_iterator",
     "get_checkpoint_state",
     "latest_checkpoint",
     "list_variables",
