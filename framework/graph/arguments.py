@@ -1,0 +1,136 @@
+"""What a `tf.function` is called with: tensors, specs, composites and other values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from shardtape import nest
+from shardtape.context import state
+from shardtape.graph.func_graph import TensorSpec
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.tensor import EagerTensor, Tensor
+from shardtape.type_spec import TypeSpec, composite_spec
+from shardtape.variable import Variable
+
+
+class Declared:
+    """A value with the spec that an input_signature gives it."""
+
+    __slots__ = ("value", "spec")
+
+    def __init__(self, value: Any, spec: Any) -> None:
+        self.value, self.spec = value, spec
+
+
+def is_tensor_like(x: Any) -> bool:
+    if isinstance(x, (Tensor, np.ndarray, np.generic, TypeSpec, Declared)):
+        return True
+    return composite_spec(x) is not None
+
+
+def spec_of(x: Any) -> Any:
+    """The spec of an argument that is a tensor; any other argument itself."""
+    if not is_tensor_like(x):
+        return x
+    spec = composite_of(x)
+    if spec is not None:
+        return spec
+    declared = x.spec if isinstance(x, Declared) else x
+    dtype, shape = declared_type(x)
+    return TensorSpec(shape, dtype, declared.name if isinstance(declared, TensorSpec) else None)
+
+
+def composite_of(x: Any) -> TypeSpec | None:
+    """The spec of an argument that is made of several tensors; None for a tensor."""
+    if isinstance(x, Declared):
+        x = x.spec
+    if isinstance(x, TypeSpec):
+        return None if isinstance(x, TensorSpec) else x
+    return None if isinstance(x, Tensor) else composite_spec(x)
+
+
+def components_of(x: Any) -> Sequence[Any]:
+    """The tensors that are fed for an argument."""
+    spec = composite_of(x)
+    if spec is None:
+        return (fed_tensor(x),)
+    value = x.value if isinstance(x, Declared) else x
+    return () if isinstance(value, TypeSpec) else spec._to_components(value)
+
+
+def fed_tensor(x: Any, dtype: Any = None) -> Any:
+    if isinstance(x, Declared):
+        x = x.value
+    if isinstance(x, (Tensor, TensorSpec)):
+        return x
+    return convert_to_tensor(x, dtype)
+
+
+def declared_type(x: Any) -> tuple[Any, Any]:
+    if isinstance(x, Declared):
+        return x.spec.dtype, x.spec.shape
+    if isinstance(x, (Tensor, TensorSpec)):
+        return x.dtype, x.shape
+    t = convert_to_tensor(x)
+    return t.dtype, t.shape
+
+
+def key_of(x: Any) -> Any:
+    if type(x) is EagerTensor:
+        return x._array.dtype.num, x._array.shape
+    if is_tensor_like(x):
+        spec = composite_of(x)
+        if spec is not None:
+            return "composite", spec
+        dtype, shape = declared_type(x)
+        return dtype.numpy_dtype.num, tuple(shape) if shape.rank is not None else None
+    if isinstance(x, Variable):
+        return "variable", x._id
+    tracing_type = getattr(type(x), "__tf_tracing_type__", None)
+    if tracing_type is not None:
+        return "traced", tracing_type(x, None)
+    try:
+        hash(x)
+    except TypeError:
+        return type(x), id(x)
+    return type(x), x
+
+
+def context_key() -> Any:
+    return state.training if state.autocast is None else (state.training, state.autocast)
+
+
+def structure_of(value: Any) -> Any:
+    if not nest.is_nested(value):
+        return None
+    if isinstance(value, Mapping):
+        return (type(value).__name__, tuple((k, structure_of(v)) for k, v in sorted(value.items())))
+    return (type(value).__name__, tuple(structure_of(v) for v in nest._children(value)))
+
+
+def named_leaves(arguments: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
+    names, leaves = [], []
+    for name, value in arguments.items():
+        flat = nest.flatten(value)
+        for i, leaf in enumerate(flat):
+            names.append(name if len(flat) == 1 else f"{name}_{i}")
+            leaves.append(leaf)
+    return names, leaves
+
+
+def in_nest_order(arguments: Mapping[str, Any], leaves: list[Any]) -> list[Any]:
+    """Leaves in the order of the arguments, put into the sorted order that nest flattens in."""
+    rest = iter(leaves)
+    by_name = {n: [next(rest) for _ in nest.flatten(v)] for n, v in arguments.items()}
+    return [leaf for n in sorted(by_name) for leaf in by_name[n]]
+
+
+def ordered(original: Mapping[str, Any], rebuilt: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: rebuilt[name] for name in original}
+
+
+def valid_name(name: str) -> str:
+    return name.lstrip("_") or "arg"

@@ -1,0 +1,245 @@
+"""One trace of a `tf.function`: what it takes, how it runs, what it gives."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from shardtape import errors, nest
+from shardtape.context import state
+from shardtape.graph.arguments import Declared, components_of, is_tensor_like
+from shardtape.graph.func_graph import FuncGraph, TensorSpec, inline
+from shardtape.graph.segment import Segment
+from shardtape.graph.signatures import (
+    one_line,
+    paragraph,
+    parameters,
+    structured_input,
+    type_text,
+)
+from shardtape.indexed_slices import IndexedSlices
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
+from shardtape.type_spec import TypeSpec, composite_spec
+from shardtape.variable import Variable
+
+
+class Composite:
+    """A result that is made of several tensors of the graph."""
+
+    __slots__ = ("spec", "components")
+
+    def __init__(self, spec: TypeSpec, components: Sequence[SymbolicTensor]) -> None:
+        self.spec, self.components = spec, components
+
+
+class ConcreteFunction:
+    """One trace of a function; call it with the tensors it was traced for."""
+
+    def __init__(
+        self,
+        graph: FuncGraph,
+        name: str,
+        arguments: Sequence[tuple[Any, SymbolicTensor]],
+        structure: Any,
+        signature: inspect.Signature | None = None,
+    ) -> None:
+        self.graph, self.name, self._signature = graph, name, signature
+        self._arguments = arguments
+        self.structured_outputs = self._structure = structure
+        flat = nest.flatten(structure)
+        # positions of tensors among the flat outputs; the rest are Python values
+        self._tensors: list[tuple[int, Any]] = []
+        fetches: list[Any] = []
+        for i, leaf in enumerate(flat):
+            if isinstance(leaf, IndexedSlices):
+                fetches.extend([leaf.values, leaf.indices])
+            elif isinstance(leaf, Composite):
+                fetches.extend(leaf.components)
+            elif isinstance(leaf, SymbolicTensor):
+                fetches.append(leaf)
+            else:
+                continue
+            self._tensors.append((i, leaf))
+        self.outputs = fetches
+        self.inputs = [p for _, p in arguments] + [p for _, p in graph.captures]
+        self._segment = Segment(graph, self.inputs, fetches, graph.effects())
+        self._variables = graph.variables()
+        graph.finished = True
+        # what the function was traced for, by parameter: specs of tensors, and other values
+        self.bound_arguments: dict[str, Any] = {}
+        self.was_loaded = False  # its constants are its own
+
+    @property
+    def captured_inputs(self) -> list[Any]:
+        return [outer for outer, _ in self.graph.captures]
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        return tuple(self._variables)
+
+    @property
+    def trainable_variables(self) -> tuple[Variable, ...]:
+        return tuple(v for v in self._variables if v.trainable)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs the trace on tensors (or values that convert to them), in order or by name.
+
+        Arguments that are no tensors may be given again, if they are those of the trace.
+
+        Raises:
+          TypeError: missing, surplus or other arguments, or another shape.
+          InvalidArgumentError: a tensor of another dtype.
+        """
+        try:
+            flat = self._by_parameter(args, kwargs)
+        except TypeError as error:
+            try:
+                flat = self._in_order(args, kwargs)
+            except TypeError as again:
+                raise TypeError(
+                    f"Binding inputs to tf.function failed due to `{error}`. Received args: "
+                    f"{args} and kwargs: {kwargs} for signature: {self._one_line()}.\n"
+                    f"Fallback to flat signature also failed due to: {again}."
+                ) from None
+        values = []
+        plain = False
+        for (_, p), value in zip(self._arguments, flat):
+            t = convert_to_tensor(value, None if isinstance(value, Tensor) else p.dtype)
+            plain = plain or not isinstance(value, Tensor)
+            if t.dtype is not p.dtype or not p.shape.is_compatible_with(t.shape):
+                refused = plain or t.dtype is p.dtype
+                raise (TypeError if refused else errors.InvalidArgumentError)(
+                    f"{self.name} was traced for {p.op.name}: {p.dtype.name}{p.shape}, it got "
+                    f"{t.dtype.name}{t.shape}"
+                )
+            values.append(t)
+        return self.call_flat(values)
+
+    def _by_parameter(self, args: Any, kwargs: Any) -> list[Any]:
+        """The tensors to feed, for arguments as the Python function takes them."""
+        if self._signature is None or not self.bound_arguments:
+            return self._in_order(args, kwargs)
+        given = self._signature.bind_partial(*args, **kwargs).arguments
+        flat: list[Any] = []
+        for name, wanted in self.bound_arguments.items():
+            wants = nest.flatten(wanted)
+            if name not in given:
+                if any(isinstance(w, TypeSpec) for w in wants):
+                    raise TypeError(f"missing a required argument: {name!r}")
+                continue
+            leaves = nest.flatten(given[name])
+            if len(leaves) != len(wants):
+                raise TypeError(f"Can not cast {given[name]!r} to {type_text(wanted)}")
+            for leaf, want in zip(leaves, wants):
+                if isinstance(want, TypeSpec):
+                    flat.extend(components_of(leaf))
+                elif leaf is not want and (is_tensor_like(leaf) or leaf != want):
+                    raise TypeError(f"Can not cast {leaf!r} to {type_text(want)}")
+        return flat
+
+    def _in_order(self, args: Any, kwargs: Any) -> list[Any]:
+        """The tensors to feed, for all tensors in order, or by the names of the inputs."""
+        names = [self._input_name(i) for i in range(len(self._arguments))]
+        flat = [part for leaf in nest.flatten(args) for part in components_of(leaf)]
+        shown = f"{self.name}({', '.join(names)})"
+        if len(flat) > len(names):
+            raise TypeError(f"{shown} takes {len(names)} positional arguments, got {len(flat)}")
+        surplus = [k for k in kwargs if k not in names]
+        if surplus:
+            raise TypeError(f"{shown} got unexpected keyword arguments: {', '.join(surplus)}")
+        for name in names[len(flat) :]:
+            if name not in kwargs:
+                raise TypeError(f"{shown} misses the argument {name!r}")
+            flat.append(kwargs[name])
+        return flat
+
+    def _input_name(self, index: int) -> str:
+        given, placeholder = self._arguments[index]
+        spec = given.spec if isinstance(given, Declared) else given
+        named = isinstance(spec, TensorSpec) and spec.name
+        return named or placeholder.op.name
+
+    # ---- what it takes and returns --------------------------------------------------------
+    def _shown(self) -> list[tuple[str, str, Any]]:
+        return parameters(self._signature, self.bound_arguments)
+
+    def _one_line(self) -> str:
+        return one_line(self._shown(), self.structured_outputs)
+
+    @property
+    def structured_input_signature(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """(positional, by name): TensorSpecs, and the other values of the trace."""
+        return structured_input(self._shown())
+
+    @property
+    def output_shapes(self) -> Any:
+        """The shapes of the results, in their structure."""
+        return nest.map_structure(lambda t: getattr(t, "shape", None), self.structured_outputs)
+
+    @property
+    def output_dtypes(self) -> Any:
+        """The types of the results, in their structure."""
+        return nest.map_structure(lambda t: getattr(t, "dtype", None), self.structured_outputs)
+
+    def pretty_printed_signature(self, verbose: bool = True) -> str:
+        """Parameters, results and captures; in one line if not `verbose`."""
+        if not verbose:
+            return self._one_line()
+        captures = [*self._variables, *([] if self.was_loaded else self.captured_inputs)]
+        return paragraph(self._shown(), self.structured_outputs, captures)
+
+    def call_flat(self, values: Sequence[Tensor]) -> Any:
+        values = [*values, *[outer for outer, _ in self.graph.captures]]
+        symbolic = state.graph
+        if symbolic is None:
+            symbolic = next((v.graph for v in values if type(v) is SymbolicTensor), None)
+        if symbolic is not None:
+            given = {p._id: v for p, v in zip(self.inputs, values)}
+            got: Sequence[Any] = inline(
+                symbolic, self.outputs, self._segment.effects, given, self.name
+            )
+        else:
+            got = self._segment.call(values, self._variables)
+        return self._structured(iter(got))
+
+    def _structured(self, got: Any) -> Any:
+        flat = nest.flatten(self._structure)
+        for i, leaf in self._tensors:
+            if isinstance(leaf, IndexedSlices):
+                flat[i] = IndexedSlices(next(got), next(got), leaf.shape_anywhere())
+            elif isinstance(leaf, Composite):
+                flat[i] = leaf.spec._from_components([next(got) for _ in leaf.components])
+            else:
+                flat[i] = next(got)
+        return nest.pack_sequence_as(self._structure, flat)
+
+    def __str__(self) -> str:
+        return f"ConcreteFunction {self.pretty_printed_signature()}"
+
+    def __repr__(self) -> str:
+        return f"<ConcreteFunction {self._one_line()} at 0x{id(self):X}>"
+
+
+def as_output(x: Any) -> Any:
+    if x is None or isinstance(x, (SymbolicTensor, IndexedSlices, str)):
+        return x
+    spec = composite_spec(x)
+    if spec is not None:
+        return Composite(spec, [state.graph.capture(t) for t in spec._to_components(x)])
+    if isinstance(x, (EagerTensor, Variable, np.ndarray, np.generic, int, float, bool, complex)):
+        t = convert_to_tensor(x)
+        if type(t) is not SymbolicTensor:
+            t = state.graph.capture(t)
+        return t
+    try:
+        return state.graph.capture(convert_to_tensor(x))
+    except (TypeError, ValueError):
+        raise TypeError(
+            "To be compatible with tf.function, Python functions must return zero or more Tensors "
+            f"or ExtensionTypes or None values; found return value of type {type(x).__name__}, "
+            "which is not a Tensor or ExtensionType."
+        ) from None
