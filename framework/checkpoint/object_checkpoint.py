@@ -185,7 +185,7 @@ def _values(value: Any) -> dict[str, np.ndarray]:
 
 def _slot_pieces(node: Node, keys: dict[int, str]) -> list[Piece]:
     pieces = []
-    for variable in node.value.variables:
+    for variable in node.value.updated_variables:
         key = keys.get(variable._id)
         if key is None:  # not saved itself, so that nobody could find its slots
             continue

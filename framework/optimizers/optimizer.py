@@ -39,6 +39,28 @@ class hyperparameter:
         setattr(optimizer.rule, self._name, value)
 
 
+_SHORT_NAMES = {"momentum": "m", "velocity": "v"}  # as Keras names slots
+
+
+class _SlotVariable(Variable):
+    """A Variable that lives in a slot, which the rule changes in place: reads are copies."""
+
+    def value(self) -> Any:
+        from shardtape.tensor import EagerTensor
+
+        return EagerTensor(self._array.copy())
+
+    def numpy(self) -> Any:
+        return self._array.copy()
+
+
+class _VariableList(list):
+    """A list that may be called: `optimizer.variables()` is the older way to write it."""
+
+    def __call__(self) -> list[Any]:
+        return self
+
+
 class Optimizer:
     """Base of the optimizers.
 
@@ -109,6 +131,7 @@ class Optimizer:
         self._iterations: Variable | int = 0
         self._variables: list[Any] = []
         self._slots: dict[int, dict[str, Any]] = {}
+        self._slot_variables: dict[tuple[int, str], Variable] = {}
         if callable(learning_rate) and not isinstance(learning_rate, LearningRateSchedule):
             self._callable, learning_rate = learning_rate, float(learning_rate())
         self.rule = self.rule_class(
@@ -377,9 +400,32 @@ class Optimizer:
     # ---- state and configuration -----------------------------------------------------------------
 
     @property
-    def variables(self) -> list[Any]:
+    def updated_variables(self) -> list[Any]:
         """The Variables that have slots, in the order of `build`."""
         return list(self._variables)
+
+    @property
+    def variables(self) -> list[Any]:
+        """The optimizer's own state: `iterations`, then the slots of each Variable.
+
+        They share their memory with the slots, so that an assignment is one to the state.
+        """
+        out: list[Any] = [self.iterations]
+        for variable in self._variables:
+            for name, array in self._slots_of(variable).items():
+                out.append(self._slot_variable(variable, name, array))
+        return _VariableList(out)
+
+    def _slot_variable(self, variable: Any, name: str, array: Any) -> Any:
+        key = (variable._id, name)
+        found = self._slot_variables.get(key)
+        if found is None or found._array is not array:
+            short = _SHORT_NAMES.get(name, name) if type(self).__name__ != "RMSprop" else name
+            of = variable.name.removesuffix(":0")
+            found = _SlotVariable(array.copy(), trainable=False, name=f"{self.name}/{short}/{of}")
+            found.bind(array)
+            self._slot_variables[key] = found
+        return found
 
     def state(self) -> dict[str, Any]:
         """`{"iterations", "learning_rate", "slots"}`: the slots by name, then by variable, as

@@ -322,7 +322,7 @@ def test_a_copy_is_unbuilt():
     optimizer = Adam(0.1)
     optimizer.apply_gradients([(np.ones(2, np.float32), variable([1.0, 2.0]))])
     fresh = copy.deepcopy(optimizer)
-    assert int(fresh.iterations) == 0 and fresh.variables == []
+    assert int(fresh.iterations) == 0 and [v.name for v in fresh.variables] == ["iteration:0"]
     assert fresh.get_config() == optimizer.get_config()
 
 
@@ -376,3 +376,31 @@ def test_sum_duplicates():
     rows, values = sum_duplicates(np.array([4, 2]), np.array([1.0, 2.0], np.float32))
     np.testing.assert_array_equal(rows, [2, 4])
     np.testing.assert_array_equal(values, [2, 1])
+
+
+def test_variables_are_the_state_and_can_be_reset() -> None:
+    """Values and names as Keras 2.15 has them of the same program."""
+    tf.keras.backend.clear_session()
+    model = tf.keras.Sequential([tf.keras.layers.Dense(2, input_shape=(3,))])
+    model.compile("adam", "mse")
+    model.set_weights([np.full((3, 2), 0.5, np.float32), np.zeros(2, np.float32)])
+    x, y = np.ones((8, 3), np.float32), np.ones((8, 2), np.float32)
+    model.fit(x, y, verbose=0)
+    optimizer = model.optimizer
+    assert [v.name for v in optimizer.variables] == [
+        "iteration:0", "Adam/m/dense/kernel:0", "Adam/v/dense/kernel:0", "Adam/m/dense/bias:0",
+        "Adam/v/dense/bias:0",
+    ]  # fmt: skip
+    assert len(optimizer.variables()) == 5 and optimizer.variables[1] is optimizer.variables[1]
+    moment = optimizer.variables[1].numpy()
+    read = optimizer.variables[1].value()
+    np.testing.assert_allclose(moment, 0.05, rtol=1e-6)
+    for v in optimizer.variables:
+        v.assign(tf.zeros_like(v))
+    np.testing.assert_allclose(moment, 0.05, rtol=1e-6)
+    np.testing.assert_allclose(read, 0.05, rtol=1e-6)
+    np.testing.assert_allclose(model.get_weights()[0], 0.499, atol=1e-6)
+    history = model.fit(x, y, verbose=0)
+    assert abs(history.history["loss"][0] - 0.24601605534553528) < 1e-6
+    np.testing.assert_allclose(optimizer.variables[1], 0.0496, atol=1e-6)
+    assert int(optimizer.iterations) == 1
