@@ -42,6 +42,15 @@ def connected(process, transport, mode="async", worker=0, **options):
     return client
 
 
+def freeze(pid):
+    """Stops a process; the signal alone leaves it running for a moment on another core."""
+    os.kill(pid, signal.SIGSTOP)
+    end = time.monotonic() + 10
+    while psutil.Process(pid).status() != psutil.STATUS_STOPPED:
+        assert time.monotonic() < end, "the process does not stop"
+        time.sleep(0.001)
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_killed_shard_is_noticed_within_milliseconds(transport):
     with ShardProcess() as shard:
@@ -83,7 +92,7 @@ def test_a_frozen_shard_runs_into_the_deadline(transport):
     with ShardProcess() as shard, connected(shard, transport) as client:
         gradients = client.gradients(0)
         before = gradients["bias"]
-        os.kill(shard.pid, signal.SIGSTOP)
+        freeze(shard.pid)
         try:
             begin = time.monotonic()
             with pytest.raises(DeadlineExceededError, match="did not answer in time|heartbeat"):
@@ -119,7 +128,7 @@ def test_a_frozen_shard_runs_into_the_deadline(transport):
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_frozen_shard_does_not_hold_up_connecting_for_ever(transport):
     with ShardProcess() as shard:
-        os.kill(shard.pid, signal.SIGSTOP)
+        freeze(shard.pid)
         try:
             channel = GrpcChannel(
                 shard.address, TOKEN, job=JOB, transport=transport,
