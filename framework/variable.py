@@ -20,6 +20,7 @@ from shardtape.ops import state as ops
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.state import apply_resource
 from shardtape.tensor import EagerTensor, Reference, SymbolicTensor, Tensor, value_text
+from shardtape.variable_rows import ScatteredParts
 
 
 class VariableSynchronization(enum.Enum):
@@ -82,7 +83,7 @@ class variable_creator_scope:
         _listeners.creators.pop()
 
 
-class Variable(Operators, metaclass=_Creating):
+class Variable(Operators, ScatteredParts, metaclass=_Creating):
     """A tensor whose value can change.
 
     Args:
@@ -192,11 +193,10 @@ class Variable(Operators, metaclass=_Creating):
     # ---- reading --------------------------------------------------------------------------
     def value(self) -> Tensor:
         """The current value; later assignments do not change it."""
-        if not state.busy:
-            return EagerTensor(self._array)
-        if state.graph is None:
+        recorders = state.eager
+        if recorders is not None:
             read = EagerTensor(self._array)
-            for recorder in state.recorders:
+            for recorder in recorders:
                 recorder.read(self)
                 recorder.record(ops.read_variable, (self,), _NO_ATTRS, (read,))
             return read
@@ -284,33 +284,6 @@ class Variable(Operators, metaclass=_Creating):
         with made.graph.control_dependencies([made]):
             return self.value()
 
-    def _scatter_op(self, op: Any, slices: Any, name: Any) -> Any:
-        indices = convert_to_tensor(slices.indices)
-        updates = convert_to_tensor(slices.values, self._dtype)
-        return self._written(op, (indices, updates), name, True)
-
-    def scatter_update(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
-        """Sets rows; `sparse_delta` is an IndexedSlices."""
-        return self._scatter_op(ops.scatter_update, sparse_delta, name)
-
-    def scatter_add(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
-        return self._scatter_op(ops.scatter_add, sparse_delta, name)
-
-    def scatter_sub(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
-        return self._scatter_op(ops.scatter_sub, sparse_delta, name)
-
-    def scatter_mul(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
-        return self._scatter_op(ops.scatter_mul, sparse_delta, name)
-
-    def scatter_div(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
-        return self._scatter_op(ops.scatter_div, sparse_delta, name)
-
-    def scatter_max(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
-        return self._scatter_op(ops.scatter_max, sparse_delta, name)
-
-    def scatter_min(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
-        return self._scatter_op(ops.scatter_min, sparse_delta, name)
-
     # ---- storage (kernels of ops/state.py, optimizers and workers use it) -----------------
     def _storage(self) -> np.ndarray:
         """The live array, which an update may change in place; private to the variable.
@@ -357,15 +330,6 @@ class Variable(Operators, metaclass=_Creating):
             function(self._array, value, out=self._array)
         else:
             self._write_array(function(self._array, value))
-
-    def _scatter(self, function: str, indices: Any, updates: Any) -> None:
-        target = self._storage()
-        if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < target.shape[0]:
-            raise IndexError(f"indices of variable '{self.name}' reach beyond {target.shape[0]}")
-        if function == "update":
-            target[indices] = updates
-        else:
-            getattr(np, function).at(target, indices, updates)
 
     # ---- Python ---------------------------------------------------------------------------
     def ref(self) -> Reference:

@@ -22,7 +22,7 @@ from shardtape.shapes import UNKNOWN, TensorShape
 from shardtape.tensor import Tensor
 
 
-def _columns(xp: Any, indices: Any, dims: Any, what: str) -> tuple[Any, ...]:
+def index_columns(xp: Any, indices: Any, dims: Any, what: str) -> tuple[Any, ...]:
     """Index vectors [..., depth] as one array per axis. Raises for one that is out of range."""
     depth = indices.shape[-1]
     if depth > len(dims):
@@ -65,7 +65,7 @@ def _gather_nd_shape(params: Arg, indices: Arg) -> TensorShape:
 )
 def gather_nd_op(xp, params, indices):
     """Elements or slices of `params` at index vectors: indices [..., depth]."""
-    columns = _columns(xp, indices, params.shape, "GatherNd")
+    columns = index_columns(xp, indices, params.shape, "GatherNd")
     if not columns:
         return xp.broadcast_to(params, indices.shape[:-1] + params.shape).copy()
     return params[columns]
@@ -93,7 +93,7 @@ def _(g, _y, params, indices):
 def scatter_nd_op(xp, indices, updates, shape):
     """Zeros of `shape` with `updates` added at the index vectors: indices [..., depth]."""
     dims, depth = tuple(shape.tolist()), indices.shape[-1]
-    columns = _columns(xp, indices, dims, "ScatterNd")
+    columns = index_columns(xp, indices, dims, "ScatterNd")
     flat = xp.zeros(indices.shape[:-1], np.int64)
     for column, n in zip(columns, dims):
         flat = flat * n + column
@@ -136,7 +136,7 @@ def _update(type_name: str, dtypes: Any, cases: Any = _update_samples) -> Any:
 def tensor_scatter_update_op(xp, tensor, indices, updates):
     """`tensor` with `updates` at the index vectors; of several for one place the last stays."""
     out = tensor.copy()
-    out[_columns(xp, indices, tensor.shape, "TensorScatterUpdate")] = updates
+    out[index_columns(xp, indices, tensor.shape, "TensorScatterUpdate")] = updates
     return out
 
 
@@ -150,7 +150,7 @@ def _(g, _y, _tensor, indices, updates):
 def tensor_scatter_add_op(xp, tensor, indices, updates):
     """`tensor` with `updates` added at the index vectors."""
     out = tensor.copy()
-    xp.add.at(out, _columns(xp, indices, tensor.shape, "TensorScatterAdd"), updates)
+    xp.add.at(out, index_columns(xp, indices, tensor.shape, "TensorScatterAdd"), updates)
     return out
 
 
@@ -163,7 +163,7 @@ def _(g, _y, _tensor, indices, _updates):
 def tensor_scatter_sub_op(xp, tensor, indices, updates):
     """`tensor` with `updates` subtracted at the index vectors."""
     out = tensor.copy()
-    xp.subtract.at(out, _columns(xp, indices, tensor.shape, "TensorScatterSub"), updates)
+    xp.subtract.at(out, index_columns(xp, indices, tensor.shape, "TensorScatterSub"), updates)
     return out
 
 
@@ -176,7 +176,7 @@ def _(g, _y, _tensor, indices, _updates):
 def tensor_scatter_max_op(xp, tensor, indices, updates):
     """The larger of `tensor` and the `updates` at the index vectors."""
     out = tensor.copy()
-    xp.maximum.at(out, _columns(xp, indices, tensor.shape, "TensorScatterMax"), updates)
+    xp.maximum.at(out, index_columns(xp, indices, tensor.shape, "TensorScatterMax"), updates)
     return out
 
 
@@ -184,7 +184,7 @@ def tensor_scatter_max_op(xp, tensor, indices, updates):
 def tensor_scatter_min_op(xp, tensor, indices, updates):
     """The smaller of `tensor` and the `updates` at the index vectors."""
     out = tensor.copy()
-    xp.minimum.at(out, _columns(xp, indices, tensor.shape, "TensorScatterMin"), updates)
+    xp.minimum.at(out, index_columns(xp, indices, tensor.shape, "TensorScatterMin"), updates)
     return out
 
 

@@ -139,6 +139,15 @@ def _scatter(type_name: str, function: str) -> Op:
     return kernel
 
 
+def _scatter_nd(type_name: str, function: str) -> Op:
+    @_write(type_name)
+    def kernel(xp, variable, indices, updates):
+        variable._scatter_nd(function, indices, updates)
+
+    kernel.__doc__ = f"Parts of a Variable: {function}(parts, updates) at index vectors."
+    return kernel
+
+
 scatter_update = _scatter("ResourceScatterUpdate", "update")
 scatter_add = _scatter("ResourceScatterAdd", "add")
 scatter_sub = _scatter("ResourceScatterSub", "subtract")
@@ -146,3 +155,8 @@ scatter_mul = _scatter("ResourceScatterMul", "multiply")
 scatter_div = _scatter("ResourceScatterDiv", "divide")
 scatter_max = _scatter("ResourceScatterMax", "maximum")
 scatter_min = _scatter("ResourceScatterMin", "minimum")
+scatter_nd_update = _scatter_nd("ResourceScatterNdUpdate", "update")
+scatter_nd_add = _scatter_nd("ResourceScatterNdAdd", "add")
+scatter_nd_sub = _scatter_nd("ResourceScatterNdSub", "subtract")
+scatter_nd_max = _scatter_nd("ResourceScatterNdMax", "maximum")
+scatter_nd_min = _scatter_nd("ResourceScatterNdMin", "minimum")

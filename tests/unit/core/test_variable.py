@@ -103,3 +103,34 @@ def test_sparse_read_has_a_sparse_gradient():
 def test_missing_initial_value():
     with pytest.raises(ValueError, match="initial_value"):
         tf.Variable()
+
+
+def test_parts_at_index_vectors():
+    v = tf.Variable([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    got = v.scatter_nd_update(indices=[[0, 0], [1, 2]], updates=[100.0, 200.0])
+    np.testing.assert_array_equal(got.numpy(), [[100, 2, 3], [4, 5, 200]])
+    v.scatter_nd_add([[0], [0]], tf.ones([2, 3]))  # named twice: added twice
+    v.scatter_nd_sub([[1, 0]], [1.0])
+    v.scatter_nd_max([[1, 0], [1, 1]], [7.0, 0.0])
+    v.scatter_nd_min([[1, 2]], [20.0])
+    np.testing.assert_array_equal(v.numpy(), [[102, 4, 5], [7, 5, 20]])
+    np.testing.assert_array_equal(v.gather_nd([[1, 2], [0, 1]]).numpy(), [20, 4])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="does not index"):
+        v.scatter_nd_update([[2, 0]], [1.0])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="the indices need"):
+        v.scatter_nd_update([[0]], [[1.0]])
+
+
+def test_parts_are_updated_in_functions_and_read_by_tapes():
+    v = tf.Variable([1.0, 2.0, 3.0])
+
+    @tf.function
+    def update(value):
+        return v.scatter_nd_update([[1]], [value]) * 2.0
+
+    before = v.read_value()
+    np.testing.assert_array_equal(update(tf.constant(9.0)).numpy(), [2, 18, 6])
+    np.testing.assert_array_equal(before.numpy(), [1, 2, 3])
+    with tf.GradientTape() as tape:
+        y = tf.reduce_sum(v.gather_nd([[1], [1], [2]]))
+    np.testing.assert_array_equal(tf.convert_to_tensor(tape.gradient(y, v)).numpy(), [0, 2, 1])

@@ -1,0 +1,106 @@
+"""Parts of Variables that index vectors name: read, written, updated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shardtape.ops import state as ops
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.scatter import gather_nd, index_columns
+from shardtape.tensor import Tensor
+
+
+class ScatteredParts:
+    """What `tf.Variable` does at indices.
+
+    The `scatter_*` methods take rows as `tf.IndexedSlices`; the `scatter_nd_*` methods take index
+    vectors `indices` [..., depth] and `updates` [..., rest of the shape]. All return the Variable
+    (in a graph its value after the update) and raise InvalidArgumentError for an index outside.
+    """
+
+    __slots__ = ()
+
+    def _scatter_op(self: Any, op: Any, slices: Any, name: Any) -> Any:
+        indices = convert_to_tensor(slices.indices)
+        updates = convert_to_tensor(slices.values, self._dtype)
+        return self._written(op, (indices, updates), name, True)
+
+    def scatter_update(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
+        """Sets rows; `sparse_delta` is an IndexedSlices."""
+        return self._scatter_op(ops.scatter_update, sparse_delta, name)
+
+    def scatter_add(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
+        """Adds to rows."""
+        return self._scatter_op(ops.scatter_add, sparse_delta, name)
+
+    def scatter_sub(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
+        """Subtracts from rows."""
+        return self._scatter_op(ops.scatter_sub, sparse_delta, name)
+
+    def scatter_mul(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
+        """Multiplies rows."""
+        return self._scatter_op(ops.scatter_mul, sparse_delta, name)
+
+    def scatter_div(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
+        """Divides rows."""
+        return self._scatter_op(ops.scatter_div, sparse_delta, name)
+
+    def scatter_max(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
+        """Keeps the larger of rows and updates."""
+        return self._scatter_op(ops.scatter_max, sparse_delta, name)
+
+    def scatter_min(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
+        """Keeps the smaller of rows and updates."""
+        return self._scatter_op(ops.scatter_min, sparse_delta, name)
+
+    def gather_nd(self: Any, indices: Any, name: str | None = None) -> Tensor:
+        """Elements or slices at the index vectors [..., depth]."""
+        return gather_nd(self, indices, name=name)
+
+    def _scatter_nd_op(self: Any, op: Any, indices: Any, updates: Any, name: Any) -> Any:
+        inputs = (convert_to_tensor(indices), convert_to_tensor(updates, self._dtype))
+        return self._written(op, inputs, name, True)
+
+    def scatter_nd_update(self, indices: Any, updates: Any, name: str | None = None) -> Any:
+        """Sets elements or slices."""
+        return self._scatter_nd_op(ops.scatter_nd_update, indices, updates, name)
+
+    def scatter_nd_add(self, indices: Any, updates: Any, name: str | None = None) -> Any:
+        """Adds to elements or slices; what is named twice is added twice."""
+        return self._scatter_nd_op(ops.scatter_nd_add, indices, updates, name)
+
+    def scatter_nd_sub(self, indices: Any, updates: Any, name: str | None = None) -> Any:
+        """Subtracts from elements or slices."""
+        return self._scatter_nd_op(ops.scatter_nd_sub, indices, updates, name)
+
+    def scatter_nd_max(self, indices: Any, updates: Any, name: str | None = None) -> Any:
+        """Keeps the larger of what is there and the updates."""
+        return self._scatter_nd_op(ops.scatter_nd_max, indices, updates, name)
+
+    def scatter_nd_min(self, indices: Any, updates: Any, name: str | None = None) -> Any:
+        """Keeps the smaller of what is there and the updates."""
+        return self._scatter_nd_op(ops.scatter_nd_min, indices, updates, name)
+
+    # ---- kernels of ops/state.py ----------------------------------------------------------
+    def _scatter(self: Any, function: str, indices: Any, updates: Any) -> None:
+        target = self._storage()
+        if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < target.shape[0]:
+            raise IndexError(f"indices of variable '{self.name}' reach beyond {target.shape[0]}")
+        self._put(target, function, indices, updates)
+
+    def _scatter_nd(self: Any, function: str, indices: Any, updates: Any) -> None:
+        target = self._storage()
+        columns = index_columns(np, indices, target.shape, "ResourceScatterNd")
+        wanted = indices.shape[:-1] + target.shape[len(columns) :]
+        if updates.shape != wanted:
+            raise ValueError(f"updates have the shape {updates.shape}, the indices need {wanted}")
+        self._put(target, function, columns, updates)
+
+    @staticmethod
+    def _put(target: Any, function: str, at: Any, updates: Any) -> None:
+        if function == "update":
+            target[at] = updates
+        else:
+            getattr(np, function).at(target, at, updates)
