@@ -11,7 +11,7 @@ from shardtape.context import state
 
 def snake_case(name: str) -> str:
     """`Conv2D` to `conv2d`, `MaxPooling2D` to `max_pooling2d`, as Keras names layers."""
-    name = re.sub("(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     name = re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
     return "private" + name if name.startswith("_") else name
 

@@ -27,6 +27,7 @@ OTHERS = {
     "protos": {"google", "grpc"},
     "framework": {
         *("numpy", "ml_dtypes", "cupy", "cupyx", "tensorboard", "google", "fsspec", "safetensors"),
+        "h5py",
         *("malt", "PIL", "threadpoolctl"),
     },
     "ps": None,

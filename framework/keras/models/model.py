@@ -298,13 +298,17 @@ class Model(Trainer, Layer):
     def get_config(self) -> dict[str, Any]:
         """What `from_config` makes the same model of, with first weights.
 
-        Of a functional model its layers and calls; of a subclass the constructor's arguments.
+        Of a functional model its layers and calls, as Keras writes them where that can hold all
+        of it; of a subclass the constructor's arguments.
         """
         if self._network is not None and _is_functional(type(self)):
-            from shardtape.keras.saving.network_config import network_config
+            from shardtape.keras.saving.keras_form import NoKerasForm, functional_config
 
-            return {"name": self.name, "trainable": self.trainable,
-                    **network_config(self._network)}  # fmt: skip
+            try:
+                return {"name": self.name, "trainable": self.trainable,
+                        **functional_config(self._network)}  # fmt: skip
+            except NoKerasForm:
+                return self._own_form()
         args, kwargs = self._given
         bound = inspect.signature(type(self).__init__).bind(self, *args, **kwargs)
         config = dict(list(bound.arguments.items())[1:])
@@ -317,13 +321,29 @@ class Model(Trainer, Layer):
                 )
         return config
 
+    def _own_form(self) -> dict[str, Any]:
+        """The configuration with every operation between layers, in a form of ours."""
+        if self._network is None or not _is_functional(type(self)):
+            return self.get_config()
+        from shardtape.keras.saving.network_config import network_config
+
+        return {"name": self.name, "trainable": self.trainable, **network_config(self._network)}
+
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        """A model from what `get_config` gave, with first weights."""
-        from shardtape.keras.saving.network_config import rebuilt
+        """A model from what `get_config` (or Keras's) gave, with first weights."""
+        from shardtape.keras.saving import keras_reading
+        from shardtape.keras.saving.network_config import made_layer, rebuilt
         from shardtape.keras.saving.registry import custom_object_scope
 
         with custom_object_scope(custom_objects):
+            if _is_functional(cls) and keras_reading.is_keras_form(config):
+                plain = keras_reading.plain_config(config)
+                inputs, outputs, order = keras_reading.rebuilt_functional(plain, made_layer)
+                made = cls(inputs=inputs, outputs=outputs, name=config.get("name"))
+                made._network.order_layers(order)
+                made.trainable = config.get("trainable", True)
+                return made
             if "calls" not in config or not _is_functional(cls):
                 try:
                     return cls(**config)
@@ -362,7 +382,7 @@ class Model(Trainer, Layer):
         """Saves the weights and the optimizer's state; see `keras.saving.weight_files`."""
         from shardtape.keras.saving.weight_files import save_weights
 
-        save_weights(self, filepath, overwrite)
+        save_weights(self, filepath, overwrite, save_format)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, by_name: bool = False,
                      options: Any = None) -> Any:  # fmt: skip

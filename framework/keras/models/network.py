@@ -79,6 +79,12 @@ class Network:
         """The symbolic inputs, in order."""
         return list(self._flat_inputs)
 
+    def order_layers(self, names: list[str]) -> None:
+        """Puts the layers in the order of a file, which is that of its weights."""
+        places = {name: i for i, name in enumerate(names)}
+        if {layer.name for layer in self.layers} == set(places):
+            self.layers.sort(key=lambda layer: places[layer.name])
+
     def producer_name(self, tensor: SymbolicTensor) -> str:
         """The name of the layer that made a tensor."""
         return _producer_name(tensor)

@@ -169,19 +169,32 @@ class Sequential(Model):
         return shape
 
     def get_config(self) -> dict[str, Any]:
+        from shardtape.keras.saving.keras_form import NoKerasForm, described
+
+        try:
+            return {"name": self.name, "layers": self._described(described)}
+        except NoKerasForm:
+            return self._own_form()
+
+    def _own_form(self) -> dict[str, Any]:
+        """The configuration with values of layers that JSON has no form for."""
         from shardtape.keras.saving.serialization import serialize_keras_object
 
-        layers = [serialize_keras_object(layer) for layer in self._own_layers]
-        if self._entrance is not None:
-            layers.insert(0, serialize_keras_object(self._entrance))
-        return {"name": self.name, "layers": layers}
+        return {"name": self.name, "layers": self._described(serialize_keras_object)}
+
+    def _described(self, entry: Any) -> list[Any]:
+        entrance = [] if self._entrance is None else [self._entrance]
+        return [entry(layer) for layer in [*entrance, *self._own_layers]]
 
     @classmethod
     def from_config(cls, config: Any, custom_objects: Any = None) -> Any:
         """A model from what `get_config` gave (or a list of layers), with first weights."""
+        from shardtape.keras.saving.keras_reading import plain_config
         from shardtape.keras.saving.network_config import made_layer
         from shardtape.keras.saving.registry import custom_object_scope
 
+        with custom_object_scope(custom_objects):
+            config = plain_config(config)
         listed = config["layers"] if isinstance(config, dict) else config
         name = config.get("name") if isinstance(config, dict) else None
         with custom_object_scope(custom_objects):

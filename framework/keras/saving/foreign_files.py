@@ -1,17 +1,15 @@
-"""Files of Keras and TensorFlow: told apart from ours, and refused."""
+"""Folders and checkpoints of TensorFlow: told apart from ours, and refused."""
 
 from __future__ import annotations
 
 import os
-import zipfile
 
 from shardtape import errors, storage
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 _ADVICE = (
-    "Take the weights over once: where TensorFlow is installed write them with "
-    "`np.savez(path, *model.get_weights())`, and here build the same model and call "
-    "`model.set_weights(list(np.load(path).values()))`."
+    "Take it over once: where TensorFlow is installed save the model with the ending `.keras`, "
+    "which `load_model` reads; or write its weights with `np.savez(path, *model.get_weights())`, "
+    "and here build the same model and call `model.set_weights(list(np.load(path).values()))`."
 )
 
 
@@ -28,15 +26,6 @@ def refuse_foreign(path: str) -> None:
             _refuse(path, "a SavedModel that TensorFlow wrote")
         if os.path.exists(os.path.join(path, "keras_metadata.pb")):
             _refuse(path, "a model that Keras wrote")
-        return
-    with open(path, "rb") as file:
-        start = file.read(len(_HDF5))
-    if start == _HDF5:
-        _refuse(path, "an HDF5 file that Keras wrote")
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if any(name.endswith(".h5") for name in archive.namelist()):
-                _refuse(path, "a `.keras` file that Keras wrote")
 
 
 def _refuse(path: str, what: str) -> None:

@@ -2,6 +2,7 @@
 
 A model is a folder, or one file that holds the same: `keras_model.json` and the checkpoint
 `variables`. A folder also is a SavedModel of ours where the model's computation can be traced.
+`.h5` files are Keras's; `.keras` files too, where Keras's form can hold the model.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import Any
 from shardtape import errors, optimizers, storage
 from shardtape.checkpoint.object_checkpoint import Checkpoint
 from shardtape.keras import losses, metrics
-from shardtape.keras.saving import values
+from shardtape.keras.saving import hdf5_files, hdf5_layout, keras_files, values
 from shardtape.keras.saving.foreign_files import refuse_foreign
+from shardtape.keras.saving.keras_form import NoKerasForm
 from shardtape.keras.saving.registry import custom_object_scope, known
 from shardtape.keras.saving.revived import holds_call, revived
 from shardtape.keras.saving.serialization import (
@@ -46,8 +48,10 @@ def save_model(
     """Saves a model.
 
     Args:
-      filepath: one file where it ends in `.keras` or `.h5` (its contents are ours in both cases),
-        else a folder, which `tf.saved_model.load` reads too.
+      filepath: one file where it ends in `.keras` or `.h5`, else a folder, which
+        `tf.saved_model.load` reads too. `.h5` files are as Keras 2.15 writes them. `.keras` files
+        are so for Sequential and functional models where Keras's form can hold all of it and h5py
+        is installed, else of a form of ours.
       overwrite: replace what is there.
       save_format: "keras" and "h5" ask for one file, "tf" for a folder.
       include_optimizer: keep how the model was compiled and the optimizer's state.
@@ -55,13 +59,23 @@ def save_model(
 
     Raises:
       NotImplementedError: a layer or model without `get_config`.
+        A subclassed model as `.h5`.
       AlreadyExistsError: there is something, and `overwrite` is False.
+      ImportError: `.h5` without h5py.
     """
     path = storage.text(filepath).rstrip("/")
     check_free(path, overwrite)
-    one_file = is_packed(path) or save_format in ("keras", "h5")
-    if path.endswith((".h5", ".hdf5")):
-        _log.warning("%s is written in this framework's own format, not as HDF5", path)
+    if save_format not in (None, "keras", "h5", "tf"):
+        raise ValueError(
+            "Unknown `save_format` argument. Expected one of 'keras', 'tf', or 'h5'. Received: "
+            f"save_format={save_format}"
+        )
+    if hdf5_files.is_hdf5_name(path) or save_format == "h5":
+        keras_files.save_hdf5_model(model, path, include_optimizer)
+        return
+    one_file = is_packed(path) or save_format == "keras"
+    if one_file and path.endswith(".keras") and _write_archive(model, path, include_optimizer):
+        return
     if not one_file:
         _write(model, path, include_optimizer)
         if save_traces:
@@ -72,10 +86,27 @@ def save_model(
         pack(folder, path)
 
 
+def _write_archive(model: Any, path: str, include_optimizer: bool) -> bool:
+    """Writes a `.keras` file of Keras's form; False where that cannot hold the model."""
+    if not hdf5_layout.has_h5py():
+        return False
+    try:
+        parts = keras_files.archive_parts(model, include_optimizer)
+    except NoKerasForm as reason:
+        _log.info("%s is written in a form of its own: %s", path, reason)
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in parts.items():
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(content)
+        pack(folder, path)
+    return True
+
+
 def _write(model: Any, folder: str, include_optimizer: bool) -> None:
     described: dict[str, Any] = {
         "format": _FORMAT, "version": 1, "class_name": class_name(model),
-        "config": values.encode(model.get_config()), "built_for": _built_for(model),
+        "config": values.encode(_own_config(model)), "built_for": _built_for(model),
     }  # fmt: skip
     if include_optimizer and model._compile_arguments is not None:
         described["compile"] = _compile_config(model)
@@ -90,6 +121,12 @@ def _write(model: Any, folder: str, include_optimizer: bool) -> None:
         model.optimizer = optimizer
     with open(os.path.join(folder, MODEL_FILE), "w") as file:
         file.write(text)
+
+
+def _own_config(model: Any) -> dict[str, Any]:
+    """The configuration in the form of ours, which holds every operation between layers."""
+    own = getattr(type(model), "_own_form", None)
+    return model.get_config() if own is None else own(model)
 
 
 def _write_saved_model(model: Any, path: str, signatures: Any, options: Any) -> None:
@@ -147,7 +184,7 @@ def load_model(
     filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True,
     options: Any = None, safe_mode: bool = True, **kwargs: Any,
 ) -> Any:  # fmt: skip
-    """A model that `save_model` wrote, with its weights, compiled as it was.
+    """A model that `save_model` or Keras (`.h5`, `.keras`) wrote, weights and all, compiled.
 
     Args:
       custom_objects: classes and functions of your own by name.
@@ -155,7 +192,7 @@ def load_model(
 
     Raises:
       OSError: there is no such file.
-      InvalidArgumentError: a file that Keras or TensorFlow wrote, or no model.
+      InvalidArgumentError: a SavedModel or checkpoint that TensorFlow wrote, or no model.
       ValueError: a class or function that nobody knows (named).
     """
     path = storage.text(filepath).rstrip("/")
@@ -163,6 +200,10 @@ def load_model(
     if not there and storage.size_bytes(f"{path}.index") is None:
         raise OSError(f"No file or directory found at {path}")
     refuse_foreign(path)
+    if hdf5_files.is_hdf5_file(path):
+        return keras_files.load_hdf5_model(path, custom_objects, compile)
+    if not storage.is_remote(path) and keras_files.is_keras_archive(path):
+        return keras_files.load_keras_archive(path, custom_objects, compile)
     if storage.is_directory(path):
         return _read(path, custom_objects, compile)
     with tempfile.TemporaryDirectory() as folder:

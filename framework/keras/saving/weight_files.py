@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import tempfile
@@ -18,6 +19,7 @@ from shardtape.checkpoint.object_checkpoint import Checkpoint, collected
 from shardtape.checkpoint.object_graph import nodes_of
 from shardtape.checkpoint.part import MANIFEST, write_part
 from shardtape.checkpoint.reader import read
+from shardtape.keras.saving import hdf5_files, keras_files
 from shardtape.keras.saving.foreign_files import refuse_foreign
 from shardtape.variable import Variable
 
@@ -30,18 +32,28 @@ def is_packed(path: str) -> bool:
     return path.endswith(_PACKED)
 
 
-def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
-    """Writes weights and the optimizer's state.
+def save_weights(
+    model: Any, filepath: Any, overwrite: bool = True, save_format: str | None = None
+) -> None:
+    """Writes weights and, but for `.h5`, the optimizer's state.
 
     Args:
-      filepath: a folder, as `tf.train.Checkpoint` writes it; one file where it ends in `.h5`,
-        `.keras` or the like. The contents are ours whatever the ending: not HDF5.
+      filepath: HDF5 as Keras writes it where it ends in `.h5` or `.hdf5` (`.weights.h5`: in the
+        newer layout); one file of ours where it ends in `.keras`, `.weights` or `.npz`; else a
+        folder, as `tf.train.Checkpoint` writes it.
       overwrite: replace what is there.
+      save_format: "h5" asks for HDF5 whatever the ending, "tf" for a folder.
 
     Raises:
-      ValueError: the model has no weights yet, and one file is asked for.
+      ValueError: the model has no weights yet, and one file is asked for; another `save_format`.
       AlreadyExistsError: there is something, and `overwrite` is False.
+      ImportError: HDF5 is asked for, and h5py is missing.
     """
+    if save_format not in (None, "h5", "hdf5", "keras", "tf", "tensorflow"):
+        raise ValueError(
+            f"Unknown format. Received: `save_format`={save_format}. Was expecting one of "
+            '{"tf", "h5"}'
+        )
     if not model.weights and not model.built and is_packed(storage.text(filepath)):
         raise ValueError(
             f"Weights for model '{model.name}' have not yet been created. Weights are created "
@@ -50,7 +62,16 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
         )
     path = storage.text(filepath).rstrip("/")
     check_free(path, overwrite)
-    if is_packed(path):
+    hdf5 = hdf5_files.is_hdf5_name(path)
+    if hdf5 and save_format in ("tf", "tensorflow"):
+        raise ValueError(
+            'save_weights got save_format="tf"/"tensorflow", but the filepath '
+            f'("{path}") looks like an HDF5 file. Omit the ".h5"/".keras" when saving in '
+            "TensorFlow format."
+        )
+    if hdf5 or save_format in ("h5", "hdf5"):
+        hdf5_files.save_weights(model, path)
+    elif is_packed(path):
         with tempfile.TemporaryDirectory() as folder:
             write_checkpoint(model, os.path.join(folder, "weights"))
             pack(os.path.join(folder, "weights"), path)
@@ -84,23 +105,34 @@ def load_weights(
     Layers that are built later get theirs then.
 
     Args:
-      filepath: what `save_weights` or `save` wrote, or a checkpoint.
+      filepath: what `save_weights` or `save` wrote, or a checkpoint; HDF5 and `.keras` files of
+        Keras.
       by_name: only weights, to layers of the same name.
-      skip_mismatch: with `by_name`: leave out layers whose weights have other shapes.
+      skip_mismatch: with `by_name` (of files in Keras's newer layout also without): leave out
+        layers whose weights have other shapes.
 
-    Returns a status with `assert_consumed` and its sisters; None with `by_name`.
+    Returns a status with `assert_consumed` and its sisters; None with `by_name` and for files of
+    Keras's forms.
 
     Raises:
-      NotFoundError: there is no such file.
-      InvalidArgumentError: a file that Keras or TensorFlow wrote.
+      NotFoundError: there is no such file (FileNotFoundError of HDF5).
+      InvalidArgumentError: a checkpoint or SavedModel that TensorFlow wrote.
       ValueError: weights of another shape.
     """
+    path = storage.text(filepath).rstrip("/")
+    if hdf5_files.is_hdf5_file(path):
+        return hdf5_files.load_weights(model, path, skip_mismatch, by_name)
+    if not storage.is_remote(path) and keras_files.is_keras_archive(path):
+        if by_name:
+            raise ValueError(f"{path} holds weights by their places: load it without `by_name`")
+        return keras_files.load_archive_weights(model, path, skip_mismatch)
+    if hdf5_files.is_hdf5_name(path) and not storage.is_remote(path) and not os.path.exists(path):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", path)
     if skip_mismatch and not by_name:
         raise ValueError(
             "When calling model.load_weights, skip_mismatch can only be set to True when by_name "
             "is True."
         )
-    path = storage.text(filepath).rstrip("/")
     with checkpoint_of(path) as folder:
         if by_name:
             _load_by_name(model, folder, skip_mismatch)

@@ -1,0 +1,180 @@
+"""Whole models in the files of Keras 2.15: `*.h5`, and the archive `*.keras`."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+import logging
+import zipfile
+from typing import Any
+
+from shardtape import errors
+from shardtape.keras.saving import hdf5_layout, optimizer_state, state_paths
+from shardtape.keras.saving.compile_form import compile_form, compile_from, training_form
+from shardtape.keras.saving.hdf5_files import opened, written_at_once
+from shardtape.keras.saving.keras_form import NoKerasForm, described
+from shardtape.keras.saving.keras_reading import plain_config
+from shardtape.keras.saving.registry import custom_object_scope
+from shardtape.keras.saving.serialization import deserialize_keras_object
+
+_log = logging.getLogger("shardtape")
+_CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+
+
+# ---- the older form: one HDF5 file --------------------------------------------------------------
+def save_hdf5_model(model: Any, path: str, include_optimizer: bool) -> None:
+    """Writes configuration, weights and the state of training as one HDF5 file.
+
+    Raises:
+      NotImplementedError: a subclassed model, or one that HDF5 files of Keras cannot describe.
+      ImportError: h5py is missing.
+    """
+    if not model._is_graph_network and type(model).__name__ != "Sequential":
+        raise NotImplementedError(
+            "Saving the model to HDF5 format requires the model to be a Functional model or a "
+            "Sequential model. It does not work for subclassed models, because such models are "
+            "defined via the body of a Python method, which isn't safely serializable. Consider "
+            'saving to the Tensorflow SavedModel format (by setting save_format="tf") or using '
+            "`save_weights`."
+        )
+    try:
+        form = described(model)
+        training = training_form(model) if include_optimizer else None
+    except NoKerasForm as error:
+        raise NotImplementedError(
+            f"the model {model.name!r} cannot be described in an HDF5 file of Keras: {error}. Save "
+            "it with the ending `.keras`, or as a folder."
+        ) from error
+    model_config = {"class_name": form["class_name"], "config": _older(form["config"])}
+    with written_at_once(path) as file:
+        file.attrs["keras_version"] = hdf5_layout.KERAS_VERSION.encode()
+        file.attrs["backend"] = b"tensorflow"
+        file.attrs["model_config"] = json.dumps(model_config).encode()
+        if training is not None:
+            file.attrs["training_config"] = json.dumps(training).encode()
+        hdf5_layout.write_layers(file.create_group("model_weights"), model)
+        if training is not None and optimizer_state.is_known(model.optimizer):
+            group = file.create_group("optimizer_weights")
+            hdf5_layout.write_arrays(group, optimizer_state.named_arrays(model.optimizer))
+
+
+def _older(value: Any) -> Any:
+    """A configuration as the older files have it: layers without their modules."""
+    if isinstance(value, list):
+        return [_older(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    left = ("module", "registered_name", "build_config") if "class_name" in value else ()
+    return {k: _older(v) for k, v in value.items() if k not in left}
+
+
+def load_hdf5_model(path: str, custom_objects: Any, compile: bool) -> Any:
+    """A model from one HDF5 file, with its weights, compiled as it was.
+
+    Raises ValueError for a file of weights alone, and for classes that nobody knows (named).
+    """
+    with opened(path) as file, custom_object_scope(custom_objects):
+        text = file.attrs.get("model_config")
+        if text is None:
+            raise ValueError(f"No model config found in the file at {path}.")
+        model = _made(json.loads(text), custom_objects)
+        hdf5_layout.read_layers(file["model_weights"], model)
+        training = file.attrs.get("training_config")
+        if not compile:
+            return model
+        if training is None:
+            _log.warning(
+                "No training configuration found in the save file, so the model was *not* "
+                "compiled. Compile it manually."
+            )
+            return model
+        if compile_from(model, json.loads(training)) and "optimizer_weights" in file:
+            group = file["optimizer_weights"]
+            optimizer_state.restore(model.optimizer, model, hdf5_layout.read_arrays(group))
+    return model
+
+
+# ---- the newer form: an archive -----------------------------------------------------------------
+def archive_parts(model: Any, include_optimizer: bool) -> dict[str, bytes]:
+    """The files of a `.keras` archive by name.
+
+    Raises NoKerasForm where the model cannot be described so, ImportError without h5py.
+    """
+    h5py = hdf5_layout.h5py_module("a `.keras` file of Keras's form")
+    form = described(model)
+    if not model._is_graph_network and type(model).__name__ != "Sequential":
+        raise NoKerasForm(f"the model {model.name!r} is no functional model")
+    if include_optimizer:
+        compiled = compile_form(model)
+        if compiled is not None:
+            form["compile_config"] = compiled
+            optimizer = model.optimizer
+            if not optimizer_state.is_known(optimizer) or hasattr(optimizer, "inner_optimizer"):
+                raise NoKerasForm("the state of the optimizer has no form in Keras's files")
+    buffer = io.BytesIO()
+    try:
+        with h5py.File(buffer, "w") as file:
+            state_paths.write_state(file, model, include_optimizer)
+    except TypeError as error:
+        raise NoKerasForm(str(error)) from error
+    now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
+    metadata = {"keras_version": hdf5_layout.KERAS_VERSION, "date_saved": now}
+    return {
+        _METADATA: json.dumps(metadata).encode(),
+        _CONFIG: json.dumps(form).encode(),
+        _WEIGHTS: buffer.getvalue(),
+    }
+
+
+def is_keras_archive(path: str) -> bool:
+    """Whether a file is an archive of Keras's form."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return {_CONFIG, _METADATA} <= set(archive.namelist())
+
+
+def load_keras_archive(path: str, custom_objects: Any, compile: bool) -> Any:
+    """A model from a `.keras` archive, with its weights, compiled as it was.
+
+    Raises ValueError for classes that nobody knows (named) and weights that do not fit.
+    """
+    with zipfile.ZipFile(path) as archive, custom_object_scope(custom_objects):
+        form = json.loads(archive.read(_CONFIG))
+        names = archive.namelist()
+        if any(n.startswith("assets/") and not n.endswith("/") for n in names):
+            raise errors.InvalidArgumentError(
+                f"{path} holds files of layers (vocabularies), which are not read. Set them with "
+                "`set_vocabulary` in a model of the same code, and take over the weights."
+            )
+        model = _made(form, custom_objects)
+        if compile and form.get("compile_config"):
+            compile_from(model, form["compile_config"])
+            if model.built and model.optimizer is not None:
+                model.optimizer.build(model.trainable_variables)
+        with _weights_in(archive, path) as file:
+            state_paths.read_state(file, model)
+    return model
+
+
+def load_archive_weights(model: Any, path: str, skip_mismatch: bool) -> None:
+    """Takes over the weights of a `.keras` archive of Keras's form."""
+    with zipfile.ZipFile(path) as archive, _weights_in(archive, path) as file:
+        state_paths.read_state(file, model, skip_mismatch)
+
+
+def _weights_in(archive: zipfile.ZipFile, path: str) -> Any:
+    h5py = hdf5_layout.h5py_module(f"reading {path}")
+    if _WEIGHTS not in archive.namelist():
+        raise errors.InvalidArgumentError(f"{path} has no {_WEIGHTS}")
+    return h5py.File(io.BytesIO(archive.read(_WEIGHTS)), "r")
+
+
+def _made(form: dict[str, Any], custom_objects: Any) -> Any:
+    model = deserialize_keras_object(plain_config(form), custom_objects=custom_objects)
+    shape = (form.get("build_config") or {}).get("input_shape")
+    if shape is not None and not model.built:
+        nested = bool(shape) and isinstance(shape[0], list)
+        model.build([tuple(s) for s in shape] if nested else tuple(shape))
+    return model

@@ -1,0 +1,256 @@
+"""Objects of ours as Keras 2.15 writes them in configurations."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from shardtape import nest
+from shardtape.keras.models.network import Network
+from shardtape.keras.saving import operation_layers
+from shardtape.keras.saving.keras_reading import called_already
+from shardtape.keras.saving.registry import get_registered_name
+from shardtape.keras.saving.serialization import class_name
+from shardtape.keras.symbolic import Node, OperationCall, fixed_value, is_keras_tensor
+from shardtape.shapes import TensorShape
+from shardtape.variable import Variable
+
+_MODULES = (
+    ("layers", "keras.layers"), ("initializers", "keras.initializers"),
+    ("regularizers", "keras.regularizers"), ("constraints", "keras.constraints"),
+    ("losses", "keras.losses"), ("metrics", "keras.metrics"),
+)  # fmt: skip
+_OPERATION_MODULE = "keras.src.layers.core.tf_op_layer"
+
+
+class NoKerasForm(ValueError):
+    """Something of a model cannot be written as Keras writes it; the text names it."""
+
+
+def module_of(name: str) -> str | None:
+    """The module that Keras names for a class of its own; None for others."""
+    from shardtape import keras, optimizers
+
+    if name == "Functional":
+        return "keras.src.engine.functional"
+    if name in ("Sequential", "Model"):
+        return "keras"
+    if hasattr(optimizers, name):
+        return "keras.optimizers"
+    if hasattr(optimizers.schedules, name):
+        return "keras.optimizers.schedules"
+    if name == "Policy":
+        return "keras.mixed_precision"
+    for place, module in _MODULES:
+        if inspect.isclass(vars(getattr(keras, place)).get(name)):
+            return module
+    return None
+
+
+def described(instance: Any) -> Any:
+    """An object as `{"module", "class_name", "config", "registered_name"}`, functions by name.
+
+    Raises NoKerasForm for what has no form in JSON.
+    """
+    if not hasattr(instance, "get_config"):
+        return as_json(instance)
+    try:
+        config = instance.get_config()
+    except NotImplementedError as error:
+        raise NoKerasForm(str(error)) from error
+    if "calls" in config and getattr(instance, "_network", None) is not None:
+        functional_config(instance._network)  # says why it is not in Keras's form
+    entry = _entry(class_name(instance), as_json(config), type(instance))
+    shape = getattr(instance, "_build_input_shape", None)
+    if shape is not None:
+        entry["build_config"] = {"input_shape": as_json(shape)}
+    return entry
+
+
+def _entry(name: str, config: Any, cls: Any = None) -> dict[str, Any]:
+    module = module_of(name)
+    own = module is None or (cls is not None and not cls.__module__.startswith("shardtape."))
+    if own and cls is not None:
+        return {"module": cls.__module__, "class_name": cls.__name__, "config": config,
+                "registered_name": get_registered_name(cls)}  # fmt: skip
+    registered = "Functional" if name == "Functional" else None
+    return {"module": module, "class_name": name, "config": config, "registered_name": registered}
+
+
+def as_json(value: Any) -> Any:
+    """A value of a configuration as plain JSON, objects in it as Keras describes them.
+
+    Raises NoKerasForm where that would lose something.
+    """
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, TensorShape):
+        return None if value.rank is None else list(value)
+    if isinstance(value, (list, tuple)):
+        return [as_json(v) for v in value]
+    if isinstance(value, dict):
+        if set(value) == {"class_name", "config"} and isinstance(value["class_name"], str):
+            return _described_again(value)
+        return {str(k): as_json(v) for k, v in value.items()}
+    if value is Ellipsis:
+        return {"class_name": "__ellipsis__", "config": {}}
+    if hasattr(value, "name") and hasattr(value, "numpy_dtype"):
+        return value.name
+    if isinstance(value, np.ndarray):
+        return {"class_name": "__numpy__",
+                "config": {"value": value.tolist(), "dtype": value.dtype.name}}  # fmt: skip
+    if hasattr(value, "get_config"):
+        return described(value)
+    if callable(value) and hasattr(value, "__name__") and value.__name__ != "<lambda>":
+        return value.__name__
+    raise NoKerasForm(f"{value!r} of type {type(value).__name__} has no form in Keras's JSON")
+
+
+def _described_again(value: dict[str, Any]) -> dict[str, Any]:
+    """`{"class_name", "config"}` with the module that Keras names beside it."""
+    from shardtape.keras.saving.registry import known
+
+    name = value["class_name"]
+    return _entry(name.rpartition(">")[2], as_json(value["config"]), known(name))
+
+
+def functional_config(network: Network) -> dict[str, Any]:
+    """`layers`, `input_layers` and `output_layers` of a network, as Keras has them.
+
+    Raises NoKerasForm for an operation or an argument that Keras's form has no place for.
+    """
+    return _Writer(network).config()
+
+
+class _Writer:
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._places: dict[int, list[Any]] = {}
+        self._calls: dict[str, list[Any]] = {}
+        self._entries: dict[str, dict[str, Any]] = {}
+        self._names: dict[int, str] = {}
+
+    def config(self) -> dict[str, Any]:
+        network = self._network
+        for layer in network.layers:
+            self._entries[layer.name] = {**described(layer), "name": layer.name}
+            self._calls[layer.name] = []
+        for t in network.flat_inputs:
+            self._places[t._id] = [network.producer_name(t), 0, 0]
+        for node in network.nodes:
+            self._add(node)
+        layers = [{**e, "inbound_nodes": self._calls[n]} for n, e in self._entries.items()]
+        return {
+            "layers": layers,
+            "input_layers": self._ends(network.inputs),
+            "output_layers": self._ends(network.outputs),
+        }
+
+    def _ends(self, tensors: Any) -> Any:
+        if is_keras_tensor(tensors):
+            return [list(self._places[tensors._id])]
+        return self._end(tensors)
+
+    def _end(self, tensors: Any) -> Any:
+        if isinstance(tensors, dict):
+            return {k: self._end(v) for k, v in tensors.items()}
+        if isinstance(tensors, (list, tuple)):
+            return [self._end(v) for v in tensors]
+        return list(self._places[tensors._id])
+
+    def _add(self, node: Node) -> None:
+        operation = isinstance(node.layer, OperationCall)
+        name = self._operation(node) if operation else self._call(node)
+        start = 1 if not operation and called_already(node.layer) else 0
+        number = start + len(self._calls[name]) - 1
+        for i, t in enumerate(nest.flatten(node.outputs)):
+            if is_keras_tensor(t):
+                self._places[t._id] = [name, number, i]
+
+    def _call(self, node: Node) -> str:
+        layer = node.layer
+        kwargs = dict(node.kwargs)
+        if len(node.args) > 1:
+            names = [
+                n for n, p in inspect.signature(layer.call).parameters.items()
+                if p.kind is p.POSITIONAL_OR_KEYWORD
+            ]  # fmt: skip
+            if len(names) < len(node.args):
+                raise NoKerasForm(f"the layer {layer.name!r} is called with unnamed arguments")
+            kwargs.update(zip(names[1:], node.args[1:]))
+        first = node.args[0]
+        states = kwargs.pop("initial_state", None)
+        if states is not None:  # Keras lists the first states of a recurrent layer as inputs
+            first = [first, *nest.flatten(states)]
+        self._calls[layer.name].append(self._node(first, kwargs, wrap=True))
+        return layer.name
+
+    def _operation(self, node: Node) -> str:
+        operation = node.layer.operation
+        inputs = [self._constant(t) for t in node.args]
+        try:
+            made = operation_layers.written(operation.type, inputs, dict(operation.attrs))
+        except TypeError as error:
+            raise NoKerasForm(f"{operation.name}: {error}") from error
+        if made is None:
+            raise NoKerasForm(
+                f"the operation {operation.type} between layers has no form in Keras's JSON"
+            )
+        function, first, kwargs = made
+        name = self._operation_name(f"tf.{function}")
+        self._entries[name] = {
+            "module": _OPERATION_MODULE, "class_name": "TFOpLambda",
+            "config": {"name": name, "trainable": True, "dtype": "float32", "function": function},
+            "registered_name": "TFOpLambda", "name": name,
+        }  # fmt: skip
+        self._calls[name] = [self._node(first, kwargs, wrap=False)]
+        return name
+
+    def _operation_name(self, base: str) -> str:
+        name, copies = base, 0
+        while name in self._entries:
+            copies += 1
+            name = f"{base}_{copies}"
+        return name
+
+    def _constant(self, t: Any) -> Any:
+        if not is_keras_tensor(t) or t._id in self._places:
+            return t
+        found = fixed_value(t)
+        if found is None or isinstance(found, Variable):
+            raise NoKerasForm(f"{t!r} belongs to no layer of the model")
+        return np.asarray(getattr(found, "_array", found))
+
+    def _node(self, first: Any, kwargs: dict[str, Any], wrap: bool) -> Any:
+        written = {k: self._argument(v) for k, v in kwargs.items()}
+        if is_keras_tensor(first):
+            leaf = [*self._place(first), written]
+            return [leaf] if wrap else leaf
+        if isinstance(first, (list, tuple)):
+            return [[*self._place(t), written] for t in first]
+        if isinstance(first, dict):
+            return {k: [*self._place(t), written] for k, t in first.items()}
+        return ["_CONSTANT_VALUE", -1, as_json(first), written]
+
+    def _place(self, t: Any) -> list[Any]:
+        if not is_keras_tensor(t):
+            raise NoKerasForm(f"a layer is called on {t!r}, which is no symbolic tensor")
+        if t._id not in self._places:
+            raise NoKerasForm(f"{t!r} is made by no layer of the model")
+        return list(self._places[t._id])
+
+    def _argument(self, value: Any) -> Any:
+        if is_keras_tensor(value):
+            return self._place(value)
+        if isinstance(value, (list, tuple)):
+            return [self._argument(v) for v in value]
+        if isinstance(value, dict):
+            return {k: self._argument(v) for k, v in value.items()}
+        try:
+            return as_json(operation_layers.plain(value))
+        except TypeError as error:
+            raise NoKerasForm(str(error)) from error

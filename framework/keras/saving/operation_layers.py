@@ -1,0 +1,168 @@
+"""Operations between layers of a functional model, as Keras writes them: `TFOpLambda` layers.
+
+Keras names the public function and its arguments (`math.multiply`, `y`); here a symbolic tensor
+holds the op (`Mul`) and its inputs. The table below says which op is which function.
+"""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+CLASSES = ("TFOpLambda", "SlicingOpLambda")
+
+
+class Written(NamedTuple):
+    """An op as Keras writes it.
+
+    Attributes:
+      function: the public name.
+      tensors: the arguments' names for the op's inputs; None leaves the input out.
+      attrs: the arguments' names for the op's attributes.
+      gathers: the inputs before the last are one list, as `concat` takes them.
+    """
+
+    function: str
+    tensors: tuple[str | None, ...] = ("x",)
+    attrs: dict[str, str] = {}
+    gathers: bool = False
+
+
+def _binary(function: str) -> Written:
+    return Written(function, ("x", "y"))
+
+
+_REDUCING = {"keep_dims": "keepdims"}
+_WRITTEN: dict[str, Written] = {
+    "Add": _binary("__operators__.add"), "AddV2": _binary("__operators__.add"),
+    "Sub": _binary("math.subtract"), "Mul": _binary("math.multiply"),
+    "RealDiv": _binary("math.truediv"), "FloorDiv": _binary("math.floordiv"),
+    "FloorMod": _binary("math.floormod"), "Pow": _binary("math.pow"),
+    "Maximum": _binary("math.maximum"), "Minimum": _binary("math.minimum"),
+    "Greater": _binary("math.greater"), "GreaterEqual": _binary("math.greater_equal"),
+    "Less": _binary("math.less"), "LessEqual": _binary("math.less_equal"),
+    "SquaredDifference": _binary("math.squared_difference"),
+    **{
+        name: Written(f"math.{function}")
+        for name, function in (
+            ("Neg", "negative"), ("Abs", "abs"), ("Square", "square"), ("Sqrt", "sqrt"),
+            ("Rsqrt", "rsqrt"), ("Exp", "exp"), ("Log", "log"), ("Sin", "sin"), ("Cos", "cos"),
+            ("Tanh", "tanh"), ("Sigmoid", "sigmoid"),
+        )
+    },
+    "Relu": Written("nn.relu", ("features",)),
+    "Softplus": Written("math.softplus", ("features",)),
+    "Sum": Written("math.reduce_sum", ("input_tensor", "axis"), _REDUCING),
+    "Mean": Written("math.reduce_mean", ("input_tensor", "axis"), _REDUCING),
+    "Max": Written("math.reduce_max", ("input_tensor", "axis"), _REDUCING),
+    "Min": Written("math.reduce_min", ("input_tensor", "axis"), _REDUCING),
+    "Reshape": Written("reshape", ("tensor", "shape")),
+    "Transpose": Written("compat.v1.transpose", ("a", "perm")),
+    "ExpandDims": Written("expand_dims", ("input", "axis")),
+    "StridedSlice": Written(
+        "strided_slice", ("input_", "begin", "end", "strides"),
+        {n: n for n in ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask",
+                        "shrink_axis_mask")},
+    ),
+    "ConcatV2": Written("concat", ("values", "axis"), gathers=True),
+}  # fmt: skip
+
+
+def written(op_type: str, inputs: list[Any], attrs: dict[str, Any]) -> tuple[str, Any, Any] | None:
+    """(function, first argument, keyword arguments) of an op; None where Keras has no words for it.
+
+    Args:
+      inputs: symbolic tensors, and arrays for constants.
+    """
+    how = _WRITTEN.get(op_type)
+    if how is None:
+        return None
+    if how.gathers:
+        inputs = [inputs[:-1], inputs[-1]]
+    if len(inputs) != len(how.tensors):
+        return None
+    first, *rest = inputs
+    named: dict[str, Any] = {}
+    for name, value in zip(how.tensors[1:], rest):
+        if name is not None:
+            named[name] = plain(value)
+    for name, argument in how.attrs.items():
+        if name in attrs:
+            named[argument] = attrs[name]
+    return how.function, plain(first), named
+
+
+def plain(value: Any) -> Any:
+    """A constant as numbers, where numbers are all that it is; tensors as they are.
+
+    Raises TypeError for a constant whose type would be lost.
+    """
+    array = getattr(value, "_array", value)
+    if not isinstance(array, (np.ndarray, np.generic)):
+        return value
+    kind = np.asarray(array).dtype
+    if kind.kind not in "ifb" or np.size(array) > 4096:
+        raise TypeError(f"a constant of type {kind} and shape {np.shape(array)} stays as it is")
+    return np.asarray(array).tolist()
+
+
+def made(class_name: str, config: dict[str, Any]) -> Callable[..., Any]:
+    """The function that a `TFOpLambda` layer stands for. Raises ValueError for an unknown one."""
+    name = config.get("function")
+    if class_name == "SlicingOpLambda" or name == "__operators__.getitem":
+        return _part
+    found = _function(str(name))
+    if found is None:
+        raise ValueError(
+            f"Unknown object: the layer {config.get('name')!r} calls `tf.{name}`, which is not "
+            "there. Build the model by its code and take over its weights with `load_weights`."
+        )
+    return found
+
+
+_OPERATORS = {
+    "add": operator.add, "eq": operator.eq, "ne": operator.ne, "sub": operator.sub,
+    "mul": operator.mul,
+}  # fmt: skip
+
+
+def _function(name: str) -> Callable[..., Any] | None:
+    import shardtape
+
+    if name.startswith("__operators__."):
+        return _OPERATORS.get(name.removeprefix("__operators__."))
+    found: Any = shardtape
+    for part in name.removeprefix("compat.v1.").split("."):
+        found = getattr(found, part, None)
+        if found is None:
+            return None
+    return found if callable(found) else None
+
+
+def call(function: Callable[..., Any], first: Any, kwargs: dict[str, Any]) -> Any:
+    """Calls a function of `made`; arguments that it does not know and that say nothing go."""
+    if function is _part:
+        return _part(first, **kwargs)
+    if function in _OPERATORS.values():
+        return function(first, kwargs["y"])
+    names = inspect.signature(function).parameters
+    given = {
+        k: v for k, v in kwargs.items()
+        if k != "name" and (k in names or v not in (None, False))
+    }  # fmt: skip
+    return function(first, **given)
+
+
+def _part(x: Any, slice_spec: Any) -> Any:
+    items = slice_spec if isinstance(slice_spec, (list, tuple)) else [slice_spec]
+    return x[tuple(_index(i) for i in items)]
+
+
+def _index(item: Any) -> Any:
+    if isinstance(item, dict) and set(item) == {"start", "stop", "step"}:
+        return slice(item["start"], item["stop"], item["step"])
+    return item
