@@ -11,6 +11,7 @@ import warnings as _warnings
 from typing import Any as _Any
 
 from shardtape import (
+    audio,
     autodiff,
     autograph,
     bitwise,
