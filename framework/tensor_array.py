@@ -6,7 +6,7 @@ value travels through loops as one tensor of type variant (`framework/ops/tensor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from shardtape import dtypes as dt
@@ -244,24 +244,18 @@ class TensorArray:
             tensor.set_shape(self._element)
         return tensor
 
-    def _all(self) -> list[Any]:
-        out = []
-        for i, item in enumerate(self._items or ()):
-            if item is None and i in self._read:
-                raise errors.InvalidArgumentError(
-                    f"Could not read index {i} twice because it was cleared after a previous read "
-                    "(perhaps try setting clear_after_read = false?)"
-                )
-            out.append(self._hole(i) if item is None else item)
-        if self._clear:
-            self._read.update(range(len(out)))
-            self._items = [None] * len(out)
-        return out
+    def _members(self, places: Iterable[int]) -> list[Any]:
+        """Members that stay where they are; zeros for what was read away or never written."""
+        items: list[Any] = self._items  # type: ignore[assignment]
+        for i in places:
+            if items[i] is None:
+                items[i] = self._hole(i)
+        return [items[i] for i in places]
 
     def stack(self, name: str | None = None) -> Any:
         """All members as rows of one tensor."""
         if self._is_eager():
-            rows = self._all()
+            rows = self._members(range(len(self._items)))  # type: ignore[arg-type]
             if not rows:
                 dims = [0 if d is None else d for d in self._element.as_list()] if (
                     self._element.rank is not None) else []  # fmt: skip
@@ -276,13 +270,13 @@ class TensorArray:
         """The members at a vector of indices as rows of one tensor."""
         if self._is_eager():
             found = convert_to_tensor(indices).numpy().tolist()
-            return array.stack([self.read(i) for i in found])
+            return array.stack(self._members(found))
         return tensor_list.gather(self._value(), indices, **self._attrs())
 
     def concat(self, name: str | None = None) -> Any:
         """All members one behind the other along their first axis."""
         if self._is_eager():
-            return array.concat(self._all(), 0)
+            return array.concat(self._members(range(len(self._items))), 0)  # type: ignore[arg-type]
         return tensor_list.concat(self._value(), **self._attrs())
 
     # ---- the rest of TensorFlow's interface -----------------------------------------------

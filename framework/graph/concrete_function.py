@@ -36,6 +36,10 @@ class Composite:
         self.spec, self.components = spec, components
 
 
+# what a Python function may return in place of a tensor
+_VALUES = (EagerTensor, Variable, np.ndarray, np.generic, int, float, bool, complex, str)
+
+
 class ConcreteFunction:
     """One trace of a function; call it with the tensors it was traced for."""
 
@@ -225,12 +229,12 @@ class ConcreteFunction:
 
 
 def as_output(x: Any) -> Any:
-    if x is None or isinstance(x, (SymbolicTensor, IndexedSlices, str)):
+    if x is None or isinstance(x, (SymbolicTensor, IndexedSlices)):
         return x
     spec = composite_spec(x)
     if spec is not None:
         return Composite(spec, [state.graph.capture(t) for t in spec._to_components(x)])
-    if isinstance(x, (EagerTensor, Variable, np.ndarray, np.generic, int, float, bool, complex)):
+    if isinstance(x, _VALUES):
         t = convert_to_tensor(x)
         if type(t) is not SymbolicTensor:
             t = state.graph.capture(t)

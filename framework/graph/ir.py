@@ -60,6 +60,16 @@ class Operation:
     def values(self) -> tuple[SymbolicTensor, ...]:
         return self.outputs
 
+    @property
+    def node_def(self) -> Any:
+        """The node as TensorFlow's NodeDef message."""
+        from shardtape.graph.graphdef import node_def
+
+        return node_def(self)
+
+    def __str__(self) -> str:
+        return str(self.node_def)
+
     def __repr__(self) -> str:
         return f"<tf.Operation '{self.name}' type={self.type}>"
 

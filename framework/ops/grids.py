@@ -9,6 +9,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors
+from shardtape.context import executing_eagerly
 from shardtape.ops.arithmetic import maximum
 from shardtape.ops.broadcasting import broadcast_dynamic_shape, broadcast_to
 from shardtape.ops.cast import cast
@@ -107,6 +108,10 @@ def one_hot(
             raise TypeError(f"dtype {dtype!r} of on_value/off_value does not match {made.dtype!r}")
         pair.append(made)
     indices = convert_to_tensor(indices)
+    if not indices.dtype.is_integer:
+        raise (errors.InvalidArgumentError if executing_eagerly() else TypeError)(
+            f"indices of one_hot must be integers, got {indices.dtype.name}: use tf.cast"
+        )
     return one_hot_op(indices, depth, *pair, axis=-1 if axis is None else axis,
                       name=scope_itself() or name)  # fmt: skip
 

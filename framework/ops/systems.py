@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,13 @@ from shardtape.ops.transcendental import log
 from shardtape.tensor import Tensor
 
 
+class LogMatrixDeterminant(NamedTuple):
+    """What `tf.linalg.slogdet` gives."""
+
+    sign: Tensor
+    log_abs_determinant: Tensor
+
+
 def inv(input: Any, adjoint: bool = False, name: str | None = None) -> Tensor:
     """The inverse of square matrices (of their conjugate transposes with `adjoint`).
 
@@ -34,8 +41,8 @@ def det(input: Any, name: str | None = None) -> Tensor:
 
 
 def slogdet(input: Any, name: str | None = None) -> Any:
-    """The sign of the determinant, and the logarithm of its size."""
-    return ops.log_matrix_determinant(input, name=name)
+    """The sign of the determinant, and the logarithm of its size, as a named pair."""
+    return LogMatrixDeterminant(*ops.log_matrix_determinant(input, name=name))
 
 
 def logdet(matrix: Any, name: str | None = None) -> Tensor:

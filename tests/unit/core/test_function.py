@@ -182,3 +182,16 @@ def test_long_chains_of_sizes_are_built_in_no_time():
         return tf.zeros(tf.reshape(power, [1]))
 
     assert power_of_two(tf.constant(100)).shape == (128,)
+
+
+def test_python_strings_are_returned_as_tensors():
+    out = tf.function(lambda x: {"text": f"{x}", "none": None})(3)
+    assert out["text"].dtype is tf.string and out["text"].numpy() == b"3"
+    assert out["none"] is None
+
+
+def test_operations_print_their_node():
+    graph = tf.function(lambda x: x**3).get_concrete_function(tf.constant(2.0)).graph
+    text = str(graph.get_operation_by_name("x"))
+    assert text.startswith('name: "x"\nop: "Placeholder"\n')
+    assert graph.get_operation_by_name("pow").node_def.input == ["x", "pow/y"]

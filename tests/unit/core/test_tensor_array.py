@@ -129,3 +129,14 @@ def test_map_fn_says_which_results_cannot_be_rows():
     dataset = tf.data.DatasetSpec(tf.TensorSpec([], tf.int64))
     with pytest.raises(ValueError, match="fn_output_signature has DatasetSpec.*use tf.TensorSpec"):
         tf.map_fn(tf.data.Dataset.range, tf.range(2), fn_output_signature=dataset)
+
+
+def test_members_that_were_read_are_zeros_in_the_whole():
+    ta = tf.TensorArray(tf.float32, size=3)
+    for i, row in enumerate([[1.0, 2.0], [3.0, 10.0], [5.0, 7.0]]):
+        ta = ta.write(i, row)
+    np.testing.assert_array_equal(ta.read(1).numpy(), [3, 10])
+    np.testing.assert_array_equal(ta.stack().numpy(), [[1, 2], [0, 0], [5, 7]])
+    np.testing.assert_array_equal(ta.stack().numpy(), [[1, 2], [0, 0], [5, 7]])  # it stays
+    np.testing.assert_array_equal(ta.concat().numpy(), [1, 2, 0, 0, 5, 7])
+    np.testing.assert_array_equal(ta.gather([2, 1]).numpy(), [[5, 7], [0, 0]])

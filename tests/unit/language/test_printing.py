@@ -53,3 +53,9 @@ def test_a_function_prints_when_it_runs_in_order(capsys):
     capsys.readouterr()
     steps(tf.constant(5))
     assert capsys.readouterr().err == "first 5\nsecond 6\n"
+
+
+def test_slogdet_is_a_named_pair():
+    got = tf.linalg.slogdet(tf.linalg.diag([2.0, -1.0]))
+    assert repr(got).startswith("LogMatrixDeterminant(sign=<tf.Tensor: shape=(), dtype=float32")
+    assert got.sign.numpy() == -1.0 and abs(got.log_abs_determinant.numpy() - 0.6931472) < 1e-6

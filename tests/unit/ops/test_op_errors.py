@@ -112,3 +112,10 @@ def test_gradients_of_clipping():
 def test_an_infinite_norm_spoils_all():
     clipped, norm = tf.clip_by_global_norm([tf.constant([np.inf]), tf.ones([2]), None], 1.0)
     assert np.isinf(norm) and np.isnan(clipped[1]).all() and clipped[2] is None
+
+
+def test_one_hot_wants_integers():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="one_hot must be integers"):
+        tf.one_hot([1.0], 3)
+    with pytest.raises(TypeError, match="one_hot must be integers"):
+        tf.function(lambda x: tf.one_hot(x, 3))(tf.constant([1.0]))
