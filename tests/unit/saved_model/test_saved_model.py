@@ -185,7 +185,7 @@ def test_a_signature_returns_tensors(tmp_path):
     class Odd(tf.Module):
         @tf.function
         def name_of(self, x):
-            return "text"
+            return {"text": "a name", "nothing": None}
 
     odd = Odd()
     with pytest.raises(ValueError, match="non-Tensor"):
