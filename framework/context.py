@@ -8,13 +8,15 @@ from typing import Any
 
 
 class _State(threading.local):
-    """`busy` is kept equal to "a graph is being built or a recorder is active".
+    """`busy` is kept equal to "a graph is being built or a recorder is active", `eager` to the
+    recorders, or None while a graph is being built.
 
-    It is the only attribute that the eager fast path reads: one lookup in a thread-local costs
-    as much as everything else that the path decides.
+    One of both is all that the eager fast paths read: one lookup in a thread-local costs as much
+    as everything else that they decide.
     """
 
     busy = False
+    eager: tuple[Any, ...] | None = ()
     graph: Any = None
     recorders: tuple[Any, ...] = ()
     device: str | None = None
@@ -32,8 +34,10 @@ next_id = itertools.count(1).__next__
 
 
 def refresh() -> None:
-    """Recomputes `busy` after `graph` or `recorders` was set."""
-    state.busy = state.graph is not None or bool(state.recorders)
+    """Recomputes `busy` and `eager` after `graph` or `recorders` was set."""
+    recorders = state.recorders
+    state.eager = recorders if state.graph is None else None
+    state.busy = state.eager != ()
 
 
 class building:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from shardtape import nest
+from shardtape import backend, nest
 from shardtape.context import recording, refresh, state
 from shardtape.gradients import Record, backpropagate
 from shardtape.logger import warn_first
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.tensor_list import is_list
-from shardtape.tensor import Tensor
+from shardtape.tensor import EagerTensor, Tensor
 
 
 class UnconnectedGradients(enum.Enum):
@@ -78,13 +78,8 @@ class GradientTape:
                 break
         else:
             return
-        keys = []
-        for o in outputs:
-            key = o._id
-            if not key:
-                key = o._key()
-            watched.add(key)
-            keys.append(key)
+        keys = [o._id or o._key() for o in outputs]
+        watched.update(keys)
         self._records.append(Record(op, inputs, attrs, outputs, keys))  # type: ignore[union-attr]
 
     def read(self, variable: Any) -> None:
@@ -168,7 +163,11 @@ class GradientTape:
                 "Argument `target` should be a list or nested structure of Tensors, Variables "
                 "or CompositeTensors to be differentiated, but received None."
             )
-        seeds = self._seeds(target, output_gradients)
+        if type(target) is EagerTensor and target.dtype.is_floating and output_gradients is None:
+            xp = backend.array_module(target._array)
+            seeds: dict[int, Any] = {target._key(): EagerTensor(xp.ones_like(target._array))}
+        else:
+            seeds = self._seeds(target, output_gradients)
         composites = nest.flatten(sources)
         flat = [s if _is_source(s) else _values_of(s) for s in composites]
         grads = self._finish(self._backward(seeds, flat))

@@ -323,7 +323,8 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
         if self._bound:
             np.copyto(self._array, value)
         else:
-            self._array = value
+            # a view would keep all of its base alive, and could not be updated in place
+            self._array = value if value.base is None else value.copy()
 
     def _update_array(self, function: Any, value: Any) -> None:
         if self._array.ndim and self._changeable():

@@ -56,6 +56,7 @@ class Generated:
             for i, f in reversed(list(enumerate(plan.fetches)))
             if hasattr(f, "_id")
         }
+        self._find_retained()
         self._lives()
         self._namespace: dict[str, Any] = {"xp": self._xp, "np": np, "compute": compute}
         self._slots: list[int] = []  # bytes of each buffer
@@ -161,6 +162,16 @@ class Generated:
             and n.type != "VarHandleOp"
             and n.index not in skipped
         ]
+
+    def _find_retained(self) -> None:
+        """Tensors whose arrays may be somewhere after the run: in a Variable, a list, or with a
+        Python function. They get arrays of their own, as do those that they are views of."""
+        self._retained: set[int] = set()
+        for node in reversed(self._work):
+            op = node.op_def
+            shared = op.may_view and any(t._id in self._retained for t in node.outputs)
+            if op.retains or shared:
+                self._retained.update(self._canonical(t._id) for t in node.inputs)
 
     def _lives(self) -> None:
         """Which memory a tensor may share (`bases`), and when each base is last read."""
@@ -357,6 +368,8 @@ class Generated:
         key = node.outputs[0]._id
         value = self._values[key]
         if key not in self._static or not isinstance(value, self._xp.ndarray):
+            return False
+        if key in self._retained and key not in self._fetched:
             return False
         return key in self._fetched or (
             value.size >= _MIN_OWNED_ELEMENTS and not value.dtype.hasobject

@@ -80,6 +80,7 @@ class Op:
         shape_only: Sequence[Any] = (),
         dynamic: bool = False,
         direct: bool | None = None,
+        retains: bool | None = None,
         widen: bool | None = None,
         differentiable: bool = True,
         samples: Callable[..., Any] | None = None,
@@ -131,9 +132,11 @@ class Op:
         self.defaults = None if self.required_attrs else self.attr_defaults
         # positions of host inputs; negative ones count from the end of a variadic list
         self.host = tuple(self.input_names.index(h) if isinstance(h, str) else h for h in host)
-        # inputs of which only the shape is read: a plan keeps no values alive for them
         # the kernel takes Variables or other objects and gives its results as they are
         self.direct = effects in (READS, WRITES) if direct is None else direct
+        # whether an array that it is given may be somewhere after the call
+        self.retains = self.direct if retains is None else retains
+        # inputs of which only the shape is read: a plan keeps no values alive for them
         self.shape_only = tuple(
             self.input_names.index(n) if isinstance(n, str) else n for n in shape_only
         )
@@ -304,6 +307,8 @@ def op(type_name: str, **options: Any) -> Callable[[Callable[..., Any]], Op]:
       dynamic: the result's shape depends on values.
       direct: inputs may be Variables or other objects, and results are given as they are
         (default: for ops that read or write Variables).
+      retains: an input may be kept beyond the call, by a Variable, a list, a Python function
+        (default: as `direct`): a plan must not compute it in memory that it uses again.
       widen: float16 and bfloat16 are computed in float32 (default: for arithmetic ops).
       differentiable: False lists the op as one without a gradient (None flows back).
       samples: `f(rng) -> [(inputs, attrs), ...]` with float64 arrays for floating inputs, at
@@ -355,13 +360,13 @@ def _fast_unary(ufunc: Any) -> type[Op]:
 
     class FastOp(Op):
         def __call__(self, x: Any, name: str | None = None) -> Any:  # type: ignore[override]
-            if type(x) is EagerTensor and state.graph is None and not backend.accelerated:
+            recorders = state.eager
+            if type(x) is EagerTensor and recorders is not None and not backend.accelerated:
                 a = x._array
                 if (a.dtype.num,) in self.signatures:
                     y = EagerTensor(ufunc(a))
-                    if state.busy:
-                        for recorder in state.recorders:
-                            recorder.record(self, (x,), _NO_ATTRS, (y,))
+                    for recorder in recorders:
+                        recorder.record(self, (x,), _NO_ATTRS, (y,))
                     return y
             return _apply(self, (x,), {}, name)
 
@@ -371,17 +376,17 @@ def _fast_unary(ufunc: Any) -> type[Op]:
 def _fast_binary(ufunc: Any) -> type[Op]:
     class FastOp(Op):
         def __call__(self, x: Any, y: Any, name: str | None = None) -> Any:  # type: ignore[override]
+            recorders = state.eager
             known = type(x) is EagerTensor and type(y) is EagerTensor
-            if known and state.graph is None and not backend.accelerated:
+            if known and recorders is not None and not backend.accelerated:
                 a, b = x._array, y._array
                 if (a.dtype.num, b.dtype.num) in self.signatures:
                     try:
                         z = EagerTensor(ufunc(a, b))
                     except ValueError:  # the general path says properly what does not broadcast
                         return _apply(self, (x, y), {}, name)
-                    if state.busy:
-                        for recorder in state.recorders:
-                            recorder.record(self, (x, y), _NO_ATTRS, (z,))
+                    for recorder in recorders:
+                        recorder.record(self, (x, y), _NO_ATTRS, (z,))
                     return z
             return _apply(self, (x, y), {}, name)
 

@@ -75,7 +75,7 @@ def _gather_shape(handle, indices, dtype):
 
 
 @op("ResourceGather", shape=_gather_shape, dtype="dtype", dtypes=dt.ANY, effects=READS,
-    mixed=True, widen=False)  # fmt: skip
+    mixed=True, widen=False, retains=False)  # fmt: skip
 def resource_gather(xp, variable, indices, *, dtype):
     """Rows of a Variable without reading the rest; indices (...) to (..., row)."""
     table = variable._read_array()
@@ -107,12 +107,13 @@ def _no_outputs(*args: Any, **attrs: Any) -> list[Any]:
     return []
 
 
-def _write(type_name: str) -> Any:
+def _write(type_name: str, retains: bool = False) -> Any:
     return op(type_name, shape=_no_outputs, dtype=lambda dtypes, attrs: (), dtypes=dt.ANY,
-              outputs=0, effects=WRITES, mixed=True, differentiable=False, widen=False)  # fmt: skip
+              outputs=0, effects=WRITES, retains=retains, mixed=True, differentiable=False,
+              widen=False)  # fmt: skip
 
 
-@_write("AssignVariableOp")
+@_write("AssignVariableOp", retains=True)
 def assign_variable(xp, variable, value):
     """variable = value."""
     variable._write_array(value)

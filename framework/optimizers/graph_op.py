@@ -11,7 +11,7 @@ from shardtape.ops.registry import WRITES, op
 
 
 @op("ShardtapeApplyGradients", shape=lambda *args, **attrs: [], dtype=lambda dtypes, attrs: (),
-    dtypes=dt.ANY, outputs=0, effects=WRITES, mixed=True, differentiable=False,
+    dtypes=dt.ANY, outputs=0, effects=WRITES, mixed=True, differentiable=False, retains=False,
     widen=False)  # fmt: skip
 def apply_gradients(xp, *inputs, optimizer, sparse):
     """Variables first, then per variable its gradient: one array, or (row ids, values)."""
