@@ -8,6 +8,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors
+from shardtape.context import building
 
 # fields of TensorProto that hold values one by one, by the dtypes that use them
 _VALUE_FIELDS = {
@@ -89,3 +90,65 @@ def _values(made: Any, dtype: dt.DType) -> np.ndarray:
     return values if values.size == count else np.append(
         values, np.full(count - values.size, values[-1])
     )  # fmt: skip
+
+
+def make_tensor_proto(
+    values: Any, dtype: Any = None, shape: Any = None, verify_shape: bool = False,
+    allow_broadcast: bool = False,
+) -> Any:  # fmt: skip
+    """The TensorProto message of Python values or an array, in TensorFlow's layout.
+
+    Args:
+      shape: of the tensor; where it has more elements than `values`, the last one stands for them.
+      verify_shape: refuse values of another shape.
+      allow_broadcast: a single value may stand for all, also where the shape is verified.
+
+    Raises:
+      TypeError: a value that the dtype cannot hold, or another shape than the verified one.
+      ValueError: more values than the shape takes.
+    """
+    from tensorboard.compat.proto import tensor_pb2
+
+    from shardtape.graph.graphdef import shape_proto
+    from shardtape.ops.convert import convert_to_tensor
+    from shardtape.shapes import as_shape
+
+    with building(None):  # the value itself, in a graph too
+        array = convert_to_tensor(values, dtype).numpy()
+    array = np.asarray(array, object if isinstance(array, bytes) else None)
+    wanted = array.shape if shape is None else tuple(as_shape(shape).as_list())
+    if verify_shape and wanted != array.shape and not (allow_broadcast and array.size == 1):
+        raise TypeError(f"Expected a tensor of shape {wanted}, got one of shape {array.shape}")
+    room = int(np.prod(wanted, dtype=np.int64))
+    if array.size > room:
+        raise ValueError(
+            f"Too many elements provided. Takes at most {room:d}, but got {array.size:d}."
+        )
+    kind = dt.from_numpy(array.dtype)
+    made = tensor_pb2.TensorProto(
+        dtype=kind.as_datatype_enum, tensor_shape=shape_proto(as_shape(wanted))
+    )
+    flat = np.ascontiguousarray(array).reshape(-1)
+    if kind is dt.string:
+        made.string_val.extend(flat.tolist())
+    elif flat.size > 1 and flat.size == room:
+        made.tensor_content = flat.tobytes()
+    else:
+        field = getattr(made, _VALUE_FIELDS[kind.name])
+        if _VALUE_FIELDS[kind.name] == "half_val":
+            flat = flat.view(np.uint16)
+        elif kind.is_complex:
+            flat = flat.view(kind.real_dtype.numpy_dtype)
+        field.extend(flat.tolist())
+    return made
+
+
+def make_ndarray(tensor: Any) -> np.ndarray:
+    """The array of a TensorProto message.
+
+    Raises TypeError for a dtype that is not known here.
+    """
+    kind = next((t for t in dt.ALL_TYPES if t.as_datatype_enum == tensor.dtype), None)
+    if kind is None or (kind is not dt.string and kind.name not in _VALUE_FIELDS):
+        raise TypeError(f"make_ndarray does not know the tensor's dtype, number {tensor.dtype}")
+    return _values(tensor, kind).reshape([d.size for d in tensor.tensor_shape.dim])

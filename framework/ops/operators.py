@@ -17,6 +17,7 @@ from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 
 _NUMBERS = (int, float, list, tuple)
 _VALUES = (*_NUMBERS, complex, str, bytes)
+_REFUSED = (int, float, complex, str, bytes)  # what `==` raises for where the dtype cannot hold it
 _PLAIN = (float, int, bool, complex, np.ndarray)
 
 
@@ -114,6 +115,8 @@ def _comparing(op: Any, differs: bool) -> Any:
         try:
             other = _operand(other, self)
         except (TypeError, ValueError):
+            if isinstance(other, _REFUSED):
+                raise
             return differs
         other_shape = as_shape(getattr(other, "shape", ()))
         if self.shape.rank is not None and other_shape.rank is not None:

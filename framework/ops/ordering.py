@@ -142,6 +142,8 @@ def _(g, y, input, _k):
 # ---- the distinct -----------------------------------------------------------------------------
 def _unique(xp: Any, x: Any) -> tuple[Any, Any, Any]:
     """Distinct values in the order of their first place, place in them, counts."""
+    if x.ndim != 1:
+        raise ValueError(f"unique expects a vector, got shape {list(x.shape)}: use tf.reshape")
     values, first, inverse, counts = xp.unique(
         x, return_index=True, return_inverse=True, return_counts=True
     )

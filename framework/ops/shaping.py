@@ -398,7 +398,9 @@ def reshape(tensor: Any, shape: Any, name: str | None = None) -> Tensor:
 
 
 def host_shape(value: Any) -> Any:
-    """Plain sizes as a shared constant; everything else as it is."""
+    """Plain sizes as a shared constant; everything else as it is. Raises TypeError for text."""
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f"a shape is made of integers, got {value!r}")
     if type(value) in (tuple, list) and all(type(d) is int for d in value):
         return int_vector(value)
     if isinstance(value, (TensorShape, int)) and not isinstance(value, bool):

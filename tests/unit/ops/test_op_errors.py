@@ -119,3 +119,23 @@ def test_one_hot_wants_integers():
         tf.one_hot([1.0], 3)
     with pytest.raises(TypeError, match="one_hot must be integers"):
         tf.function(lambda x: tf.one_hot(x, 3))(tf.constant([1.0]))
+
+
+def test_numbers_that_the_dtype_cannot_hold_are_not_compared():
+    for other in (1.5, "a"):
+        with pytest.raises(TypeError):
+            tf.constant(1) == other  # noqa: B015
+        with pytest.raises(TypeError):
+            tf.constant(1) != other  # noqa: B015
+    assert (tf.constant(1) == None) is False  # noqa: E711
+    assert (tf.constant(1) == object()) is False
+
+
+def test_shapes_are_no_text():
+    with pytest.raises(TypeError, match="made of integers"):
+        tf.zeros("abc")
+
+
+def test_unique_takes_vectors():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="vector"):
+        tf.unique([[1, 2]])
