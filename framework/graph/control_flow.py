@@ -61,11 +61,16 @@ def _is_symbolic_now(value: Any) -> bool:
 def switch_case(
     branch_index: Any, branch_fns: Any, default: Any = None, name: str = "switch_case"
 ) -> Any:
-    """The result of the function that the integer `branch_index` picks; else of `default`."""
+    """The result of the function that the integer `branch_index` picks; else of `default`.
+
+    Raises ValueError where there is no function.
+    """
     if isinstance(branch_fns, dict):
         pairs = sorted(branch_fns.items())
     else:
         pairs = [f if isinstance(f, tuple) else (i, f) for i, f in enumerate(branch_fns)]
+    if not pairs:
+        raise ValueError("switch_case needs at least one function in `branch_fns`")
     keys, functions = [k for k, _ in pairs], [f for _, f in pairs]
     functions.append(functions[-1] if default is None else default)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape import dtypes as dt
+from shardtape import errors
 from shardtape.ops.arithmetic import maximum, minimum
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
@@ -16,7 +17,7 @@ from shardtape.ops.reduce import reduce_all, reduce_max
 from shardtape.ops.scatter import scatter_nd
 from shardtape.ops.selecting import where
 from shardtape.ops.shaping import reshape, shape, size
-from shardtape.tensor import Tensor
+from shardtape.tensor import EagerTensor, Tensor
 
 
 def bincount(
@@ -31,8 +32,12 @@ def bincount(
       minlength, maxlength: least and greatest number of bins.
       axis: None counts all; -1 every row of a matrix by itself.
       binary_output: whether a number occurs, 0 or 1.
+
+    Raises InvalidArgumentError for a negative number (eagerly).
     """
     arr = cast(convert_to_tensor(arr), dt.int32)
+    if isinstance(arr, EagerTensor) and bool((arr._array < 0).any()):
+        raise errors.InvalidArgumentError("bincount: `arr` must hold no negative numbers")
     weights = None if weights is None else convert_to_tensor(weights)
     count = where(size(arr) > 0, reduce_max(concat([reshape(arr, [-1]), [-1]], 0)) + 1, 0)
     if minlength is not None:

@@ -139,3 +139,12 @@ def test_shapes_are_no_text():
 def test_unique_takes_vectors():
     with pytest.raises(tf.errors.InvalidArgumentError, match="vector"):
         tf.unique([[1, 2]])
+
+
+def test_ranks_signs_and_empty_lists_are_checked():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="rank 4"):
+        tf.nn.conv2d(tf.ones([4, 4]), tf.ones([2, 2]), 1, "SAME")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="negative"):
+        tf.math.bincount([1, -1])
+    with pytest.raises(ValueError, match="at least one function"):
+        tf.switch_case(tf.constant(0), [])
