@@ -9,6 +9,7 @@ are those of TensorFlow 2.15; another version may differ from them, too.
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import subprocess
@@ -25,6 +26,7 @@ from parity import (
     composite_cases,
     function_cases,
     image_cases,
+    keras_file_models,
     numpy_cases,
     record_ops,
     sampling_cases,
@@ -127,6 +129,32 @@ def function_differences(module: str, recorded: dict[str, np.ndarray]) -> Iterat
             yield f"{module}/{name}: {text}"
 
 
+def file_differences(python: str, folder: str) -> Iterator[str]:
+    """One line for each file of a Keras model that TensorFlow reads otherwise than we do."""
+    target = f"{folder}/keras_files.npz"
+    wanted: dict[str, np.ndarray] = {}
+    for name, make in keras_file_models.MODELS.items():
+        tf.keras.backend.clear_session()
+        model, x, y = make(tf)
+        for ending in ("keras", "h5"):
+            model.save(f"{folder}/{name}.{ending}")
+        for ending in ("weights.h5", "older.h5"):
+            model.save_weights(f"{folder}/{name}.{ending}")
+        for i, value in enumerate(keras_file_models.predictions(model, x)):
+            wanted[f"{name}/predicted/{i}"] = value
+        for i, value in enumerate(keras_file_models.trained_on(model, x, y)):
+            wanted[f"{name}/trained/{i}"] = value
+    _run(python, "record_keras_files_tf.py", folder, target)
+    arrays = dict(np.load(target))
+    failed = json.loads(arrays.pop("failed").tobytes())
+    yield from (f"{name}: {text}"[:200] for name, text in failed.items())
+    for key, got in arrays.items():
+        name, what, place = key.split("/")
+        want = wanted[f"{name.split('.')[0]}/{what}/{place}"]
+        if not np.allclose(got, want, rtol=1e-5, atol=1e-5):
+            yield f"{key}: {np.abs(got - want).max()} apart"
+
+
 def main() -> int:
     """Prints the report; 1 where there are differences."""
     found = interpreter()
@@ -151,6 +179,8 @@ def main() -> int:
             _run(python, "function_cases.py", target, module)
             differences += function_differences(module, unpack(Path(target))[0])
             count += len(_FUNCTIONS[module])
+        differences += file_differences(python, folder)
+        count += 4 * len(keras_file_models.MODELS)
     for line in differences:
         print(line)
     print(f"{count} cases against TensorFlow {version}: {len(differences)} differ")

@@ -168,6 +168,17 @@ def operations(tf: Any) -> Any:
     return _trained(model, _numbers(8, 4, 6), _numbers(8, 2), k.optimizers.Adadelta(0.5))
 
 
+def more_operations(tf: Any) -> Any:
+    k = tf.keras
+    a = k.Input((3,), name="a")
+    x = tf.stack([tf.where(a > 0.1, a, -a), tf.nn.softmax(a), tf.clip_by_value(a, -0.5, 0.5)], 1)
+    x = tf.matmul(x, tf.expand_dims(tf.nn.leaky_relu(a), 2)) + tf.ones((3, 1))
+    x = tf.concat([tf.squeeze(x, 2), tf.gather(a, [0, 2], axis=1), tf.tile(a, [1, 2])], 1)
+    x = tf.add_n([x, tf.cast(x < 0.5, tf.float32), tf.pad(a, [[0, 0], [4, 4]])])
+    model = k.Model(a, tf.nn.elu(k.layers.Dense(2)(x)) * 0.5)
+    return _trained(model, _numbers(8, 3), _numbers(8, 2), k.optimizers.SGD(0.1))
+
+
 def states(tf: Any) -> Any:
     k = tf.keras
     a, start = k.Input((4, 3), name="a"), k.Input((2,), name="start")
@@ -195,11 +206,49 @@ def frames(tf: Any) -> Any:
     return _trained(model, _numbers(8, 3, 4, 4, 1), _numbers(8, 1), k.optimizers.SGD(0.1))
 
 
+TEXTS = [["a b"], ["c"], ["b d a"]]
+
+
+def vocabulary(tf: Any) -> Any:
+    """A model that has learned words, which Keras keeps in a file of their own."""
+    k = tf.keras
+    words = k.layers.TextVectorization(output_sequence_length=3)
+    words.adapt(["a b c", "a b", "a"])
+    model = k.Sequential([k.Input((1,), dtype="string"), words, k.layers.Embedding(5, 2)])
+    return model
+
+
+def own_class(tf: Any) -> type:
+    """A model's class that Keras writes by its name."""
+
+    class Own(tf.keras.Model):
+        def __init__(self, units: int = 3, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.units, self.blocks = units, [tf.keras.layers.Dense(units) for _ in range(2)]
+            self.end = tf.keras.layers.Dense(1)
+
+        def call(self, x: Any) -> Any:
+            for block in self.blocks:
+                x = block(x)
+            return self.end(x)
+
+        def get_config(self) -> dict[str, Any]:
+            return {"units": self.units, "name": self.name}
+
+    return Own
+
+
+def subclass(tf: Any) -> Any:
+    """A trained model of a class of its own."""
+    model = own_class(tf)(4, name="own")
+    return _trained(model, _numbers(8, 3), _numbers(8, 1), tf.keras.optimizers.Adam(0.01))
+
+
 MODELS: dict[str, Callable[[Any], Any]] = {
     f.__name__: f
     for f in (
         dense, unbuilt_start, convolutions, normalizations, lstm, embedding, merged, nested,
-        attention, operations, states, frames,
+        attention, operations, more_operations, states, frames,
     )
 }  # fmt: skip
 

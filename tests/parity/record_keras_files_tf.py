@@ -45,6 +45,13 @@ def record() -> None:
             for i, value in enumerate(keras_file_models.trained_on(model, x, y)):
                 arrays[f"{name}/trained/{i}"] = value
             Path(f"{folder}/{name}.json").write_text(model.to_json())
+        model = keras_file_models.vocabulary(tf)
+        model.save(f"{folder}/vocabulary.keras")
+        arrays["vocabulary/called/0"] = model(tf.constant(keras_file_models.TEXTS)).numpy()
+        model, x, y = keras_file_models.subclass(tf)
+        model.save(f"{folder}/subclass.keras")
+        arrays["subclass/predicted/0"] = keras_file_models.predictions(model, x)[0]
+        arrays["subclass/trained/0"] = keras_file_models.trained_on(model, x, y)[0]
         for name in keras_file_errors.CASES:
             with tempfile.TemporaryDirectory() as inner:
                 tf.keras.backend.clear_session()

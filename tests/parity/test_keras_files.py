@@ -51,6 +51,23 @@ def test_models_of_tensorflow(tmp_path: Path, name: str, ending: str) -> None:
     check(name, "trained", keras_file_models.trained_on(model, x, y), atol=3e-5)
 
 
+def test_words_that_a_model_of_tensorflow_has_learned(tmp_path: Path) -> None:
+    model = keras.models.load_model(recorded_file(tmp_path, "vocabulary.keras"))
+    got = model(tf.constant(keras_file_models.TEXTS)).numpy()
+    check("vocabulary", "called", [got])
+
+
+def test_a_class_of_the_users_own_from_tensorflow(tmp_path: Path) -> None:
+    path = recorded_file(tmp_path, "subclass.keras")
+    with pytest.raises(ValueError, match="'Own'"):
+        keras.models.load_model(path)
+    own = {"Own": keras_file_models.own_class(tf)}
+    model = keras.models.load_model(path, custom_objects=own)
+    _, x, y = keras_file_models.subclass(tf)
+    check("subclass", "predicted", keras_file_models.predictions(model, x))
+    check("subclass", "trained", keras_file_models.trained_on(model, x, y), atol=3e-5)
+
+
 @pytest.mark.parametrize("ending", ["weights.h5", "older.h5", "keras", "h5"])
 @pytest.mark.parametrize("name", MODELS)
 def test_weights_of_tensorflow(tmp_path: Path, name: str, ending: str) -> None:

@@ -10,7 +10,7 @@ import zipfile
 from typing import Any
 
 from shardtape import errors
-from shardtape.keras.saving import hdf5_layout, optimizer_state, state_paths
+from shardtape.keras.saving import hdf5_layout, optimizer_state, sharing, state_paths
 from shardtape.keras.saving.compile_form import compile_form, compile_from, training_form
 from shardtape.keras.saving.hdf5_files import opened, written_at_once
 from shardtape.keras.saving.keras_form import NoKerasForm, described
@@ -102,7 +102,8 @@ def archive_parts(model: Any, include_optimizer: bool) -> dict[str, bytes]:
     Raises NoKerasForm where the model cannot be described so, ImportError without h5py.
     """
     h5py = hdf5_layout.h5py_module("a `.keras` file of Keras's form")
-    form = described(model)
+    with sharing.writing():
+        form = described(model)
     if not model._is_graph_network and type(model).__name__ != "Sequential":
         raise NoKerasForm(f"the model {model.name!r} is no functional model")
     if include_optimizer:
@@ -142,13 +143,8 @@ def load_keras_archive(path: str, custom_objects: Any, compile: bool) -> Any:
     """
     with zipfile.ZipFile(path) as archive, custom_object_scope(custom_objects):
         form = json.loads(archive.read(_CONFIG))
-        names = archive.namelist()
-        if any(n.startswith("assets/") and not n.endswith("/") for n in names):
-            raise errors.InvalidArgumentError(
-                f"{path} holds files of layers (vocabularies), which are not read. Set them with "
-                "`set_vocabulary` in a model of the same code, and take over the weights."
-            )
         model = _made(form, custom_objects)
+        _read_assets(archive, model, path)
         if compile and form.get("compile_config"):
             compile_from(model, form["compile_config"])
             if model.built and model.optimizer is not None:
@@ -164,6 +160,21 @@ def load_archive_weights(model: Any, path: str, skip_mismatch: bool) -> None:
         state_paths.read_state(file, model, skip_mismatch)
 
 
+def _read_assets(archive: zipfile.ZipFile, model: Any, path: str) -> None:
+    """Gives the lookup layers of a model the vocabularies of an archive."""
+    left = {n for n in archive.namelist() if n.startswith("assets/") and not n.endswith("/")}
+    for place, layer in state_paths.objects_with_paths(model):
+        name = f"assets/{place}/vocabulary.txt"
+        if name in left and hasattr(layer, "set_vocabulary"):
+            layer.set_vocabulary(archive.read(name).decode().split("\n"))
+            left.discard(name)
+    left = {n for n in left if "/_lookup_layer/" not in n}
+    if left:
+        raise errors.InvalidArgumentError(
+            f"{path} holds files of layers that are not read: {sorted(left)}"
+        )
+
+
 def _weights_in(archive: zipfile.ZipFile, path: str) -> Any:
     h5py = hdf5_layout.h5py_module(f"reading {path}")
     if _WEIGHTS not in archive.namelist():
@@ -172,7 +183,8 @@ def _weights_in(archive: zipfile.ZipFile, path: str) -> Any:
 
 
 def _made(form: dict[str, Any], custom_objects: Any) -> Any:
-    model = deserialize_keras_object(plain_config(form), custom_objects=custom_objects)
+    with sharing.reading():
+        model = deserialize_keras_object(plain_config(form), custom_objects=custom_objects)
     shape = (form.get("build_config") or {}).get("input_shape")
     if shape is not None and not model.built:
         nested = bool(shape) and isinstance(shape[0], list)

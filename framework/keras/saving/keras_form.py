@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from shardtape import nest
+from shardtape.keras.layers.base import Layer
 from shardtape.keras.models.network import Network
-from shardtape.keras.saving import operation_layers
+from shardtape.keras.saving import operation_layers, sharing
 from shardtape.keras.saving.keras_reading import called_already
 from shardtape.keras.saving.registry import get_registered_name
 from shardtape.keras.saving.serialization import class_name
@@ -63,6 +64,9 @@ def described(instance: Any) -> Any:
     if "calls" in config and getattr(instance, "_network", None) is not None:
         functional_config(instance._network)  # says why it is not in Keras's form
     entry = _entry(class_name(instance), as_json(config), type(instance))
+    number = sharing.number_of(instance) if isinstance(instance, Layer) else None
+    if number is not None:
+        entry[sharing.KEY] = number
     shape = getattr(instance, "_build_input_shape", None)
     if shape is not None:
         entry["build_config"] = {"input_shape": as_json(shape)}

@@ -10,6 +10,7 @@ from shardtape.keras.layers.core import Input
 from shardtape.keras.models.network import Network, run_operation
 from shardtape.keras.saving import values
 from shardtape.keras.saving.serialization import class_name, find
+from shardtape.keras.saving.sharing import shared
 from shardtape.keras.symbolic import OperationCall, fixed_value, is_keras_tensor
 from shardtape.variable import Variable
 
@@ -114,4 +115,4 @@ def rebuilt(config: dict[str, Any], make_layer: Any = None) -> tuple[Any, Any]:
 
 def made_layer(entry: dict[str, Any]) -> Layer:
     """The layer of a `{"class_name", "config"}` entry. Raises ValueError naming the class."""
-    return find(entry["class_name"]).from_config(entry["config"])
+    return shared(entry, lambda e: find(e["class_name"]).from_config(e["config"]))

@@ -23,13 +23,14 @@ class Written(NamedTuple):
       function: the public name.
       tensors: the arguments' names for the op's inputs; None leaves the input out.
       attrs: the arguments' names for the op's attributes.
-      gathers: the inputs before the last are one list, as `concat` takes them.
+      single: so many inputs at the end are arguments of their own, those before are one list, as
+        `concat` takes them; None where no inputs are a list.
     """
 
     function: str
     tensors: tuple[str | None, ...] = ("x",)
     attrs: dict[str, str] = {}
-    gathers: bool = False
+    single: int | None = None
 
 
 def _binary(function: str) -> Written:
@@ -60,6 +61,25 @@ _WRITTEN: dict[str, Written] = {
     "Mean": Written("math.reduce_mean", ("input_tensor", "axis"), _REDUCING),
     "Max": Written("math.reduce_max", ("input_tensor", "axis"), _REDUCING),
     "Min": Written("math.reduce_min", ("input_tensor", "axis"), _REDUCING),
+    "Equal": _binary("math.equal"), "NotEqual": _binary("math.not_equal"),
+    "Softmax": Written("nn.softmax", ("logits",)),
+    "LogSoftmax": Written("nn.log_softmax", ("logits",)),
+    "Elu": Written("nn.elu", ("features",)),
+    "LeakyRelu": Written("nn.leaky_relu", ("features",), {"alpha": "alpha"}),
+    "Identity": Written("identity", ("input",)), "Cast": Written("cast", attrs={"DstT": "dtype"}),
+    "SelectV2": Written("where", ("condition", "x", "y")),
+    "MatMul": Written(
+        "linalg.matmul", ("a", "b"), {n: n for n in ("transpose_a", "transpose_b")}
+    ),
+    "BatchMatMulV2": Written(
+        "linalg.matmul", ("a", "b"), {"adj_x": "adjoint_a", "adj_y": "adjoint_b"}
+    ),
+    "Squeeze": Written("compat.v1.squeeze", ("input",), {"squeeze_dims": "axis"}),
+    "Tile": Written("tile", ("input", "multiples")),
+    "GatherV2": Written(
+        "compat.v1.gather", ("params", "indices", "axis"), {"batch_dims": "batch_dims"}
+    ),
+    "Pad": Written("compat.v1.pad", ("tensor", "paddings")),
     "Reshape": Written("reshape", ("tensor", "shape")),
     "Transpose": Written("compat.v1.transpose", ("a", "perm")),
     "ExpandDims": Written("expand_dims", ("input", "axis")),
@@ -68,7 +88,9 @@ _WRITTEN: dict[str, Written] = {
         {n: n for n in ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask",
                         "shrink_axis_mask")},
     ),
-    "ConcatV2": Written("concat", ("values", "axis"), gathers=True),
+    "ConcatV2": Written("concat", ("values", "axis"), single=1),
+    "Pack": Written("stack", ("values",), {"axis": "axis"}, single=0),
+    "AddN": Written("math.add_n", ("inputs",), single=0),
 }  # fmt: skip
 
 
@@ -81,8 +103,9 @@ def written(op_type: str, inputs: list[Any], attrs: dict[str, Any]) -> tuple[str
     how = _WRITTEN.get(op_type)
     if how is None:
         return None
-    if how.gathers:
-        inputs = [inputs[:-1], inputs[-1]]
+    if how.single is not None:
+        listed = len(inputs) - how.single
+        inputs = [inputs[:listed], *inputs[listed:]]
     if len(inputs) != len(how.tensors):
         return None
     first, *rest = inputs
@@ -128,6 +151,7 @@ _OPERATORS = {
     "add": operator.add, "eq": operator.eq, "ne": operator.ne, "sub": operator.sub,
     "mul": operator.mul,
 }  # fmt: skip
+_ALIASES = {"compat.v1.floor_div": "math.floordiv"}
 
 
 def _function(name: str) -> Callable[..., Any] | None:
@@ -136,6 +160,7 @@ def _function(name: str) -> Callable[..., Any] | None:
     if name.startswith("__operators__."):
         return _OPERATORS.get(name.removeprefix("__operators__."))
     found: Any = shardtape
+    name = _ALIASES.get(name, name)
     for part in name.removeprefix("compat.v1.").split("."):
         found = getattr(found, part, None)
         if found is None:

@@ -190,7 +190,7 @@ def test_a_scaled_loss_in_hdf5(tmp_path):
     try:
         made = model()
         made.compile("adam", "mse")
-        made.fit(X, Y, epochs=3, verbose=0)
+        made.fit(X, Y, epochs=8, verbose=0)  # the first steps are left out, the scale falls
         made.save(tmp_path / "m.h5")
         keras.backend.clear_session()
         again = keras.models.load_model(tmp_path / "m.h5")
@@ -202,3 +202,14 @@ def test_a_scaled_loss_in_hdf5(tmp_path):
     assert int(moments[0][0]) > 0 and np.abs(moments[0][1]).max() > 0
     for a, b in zip(*moments):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_layer_that_two_models_share(tmp_path):
+    shared = layers.Dense(3, name="shared")
+    p, q, x = (keras.Input((3,)) for _ in range(3))
+    first, second = keras.Model(p, shared(p)), keras.Model(q, shared(shared(q)))
+    made = keras.Model(x, first(x) + second(x))
+    made.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras")
+    assert len(again.weights) == len(made.weights) == 2
+    np.testing.assert_allclose(again(X), made(X), atol=1e-6)
