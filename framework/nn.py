@@ -67,6 +67,7 @@ from shardtape.ops.math import (
     sigmoid,
     tanh,
 )
+from shardtape.ops.morphology import dilation2d, erosion2d
 from shardtape.ops.normalization import (
     batch_norm_with_global_normalization,
     batch_normalization,
