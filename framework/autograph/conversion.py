@@ -18,6 +18,7 @@ import importlib.util
 import inspect
 import logging
 import sys
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -182,4 +183,4 @@ def to_graph(
 
 def to_code(entity: Any, recursive: bool = True, experimental_optional_features: Any = None) -> str:
     """The source of the converted function."""
-    return inspect.getsource(to_graph(entity))
+    return textwrap.dedent(inspect.getsource(to_graph(entity)))

@@ -162,3 +162,14 @@ def test_conditional_expressions():
         return x * 2 if x > 0 else x - 1
 
     assert (f(tf.constant(3)).numpy(), f(tf.constant(-3)).numpy()) == (6, -4)
+
+
+def test_converted_source_starts_at_the_margin():
+    def count(x):
+        for _ in tf.range(3):
+            x += 1
+        return x
+
+    code = tf.autograph.to_code(count)
+    assert code.startswith("def ") and "for_stmt" in code
+    compile(code, "converted", "exec")
