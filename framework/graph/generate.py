@@ -316,6 +316,15 @@ class Generated:
         written = self._written(index, node, args, keywords)
         if written is not None:
             name, into = written
+            if name.startswith("O[") and op.may_view:  # the plain kernel could give an input's view
+                value = self._values[node.outputs[0]._id]
+                shape, dtype = self._bind("e", value.shape), self._bind("e", value.dtype)
+                return [
+                    f"o = {name}",
+                    f"if o is None: o = xp.empty({shape}, {dtype})",
+                    f"{into.format(out='o')}; {targets[0]} = o",
+                    *self._casts(node, targets),
+                ]
             if name.startswith("O["):
                 return [
                     f"o = {name}",

@@ -171,6 +171,45 @@ def test_what_a_python_function_keeps_stays_as_it_was():
         np.testing.assert_allclose(y, 2.0 * np.exp(x.numpy()), rtol=1e-6)
 
 
+VIEWS = {
+    "concat of one": lambda y: tf.concat([y], 0),
+    "reshape": lambda y: tf.reshape(y, (20, 30)),
+    "expand and squeeze": lambda y: tf.squeeze(tf.expand_dims(y, 0), 0),
+    "transpose": lambda y: tf.transpose(tf.reshape(y, (20, 30))),
+    "reverse": lambda y: tf.reverse(y, [0]),
+    "slice": lambda y: y[::-1][3:],
+    "roll": lambda y: tf.roll(y, 0, 0),
+    "identity": tf.identity,
+    "pad by nothing": lambda y: tf.pad(y, [[0, 0]]),
+    "tile once": lambda y: tf.tile(y, [1]),
+    "broadcast to itself": lambda y: tf.broadcast_to(y, (SIZE,)),
+    "cast to its own type": lambda y: tf.cast(y, tf.float32),
+    "stack of one": lambda y: tf.stack([y]),
+    "split": lambda y: tf.split(y, 2),
+    "unstack": lambda y: tf.unstack(tf.reshape(y, (2, SIZE // 2))),
+    "gather": lambda y: tf.gather(y, tf.range(SIZE)),
+    "where": lambda y: tf.where(tf.ones(SIZE, tf.bool), y, y),
+    "band part": lambda y: tf.linalg.band_part(tf.reshape(y, (20, 30)), -1, -1),
+    "diagonal part": lambda y: tf.linalg.diag_part(tf.reshape(y[:576], (24, 24))),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_views_of_what_a_plan_computes_are_given_out_as_copies(view):
+    @tf.function
+    def run(x):
+        y = tf.exp(x) * 2.0
+        return tf.nest.flatten(view(y)), tf.nest.flatten(view(y + 1.0))
+
+    x = tf.constant(np.linspace(-1, 1, SIZE, dtype="float32"))
+    found = [tf.nest.flatten(run(x * float(i))) for i in range(RUNS)]
+    for i, got in enumerate(found):
+        y = tf.exp(x * float(i)) * 2.0
+        wanted = [*tf.nest.flatten(view(y)), *tf.nest.flatten(view(y + 1.0))]
+        for a, b in zip(wanted, got):
+            np.testing.assert_allclose(b.numpy(), a.numpy(), rtol=1e-6, err_msg=f"run {i}")
+
+
 def test_a_tensor_that_was_returned_is_not_written_by_later_runs():
     v = ramp(1.0)
 
