@@ -341,7 +341,8 @@ class Model(Trainer, Layer):
                 plain = keras_reading.plain_config(config)
                 inputs, outputs, order = keras_reading.rebuilt_functional(plain, made_layer)
                 made = cls(inputs=inputs, outputs=outputs, name=config.get("name"))
-                made._network.order_layers(order)
+                network: Any = made._network
+                network.order_layers(order)
                 made.trainable = config.get("trainable", True)
                 return made
             if "calls" not in config or not _is_functional(cls):

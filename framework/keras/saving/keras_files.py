@@ -40,12 +40,12 @@ def save_hdf5_model(model: Any, path: str, include_optimizer: bool) -> None:
         )
     try:
         form = described(model)
-        training = training_form(model) if include_optimizer else None
     except NoKerasForm as error:
         raise NotImplementedError(
             f"the model {model.name!r} cannot be described in an HDF5 file of Keras: {error}. Save "
             "it with the ending `.keras`, or as a folder."
         ) from error
+    training = _training(model, path) if include_optimizer else None
     model_config = {"class_name": form["class_name"], "config": _older(form["config"])}
     with written_at_once(path) as file:
         file.attrs["keras_version"] = hdf5_layout.KERAS_VERSION.encode()
@@ -57,6 +57,14 @@ def save_hdf5_model(model: Any, path: str, include_optimizer: bool) -> None:
         if training is not None and optimizer_state.is_known(model.optimizer):
             group = file.create_group("optimizer_weights")
             hdf5_layout.write_arrays(group, optimizer_state.named_arrays(model.optimizer))
+
+
+def _training(model: Any, path: str) -> dict[str, Any] | None:
+    try:
+        return training_form(model)
+    except NoKerasForm as reason:
+        _log.warning("%s does not hold how the model was compiled: %s", path, reason)
+        return None
 
 
 def _older(value: Any) -> Any:

@@ -119,7 +119,11 @@ def rebuilt_functional(config: dict[str, Any], make: Callable[[Any], Any]) -> tu
     def tensors(value: Any) -> Any:
         if _is_reference(value, ()):
             name, node, place = value[:3]
-            return made[name, int(node)][int(place)]
+            if (name, node) not in made:
+                raise ValueError(
+                    f"the configuration names an output of {name!r}, which nothing makes"
+                )
+            return made[name, node][place]
         if isinstance(value, dict):
             return {k: tensors(v) for k, v in value.items()}
         return [tensors(v) for v in value]
@@ -149,7 +153,7 @@ def _is_reference(value: Any, names: Any) -> bool:
         return False
     if first == _CONSTANT:
         return True
-    return isinstance(place, int) and (not names or first in names)
+    return isinstance(place, int) and (len(value) == 4 or not names or first in names)
 
 
 def _run(

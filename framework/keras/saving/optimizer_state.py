@@ -46,7 +46,7 @@ def is_known(optimizer: Any) -> bool:
 def named_arrays(optimizer: Optimizer) -> list[tuple[str, np.ndarray]]:
     """The state with the names that Keras gives it."""
     optimizer = inner(optimizer)
-    out: list[tuple[str, np.ndarray]] = [("iteration:0", np.int64(optimizer._step()))]
+    out: list[tuple[str, np.ndarray]] = [("iteration:0", np.asarray(optimizer._step(), np.int64))]
     for slot, variable, array in _listed(optimizer):
         short = _NAMES.get(slot, slot) if not isinstance(optimizer, RMSprop) else slot
         value = np.zeros(tuple(variable.shape), np.float32) if array is None else array
@@ -69,6 +69,9 @@ def restore(optimizer: Optimizer, model: Any, state: list[np.ndarray]) -> None:
         return
     optimizer = inner(optimizer)
     optimizer.build(model.trainable_variables)
+    if len(state) == 1:  # it had not run yet
+        optimizer.iterations.assign(int(state[0]))
+        return
     listed = _listed(optimizer)
     fits = len(state) == 1 + len(listed) and all(
         array.shape == tuple(v.shape) for array, (_, v, _) in zip(state[1:], listed)

@@ -213,3 +213,47 @@ def test_a_layer_that_two_models_share(tmp_path):
     again = keras.models.load_model(tmp_path / "m.keras")
     assert len(again.weights) == len(made.weights) == 2
     np.testing.assert_allclose(again(X), made(X), atol=1e-6)
+
+
+def test_what_cannot_be_compiled_again_is_told(tmp_path, caplog):
+    made = model()
+    made.compile("sgd", lambda t, p: tf.reduce_mean(tf.square(t - p)))
+    made.fit(X, Y, verbose=0)
+    made.save(tmp_path / "m.h5")
+    assert "does not hold how the model was compiled" in caplog.text
+    again = keras.models.load_model(tmp_path / "m.h5")
+    assert again.optimizer is None
+    np.testing.assert_array_equal(again(X), made(X))
+
+
+def test_an_optimizer_that_has_not_run(tmp_path, caplog):
+    made = model()
+    made.compile("adam", "mse")
+    for name in ("m.keras", "m.h5"):
+        made.save(tmp_path / name)
+        assert int(keras.models.load_model(tmp_path / name).optimizer.iterations) == 0
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        ({"class_name": "Unheard", "config": {}}, "Unknown object: 'Unheard'"),
+        ({"class_name": "Functional", "config": {
+            "name": "m", "layers": [], "input_layers": [["q", 0, 0]], "output_layers": []}},
+         "'q', which nothing makes"),
+        ({"class_name": "Functional", "config": {
+            "name": "m", "input_layers": [], "output_layers": [], "layers": [
+                {"class_name": "TFOpLambda", "config": {"name": "o", "function": "math.unheard"},
+                 "name": "o", "inbound_nodes": []}]}},
+         "`tf.math.unheard`"),
+        ({"class_name": "Functional", "config": {
+            "name": "m", "input_layers": [], "output_layers": [], "layers": [
+                {"class_name": "Dense", "config": {"name": "d", "units": 2}, "name": "d",
+                 "inbound_nodes": [[["gone", 0, 0, {}]]]}]}},
+         r"what nothing makes: \['d'\]"),
+    ],
+)  # fmt: skip
+def test_configurations_that_are_wrong_are_explained(config, text):
+    with pytest.raises(ValueError, match=text):
+        keras.models.model_from_json(json.dumps(config))
