@@ -257,3 +257,9 @@ def test_an_optimizer_that_has_not_run(tmp_path, caplog):
 def test_configurations_that_are_wrong_are_explained(config, text):
     with pytest.raises(ValueError, match=text):
         keras.models.model_from_json(json.dumps(config))
+
+
+def test_names_of_layers_are_those_of_keras():
+    assert layers.ConvLSTM2D(1, 1).name == "conv_lstm2d"  # so the paths in the newer layout are
+    assert layers.MaxPooling2D().name == "max_pooling2d"
+    assert layers.Conv2DTranspose(1, 1).name == "conv2d_transpose"
