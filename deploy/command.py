@@ -6,16 +6,17 @@ Modules that are slow to load are imported inside the commands that need them, s
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shardtape.errors import OpError
+from shardtape.errors import InvalidArgumentError, NotFoundError, OpError
 
 if TYPE_CHECKING:
     from shardtape.deploy.doctor import Finding
@@ -215,9 +216,22 @@ def _print_findings(findings: Iterable[Finding]) -> list[Finding]:
 
 def _job(script: Path, given: dict[str, Any], arguments: list[str] | None) -> Job:
     from shardtape.deploy.manifests import Job
+    from shardtape.deploy.train_arguments import check_train_arguments
 
     chosen = {name: value for name, value in given.items() if value is not None}
-    return Job(script=script, arguments=tuple(arguments or ()), **chosen)
+    job = Job(script=script, arguments=tuple(arguments or ()), **chosen)
+    parser: Any = typer.main.get_command(app)
+    check_train_arguments(parser.commands["train"], str(script), job.arguments, job.options)
+    return job
+
+
+@contextlib.contextmanager
+def _misuse_of_deploy() -> Iterator[None]:
+    """A script that is not there, a size or a name that cannot be: status 2, nothing written."""
+    try:
+        yield
+    except (InvalidArgumentError, NotFoundError) as error:
+        raise _misused(error.message) from error
 
 
 _Script = Annotated[Path, typer.Argument(help="the training script")]
@@ -229,7 +243,10 @@ _Workers = Annotated[int, typer.Option(help="worker processes")]
 _Gpus = Annotated[int, typer.Option(help="GPUs of each worker")]
 _Cpus = Annotated[int, typer.Option(help="cores of each worker")]
 _Memory = Annotated[int, typer.Option(help="memory of each worker, in GiB")]
-_Image = Annotated[str | None, typer.Option(help="container image; shardtape:VERSION if not given")]
+_Image = Annotated[
+    str | None,
+    typer.Option(help="container image; shardtape:VERSION, with -gpu where GPUs are asked for"),
+]
 _Name = Annotated[str | None, typer.Option(help="name of the job; from the script's")]
 _Out = Annotated[Path, typer.Option(help="directory for the files")]
 
@@ -267,8 +284,9 @@ def deploy_kubernetes(
         "cpus_per_ps": cpus_per_ps,
         "memory_gib_per_ps": memory_gib_per_ps,
     }
-    job = _job(script, {**sizes, "image": image, "name": name}, arguments)
-    files = manifests.kubernetes(job, namespace=namespace, claim=claim, storage_gib=storage_gib)
+    with _misuse_of_deploy():
+        job = _job(script, {**sizes, "image": image, "name": name}, arguments)
+        files = manifests.kubernetes(job, namespace=namespace, claim=claim, storage_gib=storage_gib)
     written = manifests.write(files, out)
     _say_written(written)
     first = [path for path in written if path.name in ("storage.yaml", "script.yaml")]
@@ -307,14 +325,15 @@ def deploy_ray(
         "cpus_per_worker": cpus_per_worker,
         "memory_gib_per_worker": memory_gib_per_worker,
     }
-    job = _job(script, {**sizes, "image": image, "name": name}, arguments)
     addresses = [host.strip() for host in hosts.split(",") if host.strip()]
     if not addresses:
         raise _misused(
             "--hosts is missing: name the machines that ssh reaches, the head first, for example "
             "--hosts 10.0.0.1,10.0.0.2"
         )
-    files = manifests.ray(job, addresses, ssh_user=ssh_user, storage=storage)
+    with _misuse_of_deploy():
+        job = _job(script, {**sizes, "image": image, "name": name}, arguments)
+        files = manifests.ray(job, addresses, ssh_user=ssh_user, storage=storage)
     _say_written(manifests.write(files, out))
     typer.echo(f"next: ray up {out / 'ray-cluster.yaml'} && {out / 'run.sh'}")
 

@@ -14,10 +14,11 @@ import shlex
 import string
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from shardtape.errors import InvalidArgumentError, NotFoundError
+from shardtape import storage
+from shardtape.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError
 
 # A ConfigMap holds 1 MiB with all its keys (Kubernetes API limit).
 SCRIPT_LIMIT_BYTES = 1_000_000
@@ -47,9 +48,9 @@ class _Template(string.Template):
     delimiter = "@"
 
 
-def default_image() -> str:
-    """The image name that the Dockerfile's own instructions give this version."""
-    return f"shardtape:{importlib.metadata.version('shardtape')}"
+def default_image(gpus: bool = False) -> str:
+    """The image name that the instructions in the Dockerfiles give this version."""
+    return f"shardtape:{importlib.metadata.version('shardtape')}{'-gpu' if gpus else ''}"
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Job:
       ps, workers: shards of the parameter server and worker actors, each at least 1.
       gpus_per_worker, cpus_per_worker, cpus_per_ps: whole numbers.
       memory_gib_per_worker, memory_gib_per_ps: memory of one pod, in GiB.
-      image: container image that holds Shardtape and the same Ray version.
+      image: container image that holds Shardtape and the same Ray version; this version's own if
+        it is None, that with CUDA for workers with GPUs.
       name: of the job; from the script's name by default.
       arguments: more arguments for `shardtape train`.
 
@@ -78,7 +80,7 @@ class Job:
     cpus_per_ps: int = 1
     memory_gib_per_worker: int = 4
     memory_gib_per_ps: int = 4
-    image: str = field(default_factory=default_image)
+    image: str | None = None
     name: str = ""
     arguments: tuple[str, ...] = ()
 
@@ -99,17 +101,32 @@ class Job:
                 f"name {self.name!r} is no DNS label of at most {_NAME_LIMIT} characters: "
                 "use lower-case letters, digits and '-'"
             )
-        if not _IMAGE.fullmatch(self.image):
+        if self.image is not None and not _IMAGE.fullmatch(self.image):
             raise InvalidArgumentError(f"image {self.image!r} is no container image name")
+
+    @property
+    def worker_image(self) -> str:
+        """The image of pods or machines that workers run on."""
+        return self.image or default_image(gpus=self.gpus_per_worker > 0)
+
+    @property
+    def options(self) -> dict[str, object]:
+        """Options of `shardtape train` that the rendered files fix, by name."""
+        return {
+            "address": "auto",
+            "ps": self.ps,
+            "workers": self.workers,
+            # All cores of its pod, so that Ray does not put two workers into one.
+            "cpus_per_worker": self.cpus_per_worker,
+            "gpus_per_worker": self.gpus_per_worker,
+        }
 
     def command(self, script_directory: str, storage_directory: str) -> str:
         """The shell command that trains on the cluster's head."""
         words = ["shardtape", "train", f"{script_directory}/{self.script.name}"]
-        words += ["--address", "auto", "--ps", str(self.ps), "--workers", str(self.workers)]
-        # All cores of its pod, so that Ray does not put two workers into one.
-        words += ["--cpus-per-worker", str(self.cpus_per_worker)]
-        if self.gpus_per_worker:
-            words += ["--gpus-per-worker", str(self.gpus_per_worker)]
+        for name, value in self.options.items():
+            if value:
+                words += ["--" + name.replace("_", "-"), str(value)]
         words += ["--logdir", f"{storage_directory}/{self.name}/runs"]
         words += ["--checkpoint-dir", f"{storage_directory}/{self.name}/checkpoints", "--resume"]
         return shlex.join([*words, *self.arguments])
@@ -160,6 +177,8 @@ def kubernetes(
     quantity = f'nvidia.com/gpu: "{job.gpus_per_worker}"'
     fields: dict[str, object] = {
         **{name: getattr(job, name) for name in job.__dataclass_fields__},
+        "image": job.image or default_image(),
+        "worker_image": job.worker_image,
         "ray_version": importlib.metadata.version("ray"),
         "namespace": namespace,
         "claim": claim or f"{job.name}-storage",
@@ -215,7 +234,7 @@ def ray(
     command = job.command("/home/ray", STORAGE_DIRECTORY)
     fields: dict[str, object] = {
         "name": job.name,
-        "image": job.image,
+        "image": job.worker_image,  # the launcher has one for all machines
         "head": json.dumps(hosts[0]),
         "others": json.dumps(list(hosts[1:])),
         "max_workers": len(hosts) - 1,
@@ -235,13 +254,24 @@ def ray(
 
 
 def write(files: dict[str, str], directory: Path) -> list[Path]:
-    """Writes rendered files (scripts executable); returns their paths in order."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Writes rendered files (scripts executable); returns their paths in order.
+
+    Raises:
+      FailedPreconditionError: the folder cannot be made.
+      OpError: a file cannot be written; the text names it.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FailedPreconditionError(
+            f"out is {str(directory)!r}: no folder can be made there ({error.strerror})"
+        ) from error
     written = []
     for name, text in sorted(files.items()):
         path = directory / name
-        path.write_text(text)
-        if name.endswith(".sh"):
-            path.chmod(0o755)
+        with storage.translated("write", path):
+            path.write_text(text)
+            if name.endswith(".sh"):
+                path.chmod(0o755)
         written.append(path)
     return written

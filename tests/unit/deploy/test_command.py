@@ -113,7 +113,75 @@ def test_deploy_writes_files_and_says_what_is_next(show_options: Path, tmp_path:
     got = run("deploy", "ray", show_options, "--out", out)
     assert got.returncode == 2 and "--hosts 10.0.0.1,10.0.0.2" in got.stderr, got.stderr
     got = run("deploy", "kubernetes", show_options, "--workers", 0, "--out", out)
-    assert got.returncode == 1 and "workers must be at least 1" in got.stderr
+    assert got.returncode == 2 and "workers must be at least 1" in got.stderr
+
+
+def deploy(script: Path, out: Path, *words: object, kind: str = "kubernetes") -> tuple[int, str]:
+    hosts = ("--hosts", "10.0.0.1") if kind == "ray" else ()
+    arguments = ["deploy", kind, str(script), *hosts, "--out", str(out), *map(str, words)]
+    got = CliRunner().invoke(command.app, arguments)
+    return got.exit_code, got.stderr
+
+
+@pytest.mark.parametrize("kind", ["kubernetes", "ray"])
+def test_deploy_refuses_what_cannot_be_with_status_2(
+    show_options: Path, tmp_path: Path, kind: str
+) -> None:
+    out = tmp_path / "out"
+    status, said = deploy(tmp_path / "nope.py", out, kind=kind)
+    assert status == 2 and said.startswith("error: There is no script ")
+    status, said = deploy(show_options, out, "--ps", -1, kind=kind)
+    assert (status, said) == (2, "error: ps must be at least 1, got -1\n")
+    assert not out.exists()
+
+
+def test_deploy_into_a_folder_that_cannot_be_made_is_one_line(show_options: Path) -> None:
+    for out in ("/proc/x", show_options / "x"):
+        got = run("deploy", "kubernetes", show_options, "--out", out)
+        assert got.returncode == 1
+        (line,) = got.stderr.splitlines()
+        assert line.startswith(f"error: out is {str(out)!r}: no folder can be made there (")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("--mode nope", "mode is 'nope': expected one of async, ssp, sync"),
+        ("--epohs 3", "No such option: --epohs"),
+        ("--epochs many", "Invalid value for '--epochs'"),
+        ("--epochs 0", "epochs is 0: expected 1 or more"),
+        ("--ps 7", "--ps 7, but what is rendered is for 2: give --ps before the --"),
+        ("--gpus-per-worker 0.5", "--gpus-per-worker 0.5, but what is rendered is for 0"),
+        ("--address local", "--address local: the job runs on the cluster that is rendered"),
+        ("--mode async --staleness 2", "staleness is 2 but mode is 'async'"),
+        ("--staleness 2 --round-batches 4", "belong to mode 'sync', not to 'ssp'"),
+        ("--checkpoint-every often", "checkpoint_every is 'often'"),
+    ],
+)
+def test_deploy_checks_the_options_of_train(
+    show_options: Path, tmp_path: Path, words: str, text: str
+) -> None:
+    status, said = deploy(show_options, tmp_path / "out", "--", *words.split())
+    assert (status, len(said.splitlines())) == (2, 1), said
+    assert said.startswith("error: after --: ") and text in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--ps 2 --workers 2 --address auto",
+        "--staleness 3",  # the script may have mode ssp
+        "--backup-workers 2",  # ... and rounds that are long enough
+        "--summary /storage/not/here/s.json --no-resume --config /storage/x.yaml",
+        "--mode sync -- --data /storage/x --epohs 3",  # behind the second -- is the script's
+    ],
+)
+def test_deploy_takes_what_may_be_right_on_the_cluster(
+    show_options: Path, tmp_path: Path, words: str
+) -> None:
+    assert deploy(show_options, tmp_path / "out", "--", *words.split()) == (0, "")
+    assert words in (tmp_path / "out" / "rayjob.yaml").read_text()
 
 
 def test_doctor_names_an_unknown_check() -> None:

@@ -9,6 +9,7 @@ checked with the schema that Ray ships.
 
 import json
 import os
+import re
 import shlex
 import subprocess
 from importlib.resources import files
@@ -23,6 +24,7 @@ from shardtape.deploy import manifests
 from shardtape.deploy.manifests import Job
 from shardtape.errors import InvalidArgumentError, NotFoundError
 
+ROOT = Path(__file__).resolve().parents[3]
 KUBERNETES = "1.31"
 CLUSTER_FIELDS = {
     *("rayVersion", "headGroupSpec", "workerGroupSpecs", "enableInTreeAutoscaling"),
@@ -138,6 +140,20 @@ def test_sizes_arrive_in_pods_and_command(script: Path) -> None:
     assert words[words.index("--ps") + 1] == "3"
     assert words[words.index("--workers") + 1] == "5"
     assert words[words.index("--gpus-per-worker") + 1] == "2"
+
+
+def test_workers_with_gpus_get_the_image_with_cuda(script: Path) -> None:
+    instructions = (ROOT / "deploy" / "Dockerfile.gpu").read_text()
+    (with_cuda,) = set(re.findall(r"-t (\S+)", instructions))
+    for gpus, expected in ((0, with_cuda.removesuffix("-gpu")), (1, with_cuda)):
+        job = Job(script, gpus_per_worker=gpus)
+        head, shards, workers = (
+            group["template"]["spec"]["containers"][0]["image"]
+            for group in groups(specs(manifests.kubernetes(job))[0])
+        )
+        assert (head, shards, workers) == (*2 * [with_cuda.removesuffix("-gpu")], expected)
+        launcher = yaml.safe_load(manifests.ray(job, ["a"])["ray-cluster.yaml"])
+        assert launcher["docker"]["image"] == expected
 
 
 def test_the_command_is_one_that_train_understands(script: Path) -> None:
