@@ -54,7 +54,7 @@ def measure_ours() -> None:
             with tf.GradientTape() as tape:
                 loss = forward(tf, variables, x, y)
             for variable, g in zip(variables, tape.gradient(loss, variables)):
-                variable.assign_sub(0.01 * g)
+                tf.raw_ops.ResourceApplyGradientDescent(var=variable.handle, alpha=0.01, delta=g)
             return loss
 
         run = tf.function(step) if peer == "function" else step

@@ -9,6 +9,7 @@ from shardtape.absent import missing_text
 from shardtape.ops import array as _array  # noqa: F401 - registers the ops
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import IO, PURE, RANDOM, REGISTRY, Op
+from shardtape.optimizers.raw_updates import resource_apply_gradient_descent
 
 _TYPES_OF_INPUTS = ("T", "SrcT")  # attributes that say the type of the first input
 
@@ -75,7 +76,12 @@ def _callable(op: Op) -> bool:
     return op.effects in (PURE, RANDOM, IO)
 
 
+_OF_VARIABLES = {"ResourceApplyGradientDescent": resource_apply_gradient_descent}
+
+
 def __getattr__(name: str) -> Any:
+    if name in _OF_VARIABLES:
+        return _OF_VARIABLES[name]
     op = REGISTRY.get(name)
     if op is None or not _callable(op):
         known = [n for n, o in REGISTRY.items() if _callable(o)]
@@ -85,4 +91,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(n for n, o in REGISTRY.items() if _callable(o))
+    return sorted([*_OF_VARIABLES, *(n for n, o in REGISTRY.items() if _callable(o))])

@@ -17,6 +17,7 @@ from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 
 _HALF = {t.numpy_dtype for t in dt.HALVES}
 # Composite types (IndexedSlices, ragged, sparse) and other tensor-likes take an op over here.
+_MOST_SIGNATURES = 1000  # of one op; attributes can have any number of values
 _dispatchers: list[Any] = []
 
 
@@ -188,12 +189,17 @@ def _cpp_name(dtype: dt.DType) -> str:
 
 def _run(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     arrays = [t._array for t in inputs]
-    plain = attrs is op.defaults or not attrs  # the kernel's own defaults
-    if plain and not backend.accelerated:
-        expected = op.signatures.get(tuple([a.dtype.num for a in arrays]))
+    key: Any = tuple([a.dtype.num for a in arrays])
+    if attrs and attrs is not op.defaults:
+        key = None if op.direct else (key, *attrs.values())
+    if not backend.accelerated:
+        try:
+            expected = op.signatures.get(key)
+        except TypeError:  # an attribute that cannot be hashed
+            expected = key = None
         if expected is not None:
             try:
-                return EagerTensor(_as_dtype(op.kernel(np, *arrays), expected))
+                return EagerTensor(_as_dtype(op.kernel(np, *arrays, **attrs), expected))
             except (ValueError, TypeError, IndexError, np.linalg.LinAlgError) as error:
                 raise kernel_error(op, arrays, error) from error
     check_dtypes(op, [t.dtype for t in inputs])
@@ -203,10 +209,11 @@ def _run(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     result = compute(op, xp, arrays, attrs)
     if type(result) is tuple:
         return tuple([EagerTensor(a) for a in result])
-    learns = plain and xp is np and not any(a.dtype in _HALF for a in arrays)
+    learns = xp is np and key is not None and not any(a.dtype in _HALF for a in arrays)
     # a fast op returns its ufunc's result as it is, so that has to have the right type
-    if learns and (not op.is_ufunc or _same_type(op.kernel(np, *arrays), result)):
-        op.signatures[tuple([a.dtype.num for a in arrays])] = result.dtype
+    right = learns and (not op.is_ufunc or _same_type(op.kernel(np, *arrays), result))
+    if right and len(op.signatures) < _MOST_SIGNATURES:
+        op.signatures[key] = result.dtype
     return EagerTensor(result)
 
 

@@ -141,9 +141,9 @@ class Op:
             self.input_names.index(n) if isinstance(n, str) else n for n in shape_only
         )
         self.widen = widen if widen is not None else (dt.string not in dtypes and not may_view)
-        # numpy dtype numbers of the inputs that were found right -> result's numpy dtype; for ops
-        # with one output and without attributes, where nothing else decides
-        self.signatures: dict[tuple[int, ...], Any] = {}
+        # numpy dtype numbers of the inputs (and attributes that are not the defaults) that were
+        # found right -> result's numpy dtype; for ops with one output, where nothing else decides
+        self.signatures: dict[tuple[Any, ...], Any] = {}
         self.is_ufunc = False
         self.keeps_inputs: tuple[bool, ...] | None = None  # None: all
         self.keeps_outputs = True
