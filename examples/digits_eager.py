@@ -1,7 +1,8 @@
-"""The digits once more, with a step that runs eagerly under a tape instead of placeholders.
+"""The digits once more, with a step written as a plain function of a batch, without placeholders.
 
-`model()` builds the Variables and returns a function of one batch; the feed arrives as a
-dictionary of tensors and the function returns the loss.
+`model()` builds the Variables and returns the function; a batch is a dictionary of tensors. It is
+written as an eager step, but each worker traces it once, as `tf.function` would, and runs what was
+traced: Python's own effects in it (a print, a counter) come when it is traced, not per batch.
 """
 
 import shardtape as tf

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -20,16 +21,35 @@ from typing import Any, NamedTuple
 from shardtape.errors import InvalidArgumentError
 from shardtape.workers.option_sources import nearest, read_environment, read_options_file
 
+_log = logging.getLogger("shardtape.workers")
+
 MODES = ("async", "ssp", "sync")
 # The largest seed: a signed 64-bit integer, as TensorFlow's seeds are.
 _LAST_SEED = 2**63 - 1
 
 
-_SCRIPT = "the script"
+_SCRIPT, _DEFAULT = "the script", "the default"
+# Options that only one mode has, with their mode.
+_OF_MODE = {"staleness": "ssp", "round_batches": "sync", "backup_workers": "sync"}
 
 
 class OptionError(InvalidArgumentError):
     """A wrong option that the script did not give: no line of the script is to blame."""
+
+
+class OptionsClash(InvalidArgumentError):
+    """Options that do not go together.
+
+    Attributes:
+      options: their names.
+    """
+
+    def __init__(self, text: str, *options: str) -> None:
+        super().__init__(text)
+        self.options = options
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.message, *self.options)
 
 
 class Interval(NamedTuple):
@@ -170,24 +190,27 @@ class JobConfig:
         if not 0 <= self.port < 65536:
             raise InvalidArgumentError(f"port is {self.port}: expected 0 to 65535")
         if (self.ps == 0) != (self.workers == 0):
-            raise InvalidArgumentError(
+            raise OptionsClash(
                 f"ps is {self.ps} and workers is {self.workers}: give both a number above zero, "
-                "or leave both at 0 to train in this process"
+                "or leave both at 0 to train in this process",
+                *("ps", "workers"),
             )
         if self.workers == 0 and self.gpus_per_worker:
-            raise InvalidArgumentError("gpus_per_worker needs workers=1 or more")
-        if self.mode != "ssp" and self.staleness:
-            raise InvalidArgumentError(
-                f"staleness is {self.staleness} but mode is {self.mode!r}: only 'ssp' has a bound"
+            raise OptionsClash(
+                "gpus_per_worker needs workers=1 or more", "gpus_per_worker", "workers"
             )
-        if self.mode != "sync" and (self.backup_workers or self.round_batches):
-            raise InvalidArgumentError(
-                f"backup_workers and round_batches belong to mode 'sync', not to {self.mode!r}"
-            )
+        for name, mode in _OF_MODE.items():
+            if getattr(self, name) and self.mode != mode:
+                raise OptionsClash(
+                    f"{name} is {getattr(self, name)} but mode is {self.mode!r}: it belongs to "
+                    f"mode {mode!r}",
+                    *(name, "mode"),
+                )
         if self.backup_workers and self.backup_workers >= self.round_length:
-            raise InvalidArgumentError(
+            raise OptionsClash(
                 f"backup_workers is {self.backup_workers}, a round has {self.round_length} "
-                "batches: at least one of them has to count"
+                "batches: at least one of them has to count",
+                *("backup_workers", "round_batches" if self.round_batches else "workers"),
             )
         self.checkpoint_every = parse_interval(self.checkpoint_every)
         if self.summary is not None:
@@ -197,7 +220,9 @@ class JobConfig:
             if Path(self.summary).is_dir():
                 raise InvalidArgumentError(f"summary is {self.summary!r}: that is a folder")
         if self.resume and not self.checkpoint_dir:
-            raise InvalidArgumentError("resume needs checkpoint_dir: where shall it look?")
+            raise OptionsClash(
+                "resume needs checkpoint_dir: where shall it look?", "resume", "checkpoint_dir"
+            )
         if not re.fullmatch(r"local|auto|ray://.+|[\w.\-]+:\d+", self.address):
             raise InvalidArgumentError(
                 f"address is {self.address!r}: expected local, auto, ray://host:port or host:port"
@@ -350,6 +375,9 @@ def resolve(
 ) -> JobConfig:
     """Puts the options together, later ones over earlier ones, and validates the result.
 
+    An option that belongs to another mode than the one chosen is set aside, with a note, where
+    it comes from an earlier source than the mode: whoever chose the mode did not know of it.
+
     Args:
       script: what the program itself gave to `Trainer`.
       file: read from a YAML file; by default the one of `overriding`.
@@ -376,10 +404,40 @@ def resolve(
             if name not in known:
                 raise kind(f"{source} has an unknown option {name!r}{nearest(name, known)}")
             values[name], origin[name] = value, source
+    _set_aside(values, origin, [source for source, _ in layers])
     try:
         return JobConfig(**values).validate()
     except InvalidArgumentError as error:
-        for name in re.findall(r"[a-z_]+", str(error)):
-            if origin.get(name, _SCRIPT) != _SCRIPT:
-                raise OptionError(f"{error} (from {origin[name]})") from None
-        raise
+        options = error.options if isinstance(error, OptionsClash) else (error.message.split()[0],)
+        sources = {name: origin.get(name, _DEFAULT) for name in options}
+        if set(sources.values()) <= {_SCRIPT, _DEFAULT}:
+            raise
+        raise OptionError(f"{error.message} ({_told_sources(sources)})") from None
+
+
+def _set_aside(values: dict[str, Any], origin: dict[str, str], order: list[str]) -> None:
+    """Takes out what belongs to another mode and comes from an earlier source than the mode."""
+    mode = values.get("mode")
+    if mode not in MODES:
+        return
+    chosen_in = order.index(origin["mode"])
+    told = []
+    for name, owner in _OF_MODE.items():
+        if name in values and owner != mode and order.index(origin[name]) < chosen_in:
+            value = values.pop(name)
+            if str(value).lower() not in ("0", "none", "null", ""):  # it would have meant something
+                told.append(f"{name}={value} from {origin[name]} (mode {owner})")
+    if told:
+        aside = " and ".join(told)
+        _log.warning("note: mode is %s (from %s): set aside is %s", mode, origin["mode"], aside)
+
+
+def _told_sources(sources: Mapping[str, str]) -> str:
+    """ "from X" where all options come from there, else each one's own source."""
+    different = set(sources.values())
+    if len(different) == 1:
+        return f"from {different.pop()}"
+    return ", ".join(
+        f"{name} is {source}" if source == _DEFAULT else f"{name} from {source}"
+        for name, source in sources.items()
+    )

@@ -1,7 +1,7 @@
 """The step of a worker: the model traced once into a graph, its plan run on fed batches.
 
 `model()` runs once per trace. Either it makes placeholders and returns `tf.Step(loss, ...)`, or it
-returns an eager function of a batch, which is traced on placeholders that are made from the data.
+returns a function of a batch, which is traced on placeholders that are made from the data.
 One trace is for training (with the gradients of all trainable Variables), a second one, made when
 it is first needed, for evaluation; both read the same parameters.
 """
@@ -60,7 +60,7 @@ class CompiledStep:
     Args:
       model: function without arguments (or with `training`).
       seed: graph-level seed of the model's random ops and initial values.
-      feeds: for models that return an eager function: (dtype, shape) by feed name, the shape
+      feeds: for models that return a function of a batch: (dtype, shape) by feed name, the shape
         with None for the batch.
 
     Raises:

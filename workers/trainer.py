@@ -55,7 +55,8 @@ class Trainer:
 
     Args:
       model: function without arguments that runs once in each worker. It makes placeholders and
-        returns `tf.Step(loss, metrics)`, or returns an eager function of a batch.
+        returns `tf.Step(loss, metrics)`, or returns a function of a batch that does so; it is
+        traced once, not run for every batch.
       train: arrays by feed name; or a function of (split, of) that returns such arrays or an
         iterable of batches; or an iterable of batches that can be iterated again.
       test: the same for the test set, or None.

@@ -154,7 +154,10 @@ def test_deploy_into_a_folder_that_cannot_be_made_is_one_line(show_options: Path
         ("--gpus-per-worker 0.5", "--gpus-per-worker 0.5, but what is rendered is for 0"),
         ("--address local", "--address local: the job runs on the cluster that is rendered"),
         ("--mode async --staleness 2", "staleness is 2 but mode is 'async'"),
-        ("--staleness 2 --round-batches 4", "belong to mode 'sync', not to 'ssp'"),
+        (
+            "--staleness 2 --round-batches 4",
+            "round_batches is 4 but mode is 'ssp'",
+        ),
         ("--checkpoint-every often", "checkpoint_every is 'often'"),
     ],
 )

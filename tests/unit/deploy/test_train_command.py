@@ -78,10 +78,11 @@ def test_a_wrong_optimizer_shows_the_users_line_only(job: Path) -> None:
 
 
 def test_an_option_of_the_command_that_does_not_fit_the_scripts_others(job: Path) -> None:
-    for option in ("--ps", "--workers"):
-        got = train(job, option, "2")
+    for option, other in (("ps", "workers"), ("workers", "ps")):
+        got = train(job, f"--{option}", "2")
         assert got.returncode == 2, got.stderr
-        assert got.stderr.rstrip().endswith("(from the command line)")
+        (line,) = got.stderr.splitlines()
+        assert f"{option} from the command line" in line and f"{other} is the default" in line
 
 
 @pytest.mark.parametrize("option", ["--logdir", "--checkpoint-dir"])

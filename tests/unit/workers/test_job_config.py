@@ -1,5 +1,7 @@
 """Options: the order of their sources, and one readable error for each wrong value."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -41,7 +43,10 @@ def test_text_is_converted():
         ({"mode": "asynch"}, "mode is 'asynch': expected one of async, ssp, sync; did you mean"),
         ({"staleness": -1, "mode": "ssp"}, "staleness is -1: expected 0 or more"),
         ({"staleness": 2}, "staleness is 2 but mode is 'async'"),
-        ({"backup_workers": 1}, "belong to mode 'sync'"),
+        (
+            {"backup_workers": 1},
+            "1 but mode is 'async': it belongs to mode 'sync'",
+        ),
         ({"ps": 2}, "ps is 2 and workers is 0"),
         ({"epochs": 0}, "epochs is 0: expected 1 or more"),
         ({"epochs": "many"}, "epochs is 'many': expected a whole number"),
@@ -116,6 +121,50 @@ def test_a_variable_near_an_option_is_warned_of_once(caplog):
 def test_errors_say_where_a_value_came_from():
     with pytest.raises(InvalidArgumentError, match="epochs is 'x'.*from the environment"):
         resolve({}, environment={"SHARDTAPE_EPOCHS": "x"})
+
+
+def test_options_that_clash_name_the_source_of_each():
+    def fault(*layers):
+        with pytest.raises(OptionError) as caught:
+            resolve(*layers)
+        return caught.value.message
+
+    assert fault({"mode": "sync"}, {}, {}, {"staleness": 2}) == (
+        "staleness is 2 but mode is 'sync': it belongs to mode 'ssp' "
+        "(staleness from the command line, mode from the script)"
+    )
+    assert fault({}, {}, {}, {"staleness": 2}).endswith(
+        "(staleness from the command line, mode is the default)"
+    )
+    both = fault({"staleness": 1}, {}, {}, {"staleness": 2, "mode": "sync"})
+    assert both.endswith("(from the command line)"), "given together, by the same person"
+    assert fault({"workers": 4, "ps": 1, "backup_workers": 3, "mode": "sync"}, {"workers": 2}, {})
+    with pytest.raises(InvalidArgumentError) as caught:
+        resolve({"mode": "sync", "staleness": 2}, environment={}, command_line={"epochs": 3})
+    assert not isinstance(caught.value, OptionError) and "(" not in caught.value.message
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (again.message, again.options) == (caught.value.message, ("staleness", "mode"))
+
+
+def test_what_belongs_to_another_mode_is_set_aside_where_it_came_earlier(caplog):
+    script = {"mode": "ssp", "staleness": 2, "seed": 4}
+    found = resolve(script, environment={}, command_line={"mode": "sync"})
+    assert (found.mode, found.staleness, found.seed) == ("sync", 0, 4)
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "note: mode is sync (from the command line): "
+        "set aside is staleness=2 from the script (mode ssp)"
+    )
+    caplog.clear()
+    script = {"mode": "sync", "round_batches": 8, "backup_workers": 1, "ps": 1, "workers": 2}
+    found = resolve(script, {"mode": "ssp", "staleness": 3}, {})
+    assert (found.staleness, found.round_batches, found.backup_workers) == (3, None, 0)
+    (record,) = caplog.records
+    assert "round_batches=8 from the script" in record.getMessage()
+    assert "backup_workers=1 from the script" in record.getMessage()
+    caplog.clear()
+    resolve({"mode": "ssp", "staleness": 0}, environment={"SHARDTAPE_MODE": "async"})
+    assert not caplog.records, "nothing was lost"
 
 
 @pytest.mark.parametrize(
