@@ -9,7 +9,11 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors
-from shardtape.lookup.initializers import TableInitializer, TextFileInitializer
+from shardtape.lookup.initializers import (
+    KeyValueTensorInitializer,
+    TableInitializer,
+    TextFileInitializer,
+)
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.farmhash import fingerprint64
 from shardtape.ops.registry import READS, WRITES, op
@@ -133,6 +137,18 @@ class LookupInterface:
     def _default_tensor(self) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no default value")
 
+    # ---- in saved models -------------------------------------------------------------------
+    def _saved(self) -> dict[str, Any]:
+        """What `_from_saved` needs besides keys and values, as configurations can hold it."""
+        raise errors.UnimplementedError(
+            f"{type(self).__name__} {self._name!r} is a table of a class of its own, which a saved "
+            "model cannot hold: use one of tf.lookup's"
+        )
+
+    def _contents(self) -> tuple[np.ndarray, np.ndarray]:
+        """Keys and values as vectors; those of a table of vectors as rows."""
+        return self._export()
+
     # ---- what the ops call ----------------------------------------------------------------
     def _result_shape(self, keys: TensorShape) -> TensorShape:
         return UNKNOWN if keys.rank is None else keys.concatenate(self._value_shape)
@@ -190,6 +206,15 @@ class StaticHashTable(LookupInterface):
         """All keys and values."""
         return export_op(table=self, name=name)
 
+    def _saved(self) -> dict[str, Any]:
+        return {"default": self._default}
+
+    @classmethod
+    def _from_saved(
+        cls, settings: dict[str, Any], keys: np.ndarray, values: np.ndarray
+    ) -> StaticHashTable:
+        return cls(KeyValueTensorInitializer(keys, values), settings["default"])
+
 
 class StaticVocabularyTable(LookupInterface):
     """Strings or integers to ids: those of the vocabulary, then buckets of all others.
@@ -241,6 +266,16 @@ class StaticVocabularyTable(LookupInterface):
                 found = count + fingerprint64(text) % self._buckets
             flat.append(found)
         return self._array(flat, keys.shape)
+
+    def _saved(self) -> dict[str, Any]:
+        return {"buckets": self._buckets, "key_dtype": self._key_dtype}
+
+    @classmethod
+    def _from_saved(
+        cls, settings: dict[str, Any], keys: np.ndarray, values: np.ndarray
+    ) -> StaticVocabularyTable:
+        given = KeyValueTensorInitializer(keys, values) if len(keys) else None
+        return cls(given, settings["buckets"], settings["key_dtype"])
 
 
 class MutableHashTable(LookupInterface):
@@ -311,6 +346,18 @@ class MutableHashTable(LookupInterface):
         for key in keys.reshape(-1).tolist():
             self._found.pop(key, None)
 
+    def _saved(self) -> dict[str, Any]:
+        return {"key_dtype": self._key_dtype, "value_dtype": self._value_dtype,
+                "default_value": self._default}  # fmt: skip
+
+    @classmethod
+    def _from_saved(
+        cls, settings: dict[str, Any], keys: np.ndarray, values: np.ndarray
+    ) -> MutableHashTable:
+        made = cls(**settings)
+        made._insert(keys, values)
+        return made
+
 
 class DenseHashTable(MutableHashTable):
     """As MutableHashTable, with keys that may not be used.
@@ -326,6 +373,7 @@ class DenseHashTable(MutableHashTable):
     ) -> None:  # fmt: skip
         super().__init__(key_dtype, value_dtype, default_value, name)
         reserved = [convert_to_tensor(k, self._key_dtype) for k in (empty_key, deleted_key)]
+        self._empty_key, self._deleted_key = reserved
         self._reserved = {
             np.asarray(k._host()).item() for k in reserved if isinstance(k, EagerTensor)
         }
@@ -338,14 +386,15 @@ class DenseHashTable(MutableHashTable):
                 )
         super()._insert(keys, values)
 
+    def _saved(self) -> dict[str, Any]:
+        return {**super()._saved(), "empty_key": self._empty_key, "deleted_key": self._deleted_key}
+
 
 def index_table_from_tensor(
     vocabulary_list: Any, num_oov_buckets: int = 0, default_value: int = -1,
     hasher_spec: Any = None, dtype: Any = dt.string, name: str | None = None,
 ) -> LookupInterface:  # fmt: skip
     """TF1's table from strings to their places in a list."""
-    from shardtape.lookup.initializers import KeyValueTensorInitializer
-
     keys = convert_to_tensor(vocabulary_list, dtype)
     count = np.arange(int(np.size(keys._host())), dtype=np.int64)  # type: ignore[attr-defined]
     made = KeyValueTensorInitializer(keys, count)

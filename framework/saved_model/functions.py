@@ -22,14 +22,15 @@ class RestoredFunction:
       parameters: [name, {"kind", "default"}] of what it takes.
       traces: functions that make the traces, when they are first wanted, and what each is for.
       declared: the function had an `input_signature`.
+      left_out: why traces that there were could not be saved.
     """
 
     def __init__(
         self, name: str, parameters: Sequence[Any],
         traces: Sequence[tuple[dict[str, Any], Callable[[], ConcreteFunction]]],
-        declared: bool = False,
+        declared: bool = False, left_out: Sequence[str] = (),
     ) -> None:  # fmt: skip
-        self.declared = declared
+        self.declared, self.left_out = declared, list(left_out)
         self._name = self.__name__ = name
         self.parameters = list(parameters)
         self._signature = signature_of(parameters)
@@ -67,15 +68,22 @@ class RestoredFunction:
                 tensors = _fitting(dict(bound.arguments), wanted, exact)
                 if tensors is not None:
                     return self._trace(number), tensors
+        reasons = "".join(f"\n  A trace was not saved: {reason}" for reason in self.left_out)
+        if not self._traces:
+            hint = ": call it, or give it an `input_signature`, before it is saved"
+            raise ValueError(
+                f"Found zero restored functions for caller function. `{self._name}` was saved "
+                f"without a trace{reasons or hint}"
+            )
         listed = "\n".join(f"  Option {i + 1}: {w}" for i, (w, _) in enumerate(self._traces))
-        if self.declared and self._traces:
+        if self.declared:
             raise TypeError(
                 f"Binding inputs to tf.function `{self._name}` failed: the input_signature asks "
                 f"for {self._traces[0][0]}, got {dict(bound.arguments)}"
             )
         raise ValueError(
             f"Could not find matching concrete function to call loaded from the SavedModel. Got:\n"
-            f"  {dict(bound.arguments)}\n for {self._name}, expected one of:\n{listed or '  none'}"
+            f"  {dict(bound.arguments)}\n for {self._name}, expected one of:\n{listed}{reasons}"
         )
 
 

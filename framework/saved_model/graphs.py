@@ -1,12 +1,13 @@
 """Graphs of functions as plain JSON, and back into a graph that is being built.
 
 A node is `{"op", "name", "inputs", "attrs", "control"}`; a tensor is `[node, output]`. Nodes that
-hold branches have those as graphs of their own. Variables and large constants are numbers into
-lists that the caller keeps.
+hold branches have those as graphs of their own. Variables, tables and large constants are numbers
+into lists that the caller keeps.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,9 +21,11 @@ from shardtape.graph.loops import while_loop
 from shardtape.graph.plan import _needed as nodes_needed
 from shardtape.graph.time_loop import time_loop
 from shardtape.keras.saving import values
+from shardtape.lookup.saved_tables import read_table, written_table
+from shardtape.lookup.tables import LookupInterface
 from shardtape.ops import registry
 from shardtape.ops.array import zeros_like
-from shardtape.tensor import EagerTensor
+from shardtape.tensor import EagerTensor, SymbolicTensor
 
 _INLINE_BYTES = 1024  # larger constants are kept as arrays beside the JSON
 
@@ -32,13 +35,17 @@ class GraphWriter:
 
     Attributes:
       variables: the Variables that the graphs use, in order of their numbers.
+      tables: the lookup tables as they are written, likewise.
       constants: the large constants, likewise.
     """
 
     def __init__(self) -> None:
         self.variables: list[Any] = []
+        self.tables: list[dict[str, Any]] = []
         self.constants: list[np.ndarray] = []
         self._numbers: dict[int, int] = {}
+        self._table_numbers: dict[int, int] = {}
+        self._keep_alive: list[Any] = []  # so that no id is used again
 
     def variable(self, variable: Any) -> int:
         """The number of a Variable."""
@@ -46,6 +53,16 @@ class GraphWriter:
         if found is None:
             found = self._numbers[variable._id] = len(self.variables)
             self.variables.append(variable)
+        return found
+
+    def table(self, table: LookupInterface) -> int:
+        """The number of a table. Raises UnimplementedError for one that has no form in JSON."""
+        found = self._table_numbers.get(id(table))
+        if found is None:
+            written = written_table(table, self.constant)
+            found = self._table_numbers[id(table)] = len(self.tables)
+            self.tables.append(written)
+            self._keep_alive.append(table)
         return found
 
     def graph(
@@ -99,6 +116,7 @@ class GraphWriter:
         return {
             "nodes": nodes,
             "outputs": [place(t) for t in outputs],
+            "shapes": [values.encode(t.shape) for t in outputs],  # `set_shape` makes no node
             "arguments": len(arguments),
         }
 
@@ -125,8 +143,19 @@ class GraphWriter:
                 f"node '{operation.name}' of type {operation.type} cannot be saved: it holds "
                 "Python code"
             )
+        attrs = dict(operation.attrs)
+        tables = {n: attrs.pop(n) for n, v in operation.attrs.items()
+                  if isinstance(v, LookupInterface)}  # fmt: skip
+        if tables:
+            entry["tables"] = {name: self.table(table) for name, table in tables.items()}
+        code = [name for name, value in attrs.items() if inspect.isroutine(value)]
+        if code:
+            raise errors.UnimplementedError(
+                f"node '{operation.name}' of type {operation.type} cannot be saved: its attribute "
+                f"{code[0]!r} is Python code"
+            )
         try:
-            entry["attrs"] = values.encode(dict(operation.attrs))
+            entry["attrs"] = values.encode(attrs)
             _check_plain(entry["attrs"])
         except TypeError as error:
             raise errors.UnimplementedError(
@@ -192,11 +221,15 @@ def _check_plain(attrs: dict[str, Any]) -> None:
 class GraphReader:
     """Adds graphs that `GraphWriter` wrote to the graph that is being built.
 
-    Args: the Variables and constants, by number.
+    Args: the Variables and constants, by number, and the tables as they were written.
     """
 
-    def __init__(self, variables: Sequence[Any], constants: Sequence[np.ndarray]) -> None:
+    def __init__(
+        self, variables: Sequence[Any], constants: Sequence[np.ndarray],
+        tables: Sequence[dict[str, Any]] = (),
+    ) -> None:  # fmt: skip
         self._variables, self._constants = variables, constants
+        self._tables = [read_table(t, self._array) for t in tables]
 
     def add(
         self, graph: dict[str, Any], arguments: Sequence[Any], outer: Sequence[Any] = ()
@@ -217,12 +250,19 @@ class GraphReader:
                 made.append((value,))
             else:
                 made.append(self._node(entry, made))
-        return [made[node][output] for node, output in graph["outputs"]]
+        outputs = [made[node][output] for node, output in graph["outputs"]]
+        for t, shape in zip(outputs, graph.get("shapes", ())):
+            if isinstance(t, SymbolicTensor):
+                t.set_shape(values.decode(shape))
+        return outputs
 
-    def _constant(self, entry: dict[str, Any]) -> EagerTensor:
+    def _array(self, entry: dict[str, Any]) -> np.ndarray:
         if "constant" in entry:
-            return EagerTensor(self._constants[entry["constant"]])
-        return EagerTensor(values.decode(entry["value"]))
+            return self._constants[entry["constant"]]
+        return values.decode(entry["value"])
+
+    def _constant(self, entry: dict[str, Any]) -> Any:
+        return EagerTensor(self._array(entry))
 
     def _node(self, entry: dict[str, Any], made: list[Any]) -> Any:
         if "variable" in entry:
@@ -235,16 +275,17 @@ class GraphReader:
         if "gradient" in entry:
             return self._custom(entry, inputs, made)
         name = entry["name"].rsplit("/", 1)[-1]
+        attrs = values.decode(entry["attrs"])
+        attrs |= {n: self._tables[i] for n, i in entry.get("tables", {}).items()}
         controls = [_operation_of(made[c]) for c in entry.get("control", ())]
         with state.graph.control_dependencies([c for c in controls if c is not None]):
-            got = state.graph.add_op(
-                registry.get(entry["op"]), inputs, values.decode(entry["attrs"]), name
-            )
+            got = state.graph.add_op(registry.get(entry["op"]), inputs, attrs, name)
         return got if isinstance(got, tuple) else (got,)
 
     def _custom(self, entry: dict[str, Any], inputs: list[Any], made: list[Any]) -> Any:
         outer = [made[node][output] for node, output in entry["outer"]]
         reader = _GradientReader(self._variables, self._constants)
+        reader._tables = self._tables
 
         def call(grads: Sequence[Any], results: Sequence[Any]) -> list[Any]:
             filled = [zeros_like(y) if g is None else g for g, y in zip(grads, results)]

@@ -104,7 +104,7 @@ class _Import:
         self._described = described
         variables, constants = _values(path, described)
         self._variables = variables
-        self._reader = GraphReader(variables, constants)
+        self._reader = GraphReader(variables, constants, described.get("tables", ()))
         self._objects: dict[int, Any] = {}
 
     def root(self) -> Any:
@@ -149,8 +149,9 @@ class _Import:
             wanted = _with_specs(values.decode(trace["arguments"]))
             traces.append((wanted, lambda t=trace, w=wanted: self._concrete(entry, t, w)))
         return RestoredFunction(
-            entry["name"], entry["parameters"], traces, entry.get("declared", False)
-        )
+            entry["name"], entry["parameters"], traces, entry.get("declared", False),
+            entry.get("left_out", ()),
+        )  # fmt: skip
 
     def _concrete(self, entry: dict[str, Any], trace: dict[str, Any], wanted: Any) -> Any:
         name = entry["name"]

@@ -25,6 +25,7 @@ _log = logging.getLogger("shardtape")
 FILE = "saved_model.json"
 FORMAT = "shardtape-saved-model"
 VARIABLES, CONSTANTS = "variables", "constants"
+_FUNCTIONS = (Function, ConcreteFunction, RestoredFunction)
 
 
 def save(obj: Any, export_dir: Any, signatures: Any = None, options: Any = None) -> None:
@@ -32,7 +33,8 @@ def save(obj: Any, export_dir: Any, signatures: Any = None, options: Any = None)
 
     Functions are saved as their traces: those that exist, and that of an `input_signature`. A
     trace that holds Python code (`tf.py_function`, an optimizer's update) is left out with a
-    warning.
+    warning that names the function. Lookup tables are saved with their keys and values, also
+    those of layers, and initializers' files are not needed any more.
 
     Args:
       obj: a module, a Keras model, or another object that holds Variables and functions.
@@ -42,7 +44,7 @@ def save(obj: Any, export_dir: Any, signatures: Any = None, options: Any = None)
 
     Raises:
       ValueError: a signature that is no traced function, or does not return tensors.
-      UnimplementedError: a signature that holds Python code.
+      UnimplementedError: one of `signatures` holds Python code.
     """
     path = storage.text(export_dir).rstrip("/")
     if hasattr(type(obj), "_step_function"):  # a Keras model
@@ -80,7 +82,14 @@ def write_graphs(
             ordered = [writer.variable(v) for v in getattr(obj, name)]
             export.objects[root].setdefault("ordered", {})[name] = ordered
     chosen = _signatures(obj, signatures, functions)
-    described = {name: export.signature(f, name) for name, f in chosen.items()}
+    described = {}
+    for name, function in chosen.items():
+        try:
+            described[name] = export.signature(function, name)
+        except errors.UnimplementedError as error:
+            if signatures is not None:
+                raise
+            _log.warning("The signature %s is not saved: %s", name, error.message)
     keys = _keys(obj)
     own: list[Piece] = [
         Piece(array, f"constant-{i}") for i, array in enumerate(writer.constants)
@@ -100,7 +109,8 @@ def write_graphs(
                        replacing=True)  # fmt: skip
     text = json.dumps({
         "format": FORMAT, "version": 1, "root": root, "objects": export.objects,
-        "signatures": described, "variables": variables, "constants": len(writer.constants),
+        "signatures": described, "variables": variables, "tables": writer.tables,
+        "constants": len(writer.constants),
     })  # fmt: skip
     target = storage.join(path, FILE)
     with storage.translated("write", target), open(target, "w") as file:
@@ -125,10 +135,23 @@ def functions_held(obj: Any) -> dict[str, Any]:
         for name, value in vars(cls).items():
             if isinstance(value, Function):
                 found[name] = getattr(obj, name)
-    for name, value in getattr(obj, "__dict__", {}).items():
-        if isinstance(value, (Function, ConcreteFunction, RestoredFunction)):
+    held: Any = getattr(obj, "__dict__", {}).items()
+    if isinstance(obj, (list, tuple)):
+        held = [(str(i), value) for i, value in enumerate(obj)]
+    elif isinstance(obj, Mapping):
+        held = [(str(name), value) for name, value in obj.items()]
+    for name, value in held:
+        if _holds_function(value):
             found[name] = value
     return found
+
+
+def _holds_function(value: Any) -> bool:
+    """Whether it is a traced function, or a list or dict of such."""
+    if isinstance(value, (list, tuple, Mapping)):
+        items = value.values() if isinstance(value, Mapping) else value
+        return any(_holds_function(item) for item in items if item is not value)
+    return isinstance(value, _FUNCTIONS)
 
 
 class _Export:
@@ -140,8 +163,8 @@ class _Export:
         self._numbers: dict[int, int] = {}
         self._keep_alive: list[Any] = []  # so that no id is used again
 
-    def object(self, obj: Any, functions: Mapping[str, Any] | None = None) -> int:
-        """The number of an object."""
+    def object(self, obj: Any, functions: Mapping[str, Any] | None = None, path: str = "") -> int:
+        """The number of an object; `path` leads to it from the root."""
         found = self._numbers.get(id(obj))
         if found is not None:
             return found
@@ -152,15 +175,18 @@ class _Export:
         if isinstance(obj, Variable):
             entry["variable"] = self._writer.variable(obj)
             return number
-        if isinstance(obj, (Function, ConcreteFunction, RestoredFunction)):
-            entry.update(self._function(obj))
+        if isinstance(obj, _FUNCTIONS):
+            entry.update(self._function(obj, path))
             return number
         children = dict(children_of(obj))
         children.update(functions if functions is not None else functions_held(obj))
-        entry["children"] = {name: self.object(child) for name, child in children.items()}
+        entry["children"] = {
+            name: self.object(child, path=f"{path}.{name}".lstrip("."))
+            for name, child in children.items()
+        }
         return number
 
-    def _function(self, function: Any) -> dict[str, Any]:
+    def _function(self, function: Any, path: str) -> dict[str, Any]:
         if isinstance(function, ConcreteFunction):
             traces, parameters = [function], [[p.op.name, None] for _, p in function._arguments]
         elif isinstance(function, RestoredFunction):
@@ -171,15 +197,20 @@ class _Export:
             traces = list(function._traces.values())
             parameters = _parameters(function._signature)
         written = []
+        left_out = list(getattr(function, "left_out", ()))
         for trace in traces:
             try:
                 written.append(self._trace(trace))
             except errors.UnimplementedError as error:
-                _log.warning("A trace of %s is not saved: %s", trace.name, error.message)
+                left_out.append(error.message)
+                _log.warning(
+                    "A trace of %s is not saved, and the loaded object cannot call it: %s",
+                    path or trace.name, error.message,
+                )  # fmt: skip
         declared = getattr(function, "declared", getattr(function, "input_signature", None))
         return {"name": getattr(function, "_name", None) or function.name,
                 "parameters": parameters, "traces": written,
-                "declared": bool(declared)}  # fmt: skip
+                "declared": bool(declared), "left_out": left_out}  # fmt: skip
 
     def _trace(self, concrete: ConcreteFunction) -> dict[str, Any]:
         arguments = concrete.bound_arguments or {
@@ -214,7 +245,7 @@ class _Export:
 def _kind(obj: Any) -> str:
     if isinstance(obj, Variable):
         return "variable"
-    if isinstance(obj, (Function, ConcreteFunction, RestoredFunction)):
+    if isinstance(obj, _FUNCTIONS):
         return "function"
     if isinstance(obj, (list, tuple)):
         return "list"

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
-from shardtape import errors
 from shardtape.keras.floatx import floatx
 from shardtape.keras.layers.categories import (
     MODES,
@@ -19,12 +18,11 @@ from shardtape.keras.layers.categories import (
     output_mode_of,
 )
 from shardtape.keras.layers.preprocessing import PreprocessingLayer
-from shardtape.ops import registry
+from shardtape.keras.layers.vocabulary import VocabularyTable
 from shardtape.ops.array import expand_dims, identity, squeeze
 from shardtape.ops.cast import cast
 from shardtape.ops.compare import equal
 from shardtape.ops.convert import convert_to_tensor
-from shardtape.ops.registry import Op
 from shardtape.ops.selecting import where
 from shardtape.shapes import TensorShape
 from shardtape.sparse_tensor import SparseTensor
@@ -82,13 +80,14 @@ class IndexLookup(PreprocessingLayer):
         self.pad_to_max_tokens = pad_to_max_tokens
         self.vocabulary_dtype = dt.as_dtype(vocabulary_dtype).name
         self._has_input_vocabulary = given
-        self._tokens: list[Any] = []
-        self._places: dict[Any, int] = {}
         self._idf: np.ndarray | None = None
         self._counts: collections.Counter[Any] = collections.Counter()
         self._document_counts: collections.Counter[Any] = collections.Counter()
         self._documents = 0
-        self._find = _finder(self)
+        self._table = VocabularyTable(
+            self.vocabulary_dtype, self._first_oov(), num_oov_indices, mask_token,
+            0 if mode == "int" else -1, oov_token, invert,
+        )  # fmt: skip
         if vocabulary is not None:
             self.set_vocabulary(vocabulary, idf_weights)
 
@@ -97,11 +96,13 @@ class IndexLookup(PreprocessingLayer):
     def _is_text(self) -> bool:
         return self.vocabulary_dtype == "string"
 
+    @property
+    def _tokens(self) -> list[Any]:
+        return self._table.members
+
     def _key(self, value: Any) -> Any:
         """A member as it is compared: bytes, or an int."""
-        if not self._is_text:
-            return int(value)
-        return value if isinstance(value, bytes) else str(value).encode()
+        return self._table.key(value)
 
     def _first_oov(self) -> int:
         return 1 if self.mask_token is not None and self.output_mode == "int" else 0
@@ -148,7 +149,7 @@ class IndexLookup(PreprocessingLayer):
                 f"size is {self._first_token() + len(tokens)}, max vocab size is "
                 f"{self.max_tokens}."
             )
-        self._use(tokens)
+        self._table.use(tokens)
         if idf_weights is not None:
             weights = np.asarray(idf_weights, np.float64)
             if weights.shape != (len(members),):
@@ -175,11 +176,6 @@ class IndexLookup(PreprocessingLayer):
                     "`vocabulary`. Either remove all mask and OOV tokens, or include them only at "
                     "the start of the vocabulary."
                 )
-
-    def _use(self, tokens: list[Any]) -> None:
-        self._tokens = tokens
-        first = self._first_token()
-        self._places = {t: first + i for i, t in enumerate(tokens)}
 
     def _padded(self, weights: np.ndarray) -> np.ndarray:
         if self.pad_to_max_tokens and self.max_tokens is not None:
@@ -215,7 +211,7 @@ class IndexLookup(PreprocessingLayer):
         ranked = sorted(self._counts, key=lambda t: (self._counts[t], t), reverse=True)
         if self.max_tokens:
             ranked = ranked[: self.max_tokens - self._first_token()]
-        self._use(ranked)
+        self._table.use(ranked)
         if self.output_mode == "tf_idf":
             found = np.array([
                 math.log(1 + self._documents / (1 + self._document_counts[t])) for t in ranked
@@ -253,7 +249,7 @@ class IndexLookup(PreprocessingLayer):
         return encoded(places, self.output_mode, depth or 0, self._dtype, weights)
 
     def _looked_up(self, inputs: Tensor) -> Tensor:
-        places = self._find(inputs)
+        places = self._table.lookup(inputs)
         if self.invert or self.num_oov_indices < 2:
             return places
         if self._is_text:
@@ -264,33 +260,6 @@ class IndexLookup(PreprocessingLayer):
             hashed = inputs % self.num_oov_indices
         unknown = equal(places, convert_to_tensor(-2, dt.int64))
         return where(unknown, cast(hashed, dt.int64) + self._first_oov(), places)
-
-    def _found(self, keys: np.ndarray) -> np.ndarray:
-        """What the op computes: places (-1: no category, -2: a hash decides), or members."""
-        flat = keys.reshape(-1).tolist()
-        if self.invert:
-            members = [self._key(v) for v in self.get_vocabulary()] if self._tokens else []
-            unknown = self._key(self.oov_token)
-            out: list[Any] = [members[i] if 0 <= i < len(members) else unknown for i in flat]
-            if self.mask_token is not None:
-                mask = self._key(self.mask_token)
-                out = [mask if i == 0 else v for i, v in zip(flat, out)]
-            kind = object if self._is_text else np.int64
-            made = np.empty(len(out), kind)
-            made[:] = out
-            return made.reshape(keys.shape)
-        default = self._first_oov() if self.num_oov_indices == 1 else -2
-        places = [self._places.get(k, default) for k in flat]
-        if self.mask_token is not None:
-            mask, place = self._key(self.mask_token), 0 if self.output_mode == "int" else -1
-            places = [place if k == mask else p for k, p in zip(flat, places)]
-        if self.num_oov_indices == 0 and -2 in places:
-            unknown = [k for k, p in zip(flat, places) if p == -2]
-            raise errors.InvalidArgumentError(
-                "When `num_oov_indices=0` all inputs should be in vocabulary, found OOV values "
-                f"{unknown[:5]}, consider setting `num_oov_indices=1`."
-            )
-        return np.array(places, np.int64).reshape(keys.shape)
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         depth = self.max_tokens if self.pad_to_max_tokens else self.vocabulary_size()
@@ -319,20 +288,6 @@ class IndexLookup(PreprocessingLayer):
             return None
         first = self._first_token()
         return self._idf[first : first + len(self._tokens)].tolist()
-
-
-def _finder(layer: IndexLookup) -> Op:
-    """The op that looks keys up; what it gives follows the layer's present vocabulary."""
-    result = dt.as_dtype(layer.vocabulary_dtype) if layer.invert else dt.int64
-
-    def kernel(xp: Any, keys: Any) -> Any:
-        return layer._found(np.asarray(keys))
-
-    return Op(
-        kernel, "LookupTableFindV2", shape=registry.same_as(0),
-        dtype=lambda dtypes, attrs: result, dtypes=dt.ANY, effects=registry.READS,
-        differentiable=False,
-    )  # fmt: skip
 
 
 def _lines(path: str) -> list[str]:

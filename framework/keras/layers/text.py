@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
@@ -11,15 +10,12 @@ from shardtape import dtypes as dt
 from shardtape.keras.layers.categories import output_mode_of
 from shardtape.keras.layers.lookup import StringLookup
 from shardtape.keras.layers.preprocessing import PreprocessingLayer
-from shardtape.ops import registry
+from shardtape.keras.layers.words import text_standardize, text_words
 from shardtape.ops.array import pad, shape, squeeze
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
-from shardtape.ops.registry import Op
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
-
-_PUNCTUATION = re.compile(rb"""[!"#$%&()\*\+,-\./:;<=>?@\[\\\]^_`{|}~']""")
 
 
 class TextVectorization(PreprocessingLayer):
@@ -74,11 +70,6 @@ class TextVectorization(PreprocessingLayer):
             max_tokens=max_tokens, vocabulary=vocabulary, idf_weights=idf_weights, mask_token="",
             pad_to_max_tokens=pad_to_max_tokens, output_mode=mode, sparse=sparse,
             has_input_vocabulary=given,
-        )  # fmt: skip
-        self._words = Op(
-            lambda xp, texts: self._table(texts), "StringSplitV2",
-            shape=lambda texts: TensorShape([texts.shape[0] if texts.shape.rank else None, None]),
-            dtypes=dt.ANY, effects=registry.READS, dynamic=True, differentiable=False,
         )  # fmt: skip
 
     # ---- the vocabulary ---------------------------------------------------------------------
@@ -136,54 +127,22 @@ class TextVectorization(PreprocessingLayer):
             return texts.to_tensor(default_value="") if hasattr(texts, "to_tensor") else texts
         if self._split is None and not self._ngrams:
             return self._words_as_they_are(texts)
-        return self._words(texts)
+        lengths = self._ngrams or ()
+        if isinstance(lengths, int):
+            lengths = range(1, lengths + 1)
+        return text_words(
+            cast(texts, dt.string), standardize=self._standard, split=self._split,
+            ngrams=tuple(lengths),
+        )  # fmt: skip
+
+    @property
+    def _standard(self) -> str | None:
+        """What the op does to texts; a function of the user's own was called before it."""
+        return None if callable(self._standardize) else self._standardize
 
     def _words_as_they_are(self, texts: Any) -> Any:
         """Standardised texts of the same shape."""
-        made = Op(
-            lambda xp, t: _objects([self._standard(s) for s in t.reshape(-1)]).reshape(t.shape),
-            "StaticRegexReplace", shape=registry.same_as(0), dtypes=dt.ANY,
-            effects=registry.READS, differentiable=False,
-        )  # fmt: skip
-        return made(cast(texts, dt.string))
-
-    def _standard(self, text: bytes) -> bytes:
-        kind = self._standardize
-        if kind in ("lower", "lower_and_strip_punctuation"):
-            text = text.lower()  # ASCII letters only, as TensorFlow does without an encoding
-        if kind in ("strip_punctuation", "lower_and_strip_punctuation"):
-            text = _PUNCTUATION.sub(b"", text)
-        return text
-
-    def _table(self, texts: np.ndarray) -> np.ndarray:
-        """Words of each text in a row, empty strings after them."""
-        rows = [self._row(text) for text in texts.reshape(texts.shape[0], -1)]
-        out = np.empty((len(rows), max((len(r) for r in rows), default=0)), object)
-        out[...] = b""
-        for i, row in enumerate(rows):
-            out[i, : len(row)] = row
-        return out
-
-    def _row(self, cells: np.ndarray) -> list[bytes]:
-        words: list[bytes] = []
-        for cell in cells:
-            text = self._standard(cell)
-            if self._split == "whitespace":
-                words += text.split()
-            elif self._split == "character":
-                words += [c.encode() for c in text.decode(errors="replace")]
-            else:
-                words.append(text)
-        return self._with_ngrams(words)
-
-    def _with_ngrams(self, words: list[bytes]) -> list[bytes]:
-        given = self._ngrams
-        if not given:
-            return words
-        lengths = range(1, given + 1) if isinstance(given, int) else given
-        return [
-            b" ".join(words[i : i + n]) for n in lengths for i in range(len(words) - n + 1)
-        ]  # fmt: skip
+        return text_standardize(cast(texts, dt.string), standardize=self._standard)
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         batch = TensorShape(input_shape)[0]
@@ -206,9 +165,3 @@ class TextVectorization(PreprocessingLayer):
             "encoding": self._encoding,
             **{name: inner[name] for name in shared},
         }
-
-
-def _objects(values: list[Any]) -> np.ndarray:
-    out = np.empty(len(values), object)
-    out[:] = values
-    return out
