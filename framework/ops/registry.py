@@ -192,6 +192,8 @@ class Op:
         """Attributes with defaults filled in. Raises TypeError for an unknown or missing one."""
         if not attrs and self.defaults is not None:
             return self.defaults
+        if attrs.keys() == self.attr_defaults.keys():
+            return attrs
         for name in attrs:
             if name not in self.attr_defaults:
                 raise TypeError(f"{self.name}() got an unexpected keyword argument {name!r}")

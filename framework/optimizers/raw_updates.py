@@ -7,6 +7,7 @@ from typing import Any
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import WRITES, op
 from shardtape.ops.state import apply_resource
+from shardtape.optimizers.rule import BLOCK_ELEMENTS
 from shardtape.optimizers.sgd import SGDRule
 from shardtape.tensor import SymbolicTensor
 
@@ -21,10 +22,10 @@ def apply_gradient_descent(xp, var, alpha, delta):
     array = var._storage()
     if array.shape != delta.shape:
         raise ValueError(f"var and delta do not have the same shape {array.shape} {delta.shape}")
-    if array.ndim:
+    if array.size > BLOCK_ELEMENTS:
         _descent.dense(xp, array, delta, {}, 0, float(alpha))
     else:
-        array[...] -= alpha * delta
+        array -= alpha * delta
 
 
 def resource_apply_gradient_descent(
