@@ -478,9 +478,11 @@ class Coordinator:
             except ResourceExhaustedError as error:  # the disk is full; the shards are all right
                 text = f"the last checkpoint failed: {error}"
                 self._reporter.note(text, warning=True)
+                outcome.checkpoint_failed = True
             counters = self.shards.counters()
             assert self._placement is not None
             outcome.digest = self.shards.values_digest(self._placement, self._members.specs)
+        outcome.checkpoint_step = self._saver.last_step
         self._fill(outcome, counters)
 
     def _fill(self, outcome: Outcome, counters: list[dict[str, Any]]) -> None:

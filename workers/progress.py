@@ -185,9 +185,18 @@ def summary_lines(result: Result) -> list[str]:
         rows.append(("worker restarts", figures["worker_restarts"]))
     if figures["rollbacks"]:
         rows.append(("roll-backs", figures["rollbacks"]))
-    if result.checkpoint:
-        rows.append(("checkpoint", result.checkpoint))
+    if result.checkpoint or result.checkpoint_failed:
+        rows.append(("checkpoint", _checkpoint(result)))
     if figures["logdir"]:
         rows.append(("curves", f"tensorboard --logdir {figures['logdir']}"))
     width = max(len(name) for name, _ in rows)
     return lines + [f"  {name:{width}}  {value}" for name, value in rows]
+
+
+def _checkpoint(result: Result) -> str:
+    if not result.checkpoint_failed:
+        return str(result.checkpoint)
+    if result.checkpoint is None:
+        return "none: the last one failed"
+    step = result.summary["checkpoint_step"]
+    return f"{result.checkpoint} (of step {step:,}: the last one failed)"

@@ -183,6 +183,7 @@ class Reporter:
             "rollbacks": self._rollbacks,
             "interrupted": outcome.interrupted,
             "checkpoint": outcome.checkpoint,
+            "checkpoint_step": outcome.checkpoint_step,
             "logdir": config.logdir,
             "mode": config.mode,
             "shards": config.ps,

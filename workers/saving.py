@@ -107,6 +107,11 @@ class Saver:
         """Whether a checkpoint is being written."""
         return self._thread is not None
 
+    @property
+    def last_step(self) -> int | None:
+        """The step that `last` is of."""
+        return None if self.last is None else self._saved_steps
+
     # ---- when -------------------------------------------------------------------------------
 
     def begin(self, now_s: float, steps: int) -> None:

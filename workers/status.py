@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from typing import Any
 
 from shardtape import storage
 
+# More than the end figures take, with hundreds of shards.
+_SUMMARY_BYTES = 8192
 # The end figures that `--summary FILE` has, in this order.
 SUMMARY_KEYS = (
     "test_accuracy",
@@ -24,6 +27,7 @@ SUMMARY_KEYS = (
     "rollbacks",
     "interrupted",
     "checkpoint",
+    "checkpoint_step",
     "logdir",
     "mode",
     "shards",
@@ -83,12 +87,16 @@ class Outcome:
       tested: whether `metrics` are of the test set.
       skipped: batches that were left out because they raised.
       digest: of the final values, see `Result`.
+      checkpoint, checkpoint_step: the newest whole one and the step that it is of.
+      checkpoint_failed: the one of the end could not be written, so that it is an older one.
       nothing_left: it was resumed from a checkpoint of its end, so that nothing was trained.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     checkpoint: str | None = None
+    checkpoint_step: int | None = None
+    checkpoint_failed: bool = False
     summary: dict[str, Any] = field(default_factory=dict)
     digest: str = ""
     tested: bool = False
@@ -104,7 +112,7 @@ class Result:
 
     Fields:
       metrics: of the test set ("loss" and the step's metrics), of the training without one.
-      checkpoint: path of the last one, or None.
+      checkpoint: path of the newest whole one, or None; `summary` has the step that it is of.
       summary: the end figures (`SUMMARY_KEYS`).
       history: one mapping per epoch.
       digest: SHA-256 of all variables' final values, whatever shards held them; "" where they
@@ -112,6 +120,7 @@ class Result:
       skipped: batches that were left out because they raised (`on_bad_batch="skip"`).
       interrupted: whether it was stopped before its end.
       nothing_left: the checkpoint that it was resumed from was of its end; metrics are its.
+      checkpoint_failed: the one of the end could not be written: `checkpoint` is an older one.
     """
 
     metrics: dict[str, float]
@@ -123,6 +132,7 @@ class Result:
     skipped: list[str] = field(default_factory=list)
     interrupted: bool = False
     nothing_left: bool = False
+    checkpoint_failed: bool = False
 
 
 def make_summary_folder(path: str | os.PathLike[str]) -> str | None:
@@ -139,9 +149,47 @@ def make_summary_folder(path: str | os.PathLike[str]) -> str | None:
     return str(folder)
 
 
+def check_summary(path: str | os.PathLike[str]) -> None:
+    """Writes as much as a summary takes beside it, and removes it: found out before training.
+
+    Raises:
+      OpError: a file cannot be written there; the text says why.
+    """
+    target = Path(os.path.realpath(path))
+    if _is_device(target):
+        return
+    trial = _beside(target)
+    with storage.translated("write", path):
+        try:
+            trial.write_bytes(bytes(_SUMMARY_BYTES))
+        finally:
+            with contextlib.suppress(OSError):
+                trial.unlink(missing_ok=True)
+
+
 def write_summary(path: str | os.PathLike[str], summary: dict[str, Any]) -> None:
-    """Writes the end figures as JSON to a local file."""
+    """Writes the end figures as JSON to a local file, whole or not at all."""
     text = json.dumps({key: summary.get(key) for key in SUMMARY_KEYS}, indent=2) + "\n"
     make_summary_folder(path)
+    target = Path(os.path.realpath(path))
     with storage.translated("write", path):
-        Path(path).write_text(text)
+        if _is_device(target):  # /dev/stdout, a pipe: there is nothing to replace
+            target.write_text(text)
+            return
+        new = _beside(target)
+        try:
+            new.write_text(text)
+            new.replace(target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                new.unlink(missing_ok=True)
+            raise
+
+
+def _is_device(path: Path) -> bool:
+    return path.exists() and not path.is_file()
+
+
+def _beside(path: Path) -> Path:
+    """A name in the same folder, so that a rename is one step."""
+    return path.with_name(f".{path.name}.{os.getpid()}")

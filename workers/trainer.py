@@ -23,6 +23,7 @@ from shardtape.workers.status import (
     Outcome,
     Result,
     Status,
+    check_summary,
     make_summary_folder,
     write_summary,
 )
@@ -137,6 +138,8 @@ class Trainer:
                 folder = config.summary and make_summary_folder(config.summary)
                 if folder:
                     display.update(Status(notes=[Note(0, f"made the folder {folder}")]))
+                if config.summary:
+                    check_summary(config.summary)
                 threads = config.threads if config.workers == 0 else None
                 with limited_threads(threads), taken() as interrupts:
                     runner = self._start(config)
@@ -182,14 +185,15 @@ class Trainer:
             skipped=outcome.skipped,
             interrupted=outcome.interrupted,
             nothing_left=outcome.nothing_left,
+            checkpoint_failed=outcome.checkpoint_failed,
         )
         if outcome.error is not None:
             raise outcome.error
-        if config.summary:
-            write_summary(config.summary, outcome.summary)
         if config.progress != "none":
             sys.stdout.write("\n".join(progress.summary_lines(result)) + "\n")
             sys.stdout.flush()
+        if config.summary:  # after the lines: they are all that is left where it fails
+            write_summary(config.summary, outcome.summary)
         if outcome.interrupted:
             raise end_of(stopped_by)
         return result

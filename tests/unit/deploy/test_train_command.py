@@ -1,5 +1,6 @@
 """`shardtape train` as its user sees it: real processes, jobs of one process."""
 
+import ast
 import json
 import os
 import re
@@ -179,6 +180,58 @@ def test_a_used_logdir_is_told_once_and_not_where_a_job_goes_on(job: Path, tmp_p
     assert told not in train(job, *options).stdout
     assert train(job, *options, "--resume", "--epochs", 3).stdout.count(told) == 0
     assert train(job, *options).stdout.count(told) == 1
+
+
+FULL_DISK = """\
+import pathlib, resource, sys, time
+import numpy as np
+import shardtape as tf
+
+folder = pathlib.Path(sys.argv[1])
+
+def batches(split, of):
+    for i in range(12):
+        if i == 6 and list(folder.glob("*/manifest.json")):  # from here on nothing can be written
+            resource.setrlimit(resource.RLIMIT_FSIZE, (64, resource.RLIM_INFINITY))
+        time.sleep(0.005)
+        x = np.full((8, 3), i, "float32")
+        yield {"x": x, "y": x[:, :1]}
+
+def model():
+    x = tf.placeholder(tf.float32, (None, 3), name="x")
+    y = tf.placeholder(tf.float32, (None, 1), name="y")
+    return tf.Step(tf.reduce_mean(tf.square(tf.keras.layers.Dense(1)(x) - y)))
+
+if __name__ == "__main__":
+    result = tf.Trainer(model, train=batches, optimizer=tf.keras.optimizers.SGD(1e-4),
+                        epochs=20, batch_size=8, splits=1, checkpoint_dir=str(folder)).fit()
+    print(result.checkpoint_failed, result.summary)
+"""
+
+
+def test_a_disk_that_is_full_at_the_end_is_told_with_the_step_of_the_older_checkpoint(
+    tmp_path: Path,
+) -> None:
+    script = tmp_path / "full.py"
+    script.write_text(FULL_DISK)
+    got = train(script, "--", tmp_path / "saved")
+    assert got.returncode == 0, got.stderr
+    assert "warning: the last checkpoint failed: " in got.stdout
+    (row,) = re.findall(
+        r"^  checkpoint  (\S+) \(of step (\d+): the last one failed\)$", got.stdout, re.M
+    )
+    failed, _, summary = got.stdout.splitlines()[-1].partition(" ")
+    figures = ast.literal_eval(summary)
+    assert failed == "True" and figures["steps"] == 20 * 12
+    assert row == (figures["checkpoint"], str(figures["checkpoint_step"]))
+    manifest = json.loads((Path(row[0]) / "manifest.json").read_text())
+    assert manifest["state"]["position"]["steps"] == figures["checkpoint_step"] < 20 * 12
+
+
+def test_a_summary_that_cannot_be_written_is_said_before_the_start(job: Path) -> None:
+    got = train(job, "--summary", "/proc/s.json")
+    assert (got.returncode, got.stdout) == (1, "")
+    assert got.stderr.startswith("error: cannot write /proc/s.json: ")
 
 
 THREADS = """\

@@ -2,10 +2,22 @@
 
 import io
 import json
+import os
+import resource
 
+import pytest
+
+from shardtape.errors import ResourceExhaustedError
 from shardtape.workers import progress
 from shardtape.workers.progress import LiveDisplay, PlainDisplay, open_display
-from shardtape.workers.status import SUMMARY_KEYS, Note, Result, Status, write_summary
+from shardtape.workers.status import (
+    SUMMARY_KEYS,
+    Note,
+    Result,
+    Status,
+    check_summary,
+    write_summary,
+)
 
 
 def status(**more):
@@ -88,6 +100,51 @@ def test_the_summary_of_a_job_with_nothing_left():
         "stopped before the end\n  examples/s  7\n  steps       1,200\n  rounds      40\n"
         "  roll-backs  2"
     )
+
+
+def test_the_summary_says_that_the_checkpoint_is_not_of_the_end():
+    summary = dict.fromkeys(SUMMARY_KEYS, 0) | {"logdir": None, "rounds": None, "steps": 2000}
+    older = summary | {"checkpoint_step": 1800}
+    told = progress.summary_lines(Result({}, "c/ckpt-3", older, [], checkpoint_failed=True))
+    assert told[-1] == "  checkpoint  c/ckpt-3 (of step 1,800: the last one failed)"
+    none = summary | {"checkpoint_step": None}
+    told = progress.summary_lines(Result({}, None, none, [], checkpoint_failed=True))
+    assert told[-1] == "  checkpoint  none: the last one failed"
+
+
+def test_a_summary_is_whole_or_not_there(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    target, new = tmp_path / "s.json", tmp_path / "new.json"
+    write_summary(target, {"steps": 1})
+    try:  # as a full disk does, in the middle of a file
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))
+        for path in (target, new):
+            with pytest.raises(ResourceExhaustedError, match=f"cannot write {path}"):
+                write_summary(path, {"steps": 2})
+            with pytest.raises(ResourceExhaustedError, match=f"cannot write {path}"):
+                check_summary(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert json.loads(target.read_text())["steps"] == 1, "the one before stays"
+    check_summary(new)
+    assert [path.name for path in tmp_path.iterdir()] == ["s.json"]
+
+
+def test_a_summary_into_a_link_or_a_pipe_leaves_it_there(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "real.json")
+    check_summary(tmp_path / "link")
+    write_summary(tmp_path / "link", {"steps": 5})
+    assert (tmp_path / "link").is_symlink()
+    assert json.loads((tmp_path / "real.json").read_text())["steps"] == 5
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        check_summary(pipe)
+        write_summary(pipe, {"steps": 6})
+        assert json.loads(os.read(reader, 4096))["steps"] == 6 and pipe.is_fifo()
+    finally:
+        os.close(reader)
 
 
 def test_the_summary_names_checkpoint_and_tensorboard(tmp_path):
