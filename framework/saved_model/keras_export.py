@@ -49,13 +49,17 @@ def input_specs(model: Any) -> Any:
     return TensorSpec([None, *shape[1:]], model.dtype)
 
 
+def input_names(model: Any, specs: Any) -> list[str]:
+    """A name for each of the inputs, in the order of `nest.flatten`."""
+    count = len(nest.flatten(specs))
+    names = list(getattr(model, "input_names", None) or ())
+    return names if len(names) == count else [f"input_{i + 1}" for i in range(count)]
+
+
 def _signature(model: Any, specs: Any) -> Any:
     """The function of named inputs that gives named outputs, traced."""
-    flat = nest.flatten(specs)
-    names = list(getattr(model, "input_names", None) or ())
-    if len(names) != len(flat):
-        names = [f"input_{i + 1}" for i in range(len(flat))]
-    named = {n: TensorSpec(s.shape, s.dtype, n) for n, s in zip(names, flat)}
+    pairs = zip(input_names(model, specs), nest.flatten(specs))
+    named = {n: TensorSpec(s.shape, s.dtype, n) for n, s in pairs}
 
     def serve(*tensors: Any) -> Any:
         outputs = model(nest.pack_sequence_as(specs, list(tensors)), training=False)
@@ -63,10 +67,10 @@ def _signature(model: Any, specs: Any) -> Any:
             return outputs
         return dict(zip(model._known_output_names(outputs), nest.flatten(outputs)))
 
-    return _NamedFunction(serve, list(named.values())).trace()
+    return NamedFunction(serve, list(named.values())).trace()
 
 
-class _NamedFunction:
+class NamedFunction:
     """Traces a function of any number of tensors whose placeholders get the specs' names."""
 
     def __init__(self, python: Any, specs: list[TensorSpec]) -> None:

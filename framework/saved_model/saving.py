@@ -58,11 +58,16 @@ def save(obj: Any, export_dir: Any, signatures: Any = None, options: Any = None)
             f"{obj!r}: make it an attribute of a module"
         )
     storage.make_directory(path)
+    write_variables(obj, path)
+    write_graphs(obj, path, signatures, options)
+
+
+def write_variables(obj: Any, path: str) -> None:
+    """Writes the checkpoint `variables` into the folder of a saved model."""
     pieces, graph = collected(nodes_of(Checkpoint(root=obj)))
     variables = storage.join(path, VARIABLES)
     fragment = write_part(variables, "objects", pieces, replacing=True)
     write_manifest(variables, [fragment], {"object_graph": graph}, replacing=True)
-    write_graphs(obj, path, signatures, options)
 
 
 def write_graphs(
@@ -236,7 +241,7 @@ class _Export:
 
     def signature(self, concrete: ConcreteFunction, name: str) -> dict[str, Any]:
         """A function of named tensors as it is written. Raises ValueError for another one."""
-        outputs = _named_outputs(concrete._structure, name)
+        outputs = named_outputs(concrete._structure, name)
         specs = [[p.op.name, values.encode(p.shape), p.dtype.name] for _, p in concrete._arguments]
         return {"name": concrete.name, "inputs": specs, "outputs": list(outputs),
                 "graph": self._graph(concrete, list(outputs.values()))}  # fmt: skip
@@ -283,7 +288,8 @@ def _written_output(x: Any, outputs: list[Any]) -> Any:
     raise TypeError(f"it returns {type(x).__name__}, which has no form in a saved model")
 
 
-def _named_outputs(structure: Any, name: str) -> dict[str, Any]:
+def named_outputs(structure: Any, name: str) -> dict[str, Any]:
+    """What a signature gives, by name. Raises ValueError for anything but tensors."""
     if isinstance(structure, Mapping):
         named = dict(structure)
     else:
@@ -309,7 +315,7 @@ def _signatures(obj: Any, given: Any, functions: Mapping[str, Any] | None) -> di
         try:
             if len(fitting) == 1:
                 concrete = _concrete(fitting[0])
-                _named_outputs(concrete._structure, "serving_default")
+                named_outputs(concrete._structure, "serving_default")
                 return {"serving_default": concrete}
         except ValueError:
             return {}

@@ -373,10 +373,10 @@ class Model(Trainer, Layer):
         save_model(self, filepath, overwrite, save_format, **kwargs)
 
     def export(self, filepath: Any) -> None:
-        """Saves the model for use without its Python code; see `tf.saved_model.save`."""
-        from shardtape.saved_model import save
+        """Saves the model's call for serving, as `serve`; see `keras.export`."""
+        from shardtape.keras.export import export_model
 
-        save(self, filepath)
+        export_model(self, filepath)
 
     def save_weights(self, filepath: Any, overwrite: bool = True, save_format: Any = None,
                      options: Any = None) -> None:  # fmt: skip

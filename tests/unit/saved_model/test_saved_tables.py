@@ -173,7 +173,7 @@ def test_a_large_table_lies_beside_the_description(tmp_path):
 
 
 def test_a_model_of_texts(tmp_path):
-    texts = tf.keras.Input((1,), dtype="string")
+    texts = tf.keras.Input((1,), dtype="string", name="texts")
     layer = tf.keras.layers.TextVectorization(output_sequence_length=4)
     layer.adapt(["the cat sat", "the cat", "the"])
     model = tf.keras.Model(texts, tf.keras.layers.Embedding(6, 2)(layer(texts)))
@@ -186,7 +186,7 @@ def test_a_model_of_texts(tmp_path):
     np.testing.assert_array_equal(loaded(x), wanted)
     infer = loaded.signatures["serving_default"]
     assert infer.structured_outputs["embedding"].shape.as_list() == [None, 4, 2]
-    np.testing.assert_array_equal(infer(input_1=x)["embedding"], wanted)
+    np.testing.assert_array_equal(infer(texts=x)["embedding"], wanted)
 
 
 def test_a_table_of_another_class_is_told(tmp_path, caplog):
