@@ -82,6 +82,35 @@ _NOT_PART = {
     "tf.quint8": "use uint8", "tf.quint16": "use uint16",
 }  # fmt: skip
 
+# Whole namespaces and names of TensorFlow that may come; a name close to them would be nonsense.
+_NOT_YET = {
+    "tf.compat": "write the TF2 form: tf.function for graphs, tf.keras for layers and optimizers",
+    "tf.compat.v1": "write the TF2 form: tf.function for graphs, tf.keras for layers",
+    "tf.queue": "use tf.data, or the queues of Python",
+    "tf.Session": "call a tf.function, which runs a graph",
+    "tf.InteractiveSession": "call a tf.function, which runs a graph",
+    "tf.graph_util": "use tf.function(...).get_concrete_function()",
+    "tf.get_variable": "use tf.Variable, or add_weight of a Keras layer",
+    "tf.variable_scope": "use tf.name_scope, or a Keras layer",
+    "tf.global_variables_initializer": "Variables have their first values when they are made",
+    "tf.local_variables_initializer": "Variables have their first values when they are made",
+    "tf.get_default_session": "call a tf.function, which runs a graph",
+    "tf.get_default_graph": "use tf.function, which has a graph of its own",
+    "tf.reset_default_graph": "use tf.function, which has a graph of its own",
+    "tf.layers": "use tf.keras.layers",
+    "tf.contrib": "use tf.keras",
+    "tf.app": "use argparse and the script's own main",
+    "tf.flags": "use argparse",
+    "tf.logging": "use logging, or tf.get_logger()",
+    "tf.gfile": "use tf.io.gfile",
+    "tf.CriticalSection": "use threading.Lock around the calls",
+    "tf.experimental.StructuredTensor": "use a dictionary of ragged tensors",
+    "tf.experimental.DynamicRaggedShape": "use tf.RaggedTensor's shape and row_splits",
+    "tf.experimental.RowPartition": "use tf.RaggedTensor.from_row_splits and its like",
+    "tf.nn.fractional_avg_pool": "use tf.nn.avg_pool",
+    "tf.nn.fractional_max_pool": "use tf.nn.max_pool",
+}  # fmt: skip
+
 # The public namespaces, as users write them after "tf.".
 NAMESPACES = (
     "audio", "autodiff", "autograph", "autograph.experimental", "bitwise", "compat.v1", "config",
@@ -125,6 +154,9 @@ def missing_text(path: str, name: str, known: Iterable[str]) -> str:
     reason = _NOT_PART.get(f"{path}.{name}")
     if reason is not None:
         return f"{path}.{name} is not part of this framework; {reason}"
+    reason = _NOT_YET.get(f"{path}.{name}")
+    if reason is not None:
+        return f"{path}.{name} is not part of this framework yet; {reason}"
     text = f"module '{path}' has no attribute '{name}'"
     if name.startswith("__"):
         return text
@@ -169,6 +201,22 @@ def explain_missing_names(root: Any) -> None:
         module = namespace(root, path)
         if module is not None and "__getattr__" not in vars(module):
             vars(module)["__getattr__"] = _missing_of(module, f"tf.{path}")
+
+
+class NearestName(type):
+    """The type of a class whose missing attributes are told with the nearest that is there."""
+
+    def __getattr__(cls, name: str) -> Any:
+        raise missing_attribute(cls, name, f"type object '{cls.__name__}'")
+
+
+def missing_attribute(cls: type, name: str, what: str) -> AttributeError:
+    """The error of an attribute that a class or (as `what` says) its object does not have."""
+    text = f"{what} has no attribute '{name}'"
+    near = None
+    if not name.startswith("_"):
+        near = _nearest(name, [n for n in dir(cls) if not n.startswith("_")])
+    return AttributeError(f"{text}; the nearest name is '{near}'" if near else text)
 
 
 def _missing_of(module: types.ModuleType, path: str) -> Callable[[str], Any]:

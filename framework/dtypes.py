@@ -82,6 +82,33 @@ class DType:
         """Largest value. Raises TypeError for types without an order."""
         return self._limits().max
 
+    @property
+    def limits(self) -> tuple[Any, Any]:
+        """(low, high) of the values of an image in this type, as TensorFlow gives them: (0, 1)
+        for float32 and float64, (0, the largest value) for integers.
+
+        Raises ValueError for types that have none.
+        """
+        if self.name in ("float32", "float64"):
+            return 0, 1
+        if self.kind in "iu":
+            return 0, int(self.max)
+        if self.kind == "b":
+            return False, True
+        raise ValueError(f"{self} does not have defined limits.")
+
+    @property
+    def is_numeric(self) -> builtins.bool:
+        return self.kind in "fiuc"
+
+    def is_subtype_of(self, other: Any) -> builtins.bool:
+        """Whether it is the same type: types of elements have no others below them."""
+        return self is other
+
+    def most_specific_common_supertype(self, others: Any) -> DType | None:
+        """This type where all `others` are it, else None."""
+        return self if all(self is other for other in others) else None
+
     def _limits(self) -> Any:
         if self.kind == "f":
             return ml_dtypes.finfo(self._numpy)

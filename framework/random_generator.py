@@ -23,8 +23,10 @@ from shardtape.ops import random_stateless as stateless
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.joining import stack
 from shardtape.ops.random import scaled, shape_input
+from shardtape.ops.random_binomial import binomial_kinds, draw_binomial
 from shardtape.ops.random_stateless import Algorithm, algorithm_number
 from shardtape.ops.registry import WRITES, op
+from shardtape.ops.shape_rules import from_vector
 from shardtape.ops.state import apply_resource
 from shardtape.tensor import EagerTensor, Tensor
 from shardtape.variable import Variable
@@ -62,14 +64,38 @@ def _words_of(position: philox.Philox) -> np.ndarray:
 )
 def rng_read_and_skip(xp, variable, alg, delta):
     """The state of a generator, which then skips what `delta` values take."""
+    return _words_of(_taken(variable, int(delta) * philox.BLOCKS_PER_VALUE))
+
+
+def _taken(variable: Variable, blocks: int) -> philox.Philox:
+    """Where a generator stands, which then skips `blocks`; in a step where the step's stream is."""
     if random.in_step():
-        return _words_of(random.take(None, 0, 0, 0))
+        return random.take(None, 0, 0, 0)
     with _lock:
-        before = np.array(variable._read_array())
-        low, high, key = (int(word) & _MASK64 for word in before)
+        low, high, key = (int(word) & _MASK64 for word in variable._read_array())
         position = philox.Philox(key, low | high << 64)
-        variable._write_array(_words_of(position.skip(int(delta) * philox.BLOCKS_PER_VALUE)))
-    return before
+        variable._write_array(_words_of(position.skip(blocks)))
+    return position
+
+
+@op(
+    "StatefulRandomBinomial",
+    shape=lambda handle, alg, shape, counts, probs, dtype: from_vector(2)(
+        handle, alg, shape, counts, probs
+    ),
+    dtype="dtype",
+    dtypes=dt.ANY,
+    host=("shape",),
+    effects=WRITES,
+    mixed=True,
+    differentiable=False,
+    widen=False,
+)
+def stateful_binomial(xp, variable, alg, shape, counts, probs, *, dtype=dt.int32):
+    """Binomial numbers of a generator."""
+    kinds = binomial_kinds(xp, shape, counts, probs)
+    position = _taken(variable, kinds.blocks * philox.BLOCKS_PER_VALUE)
+    return draw_binomial(xp, position, kinds).astype(dtype.numpy_dtype)
 
 
 def create_rng_state(seed: Any, alg: Any) -> Tensor:
@@ -277,6 +303,21 @@ class Generator:
             return stateless.stateless_random_uniform_full_int_op(
                 sizes, *self._drawn(sizes), dtype=dt.as_dtype(dtype), name=scope or None
             )
+
+    def binomial(
+        self, shape: Any, counts: Any, probs: Any, dtype: Any = dt.int32, name: str | None = None
+    ) -> Tensor:
+        """Numbers of successes in `counts` trials that succeed with `probs`.
+
+        Args:
+          shape: ends with the shape that counts and probs broadcast to.
+          counts, probs: floats.
+        """
+        counts = convert_to_tensor(counts, dtype_hint=dt.float32, name="counts")
+        probs = convert_to_tensor(probs, counts.dtype, name="probs")
+        inputs = (convert_to_tensor(np.int64(self._alg)), shape_input(shape), counts, probs)
+        attrs = {"dtype": dt.as_dtype(dtype)}
+        return apply_resource(stateful_binomial, self._state, inputs, attrs, name or "binomial")
 
     # ---- seeds and other generators -------------------------------------------------------
     def make_seeds(self, count: int = 1) -> Tensor:

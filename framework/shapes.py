@@ -139,6 +139,25 @@ class TensorShape:
         if not self.is_fully_defined():
             raise ValueError(f"Shape {self} is not fully defined")
 
+    def is_subtype_of(self, other: Any) -> bool:
+        """Whether every shape that this one may be is one that `other` may be."""
+        if not isinstance(other, TensorShape) or other._dims is None:
+            return isinstance(other, TensorShape)
+        return (
+            self._dims is not None
+            and len(self._dims) == len(other._dims)
+            and all(b is None or a == b for a, b in zip(self._dims, other._dims))
+        )
+
+    def most_specific_common_supertype(self, others: Any) -> TensorShape | None:
+        """What this shape and all `others` have in common; None where one is no shape."""
+        found = self
+        for other in others:
+            if not isinstance(other, TensorShape):
+                return None
+            found = found.most_specific_compatible_shape(other)
+        return found
+
     def most_specific_compatible_shape(self, other: Any) -> TensorShape:
         other = TensorShape(other)
         if self._dims is None or other._dims is None or len(self._dims) != len(other._dims):

@@ -112,6 +112,10 @@ class Tensor(Operators):
         """A hashable reference, equal for the same Tensor only."""
         return Reference(self)
 
+    def experimental_ref(self) -> Reference:
+        """The older name of `ref`."""
+        return Reference(self)
+
 
 class Reference:
     """Hashable handle of a Tensor or Variable; `deref()` gives it back."""
@@ -181,6 +185,35 @@ class EagerTensor(Tensor):
     @property
     def graph(self) -> Any:
         raise AttributeError("Tensor.graph is undefined when eager execution is enabled.")
+
+    @property
+    def is_packed(self) -> bool:
+        return False
+
+    @property
+    def value_index(self) -> int:
+        raise AttributeError("Tensor.value_index is undefined when eager execution is enabled.")
+
+    def consumers(self) -> list[Any]:
+        raise NotImplementedError("Tensor.consumers is undefined when eager execution is enabled.")
+
+    def eval(self, feed_dict: Any = None, session: Any = None) -> Any:
+        raise NotImplementedError(
+            "eval is not supported when eager execution is enabled, is .numpy() what you're "
+            "looking for?"
+        )
+
+    def cpu(self) -> EagerTensor:
+        """The tensor in the memory of the host."""
+        return self if _on_host(self) else EagerTensor(self._host())
+
+    def gpu(self, gpu_index: int = 0) -> Any:
+        """The tensor in the memory of a GPU. Raises where there is none."""
+        from shardtape.devices import device
+        from shardtape.ops.array import identity
+
+        with device(f"GPU:{gpu_index}"):
+            return identity(self)
 
     def numpy(self) -> Any:
         """The value: a numpy array of its own, or a numpy scalar (bytes for a string)."""

@@ -204,6 +204,26 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
 
     read_value = value
 
+    def read_value_no_copy(self) -> Tensor:
+        """The current value; here no read copies."""
+        return self.value()
+
+    @property
+    def initial_value(self) -> None:
+        """None inside a function, as of TensorFlow's Variables that are made eagerly.
+
+        Raises RuntimeError in eager mode.
+        """
+        if state.graph is None:
+            raise RuntimeError(
+                "Variable.initial_value is not supported when eager execution is enabled: keep the "
+                "value that the Variable is made with"
+            )
+
+    def is_initialized(self, name: str | None = None) -> Tensor:
+        """bool scalar, True: a Variable has its first value when it is made."""
+        return convert_to_tensor(True, name=name)
+
     def sparse_read(self, indices: Any, name: str | None = None) -> Tensor:
         """Rows at `indices`; the gradient is IndexedSlices."""
         indices = convert_to_tensor(indices)
@@ -335,6 +355,32 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
     # ---- Python ---------------------------------------------------------------------------
     def ref(self) -> Reference:
         return Reference(self)
+
+    experimental_ref = ref
+
+    def set_shape(self, shape: Any) -> None:
+        """Adds what is known of the shape. Raises ValueError where it contradicts."""
+        self._shape = self._shape.merge_with(shape)
+
+    def count_up_to(self, limit: int) -> Tensor:
+        """Adds one to an integer scalar; returns the value before.
+
+        Raises OutOfRangeError where it has reached `limit`, TypeError for another dtype.
+        """
+        if self._dtype not in (dt.int32, dt.int64):
+            raise TypeError(f"count_up_to() counts int32 and int64, not {self._dtype.name}")
+        if state.graph is not None:
+            raise errors.UnimplementedError(
+                "Variable.count_up_to() counts in eager mode; in a graph use assign_add"
+            )
+        before = self.value()
+        if int(before) >= limit:  # type: ignore[call-overload]
+            raise errors.OutOfRangeError(f"Reached limit of {limit}")
+        self.assign_add(1)
+        return before
+
+    def __complex__(self) -> complex:
+        return complex(self.value())  # type: ignore[call-overload]
 
     def __hash__(self) -> int:
         if Tensor._equals_by_value:

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
 
+from shardtape.indexed_slices import IndexedSlices
 from shardtape.ops import state as ops
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.scatter import gather_nd, index_columns
 from shardtape.tensor import Tensor
+
+
+def _with_batch(indices: Any) -> Tensor:
+    """Row numbers [batch..., n] as index vectors [batch..., n, 1 + rank of batch]."""
+    from shardtape.ops.array import broadcast_to, range, reshape, shape, stack
+
+    indices = convert_to_tensor(indices)
+    rank = indices.shape.rank
+    if not rank:
+        raise ValueError(
+            f"the indices of batch_scatter_update are [batch..., n], got {indices.shape}"
+        )
+    sizes = shape(indices, indices.dtype)
+    columns = []
+    for axis in builtins.range(rank - 1):
+        along = reshape(range(sizes[axis]), [1] * axis + [-1] + [1] * (rank - axis - 1))
+        columns.append(broadcast_to(along, sizes))
+    return stack([*columns, indices], axis=-1)
 
 
 class ScatteredParts:
@@ -54,6 +74,22 @@ class ScatteredParts:
     def scatter_min(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Any:
         """Keeps the smaller of rows and updates."""
         return self._scatter_op(ops.scatter_min, sparse_delta, name)
+
+    def batch_scatter_update(
+        self: Any, sparse_delta: Any, use_locking: bool = False, name: str | None = None
+    ) -> Any:
+        """Sets rows of each member of a batch: `v[b, indices[b, i]] = values[b, i]`.
+
+        Args:
+          sparse_delta: IndexedSlices; indices [batch..., n], values [batch..., n, row...], where
+            the batch dimensions are the Variable's first ones.
+        """
+        if not isinstance(sparse_delta, IndexedSlices):
+            raise TypeError(
+                "Argument `sparse_delta` must be a `tf.IndexedSlices`. Received arg: "
+                f"{sparse_delta!r}"
+            )
+        return self.scatter_nd_update(_with_batch(sparse_delta.indices), sparse_delta.values, name)
 
     def gather_nd(self: Any, indices: Any, name: str | None = None) -> Tensor:
         """Elements or slices at the index vectors [..., depth]."""

@@ -1,4 +1,4 @@
-"""Gamma and Poisson numbers, which are drawn and refused until one fits.
+"""Gamma, Poisson and binomial numbers, which are drawn and refused until one fits.
 
 Every value of the output has a part of the stream of its own, of 256 blocks, so that values do not
 depend on how many tries others took. Gamma: Marsaglia and Tsang, "A simple method for generating
@@ -32,10 +32,13 @@ class _Draws:
       state: the start of the stream.
       count: how many values there are.
       dtype: float32 or float64, of the uniforms.
+      blocks: of the stream for each value.
     """
 
-    def __init__(self, xp: Any, state: Philox, count: int, dtype: Any) -> None:
-        self._xp, self._state = xp, state
+    def __init__(
+        self, xp: Any, state: Philox, count: int, dtype: Any, blocks: int = BLOCKS_PER_VALUE
+    ) -> None:
+        self._xp, self._state, self._blocks = xp, state, blocks
         self._block = xp.zeros(count, np.uint64)  # how many each value has used
         single = np.dtype(dtype) == np.float32
         self._unit = _unit_float32 if single else _unit_float64
@@ -48,7 +51,7 @@ class _Draws:
     def _words(self, which: Any) -> Any:
         """One block of four words for each of the values `which` (numbers)."""
         bits = self._xp.empty((which.shape[0], 4), np.uint32)
-        at = which.astype(np.uint64) * np.uint64(BLOCKS_PER_VALUE) + self._block[which]
+        at = which.astype(np.uint64) * np.uint64(self._blocks) + self._block[which]
         _fill(self._xp, self._state, at, bits)
         self._block[which] += np.uint64(1)
         return bits.reshape(-1)
@@ -150,3 +153,72 @@ def poisson(xp: Any, state: Philox, rate: Any, count: int) -> Any:
         out[many[taken]] = k[taken]
         many = many[~taken]
     return out.reshape(kinds, count).T
+
+
+# Blocks of the stream for each value, and the mean up to which trials are counted one by one.
+_COUNTED_BLOCKS, _REJECTED_BLOCKS, _COUNTED_BELOW = 42, 256, 10.0
+# log(k!) less Stirling's formula, for k up to 9; from there on its series
+_STIRLING = (
+    0.0810614667953272, 0.0413406959554092, 0.0276779256849983, 0.02079067210376509,
+    0.0166446911898211, 0.0138761288230707, 0.0118967099458917, 0.0104112652619720,
+    0.00925546218271273, 0.00833056343336287,
+)  # fmt: skip
+
+
+def binomial(xp: Any, state: Philox, trials: Any, odds: Any, count: int) -> Any:
+    """Binomial numbers: trials and odds (k,), both valid, to float64 (count, k).
+
+    Few successes are counted by geometric waiting times; many are drawn by Hormann's algorithm
+    BTRS, "The generation of binomial random variates", J. Stat. Comput. Simul. 46 (1993).
+    """
+    n, p = (xp.repeat(a.astype(np.float64), count) for a in (trials, odds))
+    q = xp.where(p <= 0.5, p, 1 - p)
+    out = xp.zeros(n.shape[0], np.float64)
+    counted = n * q < _COUNTED_BELOW
+    _count_waiting(xp, _Draws(xp, state, n.shape[0], np.float64, _COUNTED_BLOCKS),
+                   xp.nonzero(counted)[0], n, q, out)  # fmt: skip
+    _transformed(xp, _Draws(xp, state, n.shape[0], np.float64, _REJECTED_BLOCKS),
+                 xp.nonzero(~counted)[0], n, q, out)  # fmt: skip
+    return xp.where(p <= 0.5, out, n - out).reshape(trials.shape[0], count).T
+
+
+def _count_waiting(xp: Any, draws: _Draws, waiting: Any, n: Any, q: Any, out: Any) -> None:
+    passed = xp.zeros(n.shape[0], np.float64)
+    while waiting.shape[0]:
+        u = draws.uniform(waiting)
+        passed[waiting] += xp.ceil(xp.log(u) / xp.log1p(-q[waiting]))
+        waiting = waiting[passed[waiting] <= n[waiting]]
+        out[waiting] += 1
+
+
+def _transformed(xp: Any, draws: _Draws, waiting: Any, n: Any, q: Any, out: Any) -> None:
+    root = xp.sqrt(n * q * (1 - q))
+    b = 1.15 + 2.53 * root
+    a = -0.0873 + 0.0248 * b + 0.01 * q
+    middle = xp.floor((n + 1) * q)
+    while waiting.shape[0]:
+        u = draws.uniform(waiting) - 0.5
+        v = draws.uniform(waiting)
+        shifted = 0.5 - xp.abs(u)
+        aa, bb, nn, qq, m = a[waiting], b[waiting], n[waiting], q[waiting], middle[waiting]
+        k = xp.floor((2 * aa / shifted + bb) * u + nn * qq + 0.5)
+        quick = (shifted >= 0.07) & (v <= 0.92 - 4.2 / bb)
+        outside = (k < 0) | (k > nn)
+        odds = qq / (1 - qq)
+        safe = xp.where(outside, 0, k)
+        alpha = (2.83 + 5.1 / bb) * root[waiting]
+        left = xp.log(v * alpha / (aa / (shifted * shifted) + bb))
+        right = (m + 0.5) * xp.log((m + 1) / (odds * (nn - m + 1)))
+        right += (nn + 1) * xp.log((nn - m + 1) / (nn - safe + 1))
+        right += (safe + 0.5) * xp.log(odds * (nn - safe + 1) / (safe + 1))
+        right += _stirling(xp, m) + _stirling(xp, nn - m)
+        right -= _stirling(xp, safe) + _stirling(xp, nn - safe)
+        taken = quick | (~outside & (left <= right))
+        out[waiting[taken]] = k[taken]
+        waiting = waiting[~taken]
+
+
+def _stirling(xp: Any, k: Any) -> Any:
+    square = (k + 1) ** 2
+    series = (1.0 / 12 - (1.0 / 360 - 1.0 / 1260 / square) / square) / (k + 1)
+    return xp.where(k <= 9, xp.asarray(_STIRLING)[xp.clip(k, 0, 9).astype(np.int64)], series)

@@ -13,6 +13,7 @@ from typing import Any
 
 from shardtape import dtypes as dt
 from shardtape import errors
+from shardtape.absent import NearestName, missing_attribute
 from shardtape.context import state
 from shardtape.data import structure
 from shardtape.data.cursor import Cursor
@@ -28,7 +29,7 @@ from shardtape.type_spec import TypeSpec
 INFINITE, UNKNOWN = -1, -2
 
 
-class Dataset(Transformations):
+class Dataset(Transformations, metaclass=NearestName):
     """A potentially large set of elements, each a structure of tensors.
 
     Made by the functions `from_tensor_slices`, `from_generator`, `range`, ... and by
@@ -44,6 +45,10 @@ class Dataset(Transformations):
 
     def __init__(self, element_spec: Any) -> None:
         self._type = ElementType(element_spec)
+
+    def __getattr__(self, name: str) -> Any:
+        kind = type(self)
+        raise missing_attribute(kind, name, f"'{kind.__name__}' object")
 
     # ---- what a subclass defines ----------------------------------------------------------
     def _inputs(self) -> Sequence[Dataset]:

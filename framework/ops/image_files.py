@@ -245,6 +245,24 @@ def decode_png(
     return decode_png_op(contents, channels=channels, dtype=dt.as_dtype(dtype), name=name)
 
 
+def _check_decoding(function: str, fancy_upscaling: bool, dct_method: str) -> None:
+    if dct_method == "INTEGER_FAST":
+        raise errors.UnimplementedError(
+            f"{function}: dct_method='INTEGER_FAST' is not part of this framework, whose decoder "
+            "is always accurate; leave dct_method out or give 'INTEGER_ACCURATE'"
+        )
+    if dct_method not in ("", "INTEGER_ACCURATE"):
+        raise errors.InvalidArgumentError(
+            f"{function}: dct_method must be one of '', 'INTEGER_FAST' and 'INTEGER_ACCURATE', "
+            f"got {dct_method!r}"
+        )
+    if not fancy_upscaling:
+        raise errors.UnimplementedError(
+            f"{function}: fancy_upscaling=False is not part of this framework, whose decoder "
+            "always interpolates the colours; leave the argument out"
+        )
+
+
 def decode_jpeg(
     contents: Any, channels: int = 0, ratio: int = 1, fancy_upscaling: bool = True,
     try_recover_truncated: bool = False, acceptable_fraction: float = 1, dct_method: str = "",
@@ -255,7 +273,14 @@ def decode_jpeg(
     Args:
       channels: 0 as in the file, else 1 or 3.
       ratio: 1, 2, 4 or 8: the size is divided by it.
+      fancy_upscaling: only True: colours of a coarser grid are interpolated.
+      dct_method: "" or "INTEGER_ACCURATE", which are the same here: the values are those of
+        TensorFlow with "INTEGER_ACCURATE" (its own default is the coarser "INTEGER_FAST").
+
+    Raises:
+      UnimplementedError: "INTEGER_FAST", or `fancy_upscaling=False`.
     """
+    _check_decoding("decode_jpeg", fancy_upscaling, dct_method)
     return decode_jpeg_op(contents, channels=channels, ratio=ratio, name=name)
 
 
@@ -271,6 +296,7 @@ def decode_and_crop_jpeg(
 
     Raises InvalidArgumentError for a window that is not inside the image.
     """
+    _check_decoding("decode_and_crop_jpeg", fancy_upscaling, dct_method)
     whole = decode_jpeg(contents, channels, ratio, name=name)
     top, left, height, width = array.unstack(cast(convert_to_tensor(crop_window), dt.int32), 4)
     begin, size = array.stack([top, left, 0]), array.stack([height, width, -1])
@@ -347,6 +373,7 @@ def is_jpeg(contents: Any, name: str | None = None) -> Any:
 def adjust_jpeg_quality(image: Any, jpeg_quality: int, dct_method: str = "",
                         name: str | None = None) -> Any:  # fmt: skip
     """The image after a JPEG file of a quality of 0..100."""
+    _check_decoding("adjust_jpeg_quality", True, dct_method)
     image = convert_to_tensor(image)
     as_bytes = convert_image_dtype(image, dt.uint8, saturate=True)
     made = decode_jpeg(

@@ -13,6 +13,7 @@ from shardtape.ops.random import (
 from shardtape.ops.random import random_normal as normal
 from shardtape.ops.random import random_shuffle as shuffle
 from shardtape.ops.random import random_uniform as uniform
+from shardtape.ops.random_binomial import stateless_binomial
 from shardtape.ops.random_gamma import random_gamma as gamma
 from shardtape.ops.random_gamma import random_poisson as poisson
 from shardtape.ops.random_gamma import stateless_gamma, stateless_poisson
@@ -51,6 +52,7 @@ __all__ = [
     "set_seed",
     "shuffle",
     "split",
+    "stateless_binomial",
     "stateless_categorical",
     "stateless_gamma",
     "stateless_normal",

@@ -6,6 +6,7 @@ from typing import Any
 
 from shardtape import nest, optimizers
 from shardtape.autograph import convert_in_graph
+from shardtape.graph.function import functions_run_eagerly
 from shardtape.keras.models.batches import unpack
 from shardtape.keras.models.compiled import CompiledLosses, CompiledMetrics
 from shardtape.keras.models.fitting import Fitting
@@ -27,6 +28,8 @@ class Trainer(Fitting):
     stop_training = False
     compiled_loss: CompiledLosses | None = None
     compiled_metrics: CompiledMetrics | None = None
+    _run_eagerly: bool | None = None
+    _jit_compile: Any = None
     _steps: dict[str, TracedSteps] | None = None
     _compile_arguments: dict[str, Any] | None = None
 
@@ -61,7 +64,9 @@ class Trainer(Fitting):
             raise TypeError(f"Invalid keyword argument(s) in `compile()`: {unknown}")
         self.optimizer = self._scaled(optimizers.get(optimizer))
         self.loss = loss
-        self.run_eagerly = bool(run_eagerly)
+        if run_eagerly and jit_compile:
+            raise ValueError("You cannot enable `run_eagerly` and `jit_compile` at the same time.")
+        self._run_eagerly, self._jit_compile = run_eagerly, jit_compile
         self.steps_per_execution = steps_per_execution or 1
         self.compiled_loss = CompiledLosses(loss, loss_weights, self._known_output_names)
         self.compiled_metrics = CompiledMetrics(metrics, weighted_metrics, self._known_output_names)
@@ -72,6 +77,35 @@ class Trainer(Fitting):
             "run_eagerly": run_eagerly, "steps_per_execution": steps_per_execution,
         }  # fmt: skip
         self._forget_steps()
+
+    @property
+    def run_eagerly(self) -> bool:
+        """Whether a batch runs Python instead of a traced step; assignable."""
+        return bool(self._run_eagerly) or functions_run_eagerly()
+
+    @run_eagerly.setter
+    def run_eagerly(self, value: Any) -> None:
+        if bool(value) != bool(self._run_eagerly):
+            self._forget_steps()
+        self._run_eagerly = value
+
+    @property
+    def jit_compile(self) -> Any:
+        """What `compile` was told, None before it; there is nothing to compile."""
+        if self._jit_compile is None and self.compiled_loss is not None:
+            return False
+        return self._jit_compile
+
+    @jit_compile.setter
+    def jit_compile(self, value: Any) -> None:
+        self._jit_compile = value
+
+    @property
+    def distribute_strategy(self) -> Any:
+        """The strategy of this process."""
+        from shardtape.distribute import get_strategy
+
+        return get_strategy()
 
     def _scaled(self, optimizer: Any) -> Any:
         """The optimizer; of a model with a policy of float16 one that scales the loss."""
@@ -186,8 +220,7 @@ class Trainer(Fitting):
             self._steps = {}
         found = self._steps.get(name)
         if found is None:
-            eager = getattr(self, "run_eagerly", False)
-            found = self._steps[name] = TracedSteps(getattr(self, name), eager)
+            found = self._steps[name] = TracedSteps(getattr(self, name), self.run_eagerly)
         return found
 
     def _forget_steps(self) -> None:

@@ -92,3 +92,21 @@ def test_casts_are_found_beside_the_types():
     assert tf.dtypes.cast([1.7], tf.int32).numpy().tolist() == [1]
     assert tf.dtypes.complex(1.0, 2.0).numpy() == 1 + 2j
     assert tf.dtypes.saturate_cast(300, tf.uint8).numpy() == 255
+
+
+@pytest.mark.parametrize("name", ["decode_jpeg", "decode_and_crop_jpeg"])
+def test_how_a_jpeg_is_decoded_is_not_passed_over(name):
+    """The numbers are TensorFlow 2.15's for dct_method="INTEGER_ACCURATE"."""
+    picture = np.kron(np.arange(48).reshape(4, 4, 3) * 5, np.ones((4, 4, 1))).astype(np.uint8)
+    file = tf.io.encode_jpeg(picture, quality=80)
+    window = () if name == "decode_jpeg" else ([0, 0, 16, 16],)
+    decode = getattr(tf.io, name)
+    made = decode(file, *window, dct_method="INTEGER_ACCURATE")
+    assert made[5, 7].numpy().tolist() == [79, 84, 88]
+    np.testing.assert_array_equal(made, decode(file, *window))
+    with pytest.raises(tf.errors.UnimplementedError, match=f"{name}: dct_method='INTEGER_FAST'"):
+        decode(file, *window, dct_method="INTEGER_FAST")
+    with pytest.raises(tf.errors.UnimplementedError, match="fancy_upscaling=False is not part"):
+        decode(file, *window, fancy_upscaling=False)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="got 'FAST'"):
+        decode(file, *window, dct_method="FAST")
