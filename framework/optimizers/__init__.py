@@ -10,6 +10,7 @@ from typing import Any
 from shardtape.errors import InvalidArgumentError
 from shardtape.optimizers import legacy, schedules
 from shardtape.optimizers.adadelta import Adadelta, AdadeltaRule
+from shardtape.optimizers.adafactor import _ONLY_WHOLE, Adafactor
 from shardtape.optimizers.adagrad import Adagrad, AdagradRule
 from shardtape.optimizers.adam import Adam, AdamRule
 from shardtape.optimizers.adamax import Adamax, AdamaxRule
@@ -24,6 +25,7 @@ from shardtape.optimizers.sgd import SGD, SGDRule
 
 __all__ = [
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
@@ -52,7 +54,7 @@ _RULES = {
 }  # fmt: skip
 _OPTIMIZERS = {
     cls.__name__: cls
-    for cls in (SGD, Adam, Adagrad, RMSprop, Adadelta, Adamax, AdamW, Ftrl, Lion, Nadam)
+    for cls in (SGD, Adam, Adafactor, Adagrad, RMSprop, Adadelta, Adamax, AdamW, Ftrl, Lion, Nadam)
 }
 
 
@@ -62,6 +64,8 @@ def rule_from_config(config: dict[str, Any]) -> Rule:
     Raises InvalidArgumentError that names an unknown class or argument.
     """
     name = config.get("class_name")
+    if name == "Adafactor":
+        raise InvalidArgumentError(_ONLY_WHOLE)
     cls = _RULES.get(name)  # type: ignore[arg-type]
     if cls is None:
         raise InvalidArgumentError(

@@ -131,6 +131,7 @@ class Optimizer:
         self._iterations: Variable | int = 0
         self._variables: list[Any] = []
         self._slots: dict[int, dict[str, Any]] = {}
+        self._built_for: set[int] = set()  # not those whose slots only a checkpoint has made
         self._slot_variables: dict[tuple[int, str], Variable] = {}
         if callable(learning_rate) and not isinstance(learning_rate, LearningRateSchedule):
             self._callable, learning_rate = learning_rate, float(learning_rate())
@@ -206,6 +207,7 @@ class Optimizer:
         """Makes the slots of variables that have none yet."""
         for variable in var_list:
             self._slots_of(variable)
+            self._built_for.add(variable._id)
 
     def minimize(self, loss: Any, var_list: Any, tape: Any = None) -> None:
         """Computes gradients of `loss` and applies them; see `compute_gradients`."""
@@ -371,6 +373,9 @@ class Optimizer:
 
     def rule_config(self) -> dict[str, Any]:
         """What a shard makes its update rule of; JSON-able."""
+        return self._current_rule_config()
+
+    def _current_rule_config(self) -> dict[str, Any]:
         config = self.rule.config()
         if self._rate is not None or self._callable is not None:  # it may have been assigned to
             config["config"]["learning_rate"] = self.current_learning_rate()
@@ -413,6 +418,8 @@ class Optimizer:
         out: list[Any] = [self.iterations]
         for variable in self._variables:
             for name, array in self._slots_of(variable).items():
+                if not array.size and variable._array.size:
+                    continue  # a slot that this variable does not need
                 out.append(self._slot_variable(variable, name, array))
         return _VariableList(out)
 
@@ -473,7 +480,7 @@ class Optimizer:
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, JSON-able."""
-        rule = self.rule_config()["config"]
+        rule = self._current_rule_config()["config"]
         return {
             "name": self.name,
             "learning_rate": rule["learning_rate"],

@@ -29,6 +29,8 @@ def _listed(optimizer: Optimizer) -> list[tuple[str, Any, np.ndarray | None]]:
         return [(name, v, held[name, v._id]) for name in slots for v in variables]
     usual = [name for name in slots if name != _HAT]
     out = [(name, v, held[name, v._id]) for v in variables for name in usual]
+    # Adafactor's rows and columns, which vectors have not
+    out = [(name, v, array) for name, v, array in out if array.size or not v.shape.num_elements()]
     last = [name for name in slots if name == _HAT]
     return out + [(name, v, held[name, v._id]) for name in last for v in variables]
 
@@ -50,8 +52,7 @@ def named_arrays(optimizer: Optimizer) -> list[tuple[str, np.ndarray]]:
     for slot, variable, array in _listed(optimizer):
         short = _NAMES.get(slot, slot) if not isinstance(optimizer, RMSprop) else slot
         value = np.zeros(tuple(variable.shape), np.float32) if array is None else array
-        shape = tuple(variable.shape)
-        out.append((f"{optimizer.name}/{short}/{variable.name}", np.array(value).reshape(shape)))
+        out.append((f"{optimizer.name}/{short}/{variable.name}", np.array(value)))
     return out
 
 
@@ -74,7 +75,8 @@ def restore(optimizer: Optimizer, model: Any, state: list[np.ndarray]) -> None:
         return
     listed = _listed(optimizer)
     fits = len(state) == 1 + len(listed) and all(
-        array.shape == tuple(v.shape) for array, (_, v, _) in zip(state[1:], listed)
+        array.shape == (tuple(v.shape) if live is None else live.shape)
+        for array, (_, v, live) in zip(state[1:], listed)
     )
     if not fits:
         _log.warning(
