@@ -164,9 +164,12 @@ def collected(nodes: list[Node]) -> tuple[list[Piece], dict[str, Any]]:
             keys[node.value._id] = _key(node.path, VARIABLE_VALUE)
             entry["name"] = node.value.name
         described.append(entry)
-    for node in nodes:
+    for node, entry in zip(nodes, described):
         if isinstance(node.value, Optimizer):
             pieces += _slot_pieces(node, keys)
+            # also where a rule keeps no slots: that it has updated these is part of its state
+            updated = [keys.get(v._id) for v in node.value.updated_variables]
+            entry["updates"] = [key for key in updated if key is not None]
     return pieces, {"nodes": described}
 
 

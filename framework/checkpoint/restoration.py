@@ -43,6 +43,7 @@ class Restoration:
         self.matched: list[str] = []
         self.unmatched: list[str] = []
         self.expected_partial = False
+        self._updates: dict[tuple[int, int], tuple[Optimizer, Variable, str]] = {}
         try:
             self.proceed()
         except BaseException:
@@ -68,6 +69,14 @@ class Restoration:
     def complete(self) -> bool:
         """True when every value of the checkpoint has its object."""
         return not self._left
+
+    @property
+    def without_optimizer(self) -> list[str]:
+        """Variables of whose state the optimizer has not made its own so far."""
+        return [
+            text for optimizer, variable, text in self._updates.values()
+            if variable._id not in optimizer._built_for
+        ]  # fmt: skip
 
     def close(self) -> None:
         """Ends it: what is left is not restored any more."""
@@ -104,7 +113,7 @@ class Restoration:
         for node in nodes:
             if isinstance(node.value, Optimizer):
                 entry = entries.get(id(node.value), {"path": node.path})
-                self._find_slots(node.value, entry["path"], nodes, actions, taken)
+                self._find_slots(node.value, entry, nodes, actions, taken)
         with building(None):
             for act, value in actions:
                 act(value)
@@ -165,15 +174,18 @@ class Restoration:
     def _find_slots(
         self,
         optimizer: Optimizer,
-        path: str,
+        entry: dict[str, Any],
         nodes: list[Node],
         actions: list[tuple[Any, Any]],
         taken: list[tuple[str, str | None]],
     ) -> None:
+        path, updated = entry["path"], set(entry.get("updates", ()))
         for node in nodes:
             if not isinstance(node.value, Variable) or node.value._id not in self._keys:
                 continue
             key = self._keys[node.value._id]
+            if key in updated:
+                self._note_update(optimizer, node.value, key, path)
             for slot in optimizer.rule.slots:
                 for stored_slot in (f"{path}/{slot}", slot):
                     if (key, stored_slot) in self._left and (key, stored_slot) not in taken:
@@ -181,7 +193,11 @@ class Restoration:
                         value = self._fitting(key, stored_slot, live, node.value)
                         actions.append((_Copy(live), value))
                         taken.append((key, stored_slot))
+                        self._note_update(optimizer, node.value, key, path)
                         break
+
+    def _note_update(self, optimizer: Optimizer, variable: Variable, key: str, path: str) -> None:
+        self._updates[id(optimizer), variable._id] = optimizer, variable, f"{key} ({path})"
 
     def _fitting(self, key: str, slot: str | None, live: Any, variable: Variable) -> Any:
         """The stored value, if it fits what is there now."""
@@ -233,12 +249,21 @@ class LoadStatus:
         return self._restoration
 
     def assert_consumed(self) -> LoadStatus:
-        """Raises AssertionError unless every object and every value of the checkpoint matched."""
+        """Raises AssertionError unless every object and every value of the checkpoint matched.
+
+        An optimizer takes its values when it is built: by its first update or its `build`.
+        """
         found = self._current()
         self.assert_existing_objects_matched()
         if not found.complete:
             raise AssertionError(
                 f"Some values of the checkpoint {found.path} have no object: {listed(found.unused)}"
+            )
+        if found.without_optimizer:
+            raise AssertionError(
+                f"The checkpoint {found.path} holds the state of an optimizer for Variables that "
+                f"it has not been built for: {listed(found.without_optimizer)}. Its first update "
+                "does so, or `optimizer.build(variables)`"
             )
         return self
 

@@ -47,6 +47,7 @@ class LossScaleOptimizer(Optimizer):
         self.name, self.rule = inner.name, inner.rule
         self.clipnorm, self.global_clipnorm = inner.clipnorm, inner.global_clipnorm
         self.loss_scale_factor, self._slots, self._variables = None, inner._slots, inner._variables
+        self._built_for = inner._built_for
         self.dynamic = dynamic
         self.dynamic_growth_steps = (dynamic_growth_steps or 2000) if dynamic else None
         self.initial_scale = float(2**15 if initial_scale is None else initial_scale)

@@ -82,9 +82,89 @@ def test_layers_that_are_built_later_get_their_values_then(tmp_path, make):
     assert float(other_optimizer.learning_rate) == np.float32(0.1)
     directory.remove_checkpoint(path)  # a manager may do that in between
     np.testing.assert_array_equal(other(BATCH).numpy(), model(BATCH).numpy())
+    assert_same(model, optimizer, other, other_optimizer)
+    other_optimizer.build(other.trainable_variables)
     status.assert_consumed()
     assert_same(model, optimizer, other, other_optimizer)
     assert not pending._waiting
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [lambda: tf.keras.optimizers.Adam(0.1), lambda: tf.keras.optimizers.SGD(0.1),
+     lambda: tf.keras.optimizers.SGD(0.1, momentum=0.9)],
+    ids=["adam", "sgd", "momentum"],
+)  # fmt: skip
+def test_an_optimizer_counts_when_it_is_built(tmp_path, optimizer):
+    """Each of the answers is TensorFlow 2.15's."""
+
+    def step(model, by):
+        gradients = [np.ones(v.shape.as_list(), np.float32) for v in model.trainable_variables]
+        by.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+
+    def restored(built=False):
+        model, by = sequential(), optimizer()
+        if built:
+            model(BATCH)
+            by.build(model.trainable_variables)
+        return model, by, tf.train.Checkpoint(net=model, optimizer=by).restore(path)
+
+    first, first_optimizer = sequential(), optimizer()
+    first(BATCH)
+    for _ in range(2):
+        step(first, first_optimizer)
+    path = tf.train.Checkpoint(net=first, optimizer=first_optimizer).save(tmp_path / "ckpt")
+
+    model, by, status = restored()
+    with pytest.raises(AssertionError):
+        status.assert_consumed()
+    model(BATCH)
+    status.assert_existing_objects_matched()
+    status.assert_nontrivial_match()
+    with pytest.raises(AssertionError, match=r"kernel \(optimizer\)"):
+        status.assert_consumed()
+    step(model, by)
+    status.assert_consumed()
+    step(first, first_optimizer)
+    for a, b in zip(first.variables, model.variables, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+    model, by, status = restored()
+    model(BATCH)
+    by.build(model.trainable_variables)
+    status.assert_consumed()
+    restored(built=True)[2].assert_consumed()
+
+
+def test_a_compiled_model_counts_when_it_is_fitted(tmp_path):
+    def compiled():
+        model = tf.keras.Sequential([tf.keras.layers.Dense(2, input_shape=(3,))])
+        model.compile("adam", "mse")
+        return model
+
+    first, labels = compiled(), np.ones((2, 2), np.float32)
+    first.fit(BATCH, labels, verbose=0)
+    path = tf.train.Checkpoint(first).save(tmp_path / "ckpt")
+    model = compiled()
+    status = tf.train.Checkpoint(model).restore(path)
+    model.evaluate(BATCH, labels, verbose=0)
+    with pytest.raises(AssertionError):
+        status.assert_consumed()
+    model.fit(BATCH, labels, verbose=0)
+    status.assert_consumed()
+
+
+def test_what_a_restore_brought_is_saved_though_nobody_trains(tmp_path):
+    model, optimizer = trained(sequential)
+    path = tf.train.Checkpoint(net=model, optimizer=optimizer).save(tmp_path / "ckpt")
+    other, other_optimizer = sequential(), tf.keras.optimizers.Adam(0.7)
+    objects = tf.train.Checkpoint(net=other, optimizer=other_optimizer)
+    objects.restore(path)
+    other(BATCH)
+    third, third_optimizer = trained(sequential)
+    again = tf.train.Checkpoint(net=third, optimizer=third_optimizer)
+    again.restore(objects.save(tmp_path / "again")).assert_consumed()
+    assert_same(model, optimizer, third, third_optimizer)
 
 
 def test_a_second_restore_takes_the_place_of_one_that_waits(tmp_path):
