@@ -18,6 +18,7 @@ from shardtape.workers.config import JobConfig, job_begins, read_file, resolve
 from shardtape.workers.interrupts import Interrupts, end_of, taken
 from shardtape.workers.job import Functions, checked_optimizer
 from shardtape.workers.marker import Marker
+from shardtape.workers.ray_token import use_token_that_is_there
 from shardtape.workers.status import (
     Note,
     Outcome,
@@ -166,6 +167,8 @@ class Trainer:
             return LocalRunner(
                 config, functions, self._train, self._test, optimizer, self._partitioner
             )
+        if config.address != "local":
+            use_token_that_is_there()
         from shardtape.workers.ray_runner import RayRunner
 
         return RayRunner(config, functions, self._train, self._test, optimizer, self._partitioner)
