@@ -26,6 +26,11 @@ _CLASSES: dict[str, Any] = {
 }  # fmt: skip
 
 
+def has_form(value: Any) -> bool:
+    """Whether it is a table that a saved model can hold as an attribute."""
+    return isinstance(value, LookupInterface) and _CLASSES.get(type(value).__name__) is type(value)
+
+
 def written_table(
     table: LookupInterface, constant: Callable[[np.ndarray], dict[str, Any]]
 ) -> dict[str, Any]:
@@ -37,7 +42,7 @@ def written_table(
     Raises UnimplementedError for a table of a class of the user's own.
     """
     kind = type(table).__name__
-    if _CLASSES.get(kind) is not type(table):
+    if not has_form(table):
         LookupInterface._saved(table)  # says so
     keys, found = table._contents()
     return {

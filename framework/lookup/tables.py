@@ -358,6 +358,15 @@ class MutableHashTable(LookupInterface):
         made._insert(keys, values)
         return made
 
+    # ---- in checkpoints ---------------------------------------------------------------------
+    def _serialize_to_tensors(self) -> dict[str, np.ndarray]:
+        keys, values = self._contents()
+        return {"table-keys": keys, "table-values": values}
+
+    def _restore_from_tensors(self, arrays: dict[str, np.ndarray]) -> None:
+        self._found.clear()
+        self._insert(arrays["table-keys"], arrays["table-values"])
+
 
 class DenseHashTable(MutableHashTable):
     """As MutableHashTable, with keys that may not be used.

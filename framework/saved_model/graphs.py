@@ -229,7 +229,7 @@ class GraphReader:
         tables: Sequence[dict[str, Any]] = (),
     ) -> None:  # fmt: skip
         self._variables, self._constants = variables, constants
-        self._tables = [read_table(t, self._array) for t in tables]
+        self.tables = [read_table(t, self._array) for t in tables]
 
     def add(
         self, graph: dict[str, Any], arguments: Sequence[Any], outer: Sequence[Any] = ()
@@ -276,7 +276,7 @@ class GraphReader:
             return self._custom(entry, inputs, made)
         name = entry["name"].rsplit("/", 1)[-1]
         attrs = values.decode(entry["attrs"])
-        attrs |= {n: self._tables[i] for n, i in entry.get("tables", {}).items()}
+        attrs |= {n: self.tables[i] for n, i in entry.get("tables", {}).items()}
         controls = [_operation_of(made[c]) for c in entry.get("control", ())]
         with state.graph.control_dependencies([c for c in controls if c is not None]):
             got = state.graph.add_op(registry.get(entry["op"]), inputs, attrs, name)
@@ -285,7 +285,7 @@ class GraphReader:
     def _custom(self, entry: dict[str, Any], inputs: list[Any], made: list[Any]) -> Any:
         outer = [made[node][output] for node, output in entry["outer"]]
         reader = _GradientReader(self._variables, self._constants)
-        reader._tables = self._tables
+        reader.tables = self.tables
 
         def call(grads: Sequence[Any], results: Sequence[Any]) -> list[Any]:
             filled = [zeros_like(y) if g is None else g for g, y in zip(grads, results)]

@@ -124,6 +124,8 @@ class _Import:
             made = self._variables[entry["variable"]]
         elif kind == "function":
             made = self._function(entry)
+        elif kind == "table":
+            made = self._reader.tables[entry["table"]]
         elif kind == "list":
             made = self._objects[number] = ListWrapper()
             children = entry["children"]

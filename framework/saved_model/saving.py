@@ -16,6 +16,7 @@ from shardtape.checkpoint.part import Piece, write_part
 from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.function import ConcreteFunction, Function
 from shardtape.keras.saving import values
+from shardtape.lookup.saved_tables import has_form
 from shardtape.saved_model.functions import RestoredFunction
 from shardtape.saved_model.graphs import GraphWriter
 from shardtape.tensor import SymbolicTensor
@@ -183,8 +184,15 @@ class _Export:
         if isinstance(obj, _FUNCTIONS):
             entry.update(self._function(obj, path))
             return number
+        if has_form(obj):
+            entry["table"] = self._writer.table(obj)
+            return number
         children = dict(children_of(obj))
         children.update(functions if functions is not None else functions_held(obj))
+        children.update(
+            (name, value) for name, value in getattr(obj, "__dict__", {}).items()
+            if not name.startswith("_") and has_form(value)
+        )  # fmt: skip
         entry["children"] = {
             name: self.object(child, path=f"{path}.{name}".lstrip("."))
             for name, child in children.items()
@@ -252,6 +260,8 @@ def _kind(obj: Any) -> str:
         return "variable"
     if isinstance(obj, _FUNCTIONS):
         return "function"
+    if has_form(obj):
+        return "table"
     if isinstance(obj, (list, tuple)):
         return "list"
     return "dict" if isinstance(obj, Mapping) else "object"

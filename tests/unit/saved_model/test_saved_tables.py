@@ -93,6 +93,13 @@ def test_functions_share_a_table_that_changes(folder):
     assert (values.numpy().tolist(), int(size)) == ([7, 9], 2)
 
 
+def test_tables_are_attributes(folder):
+    loaded = tf.saved_model.load(folder)
+    np.testing.assert_array_equal(loaded.table.lookup(tf.constant(["a", "z"])), [1, -1])
+    loaded.counts.insert(tf.constant(["s"]), tf.constant([4], tf.int64))
+    np.testing.assert_array_equal(loaded.counted(tf.constant(["q", "s"]))[0], [7, 4])
+
+
 def test_tables_are_saved_again(folder, tmp_path):
     loaded = tf.saved_model.load(folder)
     loaded.count(tf.constant(["r"]), tf.constant([9], tf.int64))
