@@ -468,13 +468,13 @@ class Coordinator:
     def _finish(self, outcome: Outcome) -> None:
         """The last checkpoint and the end figures. Raises ShardLostError: there is more to do."""
         outcome.interrupted = self._stop_reason is not None
-        outcome.checkpoint = self._saver.last
+        outcome.checkpoint_failed = False  # a shard that died here has this begin again
         counters: list[dict[str, Any]] = []
         if self._initialized:
             self._reporter.meter.running(False)
             self._publish("saving")
             try:
-                outcome.checkpoint = self._saver.final(self.shards, self._training.position())
+                self._saver.final(self.shards, self._training.position())
             except ResourceExhaustedError as error:  # the disk is full; the shards are all right
                 text = f"the last checkpoint failed: {error}"
                 self._reporter.note(text, warning=True)
@@ -482,7 +482,7 @@ class Coordinator:
             counters = self.shards.counters()
             assert self._placement is not None
             outcome.digest = self.shards.values_digest(self._placement, self._members.specs)
-        outcome.checkpoint_step = self._saver.last_step
+        outcome.checkpoint, outcome.checkpoint_step = self._saver.last, self._saver.last_step
         self._fill(outcome, counters)
 
     def _fill(self, outcome: Outcome, counters: list[dict[str, Any]]) -> None:

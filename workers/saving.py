@@ -88,6 +88,7 @@ class Saver:
         self._abandoned = threading.Event()
         self._next_due = 0.0
         self._saved_steps = -1
+        self._written: tuple[str, int] | None = None  # by the thread, its event may be on the way
         self._own: list[str] = []
         self._run = uuid.uuid4().hex  # in every manifest: whose checkpoints may be pruned
         self.last: str | None = None
@@ -149,10 +150,12 @@ class Saver:
         if self._parent is None or self.busy:
             return
         self._abandoned = abandoned = threading.Event()
+        self._written = None
 
         def write() -> None:
             try:
                 path = self._write(shards, position, mark, abandoned)
+                self._written = path, position.steps
                 post(Saved(path, steps=position.steps))
             except Exception as error:  # noqa: BLE001 - the coordinator's thread hears of it
                 post(Saved("", error, abandoned=abandoned.is_set()))
@@ -180,6 +183,8 @@ class Saver:
         """
         if self._thread is not None:
             self._thread.join()
+            if self._written is not None and not self._abandoned.is_set():
+                self.restored(*self._written)
         if self._parent is None:
             return None
         if self._saved_steps == position.steps and self.last is not None:
