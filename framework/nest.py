@@ -6,6 +6,8 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from shardtape.type_spec import composite_spec
+
 
 def is_nested(value: Any) -> bool:
     """True for lists, tuples, dicts and attrs classes; not for strings and tensors."""
@@ -32,9 +34,14 @@ def _keys(value: Mapping) -> list[Any]:
 
 
 def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
-    """The leaves in order; dicts by sorted key."""
+    """The leaves in order; dicts by sorted key.
+
+    Args:
+      expand_composites: ragged, sparse and extension types count as their tensors.
+    """
     if not is_nested(structure):
-        return [structure]
+        spec = composite_spec(structure) if expand_composites else None
+        return [structure] if spec is None else list(spec._to_components(structure))
     out: list[Any] = []
     for child in _children(structure):
         out.extend(flatten(child, expand_composites))
@@ -65,11 +72,12 @@ def pack_sequence_as(
 ) -> Any:
     """The structure again with `flat_sequence` as leaves. Raises ValueError on a wrong count."""
     flat = list(flat_sequence)
-    if not is_nested(structure):
+    spec = composite_spec(structure) if expand_composites else None
+    if not is_nested(structure) and spec is None:
         if len(flat) != 1:
             raise ValueError(f"The target structure is a single leaf, got {len(flat)} values.")
         return flat[0]
-    count = len(flatten(structure))
+    count = len(flatten(structure, expand_composites))
     if count != len(flat):
         raise ValueError(
             f"Could not pack sequence. Structure had {count} atoms, but flat_sequence had "
@@ -79,20 +87,28 @@ def pack_sequence_as(
 
     def build(node: Any) -> Any:
         if not is_nested(node):
-            return next(rest)
+            inner = composite_spec(node) if expand_composites else None
+            if inner is None:
+                return next(rest)
+            return inner._from_components([next(rest) for _ in inner._component_specs])
         return _rebuild(node, [build(child) for child in _children(node)])
 
     return build(structure)
 
 
 def map_structure(func: Callable[..., Any], *structures: Any, **options: Any) -> Any:
-    """Applies `func` to the corresponding leaves of structures of the same form."""
+    """Applies `func` to the corresponding leaves of structures of the same form.
+
+    Args:
+      options: `check_types`, and `expand_composites` as in `flatten`.
+    """
     if not structures:
         raise ValueError("Must provide at least one structure")
     for other in structures[1:]:
         assert_same_structure(structures[0], other, options.get("check_types", True))
-    flat = [flatten(s) for s in structures]
-    return pack_sequence_as(structures[0], [func(*leaves) for leaves in zip(*flat)])
+    expand = options.get("expand_composites", False)
+    flat = [flatten(s, expand) for s in structures]
+    return pack_sequence_as(structures[0], [func(*leaves) for leaves in zip(*flat)], expand)
 
 
 def assert_same_structure(a: Any, b: Any, check_types: bool = True, **options: Any) -> None:

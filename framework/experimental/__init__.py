@@ -2,6 +2,15 @@
 
 from shardtape.absent import dtensor
 from shardtape.data.optional import Optional
-from shardtape.experimental import dlpack, numpy
+from shardtape.experimental import dlpack, extension_type, numpy
+from shardtape.experimental.extension_type import ExtensionType, ExtensionTypeSpec
 
-__all__ = ["Optional", "dlpack", "dtensor", "numpy"]
+__all__ = [
+    "ExtensionType",
+    "ExtensionTypeSpec",
+    "Optional",
+    "dlpack",
+    "dtensor",
+    "extension_type",
+    "numpy",
+]

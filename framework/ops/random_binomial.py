@@ -17,17 +17,17 @@ _TYPES = frozenset((dt.float16, dt.float32, dt.float64))
 
 
 class Kinds(NamedTuple):
-    """What is drawn: `count` numbers for each of the broadcast trials and odds (k,)."""
+    """What is drawn: `repeats` numbers for each of the broadcast trials and odds (k,)."""
 
     sizes: tuple[int, ...]
     trials: Any
     odds: Any
-    count: int
+    repeats: int
 
     @property
     def blocks(self) -> int:
         """256ths of what TensorFlow has a generator skip."""
-        return self.trials.size * 2 * 100 * (self.count + 3) // 4
+        return self.trials.size * 2 * 100 * (self.repeats + 3) // 4
 
 
 def binomial_kinds(xp: Any, shape: Any, counts: Any, probs: Any) -> Kinds:
@@ -50,7 +50,7 @@ def binomial_kinds(xp: Any, shape: Any, counts: Any, probs: Any) -> Kinds:
 
 def draw_binomial(xp: Any, position: philox.Philox, kinds: Kinds) -> Any:
     """Binomial numbers (float64) of `kinds.sizes`."""
-    made = rejection.binomial(xp, position, kinds.trials, kinds.odds, kinds.count)
+    made = rejection.binomial(xp, position, kinds.trials, kinds.odds, kinds.repeats)
     return made.reshape(kinds.sizes)
 
 
