@@ -37,6 +37,8 @@ def input_specs(model: Any) -> Any:
     network = model._network
     if network is not None:
         return nest.map_structure(lambda t: TensorSpec(t.shape, t.dtype), network.inputs)
+    if getattr(model, "_called_on", None) is not None:
+        return model._called_on
     steps = getattr(model, "_steps", None) or {}
     for step in steps.values():
         concrete = step.concrete()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from shardtape import backend
 from shardtape import dtypes as dt
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.categories import encoded, encoded_shape
@@ -13,6 +14,7 @@ from shardtape.ops.array import reshape
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.farmhash import fingerprint64
+from shardtape.ops.registry import READS, op
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
 
@@ -49,6 +51,14 @@ def crossed(columns: list[np.ndarray], bins: int) -> np.ndarray:
     return np.asarray(out, np.int64)
 
 
+# Not pure, so that a plan does not fold it: strings are small.
+@op("CrossedFeatures", dtypes=dt.ANY, dtype=dt.int64, mixed=True, effects=READS, dynamic=True,
+    widen=False, differentiable=False, shape=lambda *columns, bins: columns[0].shape)  # fmt: skip
+def crossed_features(xp, *columns, bins):
+    """`crossed` of vectors of strings or integers."""
+    return xp.asarray(crossed([np.asarray(backend.to_host(c)) for c in columns], bins))
+
+
 class HashedCrossing(Layer):
     """Two or more features, of one value for each example, as one number below `num_bins`.
 
@@ -72,8 +82,6 @@ class HashedCrossing(Layer):
         self.num_bins, self.output_mode = num_bins, output_mode
 
     def call(self, inputs: Any) -> Tensor:
-        from shardtape.graph.py_function import numpy_function
-
         if not isinstance(inputs, (list, tuple)) or len(inputs) < 2:
             raise ValueError(
                 "`HashedCrossing` should be called on at least two inputs. Received: "
@@ -93,8 +101,7 @@ class HashedCrossing(Layer):
                 )
         bins, rank = self.num_bins, features[0].shape.rank
         flat = [reshape(x, [-1]) for x in features]
-        numbers = numpy_function(lambda *columns: crossed(list(columns), bins), flat, dt.int64,
-                                 stateful=False)  # fmt: skip
+        numbers = crossed_features(*flat, bins=bins)
         numbers = reshape(numbers, [] if rank == 0 else [-1, 1] if rank == 2 else [-1])
         return encoded(cast(numbers, dt.int64), self.output_mode, bins, self._dtype)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from shardtape import nest
 from shardtape.context import state
+from shardtape.graph.func_graph import TensorSpec
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.weights import unique
 from shardtape.keras.metrics.base import Mean, Metric
@@ -15,6 +16,7 @@ from shardtape.keras.models.summary import print_summary
 from shardtape.keras.models.training import Trainer
 from shardtape.keras.naming import unique_object_name
 from shardtape.keras.symbolic import KerasGraph, is_keras_tensor
+from shardtape.tensor import Tensor
 from shardtape.variable import Variable
 
 
@@ -233,13 +235,23 @@ class Model(Trainer, Layer):
         return not self._in_call and shape is not None
 
     _in_call = False
+    _called_on: Any = None  # specs of the inputs for which it was built
 
     def _build_for(self, inputs: Any) -> None:
+        self._called_on = self._specs_of(inputs)
         self._in_call = True
         try:
             super()._build_for(inputs)
         finally:
             self._in_call = False
+
+    def _specs_of(self, inputs: Any) -> Any:
+        """Specs of inputs with any number of examples; None where they are not all tensors."""
+        if self._autocast:
+            inputs = self._cast_inputs(inputs)
+        if not all(isinstance(t, Tensor) for t in nest.flatten(inputs)):
+            return None
+        return nest.map_structure(_spec_of_batch, inputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         self._in_call = True
@@ -395,6 +407,11 @@ class Model(Trainer, Layer):
 
 class Functional(Model):
     """What `Model(inputs, outputs)` makes."""
+
+
+def _spec_of_batch(t: Tensor) -> TensorSpec:
+    shape = t.shape
+    return TensorSpec([None, *shape[1:]] if shape.rank else shape, t.dtype)
 
 
 def _is_functional(cls: type) -> bool:

@@ -231,3 +231,108 @@ def test_a_function_without_a_trace_says_so(tmp_path):
     tf.saved_model.save(module, tmp_path)
     with pytest.raises(ValueError, match="Found zero restored functions for caller function"):
         tf.saved_model.load(tmp_path).f(1.0)
+
+
+def test_a_subclassed_model_of_strings(tmp_path):
+    class Known(tf.keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.words = tf.keras.layers.TextVectorization(
+                vocabulary=["a", "b"], output_sequence_length=3
+            )
+            self.embedding = tf.keras.layers.Embedding(5, 2)
+            self.table = tf.lookup.StaticHashTable(
+                tf.lookup.KeyValueTensorInitializer(["a"], [1.0]), 0.0
+            )
+
+        def call(self, x):
+            return tf.reduce_sum(self.embedding(self.words(x)), [1, 2]) + self.table.lookup(x)
+
+        @tf.function(input_signature=STRINGS)
+        def helper(self, x):
+            return self.table.lookup(x)
+
+    model, x = Known(), tf.constant(["a b", "a"])
+    wanted = model(x)
+    model.save(tmp_path)
+    loaded = tf.saved_model.load(tmp_path)
+    np.testing.assert_array_equal(loaded(x), wanted)
+    np.testing.assert_array_equal(loaded.helper(tf.constant(["a", "b"])), [1, 0])
+    assert list(loaded.signatures) == ["serving_default"]
+    revived = tf.keras.models.load_model(tmp_path)  # without its class
+    np.testing.assert_array_equal(revived(x), wanted)
+
+
+def test_tables_in_loops_and_branches(tmp_path):
+    module = tf.Module()
+    module.table = table = tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(
+            tf.constant([1, 2, 3], tf.int64), tf.constant([2, 3, 0], tf.int64)
+        ),
+        -1,
+    )
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int64)])
+    def walk(x):
+        n = tf.constant(0)
+        while x > 0:
+            x = table.lookup(x)
+            n += 1
+        if n > 2:
+            r = table.lookup(tf.constant(1, tf.int64))
+        else:
+            r = table.lookup(tf.constant(9, tf.int64))
+        return n, r
+
+    module.walk = walk
+    tf.saved_model.save(module, tmp_path)
+    loaded = tf.saved_model.load(tmp_path)
+    got = [[int(v) for v in loaded.walk(tf.constant(i, tf.int64))] for i in (1, 3)]
+    assert got == [[3, 2], [1, -1]]
+
+
+def test_hashes_and_crosses(tmp_path):
+    hashing, crossing = tf.keras.layers.Hashing(5), tf.keras.layers.HashedCrossing(4)
+    module = tf.Module()
+    module.layers = [hashing, crossing]
+    module.f = tf.function(lambda x: (hashing(x), crossing((x, x))), input_signature=STRINGS)
+    tf.saved_model.save(module, tmp_path)
+    found = tf.saved_model.load(tmp_path).f(tf.constant(["q", "w"]))
+    assert [v.numpy().tolist() for v in found] == [[3, 4], [3, 0]]
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({"ngrams": 2}, [[2, 4, 6, 1, 3, 8, 1], [1] + [0] * 6, [0] * 7]),
+        (
+            {"split": "character", "standardize": "lower"},
+            [
+                [2, 4, 5, 3, 7, 6, 2, 1, 3, 8, 6, 2, 12, 3, 9, 1],
+                [6, 1, 2, 4, 5] + [0] * 11,
+                [0] * 16,
+            ],
+        ),
+        (
+            {"standardize": lambda x: tf.strings.regex_replace(x, "a", "o")},
+            [[2, 1, 1, 1], [1, 0, 0, 0], [0] * 4],
+        ),
+        (
+            {"split": lambda x: tf.strings.split(x, ","), "standardize": "lower"},
+            [[4, 1], [1, 1], [0, 0]],
+        ),
+        (
+            {"output_mode": "tf_idf"},
+            [[0.7713, 0.5596, 0.6931, 0.9163, 0.0], [0.7713, 0, 0, 0, 0], [0] * 5],
+        ),
+    ],
+    ids=["ngrams", "characters", "own", "own split", "tf_idf"],
+)
+def test_ways_of_text(tmp_path, settings, wanted):
+    layer = tf.keras.layers.TextVectorization(**settings)
+    layer.adapt(["the cat sat", "the cat", "The! dog"])
+    texts = tf.keras.Input((1,), dtype="string", name="t")
+    tf.keras.Model(texts, layer(texts)).export(tmp_path)
+    x = tf.constant([["the cat, sat! on"], ["a,the"], [""]])
+    served = tf.saved_model.load(tmp_path).serve(x)
+    np.testing.assert_allclose(served, wanted, atol=1e-4)
