@@ -8,6 +8,14 @@ from shardtape.ops.grids import (
     eye,
 )
 from shardtape.ops.linalg import matmul, matvec
+from shardtape.ops.linear_operators import (
+    LinearOperator,
+    LinearOperatorDiag,
+    LinearOperatorFullMatrix,
+    LinearOperatorIdentity,
+    LinearOperatorLowerTriangular,
+    LinearOperatorScaledIdentity,
+)
 from shardtape.ops.lu import lu, lu_matrix_inverse, lu_reconstruct, lu_solve
 from shardtape.ops.matrix_functions import expm, sqrtm, tridiagonal_matmul
 from shardtape.ops.matrix_logarithm import logm
@@ -52,6 +60,12 @@ from shardtape.ops.systems import (
 from shardtape.ops.tridiagonal import eigh_tridiagonal, tridiagonal_solve
 
 __all__ = [
+    "LinearOperator",
+    "LinearOperatorDiag",
+    "LinearOperatorFullMatrix",
+    "LinearOperatorIdentity",
+    "LinearOperatorLowerTriangular",
+    "LinearOperatorScaledIdentity",
     "eigh_tridiagonal",
     "logm",
     "tridiagonal_solve",

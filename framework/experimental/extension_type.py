@@ -227,7 +227,7 @@ class _Declaring(type):
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is ExtensionType:
             raise AssertionError("Cannot create an instance of ExtensionType: define a subclass")
-        made: Any = object.__new__(cls)
+        made: Any = object.__new__(typing.cast(type, cls))
         made.__dict__["_open"] = True
         made.__init__(*args, **kwargs)
         given = vars(made)

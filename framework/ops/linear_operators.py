@@ -1,0 +1,471 @@
+"""`tf.linalg.LinearOperator` and its plain kinds: matrices that know their form.
+
+An operator multiplies, solves and gives determinants by what its form allows, without its dense
+matrix where it can. Shapes are [batch..., rows, columns].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardtape import dtypes as dt
+from shardtape.module import Module
+from shardtape.ops import array, grids, linalg, math, matrix_parts, reduce, systems
+from shardtape.ops.cast import cast
+from shardtape.ops.complex_numbers import conj
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.shapes import TensorShape
+
+_HINTS = ("is_non_singular", "is_self_adjoint", "is_positive_definite", "is_square")
+
+
+class LinearOperator(Module):
+    """Base of the operators. A subclass gives `_dense()`, and what it does better than that.
+
+    Args:
+      dtype: of the entries.
+      is_non_singular, is_self_adjoint, is_positive_definite, is_square: what is known of the
+        matrix; None for unknown. They choose the algorithm and are not checked.
+
+    Raises ValueError for hints that contradict each other.
+    """
+
+    def __init__(
+        self, dtype: Any, is_non_singular: bool | None = None, is_self_adjoint: bool | None = None,
+        is_positive_definite: bool | None = None, is_square: bool | None = None,
+        name: str | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(name=name or type(self).__name__)
+        if is_positive_definite:
+            if is_non_singular is False:
+                raise ValueError("A positive definite matrix is always non-singular.")
+            is_non_singular = True
+        if is_non_singular or is_self_adjoint:
+            if is_square is False:
+                raise ValueError(
+                    "A non-singular or self-adjoint matrix is always square: is_square=False "
+                    "contradicts the other hints."
+                )
+            is_square = True
+        self._entries = dt.as_dtype(dtype)
+        self.is_non_singular, self.is_self_adjoint = is_non_singular, is_self_adjoint
+        self.is_positive_definite, self._is_square = is_positive_definite, is_square
+
+    # ---- what a subclass gives ----------------------------------------------------------------
+    def _dense(self) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} does not define its dense matrix")
+
+    @property
+    def shape(self) -> TensorShape:
+        """[batch..., rows, columns], as far as it is known."""
+        return self._dense().shape
+
+    def _matmul(self, x: Any, adjoint: bool) -> Any:
+        return linalg.matmul(self._dense(), x, adjoint_a=adjoint)
+
+    def _solve(self, rhs: Any, adjoint: bool) -> Any:
+        if self.is_positive_definite and self.is_self_adjoint:
+            return systems.cholesky_solve(systems.cholesky(self._dense()), rhs)
+        return systems.solve(self._dense(), rhs, adjoint=adjoint)
+
+    def _diagonal(self) -> Any:
+        return matrix_parts.matrix_diag_part(self._dense())
+
+    # ---- what it is -----------------------------------------------------------------------------
+    @property
+    def dtype(self) -> dt.DType:
+        return self._entries
+
+    @property
+    def is_square(self) -> bool | None:
+        if self._is_square is not None:
+            return self._is_square
+        rows, columns = self.shape[-2], self.shape[-1]
+        return None if rows is None or columns is None else rows == columns
+
+    @property
+    def batch_shape(self) -> TensorShape:
+        return self.shape[:-2]
+
+    @property
+    def tensor_rank(self) -> int | None:
+        return self.shape.rank
+
+    @property
+    def domain_dimension(self) -> int | None:
+        """The number of columns."""
+        return self.shape[-1]
+
+    @property
+    def range_dimension(self) -> int | None:
+        """The number of rows."""
+        return self.shape[-2]
+
+    def shape_tensor(self, name: str | None = None) -> Any:
+        """The shape as a tensor, int32."""
+        if self.shape.is_fully_defined():
+            return convert_to_tensor(self.shape.as_list(), dt.int32)
+        return array.shape(self.to_dense())
+
+    def to_dense(self, name: str | None = None) -> Any:
+        """The matrix."""
+        return array.identity(self._dense(), name=name)
+
+    def diag_part(self, name: str | None = None) -> Any:
+        """The diagonal, [batch..., min(rows, columns)]."""
+        return array.identity(self._diagonal(), name=name)
+
+    def trace(self, name: str | None = None) -> Any:
+        """The sum of the diagonal, [batch...]."""
+        return reduce.reduce_sum(self._diagonal(), -1, name=name)
+
+    def add_to_tensor(self, x: Any, name: str | None = None) -> Any:
+        """The matrix plus `x`."""
+        return math.add(self._dense(), convert_to_tensor(x, self.dtype), name=name)
+
+    # ---- products and systems -------------------------------------------------------------------
+    def _operand(self, x: Any, adjoint: bool, rows: bool, other: Any) -> Any:
+        """`x`, checked: it has as many rows as the product (as the system) needs."""
+        x = convert_to_tensor(x, self.dtype)
+        needed = self.shape[-2 if rows != adjoint else -1]
+        if needed is not None and other(x) is not None and needed != other(x):
+            raise ValueError(
+                f"Operator of shape {self.shape}{' (adjoint)' if adjoint else ''} does not fit an "
+                f"argument of shape {x.shape}: it needs {needed} rows"
+            )
+        return x
+
+    def matmul(
+        self, x: Any, adjoint: bool = False, adjoint_arg: bool = False, name: str = "matmul"
+    ) -> Any:
+        """The product with a matrix [..., columns, r]; with an operator, an operator.
+
+        Args:
+          adjoint, adjoint_arg: take the adjoint of the operator, of `x`.
+        """
+        if isinstance(x, LinearOperator):
+            left = self.adjoint() if adjoint else self
+            return left._times(x.adjoint() if adjoint_arg else x)
+        x = convert_to_tensor(x, self.dtype)
+        x = matrix_parts.matrix_transpose(conj(x)) if adjoint_arg else x
+        x = self._operand(x, adjoint, False, lambda t: t.shape[-2])
+        return array.identity(self._matmul(x, adjoint), name=name)
+
+    def _times(self, other: LinearOperator) -> LinearOperator:
+        return LinearOperatorFullMatrix(self._matmul(other.to_dense(), False))
+
+    def __matmul__(self, other: Any) -> Any:
+        return self.matmul(other)
+
+    def matvec(self, x: Any, adjoint: bool = False, name: str = "matvec") -> Any:
+        """The product with vectors [..., columns]."""
+        x = self._operand(x, adjoint, False, lambda t: t.shape[-1])
+        made = self._matmul(array.expand_dims(x, -1), adjoint)
+        return array.squeeze(made, [-1], name=name)
+
+    def _check_solvable(self) -> None:
+        if self.is_non_singular is False:
+            raise NotImplementedError(
+                "Exact solve not implemented for an operator that is expected to be singular."
+            )
+        if self.is_square is False:
+            raise NotImplementedError(
+                "Exact solve not implemented for an operator that is expected to not be square."
+            )
+
+    def solve(
+        self, rhs: Any, adjoint: bool = False, adjoint_arg: bool = False, name: str = "solve"
+    ) -> Any:
+        """X with `operator @ X = rhs`, rhs [..., rows, r].
+
+        Raises NotImplementedError for an operator said to be singular, or not square.
+        """
+        self._check_solvable()
+        if isinstance(rhs, LinearOperator):
+            left = self.adjoint() if adjoint else self
+            return left.inverse()._times(rhs.adjoint() if adjoint_arg else rhs)
+        rhs = convert_to_tensor(rhs, self.dtype)
+        rhs = matrix_parts.matrix_transpose(conj(rhs)) if adjoint_arg else rhs
+        rhs = self._operand(rhs, adjoint, True, lambda t: t.shape[-2])
+        return array.identity(self._solve(rhs, adjoint), name=name)
+
+    def solvevec(self, rhs: Any, adjoint: bool = False, name: str = "solve") -> Any:
+        """Vectors [..., columns] with `operator x = rhs`."""
+        self._check_solvable()
+        rhs = self._operand(rhs, adjoint, True, lambda t: t.shape[-1])
+        return array.squeeze(self._solve(array.expand_dims(rhs, -1), adjoint), [-1], name=name)
+
+    # ---- other operators ------------------------------------------------------------------------
+    def _hints(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _HINTS}
+
+    def adjoint(self, name: str = "adjoint") -> LinearOperator:
+        """The operator of the conjugate transpose; itself where it is self-adjoint."""
+        if self.is_self_adjoint:
+            return self
+        return LinearOperatorFullMatrix(
+            matrix_parts.matrix_transpose(conj(self._dense())), **self._hints()
+        )
+
+    @property
+    def H(self) -> LinearOperator:
+        return self.adjoint()
+
+    def inverse(self, name: str = "inverse") -> LinearOperator:
+        """The operator of the inverse. Raises ValueError for one said to be singular."""
+        if self.is_square is False:
+            raise ValueError(
+                "Cannot take the Inverse: This operator represents a non square matrix."
+            )
+        if self.is_non_singular is False:
+            raise ValueError("Cannot take the Inverse: This operator represents a singular matrix.")
+        rows = self.shape[-1] if self.shape[-1] is not None else self.shape_tensor()[-1]
+        hints = {**self._hints(), "is_non_singular": True}
+        return LinearOperatorFullMatrix(
+            self._solve(grids.eye(rows, dtype=self.dtype), False), **hints
+        )
+
+    def cholesky(self, name: str = "cholesky") -> LinearOperator:
+        """The lower triangular operator whose product with its adjoint this one is.
+
+        Raises ValueError for an operator not said to be self-adjoint and positive definite.
+        """
+        if not (self.is_self_adjoint and self.is_positive_definite):
+            raise ValueError(
+                "Cannot take the Cholesky decomposition: Not a positive definite self adjoint "
+                "matrix."
+            )
+        return LinearOperatorLowerTriangular(
+            systems.cholesky(self._dense()), is_non_singular=True, is_self_adjoint=False,
+            is_square=True,
+        )  # fmt: skip
+
+    # ---- numbers --------------------------------------------------------------------------------
+    def _check_square(self, what: str) -> None:
+        if self.is_square is False:
+            raise NotImplementedError(
+                f"{what} not implemented for an operator that is expected to not be square."
+            )
+
+    def determinant(self, name: str = "det") -> Any:
+        """The determinants, [batch...]."""
+        self._check_square("Determinant")
+        return systems.det(self._dense(), name=name)
+
+    def log_abs_determinant(self, name: str = "log_abs_det") -> Any:
+        """The logarithms of their absolute values."""
+        self._check_square("Determinant")
+        return systems.slogdet(self._dense(), name=name)[1]
+
+    def eigvals(self, name: str = "eigvals") -> Any:
+        """The eigenvalues [batch..., rows] of an operator said to be self-adjoint."""
+        if not self.is_self_adjoint:
+            raise NotImplementedError("Only self-adjoint matrices are supported.")
+        return systems.eigvalsh(self._dense(), name=name)
+
+    def cond(self, name: str = "cond") -> Any:
+        """The condition numbers: the largest singular value over the smallest."""
+        values = math.abs(systems.svd(self._dense(), compute_uv=False))
+        return math.divide(reduce.reduce_max(values, -1), reduce.reduce_min(values, -1), name=name)
+
+
+class LinearOperatorFullMatrix(LinearOperator):
+    """An operator without a form: `matrix` [batch..., rows, columns]."""
+
+    def __init__(
+        self, matrix: Any, is_non_singular: bool | None = None,
+        is_self_adjoint: bool | None = None, is_positive_definite: bool | None = None,
+        is_square: bool | None = None, name: str = "LinearOperatorFullMatrix",
+    ) -> None:  # fmt: skip
+        self._matrix = _at_least(matrix, 2, "matrix")
+        super().__init__(self._matrix.dtype, is_non_singular, is_self_adjoint,
+                         is_positive_definite, is_square, name)  # fmt: skip
+
+    @property
+    def matrix(self) -> Any:
+        return self._matrix
+
+    @property
+    def shape(self) -> TensorShape:
+        return self._matrix.shape
+
+    def _dense(self) -> Any:
+        return convert_to_tensor(self._matrix)
+
+
+class LinearOperatorLowerTriangular(LinearOperator):
+    """The lower triangle of `tril` [batch..., n, n]; what is above is not looked at."""
+
+    def __init__(
+        self, tril: Any, is_non_singular: bool | None = None,
+        is_self_adjoint: bool | None = None, is_positive_definite: bool | None = None,
+        is_square: bool | None = None, name: str = "LinearOperatorLowerTriangular",
+    ) -> None:  # fmt: skip
+        if is_square is False:
+            raise ValueError(
+                "Only square lower triangular operators supported at this time."
+            )  # fmt: skip
+        self._tril = _at_least(tril, 2, "tril")
+        super().__init__(self._tril.dtype, is_non_singular, is_self_adjoint,
+                         is_positive_definite, True, name)  # fmt: skip
+
+    @property
+    def tril(self) -> Any:
+        return self._tril
+
+    @property
+    def shape(self) -> TensorShape:
+        return self._tril.shape
+
+    def _dense(self) -> Any:
+        return matrix_parts.band_part(self._tril, -1, 0)
+
+    def _solve(self, rhs: Any, adjoint: bool) -> Any:
+        return systems.triangular_solve(self._tril, rhs, lower=True, adjoint=adjoint)
+
+    def _diagonal(self) -> Any:
+        return matrix_parts.matrix_diag_part(self._tril)
+
+    def determinant(self, name: str = "det") -> Any:
+        return reduce.reduce_prod(self._diagonal(), -1, name=name)
+
+    def log_abs_determinant(self, name: str = "log_abs_det") -> Any:
+        return reduce.reduce_sum(math.log(math.abs(self._diagonal())), -1, name=name)
+
+    def eigvals(self, name: str = "eigvals") -> Any:
+        return self.diag_part(name)
+
+
+class LinearOperatorDiag(LinearOperator):
+    """A square diagonal matrix: `diag` [batch..., n]."""
+
+    def __init__(
+        self, diag: Any, is_non_singular: bool | None = None,
+        is_self_adjoint: bool | None = None, is_positive_definite: bool | None = None,
+        is_square: bool | None = None, name: str = "LinearOperatorDiag",
+    ) -> None:  # fmt: skip
+        self._diag = _at_least(diag, 1, "diag")
+        if not self._diag.dtype.is_complex:
+            if is_self_adjoint is False:
+                raise ValueError("A real diagonal operator is always self adjoint.")
+            is_self_adjoint = True
+        if is_square is False:
+            raise ValueError("Only square diagonal operators currently supported.")
+        super().__init__(self._diag.dtype, is_non_singular, is_self_adjoint,
+                         is_positive_definite, True, name)  # fmt: skip
+
+    @property
+    def diag(self) -> Any:
+        return self._diag
+
+    @property
+    def shape(self) -> TensorShape:
+        return self._diag.shape.concatenate(self._diag.shape[-1:])
+
+    def _dense(self) -> Any:
+        return matrix_parts.matrix_diag(self._diag)
+
+    def _entries_of(self, adjoint: bool) -> Any:
+        entries = convert_to_tensor(self._diag)
+        return array.expand_dims(conj(entries) if adjoint else entries, -1)
+
+    def _matmul(self, x: Any, adjoint: bool) -> Any:
+        return self._entries_of(adjoint) * x
+
+    def _solve(self, rhs: Any, adjoint: bool) -> Any:
+        return rhs / self._entries_of(adjoint)
+
+    def _diagonal(self) -> Any:
+        return convert_to_tensor(self._diag)
+
+    def _times(self, other: LinearOperator) -> LinearOperator:
+        if isinstance(other, LinearOperatorDiag):
+            return LinearOperatorDiag(self._diagonal() * other._diagonal())
+        return super()._times(other)
+
+    def adjoint(self, name: str = "adjoint") -> LinearOperator:
+        return self if self.is_self_adjoint else LinearOperatorDiag(
+            conj(self._diagonal()), **self._hints()
+        )  # fmt: skip
+
+    def inverse(self, name: str = "inverse") -> LinearOperator:
+        if self.is_non_singular is False:
+            raise ValueError("Cannot take the Inverse: This operator represents a singular matrix.")
+        return LinearOperatorDiag(1 / self._diagonal(), **{**self._hints(),
+                                  "is_non_singular": True})  # fmt: skip
+
+    def cholesky(self, name: str = "cholesky") -> LinearOperator:
+        if not (self.is_self_adjoint and self.is_positive_definite):
+            return super().cholesky(name)
+        return LinearOperatorDiag(math.sqrt(self._diagonal()), is_non_singular=True,
+                                  is_self_adjoint=True, is_positive_definite=True)  # fmt: skip
+
+    def determinant(self, name: str = "det") -> Any:
+        return reduce.reduce_prod(self._diagonal(), -1, name=name)
+
+    def log_abs_determinant(self, name: str = "log_abs_det") -> Any:
+        # in the operator's dtype, as TensorFlow has it for this kind
+        logs = cast(math.log(math.abs(self._diagonal())), self.dtype)
+        return reduce.reduce_sum(logs, -1, name=name)
+
+    def eigvals(self, name: str = "eigvals") -> Any:
+        return self.diag_part(name)
+
+
+def _at_least(x: Any, rank: int, name: str) -> Any:
+    """A tensor of floats, or the Variable as it is, of that rank at least."""
+    from shardtape.variable import Variable
+
+    x = x if isinstance(x, Variable) else convert_to_tensor(x)
+    if not (x.dtype.is_floating or x.dtype.is_complex):
+        raise TypeError(f"Argument `{name}` must be of a floating or complex dtype, got {x.dtype}")
+    if x.shape.rank is not None and x.shape.rank < rank:
+        raise ValueError(
+            f"Argument `{name}` must have at least {rank} dimensions. Received: {x.shape}"
+        )
+    return x
+
+
+class LinearOperatorScaledIdentity(LinearOperatorDiag):
+    """The identity times `multiplier` [batch...]."""
+
+    def __init__(
+        self, num_rows: int, multiplier: Any, is_non_singular: bool | None = None,
+        is_self_adjoint: bool | None = None, is_positive_definite: bool | None = None,
+        is_square: bool | None = True, assert_proper_shapes: bool = False,
+        name: str = "LinearOperatorScaledIdentity",
+    ) -> None:  # fmt: skip
+        self.multiplier = _at_least(multiplier, 0, "multiplier")
+        wide = array.expand_dims(convert_to_tensor(self.multiplier), -1)
+        ones = array.ones([int(num_rows)], self.multiplier.dtype)
+        super().__init__(wide * ones, is_non_singular, is_self_adjoint, is_positive_definite,
+                         is_square, name)  # fmt: skip
+
+
+class LinearOperatorIdentity(LinearOperatorDiag):
+    """The identity of `num_rows` rows, for each member of `batch_shape`."""
+
+    def __init__(
+        self, num_rows: int, batch_shape: Any = None, dtype: Any = None,
+        is_non_singular: bool | None = True, is_self_adjoint: bool | None = True,
+        is_positive_definite: bool | None = True, is_square: bool | None = True,
+        assert_proper_shapes: bool = False, name: str = "LinearOperatorIdentity",
+    ) -> None:  # fmt: skip
+        for hint in (is_self_adjoint, is_non_singular, is_positive_definite, is_square):
+            if hint is False:
+                raise ValueError(
+                    "An identity operator is always square, self-adjoint, non-singular and "
+                    "positive definite."
+                )
+        sizes = [*TensorShape(batch_shape if batch_shape is not None else []), int(num_rows)]
+        ones = array.ones(sizes, dt.float32 if dtype is None else dt.as_dtype(dtype))
+        super().__init__(ones, True, True, True, True, name)
+
+    def _times(self, other: LinearOperator) -> LinearOperator:
+        return other if not self.batch_shape.rank else super()._times(other)
+
+    def inverse(self, name: str = "inverse") -> LinearOperator:
+        return self
+
+    def cholesky(self, name: str = "cholesky") -> LinearOperator:
+        return self
