@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from shardtape.type_spec import composite_spec
@@ -83,17 +83,18 @@ def pack_sequence_as(
             f"Could not pack sequence. Structure had {count} atoms, but flat_sequence had "
             f"{len(flat)} items."
         )
-    rest = iter(flat)
+    return _packed(structure, iter(flat), expand_composites)
 
-    def build(node: Any) -> Any:
-        if not is_nested(node):
-            inner = composite_spec(node) if expand_composites else None
-            if inner is None:
-                return next(rest)
-            return inner._from_components([next(rest) for _ in inner._component_specs])
-        return _rebuild(node, [build(child) for child in _children(node)])
 
-    return build(structure)
+def _packed(node: Any, rest: Iterator[Any], expand_composites: bool) -> Any:
+    # no closure that calls itself: such a cycle kept all gradients until the garbage collector ran
+    if not is_nested(node):
+        inner = composite_spec(node) if expand_composites else None
+        if inner is None:
+            return next(rest)
+        return inner._from_components([next(rest) for _ in inner._component_specs])
+    children = [_packed(child, rest, expand_composites) for child in _children(node)]
+    return _rebuild(node, children)
 
 
 def map_structure(func: Callable[..., Any], *structures: Any, **options: Any) -> Any:
