@@ -118,7 +118,7 @@ def test_a_trainer_trains_on_a_dataset(form):
     slices = D.from_tensor_slices({"x": X, "y": Y} if form == "dict" else (X, Y))
     train = slices.shuffle(EXAMPLES).batch(20).prefetch(2)
     trainer = tf.Trainer(
-        linear, train=train, test=slices.batch(50), optimizer=tf.keras.optimizers.SGD(0.2),
+        linear, train=train, test=slices.batch(50), optimizer=tf.keras.optimizers.SGD(0.05),
         epochs=8, workers=0, progress="none",
     )  # fmt: skip
     result = trainer.fit()
