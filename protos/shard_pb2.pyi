@@ -247,7 +247,6 @@ class Hello(_message.Message):
     SPECS_DIGEST_FIELD_NUMBER: _builtins.int
     BOOT_ID_FIELD_NUMBER: _builtins.int
     LINE_SECRET_FIELD_NUMBER: _builtins.int
-    ONLY_READS_FIELD_NUMBER: _builtins.int
     protocol: _builtins.int
     job: _builtins.str
     worker: _builtins.int
@@ -262,8 +261,6 @@ class Hello(_message.Message):
     """Of the kernel; empty: the client does not want shared memory."""
     line_secret: _builtins.bytes
     """On a line (below): what Welcome gave."""
-    only_reads: _builtins.bool
-    """This stream only pulls; pushes come over another one."""
     def __init__(
         self,
         *,
@@ -277,11 +274,10 @@ class Hello(_message.Message):
         specs_digest: _builtins.str = ...,
         boot_id: _builtins.str = ...,
         line_secret: _builtins.bytes = ...,
-        only_reads: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_id", b"boot_id", "generation", b"generation", "job", b"job", "line_secret", b"line_secret", "number", b"number", "only_reads", b"only_reads", "placement_digest", b"placement_digest", "protocol", b"protocol", "specs_digest", b"specs_digest", "term", b"term", "worker", b"worker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_id", b"boot_id", "generation", b"generation", "job", b"job", "line_secret", b"line_secret", "number", b"number", "placement_digest", b"placement_digest", "protocol", b"protocol", "specs_digest", b"specs_digest", "term", b"term", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -703,6 +699,7 @@ class Pull(_message.Message):
     RANGES_FIELD_NUMBER: _builtins.int
     SOME_FIELD_NUMBER: _builtins.int
     ONLY_READY_FIELD_NUMBER: _builtins.int
+    HELLO_FIELD_NUMBER: _builtins.int
     worker: _builtins.int
     clock: _builtins.int
     generation: _builtins.int
@@ -715,6 +712,10 @@ class Pull(_message.Message):
     def ranges(self) -> _containers.RepeatedCompositeFieldContainer[Global___RangeId]:
         """Empty and not `some`: all ranges of the shard."""
 
+    @_builtins.property
+    def hello(self) -> Global___Hello:
+        """In a call of its own: who asks. It takes no worker's pushes over, as a stream's Hello does."""
+
     def __init__(
         self,
         *,
@@ -726,10 +727,11 @@ class Pull(_message.Message):
         ranges: _abc.Iterable[Global___RangeId] | None = ...,
         some: _builtins.bool = ...,
         only_ready: _builtins.bool = ...,
+        hello: Global___Hello | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hello", b"hello"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "generation", b"generation", "number", b"number", "only_ready", b"only_ready", "ranges", b"ranges", "some", b"some", "term", b"term", "worker", b"worker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "generation", b"generation", "hello", b"hello", "number", b"number", "only_ready", b"only_ready", "ranges", b"ranges", "some", b"some", "term", b"term", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

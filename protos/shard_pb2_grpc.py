@@ -39,6 +39,11 @@ class ShardStub(object):
                 request_serializer=shardtape_dot_protos_dot_shard__pb2.Frame.SerializeToString,
                 response_deserializer=shardtape_dot_protos_dot_shard__pb2.Frame.FromString,
                 _registered_method=True)
+        self.Values = channel.unary_stream(
+                '/shardtape.ps.v1.Shard/Values',
+                request_serializer=shardtape_dot_protos_dot_shard__pb2.Frame.SerializeToString,
+                response_deserializer=shardtape_dot_protos_dot_shard__pb2.Frame.FromString,
+                _registered_method=True)
         self.SetInitialValues = channel.stream_unary(
                 '/shardtape.ps.v1.Shard/SetInitialValues',
                 request_serializer=shardtape_dot_protos_dot_shard__pb2.Frame.SerializeToString,
@@ -117,6 +122,13 @@ class ShardServicer(object):
     def Data(self, request_iterator, context):
         """---- data -------------------------------------------------------------------------------
         Frames both ways (above); the messages are not protobuf, so the types say bytes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Values(self, request, context):
+        """One pull of many bytes: its frame goes up (with `Pull.hello`), the frames of its answer come.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -217,6 +229,11 @@ def add_ShardServicer_to_server(servicer, server):
                     request_deserializer=shardtape_dot_protos_dot_shard__pb2.Frame.FromString,
                     response_serializer=shardtape_dot_protos_dot_shard__pb2.Frame.SerializeToString,
             ),
+            'Values': grpc.unary_stream_rpc_method_handler(
+                    servicer.Values,
+                    request_deserializer=shardtape_dot_protos_dot_shard__pb2.Frame.FromString,
+                    response_serializer=shardtape_dot_protos_dot_shard__pb2.Frame.SerializeToString,
+            ),
             'SetInitialValues': grpc.stream_unary_rpc_method_handler(
                     servicer.SetInitialValues,
                     request_deserializer=shardtape_dot_protos_dot_shard__pb2.Frame.FromString,
@@ -313,6 +330,33 @@ class Shard(object):
             request_iterator,
             target,
             '/shardtape.ps.v1.Shard/Data',
+            shardtape_dot_protos_dot_shard__pb2.Frame.SerializeToString,
+            shardtape_dot_protos_dot_shard__pb2.Frame.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Values(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/shardtape.ps.v1.Shard/Values',
             shardtape_dot_protos_dot_shard__pb2.Frame.SerializeToString,
             shardtape_dot_protos_dot_shard__pb2.Frame.FromString,
             options,

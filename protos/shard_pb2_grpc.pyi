@@ -55,6 +55,8 @@ class ShardStub:
     """---- data -------------------------------------------------------------------------------
     Frames both ways (above); the messages are not protobuf, so the types say bytes.
     """
+    Values: _grpc.UnaryStreamMultiCallable[_shard_pb2.Frame, _shard_pb2.Frame]
+    """One pull of many bytes: its frame goes up (with `Pull.hello`), the frames of its answer come."""
     SetInitialValues: _grpc.StreamUnaryMultiCallable[_shard_pb2.Frame, _shard_pb2.Digest]
     """---- control, on a connection of its own -------------------------------------------------
     First values: a frame whose header is an Initialize, then raw messages.
@@ -81,6 +83,8 @@ class ShardAsyncStub(ShardStub):
     """---- data -------------------------------------------------------------------------------
     Frames both ways (above); the messages are not protobuf, so the types say bytes.
     """
+    Values: _aio.UnaryStreamMultiCallable[_shard_pb2.Frame, _shard_pb2.Frame]  # type: ignore[assignment]
+    """One pull of many bytes: its frame goes up (with `Pull.hello`), the frames of its answer come."""
     SetInitialValues: _aio.StreamUnaryMultiCallable[_shard_pb2.Frame, _shard_pb2.Digest]  # type: ignore[assignment]
     """---- control, on a connection of its own -------------------------------------------------
     First values: a frame whose header is an Initialize, then raw messages.
@@ -110,6 +114,14 @@ class ShardServicer(metaclass=_abc_1.ABCMeta):
         """---- data -------------------------------------------------------------------------------
         Frames both ways (above); the messages are not protobuf, so the types say bytes.
         """
+
+    @_abc_1.abstractmethod
+    def Values(
+        self,
+        request: _shard_pb2.Frame,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_shard_pb2.Frame], _abc.AsyncIterator[_shard_pb2.Frame]]:
+        """One pull of many bytes: its frame goes up (with `Pull.hello`), the frames of its answer come."""
 
     @_abc_1.abstractmethod
     def SetInitialValues(

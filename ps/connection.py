@@ -21,7 +21,7 @@ from shardtape.ps.host import specs_digest
 from shardtape.ps.ids import Incarnation, RangeId, VariableSpec
 from shardtape.ps.partition import Placement
 from shardtape.ps.shared_reader import SharedReader
-from shardtape.ps.stream import GrpcStream, LineStream, Reply, Stream
+from shardtape.ps.stream import GrpcStream, LineStream, Pending, Reply, Stream, ValueCalls
 from shardtape.ps.wire import codec
 from shardtape.ps.wire.channel import (
     PROTOCOL,
@@ -77,9 +77,11 @@ class Connection:
         self._deadlines = deadlines
         self._metadata = call_metadata(token, job)
         self._channel: grpc.Channel | None = None
-        # Pushes, and pulls without values: over the line if there is one. Values: over gRPC.
+        # Pushes, small pulls, and pulls without values: over the line if there is one. Values of
+        # more than a message: over gRPC.
         self._stream: Stream | None = None
-        self._values: GrpcStream | None = None
+        self._values: ValueCalls | None = None
+        self._value_channel: grpc.Channel | None = None
         self._connecting = threading.RLock()
         self._closed = False
         # What the last `hello` said is said again after a broken stream.
@@ -138,7 +140,8 @@ class Connection:
             try:
                 line = self._greet(stream)
                 if line is not None:
-                    self._values, stream = stream, line
+                    stream.close()
+                    stream = line
                 for memory in list(self._memories.values()):
                     self._announce(stream, memory)
             except BaseException:
@@ -152,25 +155,29 @@ class Connection:
             self._channel = open_channel(self.address, self._limits, self._tls)
         return GrpcStream(self._channel, self._metadata, self._limits, self.name, self.shard)
 
-    def _value_stream(self) -> Stream:
-        """A live gRPC stream. Raises OpError."""
+    def _ask_for_values(self, pull: pb.Pull, bytes: int, pending: Pending) -> Stream:
+        """Sends a pull whose answer has about so many bytes; who carries it. Raises OpError."""
         stream = self._connected()
-        if isinstance(stream, GrpcStream):
-            return stream
-        with self._connecting:
-            values = self._values
-            if values is None or values.broken is not None:
-                values = self._open()
-                hello = pb.Hello()
-                hello.CopyFrom(self._hello)
-                hello.only_reads = True
-                try:
-                    self._ask(values, pb.ToShard(hello=hello), "its welcome")
-                except BaseException:
-                    values.close()
-                    raise
-                self._values = values
-            return values
+        if bytes > self._limits.chunk_bytes or not isinstance(stream, GrpcStream):
+            with self._connecting:
+                stream = self._values_calls()
+                pull.hello.CopyFrom(self._hello)
+        stream.send(pb.ToShard(pull=pull), None, pending)
+        return stream
+
+    def _values_calls(self) -> ValueCalls:
+        values = self._values
+        if values is None or values.broken is not None:
+            if self._closed:
+                raise named(UnavailableError(f"the channel to {self.name} is closed"), self.shard)
+            if self._value_channel is None:
+                self._value_channel = open_channel(
+                    self.address, self._limits, self._tls, read_by_caller=True
+                )
+            values = self._values = ValueCalls(
+                self._value_channel, self._metadata, self._limits, self.name, self.shard
+            )
+        return values
 
     def _ask(self, stream: Stream, request: pb.ToShard, waited_for: str) -> pb.FromShard:
         reply = Reply()
@@ -308,7 +315,9 @@ class Connection:
         with self._connecting:
             self._closed = True
             self._drop_streams()
-            channel, self._channel = self._channel, None
+            channels = (self._channel, self._value_channel)
+            self._channel = self._value_channel = None
             self._parameters = None
-        if channel is not None:
-            channel.close()
+        for channel in channels:
+            if channel is not None:
+                channel.close()

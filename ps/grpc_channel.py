@@ -235,10 +235,11 @@ class _PullAnswer(Answer[PullResult]):
     # ---- asking -----------------------------------------------------------------------------
 
     def ask_for_values(self) -> None:
-        stream = self._channel._value_stream()
-        self._stream, self._only_ready = stream, False
+        self._only_ready = False
         self.carrier = None
-        stream.send(pb.ToShard(pull=codec.encode_pull(self._pull)), None, self)
+        keys = self._into if self._pull.keys is None else self._pull.keys
+        size = sum(self._into[key].nbytes for key in keys)
+        self._channel._ask_for_values(codec.encode_pull(self._pull), size, self)
 
     def ask_when_ready(self, stream: Stream) -> None:
         self._stream, self._only_ready = stream, True
@@ -293,11 +294,10 @@ class _PullAnswer(Answer[PullResult]):
                 scatter.write(message)
 
     def on_answer(self, answer: pb.FromShard) -> bool:
-        stream = self._stream
-        assert stream is not None
         if self._only_ready:
+            assert self._stream is not None
             try:
-                self.read_shared(stream)
+                self.read_shared(self._stream)
             except OpError as error:
                 self.fail(error)
             return True

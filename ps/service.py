@@ -248,6 +248,7 @@ class ShardServer:
     def _handlers(self) -> grpc.GenericRpcHandler:
         control = Control(self)
         methods: dict[str, Callable[[], grpc.RpcMethodHandler]] = {"Data": self._data_handler}
+        methods["Values"] = partial(_same, grpc.unary_stream_rpc_method_handler(self._values))
         initial = grpc.stream_unary_rpc_method_handler(
             control.SetInitialValues, response_serializer=pb.Digest.SerializeToString
         )
@@ -281,6 +282,16 @@ class ShardServer:
                 context.abort(*grpc_status(error, "the data stream"))
 
         return grpc.stream_stream_rpc_method_handler(data, request_deserializer=session.sink.take)
+
+    def _values(self, request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        """The answer to one pull, on a call of its own."""
+        session = Session(self.host, self.job, self.limits, self._pool, share=self._share)
+        try:
+            with self._admitted(session):
+                context.add_callback(session.close)  # a pull may wait for its clock
+                yield from session.answer_alone(request)
+        except OpError as error:
+            context.abort(*grpc_status(error, "a call for values"))
 
     def _line_session(
         self, secret: bytes, send_now: Callable[[Iterable[bytes]], None]
@@ -381,4 +392,6 @@ def _refusal(
         return grpc.stream_stream_rpc_method_handler(refuse)
     if handler.request_streaming:
         return grpc.stream_unary_rpc_method_handler(refuse)
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler(refuse)
     return grpc.unary_unary_rpc_method_handler(refuse)

@@ -109,6 +109,25 @@ class Session:
                 raise answer
             yield from answer
 
+    def answer_alone(self, message: Message) -> Iterator[bytes]:
+        """Messages of the answer to a pull that came without a stream.
+
+        Raises OpError if the request is none.
+        """
+        header, _ = frames.split(message, self._limits.header_bytes)
+        request = pb.ToShard.FromString(header)
+        if request.WhichOneof("body") != "pull" or not request.pull.HasField("hello"):
+            raise InvalidArgumentError("a call for values must be a pull that says who asks")
+        try:
+            self._enter(request.pull.hello, claims=False)
+            self._pull(request.request, request.pull)
+        except Exception as error:  # noqa: BLE001 - every request is answered
+            self._refuse(request.request, error, "pull")
+        answer = self._answers.get()
+        if answer is not None:
+            assert not isinstance(answer, OpError)
+            yield from answer
+
     def close(self) -> None:
         """What this stream still holds counts no more."""
         if self._host is not None:
@@ -174,7 +193,12 @@ class Session:
 
     # ---- hello ------------------------------------------------------------------------------
 
-    def _hello(self, number: int, hello: pb.Hello) -> None:
+    def _enter(self, hello: pb.Hello, *, claims: bool) -> ShardHost:
+        """Checks who speaks; the host, which knows this stream from now on.
+
+        Args:
+          claims: pushes of the worker come over this stream from now on.
+        """
         if hello.protocol != PROTOCOL:
             raise FailedPreconditionError(
                 f"the client speaks protocol {hello.protocol}, this shard {PROTOCOL}: "
@@ -187,7 +211,6 @@ class Session:
         if self._secret and not hmac.compare_digest(hello.line_secret, self._secret):
             raise _OutOfStep("the line was opened without its secret")
         host = self._find_host()
-        shard = host.shard
         host.check_client(
             hello.worker,
             hello.generation,
@@ -198,8 +221,13 @@ class Session:
         if self._host is not None:
             self._host.release(self)
         self._host, self._worker = host, hello.worker
-        if hello.worker >= 0 and not hello.only_reads:
+        if claims and hello.worker >= 0:
             host.claim(hello.worker, self)
+        return host
+
+    def _hello(self, number: int, hello: pb.Hello) -> None:
+        host = self._enter(hello, claims=True)
+        shard = host.shard
         welcome = pb.Welcome(
             protocol=PROTOCOL,
             shard=shard.index,

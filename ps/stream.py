@@ -1,7 +1,8 @@
 """A client's end of one data stream: requests out, answers in, each answer to who waits for it.
 
 A stream lives until it breaks; then everything that waits fails at once and the channel opens
-another one. Two carriers: `GrpcStream`, and `LineStream` between processes of one host.
+another one. The carriers: `GrpcStream`, `LineStream` between processes of one host, and
+`ValueCalls` for pulls of many bytes.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from shardtape.ps.wire.status import from_call, from_code
 _LOG = logging.getLogger(__name__)
 
 METHOD = "/shardtape.ps.v1.Shard/Data"
+VALUES = "/shardtape.ps.v1.Shard/Values"
 # A thread that waits while another one reads looks so often whether its answer has come.
 _POLL_S = 0.05
 _CONNECT_S = 1.0
@@ -86,7 +88,7 @@ class Stream:
         request.request = number
         header = request.SerializeToString()
         try:
-            self._hand_over(frames.messages(header, payload, self._limits.chunk_bytes))
+            self._hand_over(number, frames.messages(header, payload, self._limits.chunk_bytes))
         except UnavailableError:
             self._forget(number)
             raise
@@ -103,7 +105,7 @@ class Stream:
     def close(self) -> None:
         """Ends the stream; what waits fails with UnavailableError."""
 
-    def _hand_over(self, messages: Iterable[bytes]) -> None: ...
+    def _hand_over(self, number: int, messages: Iterable[bytes]) -> None: ...
 
     def _next(self) -> Message:
         """The next message, in the middle of an answer."""
@@ -192,7 +194,7 @@ class GrpcStream(Stream):
         self._out.put(None)
         self._call.cancel()
 
-    def _hand_over(self, messages: Iterable[bytes]) -> None:
+    def _hand_over(self, number: int, messages: Iterable[bytes]) -> None:
         self._out.put(messages)
 
     def _requests(self) -> Iterator[bytes]:
@@ -218,6 +220,69 @@ class GrpcStream(Stream):
         raise UnavailableError("it ended the stream inside an answer")
 
 
+class ValueCalls(Stream):
+    """Pulls over gRPC, each a call of its own; a thread makes the calls and reads the answers.
+
+    gRPC for Python reads a stream with many requests on a thread of its own and hands each message
+    over; of a call with one request the thread that wants the messages reads them itself.
+
+    Args:
+      channel: opened with `read_by_caller`.
+    """
+
+    def __init__(
+        self,
+        channel: grpc.Channel,
+        metadata: tuple[tuple[str, str], ...],
+        limits: Limits,
+        name: str,
+        shard: int,
+    ) -> None:
+        super().__init__(limits, name, shard)
+        self._metadata = metadata
+        self._method = channel.unary_stream(VALUES, response_deserializer=self._sink.take)
+        self._requests: queue.SimpleQueue[tuple[int, bytes] | None] = queue.SimpleQueue()
+        self._call: Iterator[Message] | None = None
+        self._calling = threading.Lock()
+        self._closed = False
+        self._reader = threading.Thread(target=self._read, name=f"values-{name}", daemon=True)
+        self._reader.start()
+
+    def close(self) -> None:
+        with self._calling:
+            self._closed = True
+            call = self._call
+        self._requests.put(None)
+        if call is not None:
+            call.cancel()  # type: ignore[attr-defined]
+
+    def _hand_over(self, number: int, messages: Iterable[bytes]) -> None:
+        self._requests.put((number, b"".join(messages)))
+
+    def _read(self) -> None:
+        error: BaseException = UnavailableError("the channel was closed")
+        try:
+            while (asked := self._requests.get()) is not None:
+                number, request = asked
+                with self._calling:
+                    if self._closed:
+                        break
+                    self._call = self._method(request, metadata=self._metadata)
+                for message in self._call:
+                    self._receive(message)
+                if number in self._pending:
+                    raise UnavailableError("it ended the call without an answer")
+        except Exception as wrong:  # noqa: BLE001 - whoever waits must hear of it
+            error = wrong
+        self._end(error)
+
+    def _next(self) -> Message:
+        assert self._call is not None
+        for message in self._call:
+            return message
+        raise UnavailableError("it ended the call inside an answer")
+
+
 class LineStream(Stream):
     """Frames over a Unix socket, without threads: who waits for an answer reads.
 
@@ -238,7 +303,7 @@ class LineStream(Stream):
     def close(self) -> None:
         self._line.close()
 
-    def _hand_over(self, messages: Iterable[bytes]) -> None:
+    def _hand_over(self, number: int, messages: Iterable[bytes]) -> None:
         try:
             self._line.send(messages)
         except UnavailableError as error:

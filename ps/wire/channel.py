@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+from grpc.experimental import ChannelOptions
 
 from shardtape.errors import FailedPreconditionError, NotFoundError
 
 # Raised when frames, headers or rules change so that old and new would misunderstand each other.
-PROTOCOL = 1
+PROTOCOL = 2
 
 TOKEN_KEY = "shardtape-token"
 JOB_KEY = "shardtape-job"
@@ -175,9 +176,18 @@ def channel_options(limits: Limits, tls: Tls | None = None) -> Options:
     return options
 
 
-def open_channel(address: str, limits: Limits, tls: Tls | None = None) -> grpc.Channel:
-    """A channel with a connection of its own; it connects at the first call."""
+def open_channel(
+    address: str, limits: Limits, tls: Tls | None = None, *, read_by_caller: bool = False
+) -> grpc.Channel:
+    """A channel with a connection of its own; it connects at the first call.
+
+    Args:
+      read_by_caller: answers of unary-stream calls are read on the thread that asks for them, not
+        handed over to it by a thread of gRPC.
+    """
     options = channel_options(limits, tls)
+    if read_by_caller:
+        options.append((ChannelOptions.SingleThreadedUnaryStream, 1))
     if tls is None:
         return grpc.insecure_channel(address, options=options)
     return grpc.secure_channel(address, tls.channel_credentials(), options=options)

@@ -178,8 +178,7 @@ def test_killed_workers_leave_nothing_behind(transport):
                 os.kill(worker.pid, signal.SIGKILL)
                 worker.wait(10)
             heartbeat = client.channels[0].heartbeat
-            own = 1 if transport == "grpc" else 2
-            assert eventually(lambda: heartbeat()["streams"] == own)  # noqa: B023
+            assert eventually(lambda: heartbeat()["streams"] == 1)  # noqa: B023
             if files is None:
                 files = (process.num_fds(), len(process.memory_maps(grouped=False)))
         assert process.num_fds() <= files[0] + 2

@@ -8,7 +8,7 @@ from shardtape.errors import FailedPreconditionError, InvalidArgumentError
 from shardtape.ps import session
 from shardtape.ps.client import GrpcChannel
 from shardtape.ps.ids import BatchId
-from shardtape.ps.stream import GrpcStream, LineStream
+from shardtape.ps.stream import GrpcStream, LineStream, ValueCalls
 from shardtape.ps.wire import shared_memory
 
 
@@ -128,7 +128,7 @@ def test_a_shard_that_writes_all_the_time_is_asked_for_values(monkeypatch):
         client.parameters["bias"][...] = 0
         assert client.pull(2) == 1
         np.testing.assert_allclose(client.parameters["bias"], first_values()["bias"] - 1, rtol=1e-6)
-        assert isinstance(client.channels[0]._values, GrpcStream)
+        assert isinstance(client.channels[0]._values, ValueCalls)
         memory.settle(served.servers[0].host().shard)
 
 
