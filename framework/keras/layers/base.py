@@ -15,10 +15,11 @@ from shardtape import nest
 from shardtape.autograph import convert_in_graph
 from shardtape.checkpoint import pending
 from shardtape.context import building, converting, state, training_phase
+from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.scopes import name_scope
 from shardtape.keras import policy, regularizers
+from shardtape.keras.layers.calls import CalledSymbolically
 from shardtape.keras.layers.input_spec import check_inputs
-from shardtape.keras.layers.weights import WeightHolder
 from shardtape.keras.masks import mask_of, masks_of, set_masks
 from shardtape.keras.naming import snake_case, unique_object_name
 from shardtape.keras.symbolic import KerasGraph, Node, is_keras_tensor, keras_graph
@@ -75,7 +76,7 @@ class _Calls(threading.local):
 _calls = _Calls()
 
 
-class Layer(WeightHolder):
+class Layer(CalledSymbolically):
     """Base of layers: makes its weights when it is first called, and is called on tensors.
 
     Subclasses define `build(self, input_shape)`, which makes weights with `add_weight`, and
@@ -170,6 +171,20 @@ class Layer(WeightHolder):
                 inputs = type(shapes)(placeholder(s) for s in shapes)
             outputs = self._run(inputs, (), {})
         return nest.map_structure(lambda t: t.shape, outputs)
+
+    def compute_output_signature(self, input_signature: Any) -> Any:
+        """Specs of the outputs for specs (shape and dtype) of the inputs.
+
+        Raises TypeError for something else than TensorSpecs.
+        """
+        for spec in nest.flatten(input_signature):
+            if not isinstance(spec, TensorSpec):
+                raise TypeError(
+                    f"Only TensorSpec signature types are supported. Received: {spec!r}"
+                )
+        shapes = nest.map_structure(lambda spec: spec.shape, input_signature)
+        made = self.compute_output_shape(shapes)
+        return nest.map_structure(lambda shape: TensorSpec(shape, self.compute_dtype), made)
 
     # ---- calls ------------------------------------------------------------------------------
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -303,6 +318,8 @@ class Layer(WeightHolder):
             shapes: Any = None
         else:
             shapes = nest.map_structure(lambda t: TensorShape(t.shape), inputs)
+        if shapes is not None:
+            self._build_input_shape = shapes
         if isinstance(state.graph, KerasGraph):
             with building(state.graph.outer_graph):
                 # layer names as they are, not as the graph of symbolic calls made them unique
@@ -362,6 +379,28 @@ class Layer(WeightHolder):
             metric.update_state(value)
 
     @property
+    def metrics(self) -> list[Any]:
+        """The metrics of this layer and of those inside it."""
+        from shardtape.keras.metrics.base import Metric
+
+        found: dict[int, Any] = {}
+        for layer in self._flatten_layers():
+            own = [m for m in layer._tracked() if isinstance(m, Metric)]
+            found.update((id(m), m) for m in [*own, *layer._added_metrics.values()])
+        return list(found.values())
+
+    def add_update(self, updates: Any) -> None:
+        """Runs functions without arguments, in `call`; results of updates are left alone.
+
+        Nothing runs in symbolic calls.
+        """
+        if isinstance(state.graph, KerasGraph):
+            return
+        for update in nest.flatten(updates):
+            if callable(update):
+                update()
+
+    @property
     def losses(self) -> list[Any]:
         """Penalties of this layer and of those inside it, as scalar tensors."""
         out = []
@@ -404,35 +443,6 @@ class Layer(WeightHolder):
     @property
     def activity_regularizer(self) -> Any:
         return self._activity_regularizer
-
-    @property
-    def inbound_nodes(self) -> list[Node]:
-        return self._inbound_nodes
-
-    def _only_node(self, what: str) -> Node:
-        if not self._inbound_nodes:
-            raise AttributeError(f"The layer {self._name} has never been called symbolically and "
-                                 f"thus has no defined {what}.")  # fmt: skip
-        return self._inbound_nodes[0]
-
-    @property
-    def input(self) -> Any:
-        """The symbolic inputs of the first symbolic call."""
-        node = self._only_node("input")
-        return node.args[0] if node.args else node.outputs
-
-    @property
-    def output(self) -> Any:
-        """The symbolic outputs of the first symbolic call."""
-        return self._only_node("output").outputs
-
-    @property
-    def input_shape(self) -> Any:
-        return nest.map_structure(lambda t: tuple(t.shape), self.input)
-
-    @property
-    def output_shape(self) -> Any:
-        return nest.map_structure(lambda t: tuple(t.shape), self.output)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, fit for JSON.

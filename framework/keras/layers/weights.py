@@ -15,11 +15,14 @@ from shardtape.module import Module
 from shardtape.shapes import TensorShape
 from shardtape.variable import Variable, VariableAggregation, VariableSynchronization
 
+_NO_ARRAYS = ("string", "resource", "variant")
+
 
 class WeightHolder(Module):
     """What of `Layer` concerns weights. `Layer.__init__` sets the attributes named here."""
 
     built: bool
+    _build_input_shape: Any = None  # nested TensorShapes, once it is built
     _dtype: dt.DType  # of the computation
     _weight_dtype: dt.DType
     _trainable: bool
@@ -189,6 +192,57 @@ class WeightHolder(Module):
         for variable, array in zip(variables, arrays):
             variable.assign(np.asarray(array, variable.dtype.numpy_dtype))
 
+    def get_build_config(self) -> dict[str, Any] | None:
+        """What `build_from_config` takes: the shape that the layer was built for, if it was."""
+        shapes = self._build_input_shape
+        if shapes is None:
+            return None
+        return {"input_shape": _as_tuples(shapes)}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Builds the layer for what `get_build_config` gave."""
+        shape = config["input_shape"]
+        if shape is None:
+            return
+        several = isinstance(shape, (list, tuple)) and any(
+            isinstance(s, (list, tuple)) for s in shape
+        )
+        self.build([TensorShape(s) for s in shape] if several else TensorShape(shape))
+        self.built = True
+
+    def save_own_variables(self, store: Any) -> None:
+        """Puts the weights that are the layer's own into a mapping, under "0", "1", ..."""
+        for i, variable in enumerate(self._kept_variables()):
+            store[str(i)] = variable.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Takes over what `save_own_variables` gave.
+
+        Raises ValueError where number or shapes do not fit.
+        """
+        variables = self._kept_variables()
+        if len(store) != len(variables):
+            raise ValueError(
+                f"Layer '{self._name}' expected {len(variables)} variables, but received "
+                f"{len(store)} variables during loading. Expected: {[v.name for v in variables]}"
+            )
+        arrays = [np.asarray(store[str(i)]) for i in range(len(variables))]
+        for variable, array in zip(variables, arrays):
+            if tuple(variable.shape) != array.shape:
+                raise ValueError(
+                    f"Layer '{self._name}': cannot assign value to variable '{variable.name}': "
+                    f"Shape mismatch. The variable shape {tuple(variable.shape)}, and the "
+                    f"assigned value shape {array.shape} are incompatible."
+                )
+        for variable, array in zip(variables, arrays):
+            variable.assign(np.asarray(array, variable.dtype.numpy_dtype))
+
+    def _kept_variables(self) -> list[Variable]:
+        """The weights of the layer and of none inside it: trained ones first."""
+        made = {v._id for v in self._made_weights}
+        own = [v for v in self._own_variables() if v._id in made or v.dtype.name not in _NO_ARRAYS]
+        return [*[v for v in own if v.trainable], *[v for v in own if not v.trainable]]
+
     def count_params(self) -> int:
         """The number of weights. Raises ValueError before the layer is built."""
         if not self.built and self._needs_build():
@@ -198,6 +252,17 @@ class WeightHolder(Module):
                 f"`{self._name}.build(batch_input_shape)`."
             )
         return sum(v.shape.num_elements() or 0 for v in self.weights)
+
+
+def _as_tuples(shapes: Any) -> Any:
+    """Shapes as tuples, in their structure."""
+    if isinstance(shapes, TensorShape):
+        return None if shapes.rank is None else tuple(shapes)
+    if isinstance(shapes, dict):
+        return {name: _as_tuples(shape) for name, shape in shapes.items()}
+    if isinstance(shapes, (list, tuple)):
+        return type(shapes)(_as_tuples(shape) for shape in shapes)
+    return shapes
 
 
 def _members(value: Any) -> Iterator[Any]:

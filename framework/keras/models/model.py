@@ -16,6 +16,8 @@ from shardtape.keras.models.summary import print_summary
 from shardtape.keras.models.training import Trainer
 from shardtape.keras.naming import unique_object_name
 from shardtape.keras.symbolic import KerasGraph, is_keras_tensor
+from shardtape.module import Module
+from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
 from shardtape.variable import Variable
 
@@ -35,7 +37,7 @@ class Model(Trainer, Layer):
     _unseen = Layer._unseen | {
         "_network", "compiled_loss", "compiled_metrics", "optimizer", "history", "_steps",
         "_compile_arguments", "_given", "_added_metrics", "_own_layers", "_symbolic_losses",
-        "_symbolic_metrics",
+        "_symbolic_metrics", "_optimizer_given",
     }  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -370,6 +372,71 @@ class Model(Trainer, Layer):
             made.trainable = config.get("trainable", True)
             return made
 
+    def get_build_config(self) -> dict[str, Any] | None:
+        """What `build_from_config` takes; of a functional model the shape of its inputs."""
+        made = super().get_build_config()
+        if made is not None or self._network is None:
+            return made
+        shapes = [tuple(t.shape) for t in self._network._flat_inputs]
+        return {"input_shape": shapes[0] if len(shapes) == 1 else shapes}
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """What `compile` was given, as JSON in Keras's form; None before it."""
+        from shardtape.keras.saving.compile_form import compile_config
+
+        return compile_config(self)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles the model as `get_compile_config` (or Keras's) says."""
+        from shardtape.keras.saving.compile_form import compile_from
+
+        compile_from(self, config)
+        if self.built and self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    def get_weight_paths(self) -> dict[str, Variable]:
+        """The weights by the way that leads to them: names of layers and attributes, with dots."""
+        found: dict[str, Variable] = {}
+        if self._network is None:
+            _add_paths(self, "", found)
+        else:
+            for layer in self.layers:
+                _add_paths(layer, layer.name, found)
+        return found
+
+    def save_spec(self, dynamic_batch: bool = True) -> Any:
+        """([specs of the inputs], {}) of what the model is called on; None before it is known.
+
+        Args:
+          dynamic_batch: leave the number of examples unknown.
+        """
+        from shardtape.saved_model.keras_export import input_names, input_specs
+
+        specs = input_specs(self)
+        if specs is None:
+            return None
+        flat, names = nest.flatten(specs), input_names(self, specs)
+        sizes: list[Any] = [None] * len(flat)
+        if not dynamic_batch:
+            built = getattr(self, "_build_input_shape", None)
+            shapes = [built] if isinstance(built, TensorShape) else nest.flatten(built)
+            if len(shapes) == len(flat) and all(isinstance(s, TensorShape) for s in shapes):
+                sizes = [s[0] if s.rank else None for s in shapes]
+        made = [
+            TensorSpec([size, *s.shape[1:]] if s.shape.rank else s.shape, s.dtype, name)
+            for s, size, name in zip(flat, sizes, names)
+        ]
+        return [nest.pack_sequence_as(specs, made)], {}
+
+    @property
+    def state_updates(self) -> list[Any]:
+        """Always empty; see `updates`."""
+        return self.updates
+
+    def to_yaml(self, **kwargs: Any) -> str:
+        """Raises RuntimeError: YAML can hold code, which is not run from a file."""
+        raise RuntimeError("Method `model.to_yaml()` has been removed: use `model.to_json()`")
+
     # ---- files ------------------------------------------------------------------------------
     def to_json(self, **kwargs: Any) -> str:
         """The configuration as JSON; `kwargs` go to `json.dumps`."""
@@ -407,6 +474,21 @@ class Model(Trainer, Layer):
 
 class Functional(Model):
     """What `Model(inputs, outputs)` makes."""
+
+
+def _add_paths(item: Any, path: str, found: dict[str, Variable]) -> None:
+    """Adds the Variables below an object, a container or a Variable by their paths."""
+    if isinstance(item, Variable):
+        if all(v is not item for v in found.values()):
+            found[path] = item
+    elif isinstance(item, (Module, list, tuple, dict)):
+        if isinstance(item, Module):
+            unseen = item._unseen
+            inner: Any = [(k, v) for k, v in vars(item).items() if k not in unseen]
+        else:
+            inner = item.items() if isinstance(item, dict) else enumerate(item)
+        for name, value in inner:
+            _add_paths(value, f"{path}.{name}" if path else str(name), found)
 
 
 def _spec_of_batch(t: Tensor) -> TensorSpec:

@@ -150,6 +150,7 @@ class Sequential(Model):
         alone = root_graph() is None and not isinstance(state.graph, KerasGraph)
         if alone and self._own_layers and len(flat) == 1 and hasattr(flat[0], "shape"):
             x = convert_to_tensor(flat[0])
+            self._build_input_shape = x.shape
             self._build_from(x.shape, x.dtype)
         self.built = True
 

@@ -71,6 +71,7 @@ class Trainer(Fitting):
         self.compiled_loss = CompiledLosses(loss, loss_weights, self._known_output_names)
         self.compiled_metrics = CompiledMetrics(metrics, weighted_metrics, self._known_output_names)
         self.compiled = True
+        self._optimizer_given = optimizer
         self._compile_arguments = {
             "optimizer": self.optimizer, "loss": loss, "metrics": metrics,
             "loss_weights": loss_weights, "weighted_metrics": weighted_metrics,

@@ -41,6 +41,14 @@ def compile_form(model: Any) -> dict[str, Any] | None:
     return {**out, "jit_compile": None}
 
 
+def compile_config(model: Any) -> dict[str, Any] | None:
+    """As `compile_form`, with the optimizer as it was given; None where there is nothing."""
+    form = compile_form(model)
+    if form is not None and isinstance(model._optimizer_given, str):
+        form["optimizer"] = model._optimizer_given
+    return form
+
+
 def _form(value: Any) -> Any:
     if isinstance(value, Metric) and type(value) is metrics.MeanMetricWrapper:
         config = {**value.get_config(), "fn": value._fn.__name__}

@@ -48,14 +48,7 @@ def ordered_weights(layer: Any) -> list[Variable]:
 
 def own_weights(layer: Any) -> list[Variable]:
     """The weights that belong to the layer and to none inside it: trained ones first."""
-    own = layer._own_variables()
-    made = {v._id for v in layer._made_weights}
-    own = [v for v in own if v._id in made or _is_plain(v)]
-    return [*[v for v in own if v.trainable], *[v for v in own if not v.trainable]]
-
-
-def _is_plain(variable: Variable) -> bool:
-    return variable.dtype.name not in ("string", "resource", "variant")
+    return layer._kept_variables()
 
 
 def write_names(group: Any, name: str, names: list[str]) -> None:

@@ -6,10 +6,13 @@ import datetime
 import io
 import json
 import logging
+import tempfile
 import zipfile
+from pathlib import Path
 from typing import Any
 
 from shardtape import errors
+from shardtape.keras.models.model import Model
 from shardtape.keras.saving import hdf5_layout, optimizer_state, sharing, state_paths
 from shardtape.keras.saving.compile_form import compile_form, compile_from, training_form
 from shardtape.keras.saving.hdf5_files import opened, written_at_once
@@ -115,7 +118,8 @@ def archive_parts(model: Any, include_optimizer: bool) -> dict[str, bytes]:
     if not model._is_graph_network and type(model).__name__ != "Sequential":
         raise NoKerasForm(f"the model {model.name!r} is no functional model")
     if include_optimizer:
-        compiled = compile_form(model)
+        own = type(model).get_compile_config is not Model.get_compile_config
+        compiled = model.get_compile_config() if own else compile_form(model)
         if compiled is not None:
             form["compile_config"] = compiled
             optimizer = model.optimizer
@@ -133,7 +137,23 @@ def archive_parts(model: Any, include_optimizer: bool) -> dict[str, bytes]:
         _METADATA: json.dumps(metadata).encode(),
         _CONFIG: json.dumps(form).encode(),
         _WEIGHTS: buffer.getvalue(),
+        **_assets(model),
     }
+
+
+def _assets(model: Any) -> dict[str, bytes]:
+    """The files that layers write with a `save_assets(folder)` of their own, by name."""
+    found: dict[str, bytes] = {}
+    for place, layer in state_paths.objects_with_paths(model):
+        if not hasattr(layer, "save_assets"):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            layer.save_assets(folder)
+            for file in sorted(Path(folder).rglob("*")):
+                if file.is_file():
+                    name = file.relative_to(folder).as_posix()
+                    found[f"assets/{place}/{name}"] = file.read_bytes()
+    return found
 
 
 def is_keras_archive(path: str) -> bool:
@@ -154,7 +174,10 @@ def load_keras_archive(path: str, custom_objects: Any, compile: bool) -> Any:
         model = _made(form, custom_objects)
         _read_assets(archive, model, path)
         if compile and form.get("compile_config"):
-            compile_from(model, form["compile_config"])
+            if type(model).compile_from_config is Model.compile_from_config:
+                compile_from(model, form["compile_config"])
+            else:
+                model.compile_from_config(form["compile_config"])
             if model.built and model.optimizer is not None:
                 model.optimizer.build(model.trainable_variables)
         with _weights_in(archive, path) as file:
@@ -172,6 +195,17 @@ def _read_assets(archive: zipfile.ZipFile, model: Any, path: str) -> None:
     """Gives the lookup layers of a model the vocabularies of an archive."""
     left = {n for n in archive.namelist() if n.startswith("assets/") and not n.endswith("/")}
     for place, layer in state_paths.objects_with_paths(model):
+        own = {n for n in left if n.startswith(f"assets/{place}/")}
+        if own and hasattr(layer, "load_assets"):
+            with tempfile.TemporaryDirectory() as folder:
+                for member in own:
+                    file = Path(folder) / member.removeprefix(f"assets/{place}/")
+                    if not file.resolve().is_relative_to(Path(folder).resolve()):
+                        raise errors.InvalidArgumentError(f"{path} holds the file {member}")
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    file.write_bytes(archive.read(member))
+                layer.load_assets(folder)
+            left -= own
         name = f"assets/{place}/vocabulary.txt"
         if name in left and hasattr(layer, "set_vocabulary"):
             layer.set_vocabulary(archive.read(name).decode().split("\n"))

@@ -30,8 +30,12 @@ class NoKerasForm(ValueError):
     """Something of a model cannot be written as Keras writes it; the text names it."""
 
 
-def module_of(name: str) -> str | None:
-    """The module that Keras names for a class of its own; None for others."""
+def module_of(name: str, cls: Any = None) -> str | None:
+    """The module that Keras names for a class of its own; None for others.
+
+    Args:
+      cls: the class, where it is known: losses and metrics share names.
+    """
     from shardtape import keras, optimizers
 
     if name == "Functional":
@@ -44,6 +48,9 @@ def module_of(name: str) -> str | None:
         return "keras.optimizers.schedules"
     if name == "Policy":
         return "keras.mixed_precision"
+    for place, module in _MODULES:
+        if cls is not None and vars(getattr(keras, place)).get(name) is cls:
+            return module
     for place, module in _MODULES:
         if inspect.isclass(vars(getattr(keras, place)).get(name)):
             return module
@@ -67,14 +74,14 @@ def described(instance: Any) -> Any:
     number = sharing.number_of(instance) if isinstance(instance, Layer) else None
     if number is not None:
         entry[sharing.KEY] = number
-    shape = getattr(instance, "_build_input_shape", None)
-    if shape is not None:
-        entry["build_config"] = {"input_shape": as_json(shape)}
+    build = instance.get_build_config() if isinstance(instance, Layer) else None
+    if build is not None:
+        entry["build_config"] = as_json(build)
     return entry
 
 
 def _entry(name: str, config: Any, cls: Any = None) -> dict[str, Any]:
-    module = module_of(name)
+    module = module_of(name, cls)
     own = module is None or (cls is not None and not cls.__module__.startswith("shardtape."))
     if own and cls is not None:
         return {"module": cls.__module__, "class_name": cls.__name__, "config": config,

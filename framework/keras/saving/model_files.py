@@ -97,7 +97,9 @@ def _write_archive(model: Any, path: str, include_optimizer: bool) -> bool:
         return False
     with tempfile.TemporaryDirectory() as folder:
         for name, content in parts.items():
-            with open(os.path.join(folder, name), "wb") as file:
+            full = os.path.join(folder, name)
+            os.makedirs(os.path.dirname(full), exist_ok=True)
+            with open(full, "wb") as file:
                 file.write(content)
         pack(folder, path)
     return True

@@ -115,4 +115,11 @@ def rebuilt(config: dict[str, Any], make_layer: Any = None) -> tuple[Any, Any]:
 
 def made_layer(entry: dict[str, Any]) -> Layer:
     """The layer of a `{"class_name", "config"}` entry. Raises ValueError naming the class."""
-    return shared(entry, lambda e: find(e["class_name"]).from_config(e["config"]))
+    return shared(entry, _made_alone)
+
+
+def _made_alone(entry: dict[str, Any]) -> Layer:
+    layer: Layer = find(entry["class_name"]).from_config(entry["config"])
+    if entry.get("build_config") and type(layer).build_from_config is not Layer.build_from_config:
+        layer.build_from_config(entry["build_config"])
+    return layer

@@ -84,7 +84,8 @@ def write_state(file: Any, model: Any, include_optimizer: bool = True) -> None:
             arrays = [v.numpy() for v in item.variables]
         else:
             _check_storable(item)
-            arrays = [v.numpy() for v in own_weights(item)]
+            item.save_own_variables(group)
+            continue
         for i, array in enumerate(arrays):
             group[str(i)] = array
 
@@ -103,38 +104,19 @@ def read_state(file: Any, model: Any, skip_mismatch: bool = False) -> None:
     for path, item in objects_with_paths(model):
         full = f"{path}/vars" if path else "vars"
         stored = file.get(full, {})
-        arrays = [np.asarray(stored[str(i)]) for i in range(len(stored))]
         if isinstance(item, Optimizer):
+            arrays = [np.asarray(stored[str(i)]) for i in range(len(stored))]
             if arrays:
                 optimizer_state.restore(item, model, arrays)
         elif isinstance(item, Layer):
             try:
-                _set_own(item, arrays)
+                if own_weights(item) or not _keeps_seed(item):
+                    item.load_own_variables(stored)
             except ValueError as error:
                 if not skip_mismatch:
                     raise
                 _log.warning("Could not load weights in object %s. Skipping object. %s",
                              item, error)  # fmt: skip
-
-
-def _set_own(layer: Any, arrays: list[np.ndarray]) -> None:
-    weights = own_weights(layer)
-    if not weights and _keeps_seed(layer):
-        return
-    if len(arrays) != len(weights):
-        raise ValueError(
-            f"Layer '{layer.name}' expected {len(weights)} variables, but received {len(arrays)} "
-            f"variables during loading. Expected: {[v.name for v in weights]}"
-        )
-    for variable, array in zip(weights, arrays):
-        if tuple(variable.shape) != array.shape:
-            raise ValueError(
-                f"Layer '{layer.name}': cannot assign value to variable '{variable.name}': Shape "
-                f"mismatch. The variable shape {tuple(variable.shape)}, and the assigned value "
-                f"shape {array.shape} are incompatible."
-            )
-    for variable, array in zip(weights, arrays):
-        variable.assign(np.asarray(array, variable.dtype.numpy_dtype))
 
 
 def _keeps_seed(layer: Any) -> bool:

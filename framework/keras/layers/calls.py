@@ -1,0 +1,144 @@
+"""What a layer knows of its symbolic calls: their inputs, outputs, shapes and masks."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from shardtape import nest
+from shardtape.keras.layers.weights import WeightHolder
+from shardtape.keras.masks import mask_of
+from shardtape.keras.symbolic import Node, is_keras_tensor
+
+
+class CalledSymbolically(WeightHolder):
+    """What of `Layer` concerns symbolic calls. `Layer.__init__` sets the attributes named here."""
+
+    _name: str
+    _inbound_nodes: list[Node]
+
+    @property
+    def inbound_nodes(self) -> list[Node]:
+        """The symbolic calls, in their order."""
+        return self._inbound_nodes
+
+    @property
+    def outbound_nodes(self) -> list[Node]:
+        """The symbolic calls of layers that take this layer's outputs, in their order."""
+        found: dict[int, Node] = {}
+        for own in self._inbound_nodes:
+            made = [t for t in nest.flatten(own.outputs) if is_keras_tensor(t)]
+            keys = {t._id for t in made}
+            for graph in {id(t.graph): t.graph for t in made}.values():
+                for node, _ in graph.history.values():
+                    if any(t._id in keys for t in node.inputs()):
+                        found[node.index] = node
+        return [found[index] for index in sorted(found)]
+
+    def _only_node(self, what: str) -> Node:
+        if not self._inbound_nodes:
+            raise AttributeError(f"The layer {self._name} has never been called symbolically and "
+                                 f"thus has no defined {what}.")  # fmt: skip
+        return self._inbound_nodes[0]
+
+    def _node_at(self, index: int, what: str) -> Node:
+        if not self._inbound_nodes:
+            raise RuntimeError(
+                f"The layer {self._name} has never been called and thus has no defined {what}."
+            )
+        if index >= len(self._inbound_nodes):
+            raise ValueError(
+                f"Asked to get {what} at node {index}, but the layer has only "
+                f"{len(self._inbound_nodes)} inbound nodes."
+            )
+        return self._inbound_nodes[index]
+
+    @property
+    def input(self) -> Any:
+        """The symbolic inputs of the first symbolic call."""
+        return _inputs(self._only_node("input"))
+
+    @property
+    def output(self) -> Any:
+        """The symbolic outputs of the first symbolic call."""
+        return self._only_node("output").outputs
+
+    @property
+    def input_shape(self) -> Any:
+        """The shape of the inputs. Raises AttributeError where calls differ in it."""
+        shapes = [_shapes(_inputs(n)) for n in self._inbound_nodes]
+        return self._common_shape("input", shapes) if shapes else _shapes(self.input)
+
+    @property
+    def output_shape(self) -> Any:
+        """The shape of the outputs. Raises AttributeError where calls differ in it."""
+        shapes = [_shapes(n.outputs) for n in self._inbound_nodes]
+        return self._common_shape("output", shapes) if shapes else _shapes(self.output)
+
+    def _common_shape(self, what: str, shapes: list[Any]) -> Any:
+        if any(shape != shapes[0] for shape in shapes[1:]):
+            raise AttributeError(
+                f'The layer "{self._name}" has multiple inbound nodes, with different {what} '
+                f'shapes. Hence the notion of "{what} shape" is ill-defined for the layer. Use '
+                f"`get_{what}_shape_at(node_index)` instead."
+            )
+        return shapes[0]
+
+    @property
+    def input_mask(self) -> Any:
+        """The masks of the inputs of the first symbolic call; None for an input without one."""
+        return _masks(self.input)
+
+    @property
+    def output_mask(self) -> Any:
+        """The masks of the outputs of the first symbolic call."""
+        return _masks(self.output)
+
+    def get_input_at(self, node_index: int) -> Any:
+        """The inputs of a symbolic call.
+
+        Raises RuntimeError where the layer was never called, ValueError for a call too many (so
+        do the methods below).
+        """
+        return _inputs(self._node_at(node_index, "input"))
+
+    def get_output_at(self, node_index: int) -> Any:
+        """The outputs of a symbolic call."""
+        return self._node_at(node_index, "output").outputs
+
+    def get_input_shape_at(self, node_index: int) -> Any:
+        """The shapes of the inputs of a symbolic call, as tuples."""
+        return _shapes(_inputs(self._node_at(node_index, "input shape")))
+
+    def get_output_shape_at(self, node_index: int) -> Any:
+        """The shapes of the outputs of a symbolic call, as tuples."""
+        return _shapes(self._node_at(node_index, "output shape").outputs)
+
+    def get_input_mask_at(self, node_index: int) -> Any:
+        """The masks of the inputs of a symbolic call."""
+        return _masks(_inputs(self._node_at(node_index, "input")))
+
+    def get_output_mask_at(self, node_index: int) -> Any:
+        """The masks of the outputs of a symbolic call."""
+        return _masks(self._node_at(node_index, "output").outputs)
+
+    @property
+    def updates(self) -> list[Any]:
+        """Always empty: updates run when they are added."""
+        warnings.warn(
+            "`layer.updates` is always empty, as updates are applied when they are added",
+            stacklevel=2,
+        )
+        return []
+
+
+def _inputs(node: Node) -> Any:
+    return node.args[0] if node.args else node.outputs
+
+
+def _shapes(tensors: Any) -> Any:
+    return nest.map_structure(lambda t: tuple(t.shape), tensors)
+
+
+def _masks(tensors: Any) -> Any:
+    return nest.map_structure(mask_of, tensors)
