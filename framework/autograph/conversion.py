@@ -97,8 +97,10 @@ def convert_now(function: Callable[..., Any]) -> Callable[..., Any]:
         return function
     setattr(made, _MARK, None)
     made.ag_module, made.ag_source_map = module, source_map
-    source_lines.register(
-        (at.filename, at.lineno, _line(origin)) for at, origin in source_map.items()
+    source_lines.register(  # the map names the function's own file, too
+        (at.filename, at.lineno, _line(origin))
+        for at, origin in source_map.items()
+        if at.filename == module.__file__
     )
     if inspect.ismethod(function):
         return made.__get__(function.__self__)

@@ -58,6 +58,16 @@ def test_a_job_shows_the_users_lines_of_a_function():
     assert "__autograph_generated" not in text and "ag__" not in text
 
 
+def test_other_lines_of_a_file_with_converted_functions_stay_as_they_are():
+    outer(tf.ones((3, 3)))  # converted now
+    with pytest.raises(OSError) as caught:
+        raise OSError("bad disk")  # no part of it
+    text = failures.user_traceback(caught.value)
+    line = line_of("# no part of it")
+    assert text.count("File") == 1
+    assert f'File "{HERE}", line {line}, in test_other_lines' in text
+
+
 def test_a_node_that_fails_at_run_time_names_the_users_line():
     @tf.function
     def at_run_time(x, i):
