@@ -77,6 +77,7 @@ from shardtape.ops.normalization import (
     sufficient_statistics,
     weighted_moments,
 )
+from shardtape.ops.pool_argmax import max_pool_with_argmax
 from shardtape.ops.poolings import (
     avg_pool,
     avg_pool1d,
