@@ -88,6 +88,8 @@ def _optimizer_children(optimizer: Optimizer) -> dict[str, Any]:
     children: dict[str, Any] = {"iterations": optimizer.iterations}
     if isinstance(optimizer.learning_rate, Variable):
         children["learning_rate"] = optimizer.learning_rate
+    if optimizer._added:
+        children["_variables"] = list(optimizer._added)
     return children
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from shardtape.backend import array_module
+from shardtape.errors import UnimplementedError
 from shardtape.keras.policy import Policy, global_policy, set_global_policy
 from shardtape.ops.cast import cast
 from shardtape.optimizers import deserialize, serialize
@@ -43,11 +44,17 @@ class LossScaleOptimizer(Optimizer):
             raise ValueError('"initial_scale" must be specified if "dynamic" is False')
         if not dynamic and dynamic_growth_steps is not None:
             raise ValueError('"dynamic_growth_steps" must be None if "dynamic" is False')
+        if inner_optimizer._updates_by_step:
+            raise UnimplementedError(
+                f"{type(inner_optimizer).__name__} defines `update_step`, which LossScaleOptimizer "
+                "does not call: scale the loss and unscale the gradients yourself"
+            )
         inner = self.inner_optimizer = inner_optimizer
         self.name, self.rule = inner.name, inner.rule
         self.clipnorm, self.global_clipnorm = inner.clipnorm, inner.global_clipnorm
         self.loss_scale_factor, self._slots, self._variables = None, inner._slots, inner._variables
-        self._built_for = inner._built_for
+        self._built_for, self._index_dict = inner._built_for, inner._index_dict
+        self._slot_variables, self._added = inner._slot_variables, inner._added
         self.dynamic = dynamic
         self.dynamic_growth_steps = (dynamic_growth_steps or 2000) if dynamic else None
         self.initial_scale = float(2**15 if initial_scale is None else initial_scale)

@@ -10,14 +10,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from shardtape.backend import array_module
+from shardtape.context import state
 from shardtape.errors import UnimplementedError
-from shardtape.optimizers import graph_op
+from shardtape.optimizers import custom, graph_op
 from shardtape.optimizers.clipping import (
     global_norm,
     gradient_arrays,
     norm_factor,
     sum_duplicates,
 )
+from shardtape.optimizers.listing import ListedState
 from shardtape.optimizers.rule import Rule, learning_rate_from_config
 from shardtape.optimizers.schedules import LearningRateSchedule
 from shardtape.variable import Variable
@@ -39,29 +41,7 @@ class hyperparameter:
         setattr(optimizer.rule, self._name, value)
 
 
-_SHORT_NAMES = {"momentum": "m", "velocity": "v"}  # as Keras names slots
-
-
-class _SlotVariable(Variable):
-    """A Variable that lives in a slot, which the rule changes in place: reads are copies."""
-
-    def value(self) -> Any:
-        from shardtape.tensor import EagerTensor
-
-        return EagerTensor(self._array.copy())
-
-    def numpy(self) -> Any:
-        return self._array.copy()
-
-
-class _VariableList(list):
-    """A list that may be called: `optimizer.variables()` is the older way to write it."""
-
-    def __call__(self) -> list[Any]:
-        return self
-
-
-class Optimizer:
+class Optimizer(ListedState):
     """Base of the optimizers.
 
     Args (shared by all):
@@ -78,9 +58,12 @@ class Optimizer:
 
     Under a parameter server the rule runs on the shards (`rule_config`); what needs all gradients
     stays with the worker (`prepare`).
+
+    A subclass of one's own defines `update_step(gradient, variable)` in ops, and `build`, which
+    makes its state with `add_variable_from_reference`; see `optimizers.custom`.
     """
 
-    rule_class: ClassVar[type[Rule]]
+    rule_class: ClassVar[type[Rule]] = custom.CustomRule  # of those that define `update_step`
 
     weight_decay = hyperparameter()
     clipvalue = hyperparameter()
@@ -90,7 +73,7 @@ class Optimizer:
 
     def __init__(
         self,
-        learning_rate: Any,
+        learning_rate: Any = 0.0,
         name: str | None = None,
         weight_decay: float | None = None,
         clipnorm: float | None = None,
@@ -103,6 +86,9 @@ class Optimizer:
         jit_compile: bool = True,
         **own: Any,
     ) -> None:
+        # the base of one's own optimizers takes the name first
+        if isinstance(learning_rate, str) and self.rule_class is custom.CustomRule:
+            learning_rate, name = 0.0, learning_rate
         given = [a for a in (clipnorm, clipvalue, global_clipnorm) if a is not None]
         if len(given) > 1:
             raise ValueError(
@@ -133,6 +119,9 @@ class Optimizer:
         self._slots: dict[int, dict[str, Any]] = {}
         self._built_for: set[int] = set()  # not those whose slots only a checkpoint has made
         self._slot_variables: dict[tuple[int, str], Variable] = {}
+        self._added: list[Variable] = []  # by `add_variable` and its sister
+        self._averages: dict[int, Variable] = {}  # of those that define `update_step`
+        self._index_dict: dict[str, int] = {}
         if callable(learning_rate) and not isinstance(learning_rate, LearningRateSchedule):
             self._callable, learning_rate = learning_rate, float(learning_rate())
         self.rule = self.rule_class(
@@ -164,7 +153,7 @@ class Optimizer:
         """A float32 Variable (assignable); of a schedule: its value for the next update."""
         rate = self.rule.learning_rate
         if isinstance(rate, LearningRateSchedule):
-            return rate(self._step())
+            return rate(self._step()) if state.graph is None else self._scheduled_in_graph()
         if self._callable is not None:
             return self._callable()
         if self._rate is None:
@@ -190,6 +179,23 @@ class Optimizer:
 
     lr = learning_rate
 
+    def _scheduled_in_graph(self) -> Any:
+        """The rate that the schedule gives when the graph runs."""
+        from shardtape.graph.py_function import numpy_function
+
+        rate = self.rule.learning_rate_at
+        made = numpy_function(lambda n: np.float32(rate(int(n))), [self.iterations], np.float32)
+        made.set_shape([])
+        return made
+
+    def _build_learning_rate(self, learning_rate: Any) -> Any:
+        """Takes over a number, a schedule or a callable; returns what `learning_rate` is."""
+        if callable(learning_rate) and not isinstance(learning_rate, LearningRateSchedule):
+            self._callable, learning_rate = learning_rate, float(learning_rate())
+        self.rule.learning_rate, self._rate = _checked_rate(learning_rate), None
+        scheduled = isinstance(self.rule.learning_rate, LearningRateSchedule)
+        return self.rule.learning_rate if scheduled else self.learning_rate
+
     def _step(self) -> int:
         return int(self._iterations)
 
@@ -208,6 +214,9 @@ class Optimizer:
         for variable in var_list:
             self._slots_of(variable)
             self._built_for.add(variable._id)
+            self._index_dict.setdefault(self._var_key(variable), len(self._index_dict))
+            if self.use_ema and self._updates_by_step:
+                custom.average_of(self, variable)
 
     def minimize(self, loss: Any, var_list: Any, tape: Any = None) -> None:
         """Computes gradients of `loss` and applies them; see `compute_gradients`."""
@@ -275,7 +284,10 @@ class Optimizer:
                 "you're using `model.compile()`, did you forget to provide a `loss` argument?",
                 stacklevel=2,
             )
-        self.build(v for _, v in pairs)
+        self.build([v for _, v in pairs])
+        if self._updates_by_step:
+            custom.apply(self, present)
+            return self.iterations
         if graph_op.wanted([g for g, _ in present]):
             made = graph_op.add(self, present)
             return self.iterations if hasattr(made.graph, "captures") else made
@@ -351,7 +363,9 @@ class Optimizer:
 
     def finalize_variable_values(self, var_list: Iterable[Any]) -> None:
         """With `use_ema`: writes the moving averages over the variables."""
-        if self.use_ema:
+        if self._updates_by_step and self.use_ema:
+            custom.overwrite(self, var_list)
+        elif self.use_ema:
             for variable in var_list:
                 average = self._slots_of(variable)["average"]
                 array = variable._storage()
@@ -372,7 +386,12 @@ class Optimizer:
     # ---- under a parameter server ----------------------------------------------------------------
 
     def rule_config(self) -> dict[str, Any]:
-        """What a shard makes its update rule of; JSON-able."""
+        """What a shard makes its update rule of; JSON-able.
+
+        Raises UnimplementedError for an optimizer that defines `update_step`.
+        """
+        if self._updates_by_step:
+            raise custom.only_here(self)
         return self._current_rule_config()
 
     def _current_rule_config(self) -> dict[str, Any]:
@@ -403,36 +422,6 @@ class Optimizer:
         return unscale
 
     # ---- state and configuration -----------------------------------------------------------------
-
-    @property
-    def updated_variables(self) -> list[Any]:
-        """The Variables that have slots, in the order of `build`."""
-        return list(self._variables)
-
-    @property
-    def variables(self) -> list[Any]:
-        """The optimizer's own state: `iterations`, then the slots of each Variable.
-
-        They share their memory with the slots, so that an assignment is one to the state.
-        """
-        out: list[Any] = [self.iterations]
-        for variable in self._variables:
-            for name, array in self._slots_of(variable).items():
-                if not array.size and variable._array.size:
-                    continue  # a slot that this variable does not need
-                out.append(self._slot_variable(variable, name, array))
-        return _VariableList(out)
-
-    def _slot_variable(self, variable: Any, name: str, array: Any) -> Any:
-        key = (variable._id, name)
-        found = self._slot_variables.get(key)
-        if found is None or found._array is not array:
-            short = _SHORT_NAMES.get(name, name) if type(self).__name__ != "RMSprop" else name
-            of = variable.name.removesuffix(":0")
-            found = _SlotVariable(array.copy(), trainable=False, name=f"{self.name}/{short}/{of}")
-            found.bind(array)
-            self._slot_variables[key] = found
-        return found
 
     def state(self) -> dict[str, Any]:
         """`{"iterations", "learning_rate", "slots"}`: the slots by name, then by variable, as

@@ -22,6 +22,7 @@ from shardtape.keras.models.batches import (
 )
 from shardtape.ops.composites import is_composite
 from shardtape.ops.joining import concat
+from shardtape.optimizers import Optimizer
 
 
 class Fitting:
@@ -105,6 +106,8 @@ class Fitting:
             calls.on_epoch_end(epoch, logs)
             if self.stop_training or getattr(batches, "ran_out", False):
                 break
+        if epochs > 0 and isinstance(self.optimizer, Optimizer):
+            self.optimizer.finalize_variable_values(self.trainable_variables)
         calls.on_train_end(logs)
         return history
 
