@@ -10,6 +10,7 @@ from shardtape.checkpoint.names import (
     load_variable,
 )
 from shardtape.checkpoint.object_checkpoint import Checkpoint
+from shardtape.distribute.cluster import ClusterSpec
 from shardtape.io.int64_list import Int64List
 from shardtape.moving_average import ExponentialMovingAverage
 from shardtape.protos.example_pb2 import (
@@ -28,6 +29,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointManager",
     "CheckpointOptions",
+    "ClusterSpec",
     "Example",
     "Feature",
     "ExponentialMovingAverage",

@@ -2,16 +2,25 @@
 
 from typing import Any as _Any
 
-from shardtape.distribute import experimental
+from shardtape.distribute import cluster_resolver, coordinator, experimental
+from shardtape.distribute.cluster_strategies import (
+    MultiWorkerMirroredStrategy,
+    ParameterServerStrategy,
+    Server,
+)
 from shardtape.distribute.strategy import (
+    CrossDeviceOps,
     HierarchicalCopyAllReduce,
     InputContext,
+    InputOptions,
+    InputReplicationMode,
     MirroredStrategy,
     NcclAllReduce,
     OneDeviceStrategy,
     ReduceOp,
     ReductionToOneDevice,
     ReplicaContext,
+    RunOptions,
     Strategy,
     experimental_set_strategy,
     get_replica_context,
@@ -21,15 +30,24 @@ from shardtape.distribute.strategy import (
 )
 
 __all__ = [
+    "CrossDeviceOps",
     "HierarchicalCopyAllReduce",
     "InputContext",
+    "InputOptions",
+    "InputReplicationMode",
     "MirroredStrategy",
+    "MultiWorkerMirroredStrategy",
     "NcclAllReduce",
     "OneDeviceStrategy",
+    "ParameterServerStrategy",
     "ReduceOp",
     "ReductionToOneDevice",
     "ReplicaContext",
+    "RunOptions",
+    "Server",
     "Strategy",
+    "cluster_resolver",
+    "coordinator",
     "experimental",
     "experimental_set_strategy",
     "get_replica_context",

@@ -1,41 +1,34 @@
-"""`tf.distribute.experimental`: options of communication."""
+"""`tf.distribute.experimental`: strategies of clusters and options of communication."""
 
 from __future__ import annotations
 
-import enum
 from typing import Any
 
+from shardtape.distribute import coordinator
+from shardtape.distribute.cluster_strategies import (
+    CentralStorageStrategy,
+    ParameterServerStrategy,
+)
+from shardtape.distribute.cluster_strategies import (
+    ExperimentalMultiWorkerMirroredStrategy as MultiWorkerMirroredStrategy,
+)
+from shardtape.distribute.communication import (
+    CollectiveCommunication,
+    CommunicationImplementation,
+    CommunicationOptions,
+)
+from shardtape.distribute.strategy import ValueContext
 
-class CommunicationImplementation(enum.Enum):
-    """What carries collective operations; with one replica nothing does."""
-
-    AUTO = "AUTO"
-    RING = "RING"
-    NCCL = "NCCL"
-
-
-CollectiveCommunication = CommunicationImplementation
-
-
-class CommunicationOptions:
-    """Options of collective operations.
-
-    Args:
-      bytes_per_pack: size of the packs that gradients are put into, bytes.
-      timeout_seconds: after which an operation fails, seconds.
-    """
-
-    def __init__(
-        self, bytes_per_pack: int = 0, timeout_seconds: float | None = None,
-        implementation: Any = CommunicationImplementation.AUTO,
-    ) -> None:  # fmt: skip
-        if bytes_per_pack < 0:
-            raise ValueError(f"`bytes_per_pack` must be >=0, got {bytes_per_pack}")
-        self.bytes_per_pack = bytes_per_pack
-        self.timeout_seconds = timeout_seconds
-        self.implementation = CommunicationImplementation(
-            getattr(implementation, "value", implementation)
-        )
+__all__ = [
+    "CentralStorageStrategy",
+    "CollectiveCommunication",
+    "CommunicationImplementation",
+    "CommunicationOptions",
+    "MultiWorkerMirroredStrategy",
+    "ParameterServerStrategy",
+    "ValueContext",
+    "coordinator",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -45,5 +38,4 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("shardtape.ps.partition")
     from shardtape.absent import missing_text
 
-    known = [n for n in globals() if not n.startswith("_")]
-    raise AttributeError(missing_text("tf.distribute.experimental", name, known))
+    raise AttributeError(missing_text("tf.distribute.experimental", name, __all__))

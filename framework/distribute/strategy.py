@@ -9,7 +9,7 @@ import contextlib
 import enum
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from shardtape.devices import canonical_name, device, list_logical_devices
 from shardtape.ops.convert import convert_to_tensor
@@ -22,6 +22,42 @@ class ReduceOp(enum.Enum):
 
     SUM = "SUM"
     MEAN = "MEAN"
+
+
+class InputReplicationMode(enum.Enum):
+    """Whether workers or replicas have input pipelines of their own; with one it is the same."""
+
+    PER_WORKER = "PER_WORKER"
+    PER_REPLICA = "PER_REPLICA"
+
+
+class InputOptions(NamedTuple):
+    """How a dataset is distributed; with one replica it goes there as it is."""
+
+    experimental_fetch_to_device: bool | None = None
+    experimental_replication_mode: InputReplicationMode = InputReplicationMode.PER_WORKER
+    experimental_place_dataset_on_device: bool = False
+    experimental_per_replica_buffer_size: int = 1
+
+
+class RunOptions(NamedTuple):
+    """How `Strategy.run` traces; with one replica nothing depends on it."""
+
+    experimental_enable_dynamic_batch_size: bool = True
+    experimental_bucketizing_dynamic_shape: bool = False
+    experimental_xla_options: Any = None
+
+
+class ValueContext:
+    """For which replica a value is made: the only one.
+
+    Args:
+      replica_id_in_sync_group: its number.
+    """
+
+    def __init__(self, replica_id_in_sync_group: int = 0, num_replicas_in_sync: int = 1) -> None:
+        self.replica_id_in_sync_group = replica_id_in_sync_group
+        self.num_replicas_in_sync = num_replicas_in_sync
 
 
 class _Scopes(threading.local):
@@ -84,6 +120,8 @@ class Strategy:
     Args:
       device_name: where its ops run; None for where they always do.
     """
+
+    cluster_resolver: Any = None
 
     def __init__(self, device_name: str | None = None) -> None:
         self._device = device_name
@@ -151,7 +189,7 @@ class Strategy:
 
     def experimental_distribute_values_from_function(self, value_fn: Callable[[Any], Any]) -> Any:
         """The value that the function makes for the one replica."""
-        return value_fn(ReplicaContext(self))
+        return value_fn(ValueContext())
 
     def make_dataset_iterator(self, dataset: Any) -> Iterator[Any]:
         return iter(dataset)
@@ -191,22 +229,22 @@ class MirroredStrategy(Strategy):
         super().__init__(names[0] if names else gpus[0].name if gpus else None)
 
 
-class _CrossDeviceOps:
+class CrossDeviceOps:
     """A way of reducing over devices; with one replica it does nothing."""
 
     def __init__(self, num_packs: int = 1) -> None:
         self.num_packs = num_packs
 
 
-class HierarchicalCopyAllReduce(_CrossDeviceOps):
+class HierarchicalCopyAllReduce(CrossDeviceOps):
     """Accepted by `MirroredStrategy`."""
 
 
-class NcclAllReduce(_CrossDeviceOps):
+class NcclAllReduce(CrossDeviceOps):
     """Accepted by `MirroredStrategy`."""
 
 
-class ReductionToOneDevice(_CrossDeviceOps):
+class ReductionToOneDevice(CrossDeviceOps):
     """Accepted by `MirroredStrategy`."""
 
     def __init__(self, reduce_to_device: Any = None, accumulation_fn: Any = None) -> None:

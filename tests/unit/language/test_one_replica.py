@@ -22,7 +22,7 @@ def test_one_replica_runs_and_reduces():
     with pytest.raises(ValueError, match="tf.Trainer"):
         tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
     with pytest.raises(AttributeError, match="tf.Trainer"):
-        tf.distribute.MultiWorkerMirroredStrategy  # noqa: B018
+        tf.distribute.TPUStrategy  # noqa: B018
 
 
 def test_code_in_a_replica_knows_it():
