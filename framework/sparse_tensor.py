@@ -44,6 +44,7 @@ class SparseTensor:
         self._indices.shape.with_rank(2)
         self._values.shape.with_rank(1)
         self._dense_shape.shape.with_rank(1)
+        self._told = shapes.UNKNOWN  # by set_shape
         count, rank = self._indices.shape.rank and self._indices.shape, self._dense_shape.shape
         if count:
             shapes.TensorShape([count[0]]).merge_with(self._values.shape)
@@ -79,6 +80,9 @@ class SparseTensor:
         """What is known of `dense_shape`."""
         if type(self._dense_shape) is EagerTensor:
             return shapes.TensorShape(self._dense_shape._host().tolist())
+        return self._inferred().merge_with(self._told)
+
+    def _inferred(self) -> shapes.TensorShape:
         known = partial_value(self._dense_shape)
         if known is not None:
             return shapes.TensorShape([None if d is None else int(d) for d in known])
@@ -87,6 +91,24 @@ class SparseTensor:
 
     def get_shape(self) -> shapes.TensorShape:
         return self.shape
+
+    def set_shape(self, shape: Any) -> None:
+        """Adds what is known of the shape. Raises ValueError for one that cannot be."""
+        merged = self.shape.merge_with(shapes.as_shape(shape))
+        if type(self._dense_shape) is not EagerTensor:
+            self._told = merged
+
+    def consumers(self) -> list[Any]:
+        """The operations that take one of its tensors, in a graph; none in eager mode."""
+        parts = (self._indices, self._values, self._dense_shape)
+        return [c for part in parts if type(part) is not EagerTensor for c in part.consumers()]
+
+    def eval(self, feed_dict: Any = None, session: Any = None) -> SparseTensorValue:
+        """TensorFlow 1's way to a value. Raises AttributeError: there are no sessions here."""
+        raise AttributeError(
+            "SparseTensor.eval needs a session and a graph; in eager mode its value is in "
+            "`indices`, `values` and `dense_shape` (`.numpy()` of each)"
+        )
 
     @property
     def op(self) -> Any:

@@ -12,7 +12,7 @@ from shardtape.ragged import partitions as _partitions
 from shardtape.ragged import reductions as _reductions
 from shardtape.ragged.conversion import constant
 from shardtape.ragged.elementwise import map_flat_values
-from shardtape.ragged.functions import cross
+from shardtape.ragged.functions import cross, cross_hashed
 from shardtape.ragged.joining import stack as _stack
 from shardtape.ragged.ranges import range
 from shardtape.ragged.selection import boolean_mask
@@ -67,6 +67,7 @@ __all__ = [
     "boolean_mask",
     "constant",
     "cross",
+    "cross_hashed",
     "map_flat_values",
     "range",
     "row_splits_to_segment_ids",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors, strings
 from shardtape.ops import array, math
-from shardtape.ops.cast import cast
+from shardtape.ops.cast import bitcast, cast
 from shardtape.ops.clip import clip_by_value
 from shardtape.ops.composites import overrides
 from shardtape.ops.convert import convert_to_tensor
@@ -16,12 +18,14 @@ from shardtape.ops.cross_entropy import softmax
 from shardtape.ops.dispatch import add_dispatcher
 from shardtape.ops.dropout import dropout
 from shardtape.ops.embedding import embedding_lookup
+from shardtape.ops.fingerprints import HASH_START, joined_fingerprints
 from shardtape.ops.gather import unsorted_segment_sum
 from shardtape.ops.linalg import matmul
 from shardtape.ops.reduce import reduce_any
 from shardtape.ops.registry import Op
 from shardtape.ops.scatter import gather_nd
 from shardtape.ops.segments import unsorted_segment_max
+from shardtape.ops.spelling import fingerprint
 from shardtape.ragged import partitions
 from shardtape.ragged.conversion import from_tensor
 from shardtape.ragged.elementwise import map_flat_values
@@ -172,19 +176,79 @@ def cross(inputs: Sequence[Any], name: str | None = None) -> RaggedTensor:
 
     Raises ValueError for no inputs.
     """
+    return cross_texts(_rows_of_all(inputs), "_X_")
+
+
+def cross_hashed(
+    inputs: Sequence[Any], num_buckets: int = 0, hash_key: int | None = None,
+    name: str | None = None,
+) -> RaggedTensor:  # fmt: skip
+    """As `cross`, with an int64 hash of each combination.
+
+    Args:
+      num_buckets: hashes lie below it; 0 for all that fit into int64.
+      hash_key: where the hash begins.
+    """
+    return cross_numbers(_rows_of_all(inputs), num_buckets, hash_key)
+
+
+def _rows_of_all(inputs: Sequence[Any]) -> list[RaggedTensor]:
     if not inputs:
-        raise ValueError("tf.ragged.cross needs one input at least")
-    made: RaggedTensor | None = None
+        raise ValueError("a cross needs one input at least")
+    rows = []
     for x in inputs:
         x = convert(x)
-        rows = x if isinstance(x, RaggedTensor) else from_tensor(x, None, None, 1, dt.int64)
-        if rows.dtype is not dt.string:
-            rows = rows.with_values(strings.as_string(rows.values))
-        made = rows if made is None else _pairs(made, rows)
+        ragged = isinstance(x, RaggedTensor)
+        rows.append(x if ragged else from_tensor(x, None, None, 1, dt.int64))
+    return rows
+
+
+def cross_numbers(
+    rows: Sequence[RaggedTensor], num_buckets: int, hash_key: int | None
+) -> RaggedTensor:
+    """Every combination of the values of corresponding rows as a hash.
+
+    Raises InvalidArgumentError for a negative number of buckets.
+    """
+    if num_buckets < 0:
+        raise errors.InvalidArgumentError(
+            f"Value for attr 'num_buckets' of {num_buckets} must be at least minimum 0"
+        )
+    key = convert_to_tensor(np.array(HASH_START if hash_key is None else hash_key, np.int64))
+    made: RaggedTensor | None = None
+    for x in rows:
+        numbers = x.with_values(_feature_numbers(x.values))
+        if made is None:
+            start = array.zeros_like(numbers.values) + key
+            made = numbers.with_values(joined_fingerprints(start, numbers.values))
+        else:
+            made = pairs(made, numbers, joined_fingerprints)
+    limit = convert_to_tensor(np.array(num_buckets or np.iinfo(np.int64).max, np.uint64))
+    hashes = cast(bitcast(made.values, dt.uint64) % limit, dt.int64)  # type: ignore[union-attr]
+    return made.with_values(hashes)  # type: ignore[union-attr]
+
+
+def _feature_numbers(features: Any) -> Any:
+    """A feature as 64 bits: the fingerprint of a text, an integer as it is."""
+    if features.dtype is dt.string:
+        return bitcast(fingerprint(features), dt.int64)
+    return cast(features, dt.int64)
+
+
+def cross_texts(rows: Sequence[RaggedTensor], separator: str) -> RaggedTensor:
+    """Every combination of the values of corresponding rows as texts with a separator."""
+    made: RaggedTensor | None = None
+    for x in rows:
+        if x.dtype is not dt.string:
+            x = x.with_values(strings.as_string(x.values))
+        made = x if made is None else pairs(
+            made, x, lambda a, b: strings.join([a, b], separator=separator)
+        )  # fmt: skip
     return made  # type: ignore[return-value]
 
 
-def _pairs(a: RaggedTensor, b: RaggedTensor) -> RaggedTensor:
+def pairs(a: RaggedTensor, b: RaggedTensor, joined: Callable[[Any, Any], Any]) -> RaggedTensor:
+    """`joined` of every value of a row of `a` with every one of that row of `b`."""
     of_a, of_b = a.row_lengths(), b.row_lengths()
     splits = partitions.splits_of_lengths(of_a * of_b)
     rows = partitions.rowids_of_splits(splits)
@@ -192,4 +256,4 @@ def _pairs(a: RaggedTensor, b: RaggedTensor) -> RaggedTensor:
     width = array.gather(of_b, rows)
     left = array.gather(a.values, array.gather(a.row_starts(), rows) + within // width)
     right = array.gather(b.values, array.gather(b.row_starts(), rows) + within % width)
-    return RaggedTensor(strings.join([left, right], separator="_X_"), splits)
+    return RaggedTensor(joined(left, right), splits)

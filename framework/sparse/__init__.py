@@ -13,6 +13,8 @@ from shardtape.sparse.arithmetic import (
 )
 from shardtape.sparse.arithmetic import sparse_maximum as maximum
 from shardtape.sparse.arithmetic import sparse_minimum as minimum
+from shardtape.sparse.counting import bincount
+from shardtape.sparse.crossing import cross, cross_hashed
 from shardtape.sparse.places import (
     concat,
     expand_dims,
@@ -31,7 +33,10 @@ from shardtape.sparse_tensor import SparseTensor, from_dense, to_dense
 __all__ = [
     "SparseTensor",
     "add",
+    "bincount",
     "concat",
+    "cross",
+    "cross_hashed",
     "expand_dims",
     "eye",
     "fill_empty_rows",

@@ -9,6 +9,7 @@ from parity import (
     numpy_cases,
     sampling_cases,
     signal_cases,
+    sparse_cases,
 )
 from parity.function_cases import parts_of
 from parity.recorded import DATA, unpack
@@ -23,6 +24,7 @@ _GROUPS = {
     "functions_numpy_tf215": numpy_cases.CASES,
     "functions_sampling_tf215": sampling_cases.CASES,
     "functions_signal_tf215": signal_cases.CASES,
+    "functions_sparse_tf215": sparse_cases.CASES,
 }
 
 

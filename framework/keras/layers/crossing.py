@@ -14,33 +14,19 @@ from shardtape.ops.array import reshape
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.farmhash import fingerprint64
+from shardtape.ops.fingerprints import HASH_START, joined_fingerprint
 from shardtape.ops.registry import READS, op
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
 
-_START = 956888297470  # what the hash of no feature is, in TensorFlow's crosses
-_MULTIPLIER = 0xC6A4A7935BD1E995
 _MASK = (1 << 64) - 1
-
-
-def _shift_mix(x: int) -> int:
-    return x ^ (x >> 47)
-
-
-def joined_fingerprint(first: int, second: int) -> int:
-    """The fingerprint of two 64-bit fingerprints one after the other."""
-    result = first ^ _MULTIPLIER
-    result ^= (_shift_mix((second * _MULTIPLIER) & _MASK) * _MULTIPLIER) & _MASK
-    result = (result * _MULTIPLIER) & _MASK
-    result = (_shift_mix(result) * _MULTIPLIER) & _MASK
-    return _shift_mix(result)
 
 
 def crossed(columns: list[np.ndarray], bins: int) -> np.ndarray:
     """For each row a number below `bins` that follows from the features of all columns."""
     out = []
     for row in zip(*columns):
-        value = _START
+        value = HASH_START
         for feature in row:
             if isinstance(feature, (bytes, str)):
                 text = feature.encode() if isinstance(feature, str) else feature
