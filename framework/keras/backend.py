@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from shardtape import context
+from shardtape.errors import UnimplementedError
+from shardtape.graph.scopes import name_scope
 from shardtape.keras.backend_functions import (
     abs,
     all,
@@ -88,6 +90,63 @@ from shardtape.keras.backend_functions import (
     variable,
     zeros,
     zeros_like,
+)
+from shardtape.keras.backend_layers import (
+    batch_dot,
+    batch_normalization,
+    bias_add,
+    conv1d,
+    conv2d,
+    conv2d_transpose,
+    conv3d,
+    ctc_batch_cost,
+    ctc_decode,
+    ctc_label_dense_to_sparse,
+    depthwise_conv2d,
+    local_conv1d,
+    local_conv2d,
+    normalize_batch_in_training,
+    pool2d,
+    pool3d,
+    resize_images,
+    resize_volumes,
+    separable_conv2d,
+    spatial_2d_padding,
+    spatial_3d_padding,
+    temporal_padding,
+)
+from shardtape.keras.backend_state import (
+    backend,
+    batch_get_value,
+    batch_set_value,
+    binary_focal_crossentropy,
+    cast_to_floatx,
+    categorical_focal_crossentropy,
+    dropout,
+    eval,
+    foldl,
+    foldr,
+    function,
+    in_test_phase,
+    in_top_k,
+    in_train_phase,
+    is_sparse,
+    learning_phase_scope,
+    manual_variable_initialization,
+    map_fn,
+    moving_average_update,
+    placeholder,
+    print_tensor,
+    random_bernoulli,
+    random_binomial,
+    random_normal_variable,
+    random_uniform_variable,
+    repeat,
+    reverse,
+    to_dense,
+    update,
+    update_add,
+    update_sub,
 )
 from shardtape.keras.floatx import epsilon, floatx, set_epsilon, set_floatx
 from shardtape.keras.naming import reset_names, unique_object_name
@@ -176,6 +235,62 @@ __all__ = [
     "variable",
     "zeros",
     "zeros_like",
+    "backend",
+    "batch_dot",
+    "batch_get_value",
+    "batch_normalization",
+    "batch_set_value",
+    "bias_add",
+    "binary_focal_crossentropy",
+    "cast_to_floatx",
+    "categorical_focal_crossentropy",
+    "conv1d",
+    "conv2d",
+    "conv2d_transpose",
+    "conv3d",
+    "ctc_batch_cost",
+    "ctc_decode",
+    "ctc_label_dense_to_sparse",
+    "depthwise_conv2d",
+    "dropout",
+    "eval",
+    "foldl",
+    "foldr",
+    "function",
+    "in_test_phase",
+    "in_top_k",
+    "in_train_phase",
+    "is_sparse",
+    "learning_phase_scope",
+    "local_conv1d",
+    "local_conv2d",
+    "manual_variable_initialization",
+    "map_fn",
+    "moving_average_update",
+    "name_scope",
+    "normalize_batch_in_training",
+    "placeholder",
+    "pool2d",
+    "pool3d",
+    "print_tensor",
+    "random_bernoulli",
+    "random_binomial",
+    "random_normal_variable",
+    "random_uniform_variable",
+    "repeat",
+    "reset_uids",
+    "resize_images",
+    "resize_volumes",
+    "reverse",
+    "separable_conv2d",
+    "set_image_data_format",
+    "spatial_2d_padding",
+    "spatial_3d_padding",
+    "temporal_padding",
+    "to_dense",
+    "update",
+    "update_add",
+    "update_sub",
     "clear_session",
     "epsilon",
     "floatx",
@@ -207,6 +322,28 @@ def get_uid(prefix: str = "") -> int:
 def image_data_format() -> str:
     """The default layout of images."""
     return "channels_last"
+
+
+def set_image_data_format(data_format: str) -> None:
+    """Takes "channels_last", which is the default and stays it.
+
+    Raises UnimplementedError for "channels_first", ValueError for another word.
+    """
+    if data_format == "channels_first":
+        raise UnimplementedError(
+            "the default layout of images stays channels_last: pass data_format='channels_first' "
+            "to the layers that shall have it"
+        )
+    if data_format != "channels_last":
+        raise ValueError(
+            f"Unknown `data_format`: {data_format}. Expected one of {{'channels_first', "
+            "'channels_last'}"
+        )
+
+
+def reset_uids() -> None:
+    """Starts the numbers of automatic names anew."""
+    reset_names()
 
 
 def learning_phase() -> Any:

@@ -1,0 +1,332 @@
+"""The functions of `tf.keras.backend` that do what layers do: convolutions, pools, padding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardtape import dtypes as dt
+from shardtape.keras import floatx as _floatx
+from shardtape.keras.image_sampling import resize
+from shardtape.ops import array, convolutions, ctc, math, poolings
+from shardtape.ops.cast import cast
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.linalg import matmul
+from shardtape.ops.normalization import batch_normalization as _normalized
+from shardtape.ops.normalization import moments
+from shardtape.ops.padding import pad
+
+
+def _last(data_format: str | None) -> None:
+    if data_format not in (None, "channels_last"):
+        raise ValueError(
+            f"Unknown data_format: {data_format}"
+            if data_format != "channels_first"
+            else "tf.keras.backend takes data_format='channels_last' here: transpose the axes first"
+        )
+
+
+def _tuple(value: Any, count: int) -> tuple[int, ...]:
+    return (value,) * count if isinstance(value, int) else tuple(value)
+
+
+def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
+    """x plus a bias of its last axis, or of all axes but the batch."""
+    _last(data_format)
+    x, bias = convert_to_tensor(x), convert_to_tensor(bias)
+    if bias.shape.rank not in (1, x.shape.rank - 1):
+        raise ValueError(
+            f"Unexpected bias dimensions {bias.shape.rank}. Expected it to be 1 or "
+            f"{x.shape.rank - 1} dimensions"
+        )
+    return x + bias
+
+
+def batch_normalization(
+    x: Any, mean: Any, var: Any, beta: Any, gamma: Any, axis: int = -1, epsilon: float = 1e-3
+) -> Any:
+    """(x - mean) / sqrt(var + epsilon) * gamma + beta; None leaves a factor away."""
+    return _normalized(x, mean, var, beta, gamma, epsilon)
+
+
+def normalize_batch_in_training(
+    x: Any, gamma: Any, beta: Any, reduction_axes: Any, epsilon: float = 1e-3
+) -> Any:
+    """(x normalised by its own mean and variance over axes, the mean, the variance)."""
+    x = convert_to_tensor(x)
+    axes = [a % x.shape.rank for a in reduction_axes]
+    mean, var = moments(x, axes)
+    kept_mean, kept_var = mean, var
+    if axes == [0, 1, 2] and x.shape.rank == 4 and None not in tuple(x.shape):
+        # of images Keras gives back the variance of a sample
+        count = math.cast(array.size(x), x.dtype) / x.shape[-1]
+        kept_var = var * count / (count - 1.0)
+    if sorted(axes) != list(range(x.shape.rank - 1)):
+        sizes = array.shape(x)
+        target = array.stack([1 if i in axes else sizes[i] for i in range(x.shape.rank)])
+
+        def spread(t: Any) -> Any:
+            return None if t is None else array.reshape(t, target)
+
+        mean, var, gamma, beta = spread(mean), spread(var), spread(gamma), spread(beta)
+    return _normalized(x, mean, var, beta, gamma, epsilon), kept_mean, kept_var
+
+
+def _causal(x: Any, kernel: Any, padding: str, dilation: int) -> tuple[Any, str]:
+    if padding != "causal":
+        return x, padding.upper()
+    return temporal_padding(x, (dilation * (kernel.shape[0] - 1), 0)), "VALID"
+
+
+def conv1d(
+    x: Any, kernel: Any, strides: int = 1, padding: str = "valid", data_format: str | None = None,
+    dilation_rate: int = 1,
+) -> Any:  # fmt: skip
+    """A convolution along one axis; "causal" padding looks back only."""
+    _last(data_format)
+    x, padding = _causal(convert_to_tensor(x), kernel, padding, dilation_rate)
+    return convolutions.conv1d(x, kernel, strides, padding, dilations=dilation_rate)
+
+
+def conv2d(
+    x: Any, kernel: Any, strides: Any = (1, 1), padding: str = "valid",
+    data_format: str | None = None, dilation_rate: Any = (1, 1),
+) -> Any:  # fmt: skip
+    """A convolution of images."""
+    _last(data_format)
+    return convolutions.conv2d(
+        x, kernel, _tuple(strides, 2), padding.upper(), dilations=_tuple(dilation_rate, 2)
+    )
+
+
+def conv2d_transpose(
+    x: Any, kernel: Any, output_shape: Any, strides: Any = (1, 1), padding: str = "valid",
+    data_format: str | None = None, dilation_rate: Any = (1, 1),
+) -> Any:  # fmt: skip
+    """The transposed convolution of images, to a shape."""
+    _last(data_format)
+    return convolutions.conv2d_transpose(
+        x, kernel, output_shape, _tuple(strides, 2), padding.upper(),
+        dilations=_tuple(dilation_rate, 2),
+    )  # fmt: skip
+
+
+def conv3d(
+    x: Any, kernel: Any, strides: Any = (1, 1, 1), padding: str = "valid",
+    data_format: str | None = None, dilation_rate: Any = (1, 1, 1),
+) -> Any:  # fmt: skip
+    """A convolution of volumes."""
+    _last(data_format)
+    return convolutions.conv3d(
+        x, kernel, [1, *_tuple(strides, 3), 1], padding.upper(),
+        dilations=[1, *_tuple(dilation_rate, 3), 1],
+    )  # fmt: skip
+
+
+def depthwise_conv2d(
+    x: Any, depthwise_kernel: Any, strides: Any = (1, 1), padding: str = "valid",
+    data_format: str | None = None, dilation_rate: Any = (1, 1),
+) -> Any:  # fmt: skip
+    """A convolution of each channel of images by itself."""
+    _last(data_format)
+    return convolutions.depthwise_conv2d(
+        x, depthwise_kernel, [1, *_tuple(strides, 2), 1], padding.upper(),
+        dilations=_tuple(dilation_rate, 2),
+    )  # fmt: skip
+
+
+def separable_conv2d(
+    x: Any, depthwise_kernel: Any, pointwise_kernel: Any, strides: Any = (1, 1),
+    padding: str = "valid", data_format: str | None = None, dilation_rate: Any = (1, 1),
+) -> Any:  # fmt: skip
+    """A convolution of each channel, then one across channels."""
+    _last(data_format)
+    return convolutions.separable_conv2d(
+        x, depthwise_kernel, pointwise_kernel, [1, *_tuple(strides, 2), 1], padding.upper(),
+        dilations=_tuple(dilation_rate, 2),
+    )  # fmt: skip
+
+
+def local_conv1d(
+    inputs: Any, kernel: Any, kernel_size: Any, strides: Any, data_format: str | None = None
+) -> Any:
+    """A convolution whose kernel (places, window * channels, filters) differs at each place."""
+    return _local(inputs, kernel, kernel_size, strides, None, data_format)
+
+
+def local_conv2d(
+    inputs: Any, kernel: Any, kernel_size: Any, strides: Any, output_shape: Any,
+    data_format: str | None = None,
+) -> Any:  # fmt: skip
+    """As `local_conv1d`, of images, to (height, width)."""
+    return _local(inputs, kernel, kernel_size, strides, output_shape, data_format)
+
+
+def _local(
+    x: Any, kernel: Any, sizes: Any, strides: Any, output_shape: Any, data_format: str | None
+) -> Any:
+    from itertools import product
+
+    _last(data_format)
+    x, kernel = convert_to_tensor(x), convert_to_tensor(kernel)
+    places = list(output_shape) if output_shape is not None else [kernel.shape[0]]
+    windows = []
+    for at in product(*(range(n) for n in places)):
+        cut = tuple(slice(i * s, i * s + n) for i, s, n in zip(at, strides, sizes))
+        windows.append(array.reshape(x[(slice(None), *cut)], [-1, kernel.shape[1]]))
+    made = matmul(array.stack(windows), kernel)  # (places, batch, filters)
+    made = array.transpose(made, [1, 0, 2])
+    return array.reshape(made, [-1, *places, kernel.shape[2]])
+
+
+def _pool(x: Any, size: Any, strides: Any, padding: str, mode: str, count: int) -> Any:
+    kinds = {
+        ("max", 2): poolings.max_pool2d, ("avg", 2): poolings.avg_pool2d,
+        ("max", 3): poolings.max_pool3d, ("avg", 3): poolings.avg_pool3d,
+    }  # fmt: skip
+    found = kinds.get((mode, count))
+    if found is None:
+        raise ValueError(f"Invalid pooling mode: {mode}")
+    return found(x, _tuple(size, count), _tuple(strides, count), padding.upper())
+
+
+def pool2d(
+    x: Any, pool_size: Any, strides: Any = (1, 1), padding: str = "valid",
+    data_format: str | None = None, pool_mode: str = "max",
+) -> Any:  # fmt: skip
+    """Maxima or means ("max", "avg") of windows of images."""
+    _last(data_format)
+    return _pool(x, pool_size, strides, padding, pool_mode, 2)
+
+
+def pool3d(
+    x: Any, pool_size: Any, strides: Any = (1, 1, 1), padding: str = "valid",
+    data_format: str | None = None, pool_mode: str = "max",
+) -> Any:  # fmt: skip
+    """Maxima or means of windows of volumes."""
+    _last(data_format)
+    return _pool(x, pool_size, strides, padding, pool_mode, 3)
+
+
+def temporal_padding(x: Any, padding: Any = (1, 1)) -> Any:
+    """Zeros before and after the middle axis of three."""
+    return pad(x, [[0, 0], list(padding), [0, 0]])
+
+
+def spatial_2d_padding(
+    x: Any, padding: Any = ((1, 1), (1, 1)), data_format: str | None = None
+) -> Any:
+    """Zeros around images."""
+    _last(data_format)
+    return pad(x, [[0, 0], *[list(p) for p in padding], [0, 0]])
+
+
+def spatial_3d_padding(
+    x: Any, padding: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None
+) -> Any:
+    """Zeros around volumes."""
+    return spatial_2d_padding(x, padding, data_format)
+
+
+def resize_images(
+    x: Any, height_factor: int, width_factor: int, data_format: str,
+    interpolation: str = "nearest",
+) -> Any:  # fmt: skip
+    """Images enlarged by whole factors."""
+    _last(data_format)
+    if interpolation == "nearest":
+        return array.repeat(array.repeat(x, height_factor, 1), width_factor, 2)
+    x = convert_to_tensor(x)
+    sizes = array.shape(x)
+    return resize(x, sizes[1] * height_factor, sizes[2] * width_factor, interpolation)
+
+
+def resize_volumes(
+    x: Any, depth_factor: int, height_factor: int, width_factor: int, data_format: str
+) -> Any:
+    """Volumes enlarged by whole factors."""
+    _last(data_format)
+    for axis, factor in enumerate((depth_factor, height_factor, width_factor), 1):
+        x = array.repeat(x, factor, axis)
+    return x
+
+
+def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
+    """The product of two batches along an axis of each, example by example.
+
+    Args:
+      axes: the axis of each (or one for both); default the last of x and the last but one of y.
+    """
+    x, y = convert_to_tensor(x), convert_to_tensor(y)
+    first, second = x.shape.rank, y.shape.rank
+    if axes is None:
+        axes = (first - 1, second - 1 if second == 2 else second - 2)
+    elif isinstance(axes, int):
+        axes = (axes, axes)
+    a, b = axes[0] % first, axes[1] % second
+    if not a or not b:
+        raise ValueError("Cannot perform batch_dot over axis 0. Use tf.tensordot instead.")
+    x = array.transpose(x, [*[i for i in range(first) if i != a], a])
+    y = array.transpose(y, [0, b, *[i for i in range(1, second) if i != b]])
+    sizes = [*[array.shape(x)[i] for i in range(1, first - 1)],
+             *[array.shape(y)[i] for i in range(2, second)]]  # fmt: skip
+    batch, common = array.shape(x)[0], array.shape(x)[first - 1]
+    made = matmul(array.reshape(x, array.stack([batch, -1, common])),
+                  array.reshape(y, array.stack([batch, common, -1])))  # fmt: skip
+    return array.reshape(made, array.stack([batch, *(sizes or [1])]))
+
+
+def ctc_batch_cost(y_true: Any, y_pred: Any, input_length: Any, label_length: Any) -> Any:
+    """The CTC loss of each example, a column; the last class is the blank.
+
+    Args:
+      y_true: (batch, labels) class numbers; y_pred: (batch, steps, classes) probabilities.
+      input_length, label_length: (batch, 1) numbers of steps and of labels.
+    """
+    logits = math.log(convert_to_tensor(y_pred) + _floatx.epsilon())
+    lengths = [cast(array.reshape(n, [-1]), dt.int32) for n in (label_length, input_length)]
+    loss = ctc.ctc_loss(
+        cast(y_true, dt.int32), logits, *lengths, logits_time_major=False, blank_index=-1
+    )
+    return array.expand_dims(loss, 1)
+
+
+def ctc_decode(
+    y_pred: Any, input_length: Any, greedy: bool = True, beam_width: int = 100, top_paths: int = 1
+) -> Any:
+    """([class numbers, -1 behind the last], minus the logarithms of the scores) by the best path.
+
+    Args:
+      y_pred: (batch, steps, classes) probabilities; input_length: (batch,) steps of each.
+
+    Raises UnimplementedError for a beam search.
+    """
+    from shardtape import sparse
+    from shardtape.errors import UnimplementedError
+
+    if not greedy:
+        raise UnimplementedError("tf.keras.backend.ctc_decode searches with greedy=True only")
+    y_pred = convert_to_tensor(y_pred)
+    logits = math.log(array.transpose(y_pred, [1, 0, 2]) + _floatx.epsilon())
+    decoded, scores = ctc.ctc_greedy_decoder(logits, cast(input_length, dt.int32))
+    steps = y_pred.shape[1] if y_pred.shape[1] is not None else array.shape(y_pred)[1]
+    dense = [
+        sparse.to_dense(
+            sparse.SparseTensor(d.indices, d.values, [array.shape(y_pred)[0], steps]), -1
+        )
+        for d in decoded
+    ]
+    return dense, scores
+
+
+def ctc_label_dense_to_sparse(labels: Any, label_lengths: Any) -> Any:
+    """A SparseTensor of the labels that count in each row of a matrix."""
+    from shardtape import sparse
+    from shardtape.ops.array import where
+
+    labels = convert_to_tensor(labels)
+    counts = cast(array.reshape(label_lengths, [-1, 1]), dt.int32)
+    inside = array.range(array.shape(labels)[1]) < counts
+    indices = where(inside)
+    return sparse.SparseTensor(
+        indices, array.gather_nd(labels, indices), cast(array.shape(labels), dt.int64)
+    )
