@@ -21,6 +21,7 @@ from shardtape.ops.colors import (
     yiq_to_rgb,
     yuv_to_rgb,
 )
+from shardtape.ops.combined_boxes import combined_non_max_suppression
 from shardtape.ops.image import adjust_contrast, convert_image_dtype
 from shardtape.ops.image_files import (
     adjust_jpeg_quality,

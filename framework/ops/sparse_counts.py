@@ -73,7 +73,7 @@ def _attributes() -> list[dict[str, Any]]:
 def _dense_samples(rng: np.random.Generator) -> Any:
     values = rng.integers(0, 7, (2, 5)).astype(np.int32)
     nothing = np.zeros((0,), np.int64)
-    made = [((values, nothing), {"binary_output": False, **a}) for a in _attributes()]
+    made: list[Any] = [((values, nothing), {"binary_output": False, **a}) for a in _attributes()]
     made.append(((values, rng.normal(size=(2, 5))), {"binary_output": False}))
     made.append(((values[0].astype(np.int64), nothing), {"binary_output": False}))
     return made

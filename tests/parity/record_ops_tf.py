@@ -76,6 +76,7 @@ def run(record: dict[str, Any]) -> tuple[list[np.ndarray], list[Any] | None]:
         tape.watch(watched)
         got = function(**_arguments(definition, tensors, record["attrs"]))
     outs = list(got) if isinstance(got, (list, tuple)) else [got]
+    outs = [o for part in outs for o in (part if isinstance(part, list) else [part])]
     grads: list[Any] | None = None
     if record["gradient"] and watched:
         smooth = [o for o in outs if o.dtype.is_floating or o.dtype.is_complex]

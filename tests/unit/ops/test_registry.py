@@ -36,7 +36,8 @@ _ON_HOST = {"Shape", "ShapeN", "Size", "Rank", "Range", "InvertPermutation", "Br
             "RaggedRange", "AsString", "StringFormat", "UnicodeEncode", "EncodePng", "EncodeJpeg",
             "NonMaxSuppressionV3", "SerializeTensor", "UniformCandidateSampler",
             "LogUniformCandidateSampler", "NonMaxSuppressionV5",
-            "NonMaxSuppressionWithOverlaps", "CTCGreedyDecoder",
+            "NonMaxSuppressionWithOverlaps", "CTCGreedyDecoder", "CTCBeamSearchDecoder",
+            "CombinedNonMaxSuppression",
             "EditDistance", "EncodeWav", "Fingerprint"}  # fmt: skip
 # files whose bytes depend on the encoder: what they hold is compared by tests of their own
 _FILES = {"EncodePng", "EncodeJpeg"}
@@ -133,7 +134,7 @@ def test_strict_device(type_name):
         half = case.dtype in dt.HALVES
         if strings or half or "/edge/" in case.key:
             continue
-        on_host = range(8) if type_name in _ON_HOST else ()
+        on_host = range(10) if type_name in _ON_HOST else ()
         with checks.quiet():
             got = strict_device.run(tried, case.inputs, case.attrs, host_outputs=on_host)
         if tried.effects == RANDOM:

@@ -1,0 +1,151 @@
+"""Choosing boxes of several classes at once: `tf.image.combined_non_max_suppression`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from shardtape import dtypes as dt
+from shardtape.ops.boxes import _chosen, _overlaps
+from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.registry import Arg, op
+from shardtape.ops.shape_rules import known_int
+from shardtape.shapes import TensorShape
+
+
+class CombinedNonMaxSuppression(NamedTuple):
+    """Boxes (batch, n, 4), scores and classes (batch, n), how many of them count (batch,)."""
+
+    nmsed_boxes: Any
+    nmsed_scores: Any
+    nmsed_classes: Any
+    valid_detections: Any
+
+
+def _kept_size(per_class: int, total: int, classes: int, padded: bool) -> int:
+    return min(total, per_class * classes) if padded else total
+
+
+def _shapes(
+    boxes: Arg, scores: Arg, max_output_size_per_class: Arg, max_total_size: Arg, *rest: Arg,
+    pad_per_class: bool = False, clip_boxes: bool = True,
+) -> list[TensorShape]:  # fmt: skip
+    batch = boxes.shape.with_rank(4)[0]
+    classes = scores.shape.with_rank(3)[2]
+    per_class, total = known_int(max_output_size_per_class), known_int(max_total_size)
+    size = total
+    if pad_per_class:
+        known = per_class is not None and total is not None and classes is not None
+        size = _kept_size(per_class, total, classes, True) if known else None  # type: ignore[arg-type]
+    return [
+        TensorShape([batch, size, 4]), TensorShape([batch, size]), TensorShape([batch, size]),
+        TensorShape([batch]),
+    ]  # fmt: skip
+
+
+def _samples(rng: np.random.Generator) -> Any:
+    corners = rng.uniform(0, 1, (2, 6, 1, 2)).astype(np.float32)
+    sizes = rng.uniform(0.2, 0.7, corners.shape).astype(np.float32)
+    shared = np.concatenate([corners, corners + sizes], -1)
+    own = np.concatenate([shared, shared * np.float32(0.7), shared + np.float32(0.1)], 2)
+    scores = rng.uniform(0, 1, (2, 6, 3)).astype(np.float32)
+
+    def numbers(per_class: int, total: int, iou: float, least: float) -> Any:
+        return np.int32(per_class), np.int32(total), np.float32(iou), np.float32(least)
+
+    return [
+        ((shared, scores, *numbers(2, 4, 0.5, 0.0)), {}),
+        ((own, scores, *numbers(3, 12, 0.2, 0.3)), {"clip_boxes": False}),
+        ((own[..., ::-1], scores, *numbers(2, 12, 0.3, 0.5)), {"pad_per_class": True}),
+    ]
+
+
+def _check(boxes: Any, scores: Any, per_class: int, total: int, iou: float, least: float) -> None:
+    if boxes.ndim != 4 or boxes.shape[3] != 4:
+        raise ValueError(
+            f"boxes must be 4-D with 4 columns (batch, n, classes or 1, 4), got {boxes.shape}"
+        )
+    if scores.ndim != 3:
+        raise ValueError(f"scores must be 3-D (batch, n, classes), got {scores.shape}")
+    if boxes.shape[:2] != scores.shape[:2]:
+        raise ValueError(
+            "boxes and scores must have the same batch size and number of boxes, got "
+            f"{boxes.shape} and {scores.shape}"
+        )
+    if boxes.shape[2] not in (1, scores.shape[2]):
+        raise ValueError(
+            f"third dimension of boxes must be either 1 or num classes, got {boxes.shape} and "
+            f"{scores.shape[2]} classes"
+        )
+    if per_class <= 0:
+        raise ValueError(f"max_output_size_per_class must be positive, got {per_class}")
+    if total <= 0:
+        raise ValueError(f"max_total_size must be > 0, got {total}")
+    if not 0 <= iou <= 1:
+        raise ValueError(f"iou_threshold must be in [0, 1], got {iou}")
+
+
+@op("CombinedNonMaxSuppression", dtypes=frozenset((dt.float32,)), outputs=4,
+    dtype=lambda dtypes, attrs: (dt.float32, dt.float32, dt.float32, dt.int32), shape=_shapes,
+    host=(0, 1, 2, 3, 4, 5), widen=False, differentiable=False, dynamic=True,
+    samples=_samples)  # fmt: skip
+def combined_non_max_suppression_op(
+    xp, boxes, scores, max_output_size_per_class, max_total_size, iou_threshold, score_threshold,
+    *, pad_per_class=False, clip_boxes=True,
+):  # fmt: skip
+    """For each image the boxes of the highest scores over all classes, filled up with zeros."""
+    per_class, total = int(max_output_size_per_class), int(max_total_size)
+    limits = float(iou_threshold), float(score_threshold)
+    _check(boxes, scores, per_class, total, *limits)
+    count, _, classes = scores.shape
+    size = _kept_size(per_class, total, classes, pad_per_class)
+    out = np.zeros((count, size, 4), np.float32)
+    best, kinds = np.zeros((2, count, size), np.float32)
+    valid = np.zeros(count, np.int32)
+    for b in range(count):
+        found = []
+        for c in range(classes):
+            own = boxes[b, :, c if boxes.shape[2] > 1 else 0]
+            kept, values = _chosen(_overlaps(own), scores[b, :, c], per_class, *limits, 0.0)
+            found += [(value, c, own[i]) for i, value in zip(kept, values)]
+        found.sort(key=lambda entry: -entry[0])
+        valid[b] = min(size, len(found))
+        for i, (value, c, box) in enumerate(found[:size]):
+            out[b, i] = np.clip(box, 0, 1) if clip_boxes else box
+            best[b, i], kinds[b, i] = value, c
+    return out, best, kinds, valid
+
+
+def combined_non_max_suppression(
+    boxes: Any, scores: Any, max_output_size_per_class: Any, max_total_size: Any,
+    iou_threshold: Any = 0.5, score_threshold: Any = float("-inf"), pad_per_class: bool = False,
+    clip_boxes: bool = True, name: str | None = None,
+) -> CombinedNonMaxSuppression:  # fmt: skip
+    """Chooses boxes of each class by falling score, then the best of all classes.
+
+    Args:
+      boxes: (batch, n, q, 4) corners (y1, x1, y2, x2); q is 1 (the same for all classes) or the
+        number of classes.
+      scores: (batch, n, classes).
+      max_output_size_per_class, max_total_size: how many are kept of a class and of an image.
+      iou_threshold: a box that overlaps a better one of its class by more is dropped.
+      score_threshold: boxes with a score that is not above it are dropped.
+      pad_per_class: the result has min(max_total_size, max_output_size_per_class * classes) rows,
+        else max_total_size.
+      clip_boxes: results lie between 0 and 1.
+
+    Returns:
+      (nmsed_boxes, nmsed_scores, nmsed_classes, valid_detections); rows from
+      `valid_detections` on are zero.
+
+    Raises InvalidArgumentError for shapes, sizes and thresholds that cannot be.
+    """
+    limits = [convert_to_tensor(n, dt.float32) for n in (iou_threshold, score_threshold)]
+    per_class = convert_to_tensor(max_output_size_per_class, dt.int32)
+    total = convert_to_tensor(max_total_size, dt.int32)
+    got = combined_non_max_suppression_op(
+        convert_to_tensor(boxes, dt.float32), convert_to_tensor(scores, dt.float32), per_class,
+        total, *limits, pad_per_class=bool(pad_per_class), clip_boxes=bool(clip_boxes), name=name,
+    )  # fmt: skip
+    return CombinedNonMaxSuppression(*got)
