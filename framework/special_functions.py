@@ -1,4 +1,4 @@
-"""`tf.math.special`: Bessel functions."""
+"""`tf.math.special`: Bessel functions and functions that are integrals."""
 
 from shardtape.ops.bessel import (
     bessel_i0,
@@ -12,6 +12,15 @@ from shardtape.ops.bessel import (
     bessel_k1,
     bessel_k1e,
 )
+from shardtape.ops.integral_functions import (
+    bessel_y0,
+    bessel_y1,
+    dawsn,
+    expint,
+    fresnel_cos,
+    fresnel_sin,
+    spence,
+)
 
 __all__ = [
     "bessel_i0",
@@ -24,4 +33,11 @@ __all__ = [
     "bessel_k0e",
     "bessel_k1",
     "bessel_k1e",
+    "bessel_y0",
+    "bessel_y1",
+    "dawsn",
+    "expint",
+    "fresnel_cos",
+    "fresnel_sin",
+    "spence",
 ]

@@ -12,6 +12,10 @@ import numpy as np
 _INF, _NAN = np.inf, np.nan
 _SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, _INF, -_INF, _NAN, 1e-30, 80.0, -80.0, 120.0, -120.0],
                     np.float32)  # fmt: skip
+# where integrals change from one way of computing to another, and beyond their ends
+_PLACES = np.array([-_INF, -50.0, -3.0, -1e-3, 0.0, 1e-8, 0.1, 0.19, 0.21, 0.37, 0.5, 1.0, 1.49,
+                    1.51, 3.9, 5.99, 6.01, 12.0, 24.9, 25.1, 39.9, 40.1, 300.0, _INF,
+                    _NAN])  # fmt: skip
 _INTS = np.array([7, -7, 7, -7, 6, -6, 0], np.int32)
 _BY = np.array([3, 3, -3, -3, 2, -3, 5], np.int32)
 _FLOATS = np.array([7.5, -7.5, 7.5, -7.5, 1.0, -1.0, 0.0])
@@ -139,4 +143,16 @@ EDGE_CASES: dict[str, list[Any]] = {
     "MatMul": [((np.zeros((2, 0)), np.zeros((0, 3))), {})],
     "Equal": [((np.array([_NAN, 1.0]), np.array([_NAN, 1.0])), {})],
     "NotEqual": [((np.array([_NAN, 1.0]), np.array([_NAN, 1.0])), {})],
+    **{
+        name: [((_PLACES,), {})]
+        for name in (
+            "BesselY0",
+            "BesselY1",
+            "Dawsn",
+            "Expint",
+            "FresnelCos",
+            "FresnelSin",
+            "Spence",
+        )
+    },
 }
