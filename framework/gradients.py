@@ -149,8 +149,7 @@ def _unbroadcast(op: Op, g: Any, record: Record, index: int) -> Any:
         shape, dtype = record.shapes[index]  # type: ignore[index]
         if type(g) is EagerTensor and g._array.shape == shape:
             return g
-        # a view of one zero has the shape and no memory
-        x = EagerTensor(np.broadcast_to(np.zeros((), dtype), shape))
+        x = _like(shape, dtype)
     elif type(g) is EagerTensor and type(x) is EagerTensor:
         if g._array.shape == x._array.shape:
             return g
@@ -161,6 +160,12 @@ def _unbroadcast(op: Op, g: Any, record: Record, index: int) -> Any:
     from shardtape.ops.array import sum_to_shape_of
 
     return sum_to_shape_of(g, x)
+
+
+@functools.lru_cache(maxsize=256)
+def _like(shape: tuple[int, ...], dtype: np.dtype) -> EagerTensor:
+    """A view of one zero, which has the shape and no memory."""
+    return EagerTensor(np.broadcast_to(np.zeros((), dtype), shape))
 
 
 def _accumulate(a: Any, b: Any, own: bool) -> Any:

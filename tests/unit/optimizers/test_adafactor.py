@@ -68,6 +68,7 @@ def test_state_is_taken_over():
 
 
 def test_it_trains_a_model():
+    tf.keras.utils.set_random_seed(1)  # first weights near the best ones leave little to gain
     x = np.linspace(-1, 1, 64, dtype=np.float32).reshape(32, 2)
     model = tf.keras.Sequential([tf.keras.layers.Dense(1, input_shape=(2,))])
     model.compile(tf.keras.optimizers.Adafactor(0.05, relative_step=False), "mse")
