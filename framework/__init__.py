@@ -108,6 +108,7 @@ from shardtape.graph.scopes import control_dependencies, init_scope, name_scope
 from shardtape.graph.symbolic_gradients import gradients, hessians
 from shardtape.graph.vectorize import vectorized_map
 from shardtape.indexed_slices import IndexedSlices
+from shardtape.indexed_slices_spec import IndexedSlicesSpec
 from shardtape.io.tensor_proto import make_ndarray, make_tensor_proto
 from shardtape.logger import get_logger
 from shardtape.module import Module

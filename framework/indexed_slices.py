@@ -44,6 +44,30 @@ class IndexedSlices:
     def device(self) -> str:
         return self.values.device
 
+    @property
+    def name(self) -> str:
+        return self.values.name
+
+    @property
+    def op(self) -> Any:
+        return self.values.op
+
+    @property
+    def graph(self) -> Any:
+        return self.values.graph
+
+    def consumers(self) -> list[Any]:
+        """The operations that take the values, in a graph; none in eager mode."""
+        from shardtape.tensor import EagerTensor
+
+        return [] if type(self.values) is EagerTensor else self.values.consumers()
+
+    @property
+    def _type_spec(self) -> Any:
+        from shardtape.indexed_slices_spec import IndexedSlicesSpec
+
+        return IndexedSlicesSpec.from_value(self)
+
     def shape_anywhere(self) -> Any:
         """`dense_shape` as a tensor for use outside of the graph it was made in, where known."""
         from shardtape.graph.static import constant_value

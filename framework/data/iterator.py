@@ -179,6 +179,10 @@ class OwnedIterator:
             return self._type.wrap(self._running.next())
         return self.get_next()
 
+    def next(self) -> Any:
+        """The next element, as `next(iterator)`: StopIteration at the end."""
+        return self.__next__()
+
     def get_next(self) -> Any:
         """The next element. Raises OutOfRangeError at the end."""
         if state.graph is None and self._running is not None:
@@ -280,3 +284,7 @@ class NumpyIterator:
 
     def __next__(self) -> Any:
         return self._type.numpy(self._running.next())
+
+    def next(self) -> Any:
+        """The next element: StopIteration at the end."""
+        return self.__next__()

@@ -60,7 +60,7 @@ class ConcreteFunction:
         fetches: list[Any] = []
         for i, leaf in enumerate(flat):
             if isinstance(leaf, IndexedSlices):
-                fetches.extend([leaf.values, leaf.indices])
+                fetches.extend(_parts_of(leaf))
             elif isinstance(leaf, Composite):
                 fetches.extend(leaf.components)
             elif isinstance(leaf, SymbolicTensor):
@@ -214,7 +214,10 @@ class ConcreteFunction:
         flat = nest.flatten(self._structure)
         for i, leaf in self._tensors:
             if isinstance(leaf, IndexedSlices):
-                flat[i] = IndexedSlices(next(got), next(got), leaf.shape_anywhere())
+                parts = [next(got) for _ in _parts_of(leaf)]
+                flat[i] = IndexedSlices(
+                    *parts, *([leaf.shape_anywhere()] if len(parts) == 2 else [])
+                )
             elif isinstance(leaf, Composite):
                 flat[i] = leaf.spec._from_components([next(got) for _ in leaf.components])
             else:
@@ -226,6 +229,13 @@ class ConcreteFunction:
 
     def __repr__(self) -> str:
         return f"<ConcreteFunction {self._one_line()} at 0x{id(self):X}>"
+
+
+def _parts_of(slices: IndexedSlices) -> list[Any]:
+    """The tensors that are computed; a shape that is known is made again by each call."""
+    parts = [slices.values, slices.indices]
+    unknown = slices.dense_shape is not None and slices.shape_anywhere() is None
+    return [*parts, slices.dense_shape] if unknown else parts
 
 
 def as_output(x: Any) -> Any:

@@ -1,20 +1,63 @@
 """`tf.saved_model`: modules and functions in a folder, to be used without their Python code."""
 
 from shardtape.saved_model.loading import contains_saved_model, load
+from shardtape.saved_model.names import (
+    ASSETS_DIRECTORY,
+    ASSETS_KEY,
+    CLASSIFY_INPUTS,
+    CLASSIFY_METHOD_NAME,
+    CLASSIFY_OUTPUT_CLASSES,
+    CLASSIFY_OUTPUT_SCORES,
+    DEBUG_DIRECTORY,
+    DEBUG_INFO_FILENAME_PB,
+    DEFAULT_SERVING_SIGNATURE_DEF_KEY,
+    GPU,
+    PREDICT_INPUTS,
+    PREDICT_METHOD_NAME,
+    PREDICT_OUTPUTS,
+    REGRESS_INPUTS,
+    REGRESS_METHOD_NAME,
+    REGRESS_OUTPUTS,
+    SAVED_MODEL_FILENAME_PB,
+    SAVED_MODEL_FILENAME_PBTXT,
+    SAVED_MODEL_SCHEMA_VERSION,
+    SERVING,
+    TPU,
+    TRAINING,
+    VARIABLES_DIRECTORY,
+    VARIABLES_FILENAME,
+)
 from shardtape.saved_model.options import Asset, LoadOptions, SaveOptions
 from shardtape.saved_model.saving import save
 
-DEFAULT_SERVING_SIGNATURE_DEF_KEY = "serving_default"
-SERVING = "serve"
-TRAINING = "train"
-
 __all__ = [
+    "ASSETS_DIRECTORY",
+    "ASSETS_KEY",
     "Asset",
+    "CLASSIFY_INPUTS",
+    "CLASSIFY_METHOD_NAME",
+    "CLASSIFY_OUTPUT_CLASSES",
+    "CLASSIFY_OUTPUT_SCORES",
+    "DEBUG_DIRECTORY",
+    "DEBUG_INFO_FILENAME_PB",
     "DEFAULT_SERVING_SIGNATURE_DEF_KEY",
+    "GPU",
     "LoadOptions",
+    "PREDICT_INPUTS",
+    "PREDICT_METHOD_NAME",
+    "PREDICT_OUTPUTS",
+    "REGRESS_INPUTS",
+    "REGRESS_METHOD_NAME",
+    "REGRESS_OUTPUTS",
+    "SAVED_MODEL_FILENAME_PB",
+    "SAVED_MODEL_FILENAME_PBTXT",
+    "SAVED_MODEL_SCHEMA_VERSION",
     "SERVING",
     "SaveOptions",
+    "TPU",
     "TRAINING",
+    "VARIABLES_DIRECTORY",
+    "VARIABLES_FILENAME",
     "contains_saved_model",
     "load",
     "save",
