@@ -12,7 +12,8 @@ from shardtape.type_spec import composite_spec
 
 def is_nested(value: Any) -> bool:
     """True for lists, tuples, dicts and attrs classes; not for strings and tensors."""
-    return _nests(type(value))
+    kind: Any = type(value)
+    return _nests(kind)
 
 
 @functools.lru_cache(maxsize=1024)  # asking an abstract class costs more than most ops
