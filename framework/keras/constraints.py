@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from shardtape.keras.floatx import epsilon
 from shardtape.keras.saving.registry import known
 from shardtape.ops import math
+from shardtape.ops.array import gather, reshape
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.reduce import reduce_sum
 
@@ -98,11 +101,44 @@ class MinMaxNorm(Constraint):
         }
 
 
+class RadialConstraint(Constraint):
+    """Kernels of square windows with one weight for each ring around the middle.
+
+    Keras reads them on the diagonal: that of the middle before it, those of the rings behind it.
+    """
+
+    def __call__(self, w: Any) -> Any:
+        w = convert_to_tensor(w)
+        shape = w.shape
+        if shape.rank != 4:
+            raise ValueError(
+                f"The weight tensor must have rank 4. Received weight tensor with shape: {shape}"
+            )
+        height, width = shape[0], shape[1]
+        if height != width:
+            raise ValueError(f"RadialConstraint takes square windows, got {height} x {width}")
+        at = _radial_places(height)
+        flat = reshape(w, [height * width, shape[2] * shape[3]])
+        return reshape(gather(flat, at.ravel()), list(shape))
+
+
+def _radial_places(size: int) -> np.ndarray:
+    """(size, size): which place of a flattened window gives the weight of each place."""
+    half, odd = size // 2, size % 2
+    rows, columns = np.indices((size, size))
+    edge = np.minimum(np.minimum(rows, columns), size - 1 - np.maximum(rows, columns))
+    ring = (size - 1) // 2 - edge
+    place = np.where(ring == 0, half - 1, half + ring - odd)
+    return place * size + place
+
+
 max_norm, non_neg, unit_norm, min_max_norm = MaxNorm, NonNeg, UnitNorm, MinMaxNorm
+radial_constraint = RadialConstraint
 _BY_NAME: dict[str, Any] = {
     "MaxNorm": MaxNorm, "max_norm": MaxNorm, "NonNeg": NonNeg, "non_neg": NonNeg,
     "UnitNorm": UnitNorm, "unit_norm": UnitNorm, "MinMaxNorm": MinMaxNorm,
-    "min_max_norm": MinMaxNorm,
+    "min_max_norm": MinMaxNorm, "RadialConstraint": RadialConstraint,
+    "radial_constraint": RadialConstraint,
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Mapping
@@ -9,8 +10,28 @@ from typing import Any
 
 import numpy as np
 
+_log = logging.getLogger("shardtape")
 _INTERVAL_S = 0.05
 _WIDTH = 30
+
+
+class _Logging:
+    interactive = True
+
+
+def enable_interactive_logging() -> None:
+    """Progress and messages of Keras go to stdout, which is the default."""
+    _Logging.interactive = True
+
+
+def disable_interactive_logging() -> None:
+    """Progress and messages of Keras go to the logger `shardtape`, as lines of level INFO."""
+    _Logging.interactive = False
+
+
+def is_interactive_logging_enabled() -> bool:
+    """Whether they go to stdout."""
+    return _Logging.interactive
 
 
 class ProgressBar:
@@ -124,5 +145,15 @@ def _clock(seconds: float) -> str:
 
 
 def _write(text: str) -> None:
+    if not _Logging.interactive:
+        line = text.strip("\b\r\n ")
+        if line:
+            _log.info("%s", line)
+        return
     sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def tell(text: str) -> None:
+    """Shows a line beside the progress bar, as Keras does."""
+    _write(text + "\n")

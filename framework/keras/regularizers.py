@@ -7,6 +7,9 @@ from typing import Any
 from shardtape.keras.saving.registry import known
 from shardtape.ops import math
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.grids import eye
+from shardtape.ops.linalg import matmul
+from shardtape.ops.normalization import l2_normalize
 from shardtape.ops.reduce import reduce_sum
 
 
@@ -85,13 +88,47 @@ class L2(Regularizer):
         return {"l2": self.l2}
 
 
+class OrthogonalRegularizer(Regularizer):
+    """factor times the mean of abs(cosine) over pairs of rows (or columns) of a matrix."""
+
+    def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
+        if mode not in ("rows", "columns"):
+            raise ValueError(
+                "Invalid value for argument `mode`. Expected one of "
+                f'{{"rows", "columns"}}. Received: mode={mode}'
+            )
+        self.factor, self.mode = _checked(factor), mode
+
+    def __call__(self, x: Any) -> Any:
+        x = convert_to_tensor(x)
+        if x.shape.rank != 2:
+            raise ValueError(
+                "Inputs to OrthogonalRegularizer must have rank 2. Received: inputs.shape == "
+                f"{x.shape}"
+            )
+        by_rows = self.mode == "rows"
+        x = l2_normalize(x, 1 if by_rows else 0)
+        cosines = matmul(x, x, transpose_b=True) if by_rows else matmul(x, x, transpose_a=True)
+        size = x.shape[0 if by_rows else 1]
+        others = math.abs(cosines * (1.0 - eye(size, dtype=x.dtype)))
+        pairs = size * (size - 1.0) / 2.0
+        return self.factor * 0.5 * reduce_sum(others) / pairs
+
+    def get_config(self) -> dict[str, Any]:
+        return {"factor": self.factor, "mode": self.mode}
+
+
 def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
     """An `L1L2` regularizer."""
     return L1L2(l1=l1, l2=l2)
 
 
-l1, l2 = L1, L2
-_BY_NAME: dict[str, Any] = {"l1": L1, "L1": L1, "l2": L2, "L2": L2, "l1_l2": l1_l2, "L1L2": L1L2}
+l1, l2, orthogonal_regularizer = L1, L2, OrthogonalRegularizer
+_BY_NAME: dict[str, Any] = {
+    "l1": L1, "L1": L1, "l2": L2, "L2": L2, "l1_l2": l1_l2, "L1L2": L1L2,
+    "orthogonal_regularizer": OrthogonalRegularizer,
+    "OrthogonalRegularizer": OrthogonalRegularizer,
+}  # fmt: skip
 
 
 def get(identifier: Any) -> Any:

@@ -8,9 +8,12 @@ import numpy as np
 
 from shardtape.keras.data_sequence import Sequence
 from shardtape.keras.downloads import get_file
+from shardtape.keras.embedding_transfer import warmstart_embedding_matrix
+from shardtape.keras.legacy_names import experimental, legacy
 from shardtape.keras.models.batches import packed, unpack
 from shardtape.keras.models.drawing import model_to_dot, plot_model
 from shardtape.keras.preprocessing.folders import (
+    audio_dataset_from_directory,
     image_dataset_from_directory,
     text_dataset_from_directory,
 )
@@ -23,7 +26,12 @@ from shardtape.keras.preprocessing.image_files import (
 from shardtape.keras.preprocessing.sequence import pad_sequences
 from shardtape.keras.preprocessing.splitting import split_dataset
 from shardtape.keras.preprocessing.timeseries import timeseries_dataset_from_array
-from shardtape.keras.progress_bar import ProgressBar
+from shardtape.keras.progress_bar import (
+    ProgressBar,
+    disable_interactive_logging,
+    enable_interactive_logging,
+    is_interactive_logging_enabled,
+)
 from shardtape.keras.random_seed import set_random_seed
 from shardtape.keras.saving.registry import (
     CustomObjectScope,
@@ -37,20 +45,28 @@ from shardtape.keras.saving.serialization import (
     deserialize_keras_object,
     serialize_keras_object,
 )
+from shardtape.keras.symbolic import node_of
 
 __all__ = [
     "CustomObjectScope",
     "Progbar",
     "Sequence",
     "array_to_img",
+    "audio_dataset_from_directory",
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",
+    "disable_interactive_logging",
+    "enable_interactive_logging",
+    "experimental",
     "get_file",
     "get_registered_name",
     "get_registered_object",
+    "get_source_inputs",
     "image_dataset_from_directory",
     "img_to_array",
+    "is_interactive_logging_enabled",
+    "legacy",
     "load_img",
     "model_to_dot",
     "normalize",
@@ -67,7 +83,26 @@ __all__ = [
     "to_categorical",
     "to_ordinal",
     "unpack_x_y_sample_weight",
+    "warmstart_embedding_matrix",
 ]
+
+
+def get_source_inputs(tensor: Any, layer: Any = None, node_index: Any = None) -> list[Any]:
+    """The inputs that a symbolic tensor is computed from."""
+    found: list[Any] = []
+    seen: set[int] = set()
+    stack = [tensor]
+    while stack:
+        t = stack.pop(0)
+        if t._id in seen:
+            continue
+        seen.add(t._id)
+        before = list(node_of(t).inputs())
+        if before:
+            stack.extend(before)
+        else:
+            found.append(t)
+    return found
 
 
 class Progbar:

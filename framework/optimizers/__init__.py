@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape.errors import InvalidArgumentError
-from shardtape.optimizers import legacy, schedules
+from shardtape.optimizers import experimental, legacy, schedules
 from shardtape.optimizers.adadelta import Adadelta, AdadeltaRule
 from shardtape.optimizers.adafactor import _ONLY_WHOLE, Adafactor
 from shardtape.optimizers.adagrad import Adagrad, AdagradRule
@@ -38,6 +38,7 @@ __all__ = [
     "Rule",
     "SGD",
     "deserialize",
+    "experimental",
     "get",
     "legacy",
     "rule_from_config",

@@ -1,5 +1,6 @@
 """`tf.keras.callbacks`: what `fit`, `evaluate` and `predict` call at certain moments."""
 
+from shardtape.keras.callbacks import experimental
 from shardtape.keras.callbacks.base import (
     Callback,
     CallbackList,
@@ -31,4 +32,5 @@ __all__ = [
     "ReduceLROnPlateau",
     "TensorBoard",
     "TerminateOnNaN",
+    "experimental",
 ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from shardtape.keras.progress_bar import tell
 
 _log = logging.getLogger("shardtape")
 
@@ -102,6 +103,18 @@ class CallbackList:
             callback.set_params(self.params)
         self.model = model
 
+    def set_model(self, model: Any) -> None:
+        """Hands a model to all callbacks."""
+        self.model = model
+        for callback in self.callbacks:
+            callback.set_model(model)
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Hands the parameters of the training to all callbacks."""
+        self.params = params
+        for callback in self.callbacks:
+            callback.set_params(params)
+
     def append(self, callback: Any) -> None:
         """Adds a callback at the end."""
         callback.set_model(self.model)
@@ -168,12 +181,6 @@ class TerminateOnNaN(Callback):
         if loss is not None and not np.isfinite(loss):
             tell(f"Batch {batch}: Invalid loss, terminating training")
             self.model.stop_training = True
-
-
-def tell(text: str) -> None:
-    """Shows a line beside the progress bar, as Keras does."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 def improvement_sign(monitor: str, mode: str, rises: Callable[[str], bool]) -> int:

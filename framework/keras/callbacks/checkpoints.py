@@ -13,7 +13,8 @@ import numpy as np
 from shardtape import errors, storage
 from shardtape.checkpoint.directory import remove_checkpoint
 from shardtape.checkpoint.object_checkpoint import Checkpoint
-from shardtape.keras.callbacks.base import Callback, improvement_sign, tell
+from shardtape.keras.callbacks.base import Callback, improvement_sign
+from shardtape.keras.progress_bar import tell
 from shardtape.variable import Variable
 
 _log = logging.getLogger("shardtape")

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from shardtape.keras.callbacks.base import Callback, improvement_sign, monitored, tell
+from shardtape.keras.callbacks.base import Callback, improvement_sign, monitored
+from shardtape.keras.progress_bar import tell
 
 
 def _rises(name: str) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from shardtape.keras.callbacks.base import Callback, tell
-from shardtape.keras.progress_bar import ProgressBar
+from shardtape.keras.callbacks.base import Callback
+from shardtape.keras.progress_bar import ProgressBar, tell
 
 
 class ProgbarLogger(Callback):

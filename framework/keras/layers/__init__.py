@@ -123,6 +123,7 @@ from shardtape.keras.layers.pooling import (
     MaxPooling3D,
 )
 from shardtape.keras.layers.preprocessing import Normalization, PreprocessingLayer, Rescaling
+from shardtape.keras.layers.random_size import RandomHeight, RandomWidth
 from shardtape.keras.layers.recurrent import GRU, LSTM, RNN, SimpleRNN
 from shardtape.keras.layers.recurrent_cells import (
     AbstractRNNCell,
@@ -274,8 +275,10 @@ __all__ = [
     "RandomContrast",
     "RandomCrop",
     "RandomFlip",
+    "RandomHeight",
     "RandomRotation",
     "RandomTranslation",
+    "RandomWidth",
     "RandomZoom",
     "ReLU",
     "RepeatVector",

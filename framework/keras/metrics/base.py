@@ -31,6 +31,8 @@ class Metric(Module):
     Calling a metric updates its state and returns the result so far.
     """
 
+    built = stateful = True
+
     def __init__(self, name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
         self._name = name or unique_object_name(snake_case(type(self).__name__))
         self._name_scope = self._name
@@ -56,6 +58,43 @@ class Metric(Module):
             v.assign(np.zeros(v.shape.as_list(), v.dtype.numpy_dtype))
 
     reset_states = reset_state
+
+    def merge_state(self, metrics: Any) -> None:
+        """Adds what other metrics of the same kind have taken in.
+
+        Raises ValueError for a metric whose state has another form.
+        """
+        for other in metrics:
+            own, theirs = self.variables, other.variables
+            fits = len(own) == len(theirs) and all(
+                v.shape.as_list() == w.shape.as_list() for v, w in zip(own, theirs)
+            )
+            if not fits:
+                raise ValueError(f"Metric {other!r} is not compatible with {self!r}")
+            for variable, more in zip(own, theirs):
+                variable.assign_add(convert_to_tensor(more))
+
+    def get_weights(self) -> list[Any]:
+        """The values of `weights`."""
+        return [v.numpy() for v in self.weights]
+
+    def set_weights(self, weights: Any) -> None:
+        """Sets `weights` from arrays. Raises ValueError for another number of them."""
+        given = list(weights)
+        if len(given) != len(self.weights):
+            raise ValueError(
+                f"the metric {self._name} has {len(self.weights)} weights, got {len(given)}"
+            )
+        for variable, array in zip(self.weights, given):
+            variable.assign(np.asarray(array, variable.dtype.numpy_dtype))
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        return []
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        return self.weights
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         convert_in_graph(self.update_state)(*args, **kwargs)

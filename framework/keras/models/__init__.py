@@ -6,6 +6,12 @@ from shardtape.keras.models.sequential import Sequential
 from shardtape.keras.saving.model_files import load_model, save_model
 from shardtape.keras.saving.serialization import model_from_config, model_from_json
 
+
+def model_from_yaml(yaml_string: str, custom_objects: object = None) -> object:
+    """Raises RuntimeError: YAML can hold code, which is not run from a file."""
+    raise RuntimeError("Method `model_from_yaml()` has been removed: use `model_from_json()`")
+
+
 __all__ = [
     "Model",
     "Sequential",
@@ -13,5 +19,6 @@ __all__ = [
     "load_model",
     "model_from_config",
     "model_from_json",
+    "model_from_yaml",
     "save_model",
 ]

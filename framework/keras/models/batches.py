@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import nest
+from shardtape.keras.data_sequence import DatasetCreator
 from shardtape.keras.floatx import floatx
 from shardtape.ops.composites import is_composite
 from shardtape.ops.convert import convert_to_tensor
@@ -313,6 +314,10 @@ def batches_of(
 
     Raises ValueError for `y` beside an iterable that has the labels itself.
     """
+    if isinstance(x, DatasetCreator):
+        from shardtape.distribute import InputContext
+
+        x = x(InputContext())
     if is_arrays(x):
         return ArrayBatches(x, y, sample_weight, batch_size, shuffle, steps)
     if y is not None or sample_weight is not None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from shardtape import errors
+from shardtape.keras.progress_bar import tell
 
 
 class Listing(NamedTuple):
@@ -18,11 +18,6 @@ class Listing(NamedTuple):
     paths: list[str]
     labels: np.ndarray | None
     class_names: list[Any]
-
-
-def tell(text: str) -> None:
-    """Writes a line for the user, as Keras does."""
-    sys.stdout.write(text + "\n")
 
 
 def list_files(

@@ -9,9 +9,11 @@ from shardtape import dtypes as dt
 from shardtape import image as images
 from shardtape import io, strings
 from shardtape.data import Dataset
+from shardtape.errors import UnimplementedError
 from shardtape.keras.preprocessing.files import Listing, check_split, list_files, part_of
 from shardtape.keras.preprocessing.image_files import smart_resize
 from shardtape.ops.array import expand_dims, one_hot
+from shardtape.ops.audio import decode_wav
 from shardtape.ops.cast import cast
 
 IMAGE_FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
@@ -111,10 +113,69 @@ def text_dataset_from_directory(
                     "text files")  # fmt: skip
 
 
+def audio_dataset_from_directory(
+    directory: Any,
+    labels: Any = "inferred",
+    label_mode: str | None = "int",
+    class_names: Any = None,
+    batch_size: int | None = 32,
+    sampling_rate: int | None = None,
+    output_sequence_length: int | None = None,
+    ragged: bool = False,
+    shuffle: bool = True,
+    seed: int | None = None,
+    validation_split: float | None = None,
+    subset: str | None = None,
+    follow_links: bool = False,
+) -> Any:
+    """A Dataset of (sounds, labels), from a folder with a folder of .wav files for each class.
+
+    Args:
+      sampling_rate: only None, the rate of the files.
+      output_sequence_length: samples of a sound: longer ones are cut, shorter ones end in zeros.
+        Default those of the longest sound of a batch.
+      ragged: give ragged tensors of the sounds as they are.
+
+    The other arguments are those of `image_dataset_from_directory`.
+
+    Returns: the Dataset, float32 sounds (batch, samples, channels) of -1..1.
+
+    Raises UnimplementedError for another sampling rate.
+    """
+    if ragged and output_sequence_length is not None:
+        raise ValueError("Cannot set both `ragged` and `output_sequence_length`")
+    if sampling_rate is not None and sampling_rate <= 0:
+        raise ValueError(
+            f"`sampling_rate` should be higher than 0. Received: sampling_rate={sampling_rate}"
+        )
+    if sampling_rate is not None:
+        raise UnimplementedError(
+            "audio_dataset_from_directory keeps the sampling rate of the files: leave "
+            "sampling_rate=None and resample the sounds before"
+        )
+    length = -1 if output_sequence_length is None else output_sequence_length
+
+    def load(path: Any) -> Any:
+        return decode_wav(io.read_file(path), -1, length)[0]
+
+    def together(data: Any, size: int) -> Any:
+        if ragged:
+            return data.ragged_batch(size)
+        return data.padded_batch(size) if output_sequence_length is None else data.batch(size)
+
+    return _dataset(directory, labels, label_mode, class_names, batch_size, shuffle, seed,
+                    validation_split, subset, follow_links, load, (".wav",),
+                    "audio files", together)  # fmt: skip
+
+
+def _batched(data: Any, size: int) -> Any:
+    return data.batch(size)
+
+
 def _dataset(
     directory: Any, labels: Any, label_mode: str | None, class_names: Any, batch_size: int | None,
     shuffle: bool, seed: int | None, share: float | None, subset: str | None, follow_links: bool,
-    load: Callable[[Any], Any], formats: tuple[str, ...], what: str,
+    load: Callable[[Any], Any], formats: tuple[str, ...], what: str, together: Any = _batched,
 ) -> Any:  # fmt: skip
     if label_mode not in ("int", "categorical", "binary", None):
         raise ValueError(
@@ -150,7 +211,7 @@ def _dataset(
             data = data.shuffle(1024, seed=seed) if shuffle else data
         else:
             data = data.shuffle(batch_size * 8, seed=seed) if shuffle else data
-            data = data.batch(batch_size)
+            data = together(data, batch_size)
         data = data.prefetch(-1) if what == _IMAGES else data
         data.class_names, data.file_paths = listing.class_names, part.paths
         return data

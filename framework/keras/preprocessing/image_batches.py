@@ -11,8 +11,8 @@ import numpy as np
 from shardtape.errors import NotFoundError
 from shardtape.keras.data_sequence import Sequence
 from shardtape.keras.floatx import floatx
-from shardtape.keras.preprocessing.files import tell
 from shardtape.keras.preprocessing.image_files import img_to_array, load_img
+from shardtape.keras.progress_bar import tell
 
 _FORMATS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")
 

@@ -3,5 +3,6 @@
 from shardtape.keras.layers.einsum_dense import EinsumDense
 from shardtape.keras.layers.experimental import preprocessing
 from shardtape.keras.layers.normalization import SyncBatchNormalization
+from shardtape.keras.layers.random_features import RandomFourierFeatures
 
-__all__ = ["EinsumDense", "SyncBatchNormalization", "preprocessing"]
+__all__ = ["EinsumDense", "RandomFourierFeatures", "SyncBatchNormalization", "preprocessing"]

@@ -14,6 +14,7 @@ from shardtape.keras.layers.categories import CategoryEncoding, Discretization, 
 from shardtape.keras.layers.crossing import HashedCrossing
 from shardtape.keras.layers.lookup import IntegerLookup, StringLookup
 from shardtape.keras.layers.preprocessing import Normalization, PreprocessingLayer, Rescaling
+from shardtape.keras.layers.random_size import RandomHeight, RandomWidth
 from shardtape.keras.layers.text import TextVectorization
 
 __all__ = [
@@ -28,8 +29,10 @@ __all__ = [
     "RandomContrast",
     "RandomCrop",
     "RandomFlip",
+    "RandomHeight",
     "RandomRotation",
     "RandomTranslation",
+    "RandomWidth",
     "RandomZoom",
     "Rescaling",
     "Resizing",

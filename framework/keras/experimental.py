@@ -1,0 +1,6 @@
+"""`tf.keras.experimental`."""
+
+from shardtape.keras.models.wide_deep import LinearModel, WideDeepModel
+from shardtape.optimizers.schedules import CosineDecay, CosineDecayRestarts
+
+__all__ = ["CosineDecay", "CosineDecayRestarts", "LinearModel", "WideDeepModel"]
