@@ -43,8 +43,10 @@ BATCHES_PER_SPLIT = 32
 DEFAULT_SPLITS = 8
 # Below this arrays travel inside the job's message, above it through the object store.
 INLINE_LIMIT_BYTES = 1 << 20
-# Iterators over splits that are kept open, so that a worker can go on where it was.
-_OPEN_ITERATORS = 4
+# Splits that are read side by side at most. A reader keeps as many iterators open to go on where it
+# was, and a round's order needs no more of them: with one more than are kept, every batch would
+# read its split again from the start. Well below the 1024 files that a process may have open.
+SPLITS_AT_ONCE = 256
 _END = object()
 
 
@@ -370,6 +372,10 @@ class FunctionSource:
         if self._last is not None and self._last[0] == batch:
             return self._last[1]
         key = (batch.epoch, batch.split)
+        if batch.index >= self._ended.get(key, math.inf):
+            return None
+        if key not in self._open:
+            self._release_other_epochs(batch.epoch)
         iterator, position = self._open.pop(key, (None, 0))
         if iterator is None or position > batch.index:
             iterator, position = self._iterate(batch.epoch, batch.split), 0
@@ -386,10 +392,16 @@ class FunctionSource:
                 break
         found = self._by_name(element, batch)
         self._open[key] = (iterator, position)
-        while len(self._open) > _OPEN_ITERATORS:
+        while len(self._open) > SPLITS_AT_ONCE:
             self._open.popitem(last=False)
         self._last = (batch, found)
         return found
+
+    def _release_other_epochs(self, epoch: int) -> None:
+        """Their splits may have been left before their ends, which a worker need not read."""
+        for key in [key for key in self._open if key[0] != epoch]:
+            del self._open[key]
+        self._ended = {key: length for key, length in self._ended.items() if key[0] == epoch}
 
     def _iterate(self, epoch: int, split: int) -> Iterator[Any]:
         arguments = (split, self._spec.splits, epoch)[: self._arguments]

@@ -1,10 +1,11 @@
 """Rounds of the sync mode: fixed lists of batches, complete when their gradients are staged.
 
 A round's list is a function of the data alone: the batches of the epoch in the order (index,
-split), cut into pieces of `round_batches`. Who computes a batch, and how often it was tried,
-changes nothing of it. A batch of the list that turns out not to exist (end of a split whose
-length was not known) or to be in the ledgers already leaves the list, and the following ones
-move up.
+split), cut into pieces of `round_batches`; where splits can only be read from their starts, at most
+SPLITS_AT_ONCE of them are read side by side, then the next as many. Who computes a batch, and how
+often it was tried, changes nothing of it. A batch of the list that turns out not to exist (end of a
+split whose length was not known) or to be in the ledgers already leaves the list, and the following
+ones move up.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from shardtape.ps.ids import BatchId
+from shardtape.workers.data import SPLITS_AT_ONCE
 from shardtape.workers.dispatcher import BadBatches, Dispatcher, Work
 
 
@@ -84,14 +86,17 @@ class RoundDispatcher(Dispatcher):
     def _in_order(self) -> Iterator[BatchId]:
         """Batches of the epoch by (index, split), leaving out done ones and ends of splits."""
         book = self.book
-        index = 0
-        while any(n is None or index < n for n in book.lengths.values()):
-            for split in list(book.lengths):
-                length = book.lengths[split]
-                batch = BatchId(book.epoch, split, index)
-                if (length is None or index < length) and not book.is_done(batch):
-                    yield batch
-            index += 1
+        splits = list(book.lengths)
+        side_by_side = len(splits) if self.any_order else SPLITS_AT_ONCE
+        for first in range(0, len(splits), side_by_side):
+            group = splits[first : first + side_by_side]
+            index = 0
+            while any(self._exists(BatchId(book.epoch, split, index)) for split in group):
+                for split in group:
+                    batch = BatchId(book.epoch, split, index)
+                    if self._exists(batch) and not book.is_done(batch):
+                        yield batch
+                index += 1
 
     def _exists(self, batch: BatchId) -> bool:
         length = self.book.lengths[batch.split]

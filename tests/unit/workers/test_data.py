@@ -7,6 +7,7 @@ from shardtape.errors import InvalidArgumentError
 from shardtape.ps.ids import BatchId
 from shardtape.workers import data
 from shardtape.workers.data import BATCHES_PER_SPLIT, describe, open_source, portable
+from shardtape.workers.rounds import RoundDispatcher
 
 
 def read(source, epoch=0):
@@ -161,3 +162,60 @@ def test_wrong_elements_are_named():
     spec = describe(lambda split, of: 5, name="train", batch_size=1)
     with pytest.raises(InvalidArgumentError, match="returned a int for split 1"):
         open_source(spec).batch(BatchId(0, 1, 0))
+
+
+@pytest.mark.parametrize("splits", [8, data.SPLITS_AT_ONCE + 3])
+def test_splits_that_are_read_side_by_side_are_read_once(splits):
+    """One worker of a sync job reads every split at a time, in the order of the rounds."""
+    read_of = dict.fromkeys(range(splits), 0)
+
+    def numbers(split, of):
+        for i in range(2 + split % 3):
+            read_of[split] += 1
+            yield {"x": np.array([i])}
+
+    source = open_source(describe(numbers, name="train", batch_size=1, splits=splits))
+    for epoch in range(2):
+        rounds = RoundDispatcher(source.lengths(), 1, round_batches=3, any_order=False)
+        rounds.joined(0)
+        batches = 0
+        while not rounds.ready_to_verify:
+            for (_, split, index), attempt in rounds.take(0).items:
+                if source.batch(BatchId(epoch, split, index)) is None:
+                    rounds.ended(split, source.length(epoch, split))
+                else:
+                    rounds.staged(BatchId(0, split, index), attempt)
+            if decision := rounds.decide():
+                batches += len(decision.contributions)
+                rounds.decided(decision.round)
+        assert batches == sum(2 + split % 3 for split in range(splits))
+        assert list(read_of.values()) == [(epoch + 1) * (2 + s % 3) for s in range(splits)]
+
+
+def test_a_batch_beyond_a_known_end_reads_nothing():
+    calls = []
+
+    def numbers(split, of):
+        calls.append(split)
+        yield from ({"x": np.array([i])} for i in range(3))
+
+    source = open_source(describe(numbers, name="train", batch_size=1, splits=1))
+    assert [source.batch(BatchId(0, 0, i)) is None for i in range(6)] == [False] * 3 + [True] * 3
+    assert source.length(0, 0) == 3 and calls == [0]
+
+
+def test_splits_of_another_epoch_are_released_before_their_ends():
+    left = []
+
+    def numbers(split, of, epoch):
+        try:
+            yield from ({"x": np.array([i])} for i in range(3))
+        finally:
+            left.append((epoch, split))
+
+    source = open_source(describe(numbers, name="train", batch_size=1, splits=2))
+    for split in range(2):
+        source.batch(BatchId(0, split, 0))
+    assert left == []
+    source.batch(BatchId(1, 0, 0))
+    assert left == [(0, 0), (0, 1)]
