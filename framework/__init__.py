@@ -33,6 +33,7 @@ from shardtape import (
     nn,
     optimizers,
     profiler,
+    queue,
     ragged,
     random,
     raw_ops,

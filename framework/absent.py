@@ -76,7 +76,6 @@ _NOT_PART = {
 _NOT_YET = {
     "tf.compat": "write the TF2 form: tf.function for graphs, tf.keras for layers and optimizers",
     "tf.compat.v1": "write the TF2 form: tf.function for graphs, tf.keras for layers",
-    "tf.queue": "use tf.data, or the queues of Python",
     "tf.Session": "call a tf.function, which runs a graph",
     "tf.InteractiveSession": "call a tf.function, which runs a graph",
     "tf.graph_util": "use tf.function(...).get_concrete_function()",

@@ -42,7 +42,6 @@ def test_namespaces_are_those_that_users_see():
         ("tf.data.Dataset.from_tensor_slice", "nearest name is 'from_tensor_slices'"),
         ("tf.data.Dataset.range(3).shufle", "'RangeDataset' object .*nearest name is 'shuffle'"),
         ("tf.compat.v1", "tf.compat is not part of this framework yet; write the TF2 form"),
-        ("tf.queue.FIFOQueue", "tf.queue is not part of this framework yet; use tf.data"),
         ("tf.Session", "tf.Session is not part of this framework yet; call a tf.function"),
         ("tf.quantization", "tf.quantization is not part of this framework"),
     ],
