@@ -68,6 +68,11 @@ class _Marks(Marks):
 
     __slots__ = ()
 
+    @property
+    def stop(self) -> int:
+        """One more than the largest index; 0 where there is none."""
+        return max(self.extra, default=self.high - 1) + 1
+
     def discard(self, index: int) -> None:
         if index < self.high:
             self.extra.update(range(index + 1, self.high))
@@ -157,6 +162,13 @@ class EpochBook:
                     f"{length}: the data source must give the same batches each time it is read"
                 )
             return
+        taken = self.done[split].stop
+        if taken > length:
+            raise FailedPreconditionError(
+                f"split {split} of epoch {self.epoch} has {length} batches, but its batch "
+                f"{taken - 1} is in the ledgers: the data source must give the same batches each "
+                "time it is read; with other data, begin anew without --resume"
+            )
         self.lengths[split] = length
         self.cursor[split] = min(self.cursor[split], length)
         beyond = [b for b in self.held if b.split == split and b.index >= length]
@@ -194,18 +206,15 @@ class EpochBook:
         """Every batch was reported done."""
         return all(len(self.done[split]) == n for split, n in self.lengths.items())
 
-    def restore(self, missing: Iterable[BatchId]) -> None:
+    def restore(self, missing: Iterable[BatchId], reached: Mapping[int, int]) -> None:
         """After a resume or a roll-back: all batches of splits with a known length are done
-        except `missing`; splits of unknown length are read again (the ledgers answer for what
-        was applied)."""
-        todo = set(missing)
+        except `missing`, and of the others those below `reached` (by split)."""
         self.held.clear()
-        self.returned = sorted(todo)
         for split, length in self.lengths.items():
+            self.cursor[split] = reached.get(split, 0) if length is None else length
             marks = self.done[split] = _Marks()
-            marks.high = self.cursor[split] = length or 0
-            if length is None:
-                self.returned = [b for b in self.returned if b.split != split]
+            marks.high = self.cursor[split]
+        self.returned = sorted(b for b in set(missing) if b.index < self.cursor[b.split])
         for batch in self.returned:
             self.done[batch.split].discard(batch.index)
 
@@ -363,11 +372,25 @@ class Dispatcher:
         self._open(self.book.epoch + 1)
         return True
 
-    def _open(self, epoch: int, base: int = 0) -> None:
-        self.book = EpochBook(epoch, self._lengths, base)
+    def _open(self, epoch: int, base: int = 0, lengths: Sequence[int | None] | None = None) -> None:
+        self.book = EpochBook(epoch, lengths or self._lengths, base)
         self.workers = dict.fromkeys(self.workers)
 
-    def restart(self, epoch: int, missing: Iterable[BatchId], base: int = 0) -> None:
-        """Goes to the position of a checkpoint: `missing` of `epoch` is still to be done."""
-        self._open(epoch, base)
-        self.book.restore(missing)
+    def restart(
+        self,
+        epoch: int,
+        missing: Iterable[BatchId],
+        base: int = 0,
+        *,
+        lengths: Sequence[int | None] | None = None,
+        reached: Mapping[int, int] | None = None,
+    ) -> None:
+        """Goes to the position of a checkpoint.
+
+        Args:
+          missing: batches of `epoch` that are still to be done, of those below `reached`.
+          lengths: of this epoch's splits, where more of them are known than at the beginning.
+          reached: by split of unknown length: batches below are done.
+        """
+        self._open(epoch, base, lengths)
+        self.book.restore(missing, reached or {})

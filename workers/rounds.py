@@ -11,7 +11,7 @@ ones move up.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -245,8 +245,16 @@ class RoundDispatcher(Dispatcher):
         self.round = Round(self.rounds_done)
         self._fill()
 
-    def restart(self, epoch: int, missing: Iterable[BatchId], base: int = 0) -> None:
+    def restart(
+        self,
+        epoch: int,
+        missing: Iterable[BatchId],
+        base: int = 0,
+        *,
+        lengths: Sequence[int | None] | None = None,
+        reached: Mapping[int, int] | None = None,
+    ) -> None:
         """As `Dispatcher.restart`; `rounds_done` is what the checkpoint has."""
-        super().restart(epoch, missing, base)
+        super().restart(epoch, missing, base, lengths=lengths, reached=reached)
         self.book.returned.clear()
         self._restart_order()

@@ -15,6 +15,7 @@ from shardtape.workers.config import JobConfig
 from shardtape.workers.data import DataSpec
 from shardtape.workers.dispatcher import RETRY, SKIP, BadBatches, Dispatcher
 from shardtape.workers.evaluation import Evaluation
+from shardtape.workers.ledger_progress import Progress, read_progress
 from shardtape.workers.membership import Member, Membership
 from shardtape.workers.reporting import Reporter
 from shardtape.workers.rounds import RoundDispatcher
@@ -372,22 +373,29 @@ class Training:
         """All shards have loaded a checkpoint: what is still to be done follows from their
         ledgers."""
         epoch, base = position.epoch, position.split_base
-        anew = position.signature != self._train.signature() and position.epoch_begun
-        if anew:
-            # a BatchId would mean other examples: the epoch is run again under new names
-            base += len(position.lengths)
-            text = f"other data or batch size than in the checkpoint: epoch {epoch + 1} begins anew"
-            self._reporter.note(text, warning=True)
+        same = position.signature == self._train.signature()
+        # ends of splits that were found by then are known
+        lengths = (same and position.lengths) or self._train.lengths()
+        steps, progress = position.steps, Progress()
+        if epoch < self._config.epochs:
+            before = lengths if same else position.lengths
+            progress = read_progress(self._shards.missing, epoch, before, base)
+            steps = position.steps_with(progress.taken)
+            if not same:
+                # a BatchId would mean other examples: the epoch is run again under new names, also
+                # where only one ledger has a batch of it
+                base += len(position.lengths)
+                if position.epoch_begun or progress.taken:
+                    self._reporter.note(
+                        f"other data or batch size than in the checkpoint: epoch {epoch + 1} "
+                        "begins anew",
+                        warning=True,
+                    )
+                progress = read_progress(self._shards.missing, epoch, lengths, base)
         self._split_base = base
-        expected = {(epoch, base + s): n or 0 for s, n in enumerate(self._train.lengths())}
-        missing = self._shards.missing(expected) if epoch < self._config.epochs else set()
         dispatcher = self.dispatcher
         if isinstance(dispatcher, RoundDispatcher):
             dispatcher.rounds_done = max(c["round"] for c in self._shards.counters())
-        dispatcher.restart(epoch, missing, base)
-        steps = position.steps
-        if not anew and epoch < self._config.epochs:
-            # splits of unknown length are handed out whole, and their batches counted again
-            steps = position.steps_with(sum(expected.values()) - len(missing))
+        dispatcher.restart(epoch, progress.missing, base, lengths=lengths, reached=progress.reached)
         dispatcher.steps = steps
         self._reporter.restarted(steps, position.history)

@@ -186,3 +186,30 @@ def test_restart_with_new_splits_after_a_changed_batch_size():
     assert dispatcher.expected() == {(0, 100): 2}
     assert dispatcher.verified([])
     assert {i.batch for i in drain(dispatcher, [0])} == every([2], 1)
+
+
+def test_restart_in_splits_of_unknown_length():
+    """Split 1 had ended before the checkpoint, 0 and 2 had not; batch 1 of split 0 is lacking."""
+    dispatcher = Dispatcher([None] * 3, 2, any_order=False)
+    lacking = [BatchId(0, 0, 1)]
+    dispatcher.restart(0, lacking, lengths=[None, 2, None], reached={0: 4, 1: 2})
+    dispatcher.joined(0)
+    lengths = [5, 2, 1]
+    done = []
+    while not dispatcher.ready_to_verify:
+        for item in dispatcher.take(0, 4).items:
+            if item.batch.index >= lengths[item.batch.split]:
+                dispatcher.ended(item.batch.split, lengths[item.batch.split])
+            elif item.batch in dispatcher.book.held:
+                dispatcher.done(item.batch)
+                done.append(item.batch)
+    assert done == [BatchId(0, 0, 1), BatchId(0, 0, 4), BatchId(0, 2, 0)]
+    assert dispatcher.verified([]) and dispatcher.steps == 3
+    assert list(dispatcher.book.lengths.values()) == [None] * 3, "the next epoch is read anew"
+
+
+def test_data_that_became_shorter_is_refused():
+    dispatcher = Dispatcher([None], 1, any_order=False)
+    dispatcher.restart(0, [], reached={0: 6})
+    with pytest.raises(FailedPreconditionError, match="has 5 batches, but its batch 5 is in the"):
+        dispatcher.ended(0, 5)

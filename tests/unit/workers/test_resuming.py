@@ -248,3 +248,69 @@ def test_steps_follow_from_the_ledgers_not_from_what_was_reported(options, tmp_p
     outcome = run(checkpoint_dir=str(tmp_path), epochs=3, resume=True, **options)
     assert outcome.summary["steps"] == 3 * BATCHES
     assert outcome.summary["applied_per_shard"] == [3 * BATCHES]
+
+
+# ---- data of unknown length -------------------------------------------------------------------
+
+
+class Interrupted:
+    """A function of splits of unequal lengths that notes which batches the step computed, and
+    asks for a stop at one of them."""
+
+    lengths = (9, 2, 14, 5, 0)
+
+    def __init__(self, stop_at=None):
+        self.computed = []
+        self.stop_at = stop_at
+        self.runner = None
+
+    def read(self, split, of):
+        for number in range(self.lengths[split]):
+            yield {"x": TRAIN["x"][:8] + number, "y": TRAIN["y"][:8] * split}
+
+    def build(self, *arguments):
+        step = build(*arguments)
+        compute = step.run
+
+        def run_noted(feed, key, *rest):
+            self.computed.append(tuple(key[1:]))
+            if len(self.computed) == self.stop_at:
+                self.runner.stop("the test says so")
+            return compute(feed, key, *rest)
+
+        step.run = run_noted
+        return step
+
+    def start(self, **options):
+        self.runner = start(train=self.read, splits=5, builder=self.build, **options)
+        return self.runner
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("options", MODES, ids=lambda o: o["mode"])
+def test_a_resume_computes_only_what_is_left(options, shards, tmp_path):
+    """Stopped twice in mid-epoch: each batch is computed once, and sync gives the same bits."""
+    options = {**options, "epochs": 2, "shards": shards}
+    whole = finish(Interrupted().start(**options))
+    per_epoch = sum(Interrupted.lengths)
+    options["checkpoint_dir"] = str(tmp_path)
+    computed, steps = [], 0
+    for stop_at in (per_epoch + 20, 3, None):
+        job = Interrupted(stop_at)
+        resume = bool(steps)
+        notes, outcome = notes_of(job.start(resume=resume, **options))
+        if resume:
+            assert any(f"at step {steps}" in text for text in notes), notes
+        assert outcome.summary["duplicates_dropped"] == 0
+        steps = outcome.summary["steps"]
+        computed += job.computed
+        assert steps == outcome.summary["applied_per_shard"][0]
+        assert outcome.interrupted is (stop_at is not None)
+    assert steps == 2 * per_epoch
+    expected = {(e, s, i) for e in range(2) for s, n in enumerate(job.lengths) for i in range(n)}
+    assert set(computed) == expected
+    # in sync what was staged for a round that a stop left undecided is computed again
+    again = 2 * 4 if options["mode"] == "sync" else 0
+    assert len(computed) <= 2 * per_epoch + again
+    if options["mode"] == "sync":
+        assert outcome.digest == whole.digest
