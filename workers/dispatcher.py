@@ -260,6 +260,11 @@ class Dispatcher:
         return self._last_total if total is None else total
 
     @property
+    def lengths_known(self) -> bool:
+        """Whether the batches of each split are known before it is read."""
+        return None not in self._lengths
+
+    @property
     def epoch(self) -> int:
         """The epoch under way; equal to `epochs` when all are over."""
         return self.book.epoch

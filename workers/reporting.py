@@ -161,7 +161,10 @@ class Reporter:
     ) -> None:
         """The end figures; `counters` is empty where the shards cannot be asked any more."""
         config = self._config
-        total = dispatcher.batches_per_epoch
+        per_epoch = dispatcher.batches_per_epoch
+        batches = None if per_epoch is None else per_epoch * config.epochs
+        if dispatcher.finished and counters and not dispatcher.lengths_known:
+            batches = max(c["applied"] for c in counters)  # epochs may differ, or be of other runs
         rounds = None
         if config.mode == "sync" and counters:
             rounds = max(c["round"] for c in counters)
@@ -172,9 +175,9 @@ class Reporter:
         outcome.skipped = [str(batch) for batch in dispatcher.bad.skipped]
         outcome.summary = {
             "test_accuracy": self._tested.get("accuracy"),
-            "examples_per_s": self.meter.examples_per_s(),
+            "examples_per_s": None if outcome.nothing_left else self.meter.examples_per_s(),
             "steps": dispatcher.steps,
-            "batches": None if total is None else total * config.epochs,
+            "batches": batches,
             "rounds": rounds,
             "applied_per_shard": [c["applied"] - c["skipped"] for c in counters],
             "skipped": max((c["skipped"] for c in counters), default=0),

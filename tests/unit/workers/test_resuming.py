@@ -314,3 +314,20 @@ def test_a_resume_computes_only_what_is_left(options, shards, tmp_path):
     assert len(computed) <= 2 * per_epoch + again
     if options["mode"] == "sync":
         assert outcome.digest == whole.digest
+
+
+def test_a_finished_job_of_unknown_length_tells_its_batches(tmp_path):
+    """Also where epochs have different lengths."""
+
+    def growing(split, of, epoch):
+        for _ in range(3 + 4 * epoch):
+            yield {"x": TRAIN["x"][:8], "y": TRAIN["y"][:8]}
+
+    for resume in (False, True, True):
+        _, outcome = notes_of(
+            start(train=growing, splits=2, checkpoint_dir=str(tmp_path), resume=resume)
+        )
+        summary = outcome.summary
+        assert (summary["steps"], summary["batches"]) == (20, 20)
+        assert outcome.nothing_left is resume
+        assert (summary["examples_per_s"] is None) is resume, "nothing was trained"
