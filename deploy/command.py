@@ -166,7 +166,8 @@ def inspect_checkpoint(
     """List the tensors of a checkpoint; of a directory, the newest whole one's."""
     from shardtape.deploy.inspection import show
 
-    show(checkpoint, verify=verify, as_json=as_json)
+    with _misuse():
+        show(checkpoint, verify=verify, as_json=as_json)
 
 
 @app.command()
@@ -226,8 +227,8 @@ def _job(script: Path, given: dict[str, Any], arguments: list[str] | None) -> Jo
 
 
 @contextlib.contextmanager
-def _misuse_of_deploy() -> Iterator[None]:
-    """A script that is not there, a size or a name that cannot be: status 2, nothing written."""
+def _misuse() -> Iterator[None]:
+    """A script or a checkpoint that is not there, a size or a name that cannot be: status 2."""
     try:
         yield
     except (InvalidArgumentError, NotFoundError) as error:
@@ -284,7 +285,7 @@ def deploy_kubernetes(
         "cpus_per_ps": cpus_per_ps,
         "memory_gib_per_ps": memory_gib_per_ps,
     }
-    with _misuse_of_deploy():
+    with _misuse():
         job = _job(script, {**sizes, "image": image, "name": name}, arguments)
         files = manifests.kubernetes(job, namespace=namespace, claim=claim, storage_gib=storage_gib)
     written = manifests.write(files, out)
@@ -331,7 +332,7 @@ def deploy_ray(
             "--hosts is missing: name the machines that ssh reaches, the head first, for example "
             "--hosts 10.0.0.1,10.0.0.2"
         )
-    with _misuse_of_deploy():
+    with _misuse():
         job = _job(script, {**sizes, "image": image, "name": name}, arguments)
         files = manifests.ray(job, addresses, ssh_user=ssh_user, storage=storage)
     _say_written(manifests.write(files, out))

@@ -43,10 +43,22 @@ def split(path: Path) -> tuple[str, str]:
 
 
 def filesystem(path: Path) -> tuple[Any, str]:
-    """The fsspec file system of a remote path, and the path inside it."""
+    """The fsspec file system of a remote path, and the path inside it.
+
+    Raises:
+      FailedPreconditionError: the package that reads such paths is not installed.
+      InvalidArgumentError: nobody knows the path's scheme.
+    """
     import fsspec
 
-    return fsspec.core.url_to_fs(text(path))
+    try:
+        return fsspec.core.url_to_fs(text(path))
+    except ImportError as error:
+        raise errors.FailedPreconditionError(
+            f"{text(path)} cannot be reached: {error} (here, and in the image of the processes)"
+        ) from error
+    except ValueError as error:
+        raise errors.InvalidArgumentError(f"{text(path)} cannot be reached: {error}") from error
 
 
 def translate(error: OSError, doing: str, path: Path) -> errors.OpError:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from shardtape import storage
 
 # More than the end figures take, with hundreds of shards.
 _SUMMARY_BYTES = 8192
+# Linux's /dev/full.
+_ALWAYS_FULL = os.makedev(1, 7)
 # The end figures that `--summary FILE` has, in this order.
 SUMMARY_KEYS = (
     "test_accuracy",
@@ -157,6 +161,8 @@ def check_summary(path: str | os.PathLike[str]) -> None:
     """
     target = Path(os.path.realpath(path))
     if _is_device(target):
+        with storage.translated("write", path):
+            _check_device(target)
         return
     trial = _beside(target)
     with storage.translated("write", path):
@@ -184,6 +190,20 @@ def write_summary(path: str | os.PathLike[str], summary: dict[str, Any]) -> None
             with contextlib.suppress(OSError):
                 new.unlink(missing_ok=True)
             raise
+
+
+def _check_device(path: Path) -> None:
+    """Raises OSError where nothing can be written; a trial would be read by whoever is behind."""
+    found = path.stat()
+    code = 0
+    if stat.S_ISSOCK(found.st_mode):
+        code = errno.ENXIO
+    elif not os.access(path, os.W_OK):
+        code = errno.EACCES
+    elif stat.S_ISCHR(found.st_mode) and found.st_rdev == _ALWAYS_FULL:
+        code = errno.ENOSPC
+    if code:
+        raise OSError(code, os.strerror(code))
 
 
 def _is_device(path: Path) -> bool:

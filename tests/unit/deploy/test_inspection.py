@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from shardtape import checkpoint
 from shardtape.checkpoint import Piece
 from shardtape.deploy import command
-from shardtape.errors import DataLossError, NotFoundError
+from shardtape.errors import DataLossError
 
 WIDE = {"TERMINAL_WIDTH": "200", "COLUMNS": "200", "NO_COLOR": "1"}
 
@@ -97,8 +97,7 @@ def test_where_none_is_whole_every_fault_is_told(saved: Path) -> None:
 def test_a_folder_with_unfinished_ones_only(tmp_path: Path) -> None:
     checkpoint.new_directory(tmp_path, step=1)
     got = CliRunner().invoke(command.app, ["inspect", str(tmp_path)])
-    assert isinstance(got.exception, NotFoundError)
-    assert "no finished checkpoint" in str(got.exception)
+    assert got.exit_code == command.MISUSED and "no finished checkpoint" in got.output
 
 
 def test_columns_are_never_cut_in_a_pipe(saved: Path) -> None:
@@ -142,8 +141,11 @@ def test_rows_as_json(saved: Path) -> None:
 
 
 def test_what_is_missing_or_corrupt_is_named(saved: Path, tmp_path: Path) -> None:
-    got = CliRunner().invoke(command.app, ["inspect", str(tmp_path / "nowhere")])
-    assert isinstance(got.exception, NotFoundError) and "nowhere" in str(got.exception)
+    (tmp_path / "empty" / "inside").mkdir(parents=True)
+    for name in ("nowhere", "empty", "gs+nobody://knows"):
+        given = name if "://" in name else str(tmp_path / name)
+        got = CliRunner().invoke(command.app, ["inspect", given])
+        assert got.exit_code == command.MISUSED and name in got.output, got.output
     part = next(saved.glob("shard-1*"))
     data = bytearray(part.read_bytes())
     data[-1] ^= 1

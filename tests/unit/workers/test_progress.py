@@ -4,10 +4,11 @@ import io
 import json
 import os
 import resource
+import socket
 
 import pytest
 
-from shardtape.errors import ResourceExhaustedError
+from shardtape.errors import OpError, ResourceExhaustedError
 from shardtape.workers import progress
 from shardtape.workers.progress import LiveDisplay, PlainDisplay, open_display
 from shardtape.workers.status import (
@@ -145,6 +146,16 @@ def test_a_summary_into_a_link_or_a_pipe_leaves_it_there(tmp_path):
         assert json.loads(os.read(reader, 4096))["steps"] == 6 and pipe.is_fifo()
     finally:
         os.close(reader)
+
+
+def test_a_device_that_takes_nothing_is_refused_before_training(tmp_path):
+    check_summary("/dev/null")
+    with pytest.raises(ResourceExhaustedError, match="cannot write /dev/full"):
+        check_summary("/dev/full")
+    with socket.socket(socket.AF_UNIX) as here:
+        here.bind(str(tmp_path / "socket"))
+        with pytest.raises(OpError, match="cannot write .*socket"):
+            check_summary(tmp_path / "socket")
 
 
 def test_the_summary_names_checkpoint_and_tensorboard(tmp_path):
