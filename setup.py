@@ -12,6 +12,7 @@ FOLDERS = {
 
 setup(
     package_dir=FOLDERS,
+    py_modules=["shardtape_command"],
     packages=[
         package
         for name, folder in FOLDERS.items()

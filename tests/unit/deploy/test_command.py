@@ -214,3 +214,33 @@ def test_help_loads_nothing_slow() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT_S, check=True
     )
     assert got.stdout.split() == []
+
+
+def start(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command from its entry point, with the modules of `folder` first on the path."""
+    entry = Path(__file__).resolve().parents[3] / "shardtape_command.py"
+    return subprocess.run(
+        [sys.executable, "-c", f"import runpy; runpy.run_path({str(entry)!r})['main']()"]
+        + list(arguments),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+    )
+
+
+def test_ctrl_c_while_it_imports_ends_it_quietly(tmp_path: Path) -> None:
+    module = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n"
+    (tmp_path / "typer.py").write_text(module)
+    got = start(tmp_path, "version")
+    assert (got.returncode, got.stderr, got.stdout) == (130, "interrupted\n", "")
+    (tmp_path / "typer.py").unlink()
+    got = start(tmp_path, "--version")
+    assert got.returncode == 0 and got.stdout.startswith("shardtape ")
+
+
+def test_the_scripts_imports_are_interrupted_quietly_too(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    (tmp_path / "job.py").write_text("import slow\n")
+    got = start(tmp_path, "train", str(tmp_path / "job.py"))
+    assert (got.returncode, got.stderr, got.stdout) == (130, "interrupted\n", "")
