@@ -90,6 +90,7 @@ class Graph:
     """A growing list of operations; building is not thread-safe, running is."""
 
     finished = False  # the trace is done: its tensors cannot be used from outside
+    shows_calls = False  # functions that are called on its tensors are shown, whatever they do
     claims_ops = False  # what is done to its tensors is added to it, whatever is being built
 
     def __init__(self) -> None:

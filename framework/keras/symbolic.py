@@ -7,6 +7,7 @@ each call is remembered as a `Node`. A model built of them runs the nodes again 
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -16,25 +17,83 @@ from shardtape import nest
 from shardtape.context import building
 from shardtape.graph.func_graph import FuncGraph
 from shardtape.graph.ir import Graph
-from shardtape.keras.naming import root_graph
+from shardtape.keras.function_calls import FunctionCall, entered, function_of
+from shardtape.keras.naming import root_graph, unique_object_name
 from shardtape.ops import source
 from shardtape.shapes import TensorShape
 from shardtape.tensor import EagerTensor, SymbolicTensor
 
 
 class KerasGraph(FuncGraph):
-    """See the module's text; `history` says by tensor key which node made it, at which position."""
+    """See the module's text.
+
+    Args:
+      shows_calls: whether functions that are called on its tensors are shown as layers.
+
+    Attributes:
+      history: by tensor key which node made it, at which position.
+      calls: by operation which call of a function added it, outside layers.
+    """
 
     claims_ops = True
 
-    def __init__(self, outer: Any) -> None:
+    def __init__(self, outer: Any, shows_calls: bool = False) -> None:
         super().__init__("keras_graph", outer)
         self.history: dict[int, tuple[Node, int]] = {}
+        self.calls: dict[Any, FunctionCall] = {}
+        self.shows_calls = shows_calls
+        self._running: tuple[Any, FunctionCall] | None = None  # (its frame, the call)
+        self._given: FunctionCall | None = None
+        self._given_names: set[str] = set()
+
+    def add_op(self, op: Any, inputs: Any, attrs: dict[str, Any], name: str | None = None) -> Any:
+        made = super().add_op(op, inputs, attrs, name)
+        if self.shows_calls and inputs:
+            operation = self._operations[-1]
+            call = self.calls[operation] = self._given or self._call_of(operation)
+            call.ops.append(operation)
+        return made
+
+    def _call_of(self, operation: Any) -> FunctionCall:
+        """The call that an operation belongs to: the running one, or a new one."""
+        frame = entered()
+        if self._running is not None and frame is not None and self._running[0] is frame:
+            return self._running[1]
+        function = function_of(frame, operation.op_def)
+        with building(self.outer_graph):  # names are counted where layers' are
+            name = unique_object_name(f"tf.{function}")
+            while name in self._given_names:
+                name = unique_object_name(f"tf.{function}")
+        call = FunctionCall(function, name)
+        self._running = (frame, call)
+        return call
+
+    @contextlib.contextmanager
+    def in_layer(self) -> Iterator[None]:
+        """Block in which operations are a layer's, and no calls of functions."""
+        outer, self.shows_calls = self.shows_calls, False
+        self._running = None  # lets go of the frame
+        try:
+            yield
+        finally:
+            self.shows_calls = outer
+
+    @contextlib.contextmanager
+    def as_call(self, call: FunctionCall) -> Iterator[None]:
+        """Block in which operations belong to one call, which was read from a configuration."""
+        outer, self._given = self._given, call
+        self._given_names.add(call.name)
+        try:
+            yield
+        finally:
+            self._given = outer
 
     def describe(self, tensor: SymbolicTensor, short: bool) -> str:
         """How a tensor of this graph is shown."""
-        made = self.history.get(tensor._id)
-        layer = None if made is None else made[0].layer
+        made, call = self.history.get(tensor._id), self.calls.get(tensor.op)
+        layer: Any = None if made is None else made[0].layer
+        if call is not None and (layer is None or isinstance(layer, OperationCall)):
+            layer = call
         by = "" if layer is None else f"created by layer '{layer.name}'"
         if short:
             known = "<unknown>" if tensor.shape.rank is None else tensor.shape
@@ -42,6 +101,8 @@ class KerasGraph(FuncGraph):
         entrance = tensor.op.type == "Placeholder"
         spec = f"TensorSpec(shape={tensor.shape}, dtype={tensor.dtype!r}, name="
         name = tensor.op.name if entrance else tensor.name
+        if call is not None and layer is call:
+            name = f"{call.name}/{call.own_name(tensor.op)}:{tensor.value_index}"
         spec += f"'{name}')" if entrance else "None)"
         described = by and f', description="{by}"'
         return f"KerasTensor(type_spec={spec}, name='{name}'{described})"
@@ -103,11 +164,11 @@ def keras_graph() -> KerasGraph:
     outer = root_graph()
     if outer is None:
         if _graphs.eager is None:
-            _graphs.eager = KerasGraph(None)
+            _graphs.eager = KerasGraph(None, shows_calls=True)
         return _graphs.eager
     found = _graphs.by_graph.get(outer)
     if found is None:
-        found = _graphs.by_graph[outer] = KerasGraph(outer)
+        found = _graphs.by_graph[outer] = KerasGraph(outer, shows_calls=True)
     return found
 
 

@@ -336,7 +336,7 @@ class Layer(CalledSymbolically):
     def _symbolic_call(self, inputs: Any, args: Any, kwargs: Any) -> Any:
         graph = keras_graph()
         given = dict(kwargs)
-        with building(graph), converting(True):
+        with building(graph), graph.in_layer(), converting(True):
             outputs = self._run(inputs, args, dict(kwargs))
             known = {t._id for t in nest.flatten(inputs) if is_keras_tensor(t)}
             outputs = nest.map_structure(lambda t: _own(t, known), outputs)

@@ -41,7 +41,7 @@ def model_to_dot(
             f"  {_id(t)} [label={_quoted(_label(layer, *options) if layer is not None else name)}];"
         )
         makers[t._id] = t
-    for node in model._network.nodes:
+    for node in model._network.calls:
         lines.append(f"  {_id(node)} [label={_quoted(_label(node.layer, *options, node))}];")
         for t in node.inputs():
             if t._id in makers:

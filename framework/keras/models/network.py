@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape import nest
+from shardtape.keras.function_calls import CallNode
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.symbolic import (
     Node,
@@ -28,7 +29,8 @@ class Network:
       added: further symbolic tensors that `run` may be asked for.
 
     Attributes:
-      layers: each layer once, from the inputs on.
+      layers: each layer once, from the inputs on; calls of functions are among them.
+      calls: as `nodes`, with the operations of one function's call as one node.
       name: of the model that it belongs to, for errors.
 
     Raises:
@@ -49,7 +51,8 @@ class Network:
                 )
         wanted = [*nest.flatten(outputs), *added]
         self._nodes, self._by_tensor = _ordered(self._flat_inputs, wanted)
-        self.layers = _layers(self._nodes, self._flat_inputs, wanted, self._by_tensor)
+        self.calls, self._callers = _calls(self._nodes, self._by_tensor)
+        self.layers = _layers(self.calls, self._flat_inputs, wanted, self._callers)
         names = [layer.name for layer in self.layers]
         for name in names:
             if names.count(name) > 1:
@@ -66,7 +69,7 @@ class Network:
     def output_names(self) -> list[str]:
         names: list[str] = []
         for t in nest.flatten(self.outputs):
-            base = name = self._by_tensor[t._id].layer.name
+            base = name = self._callers[t._id].layer.name
             copies = 0
             while name in names:
                 copies += 1
@@ -82,7 +85,7 @@ class Network:
     def order_layers(self, names: list[str]) -> None:
         """Puts the layers in the order of a file, which is that of its weights."""
         places = {name: i for i, name in enumerate(names)}
-        if {layer.name for layer in self.layers} == set(places):
+        if {layer.name for layer in self.layers} <= set(places):
             self.layers.sort(key=lambda layer: places[layer.name])
 
     def producer_name(self, tensor: SymbolicTensor) -> str:
@@ -91,8 +94,17 @@ class Network:
 
     @property
     def nodes(self) -> list[Node]:
-        """The calls, in order."""
+        """The calls of layers and the single operations between them, in order."""
         return self._nodes
+
+    def caller_of(self, tensor: SymbolicTensor) -> tuple[Any, int] | None:
+        """The node of `calls` that made a tensor, and its place among the outputs."""
+        node = self._callers.get(tensor._id)
+        if node is None:
+            return None
+        if isinstance(node, CallNode):
+            return node, node.place_of(tensor)
+        return node, tensor.graph.history.get(tensor._id, (None, 0))[1]
 
     def run(self, inputs: Any, training: Any = None, added: Any = None) -> Any:
         """The outputs for real inputs, nested as the symbolic ones (or in their order).
@@ -242,6 +254,25 @@ def _ordered(
     return order, by_tensor
 
 
+def _calls(nodes: list[Node], by_tensor: dict[int, Node]) -> tuple[list[Any], dict[int, Any]]:
+    """The nodes with each function's operations as one, after the last of them; by tensor too."""
+    made: dict[int, Any] = {}
+    found: dict[int, Any] = {}
+    callers: dict[int, Any] = dict(by_tensor)
+    for node in nodes:
+        key, shown = id(node), node
+        if isinstance(node.layer, OperationCall):
+            operation = node.layer.operation
+            call = operation.graph.calls.get(operation)
+            if call is not None:
+                key = id(call)
+                shown = made.setdefault(key, CallNode(call))
+                callers.update((t._id, shown) for t in operation.outputs)
+        found.pop(key, None)
+        found[key] = shown
+    return list(found.values()), callers
+
+
 def _is_given(t: SymbolicTensor) -> bool:
     """Constants from outside, and handles of Variables."""
     return t.op.type in ("Const", "VarHandleOp") or fixed_value(t) is not None
@@ -270,8 +301,8 @@ def _as_met(outputs: list[SymbolicTensor], by_tensor: dict[int, Node]) -> dict[i
 
 
 def _layers(
-    nodes: list[Node], inputs: list[SymbolicTensor], outputs: list[SymbolicTensor],
-    by_tensor: dict[int, Node],
+    nodes: list[Any], inputs: list[SymbolicTensor], outputs: list[SymbolicTensor],
+    by_tensor: dict[int, Any],
 ) -> list[Layer]:  # fmt: skip
     """Layers by their distance from the outputs, the farthest first, as Keras lists them."""
     depths: dict[int, int] = {}

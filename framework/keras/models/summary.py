@@ -138,8 +138,8 @@ def _has_branches(model: Any) -> bool:
         return True
     used: dict[int, int] = {}
     called: dict[int, int] = {}
-    for node in network.nodes:
-        inputs = [t for t in node.inputs() if t._id in network._by_tensor]
+    for node in network.calls:
+        inputs = [t for t in node.inputs() if network.caller_of(t) is not None]
         if len(inputs) > 1:
             return True
         for t in inputs:
@@ -151,16 +151,16 @@ def _has_branches(model: Any) -> bool:
 def _connections(model: Any, layer: Any) -> list[str]:
     network = model._network
     out = []
-    for node in network.nodes:
+    for node in network.calls:
         if node.layer is not layer:
             continue
         for t in node.inputs():
-            parent = network._by_tensor.get(t._id)
-            if parent is None:
+            found = network.caller_of(t)
+            if found is None:
                 continue
+            parent, position = found
             siblings = getattr(parent.layer, "_inbound_nodes", [parent])
             calls = siblings.index(parent) if parent in siblings else 0
-            position = t.graph.history.get(t._id, (None, 0))[1]
             out.append(f"{parent.layer.name}[{calls}][{position}]")
     return out
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from shardtape import nest
 from shardtape.keras.layers.base import Layer
+from shardtape.keras.layers.operations import TFOpLambda
 from shardtape.keras.models.network import Network
 from shardtape.keras.saving import operation_layers, sharing
 from shardtape.keras.saving.keras_reading import called_already
@@ -137,17 +138,29 @@ def functional_config(network: Network) -> dict[str, Any]:
     return _Writer(network).config()
 
 
+def _shape_of(first: Any) -> Any:
+    if isinstance(first, (list, tuple)):
+        return [_shape_of(t) for t in first]
+    return as_json(first.shape) if is_keras_tensor(first) else None
+
+
 class _Writer:
     def __init__(self, network: Network) -> None:
         self._network = network
         self._places: dict[int, list[Any]] = {}
         self._calls: dict[str, list[Any]] = {}
         self._entries: dict[str, dict[str, Any]] = {}
-        self._names: dict[int, str] = {}
+        self._lists: dict[int, list[Any]] = {}  # what a tensor is a list of
+        self._kept: set[int] = set()  # operations that the network runs
 
     def config(self) -> dict[str, Any]:
         network = self._network
+        self._kept = {id(node.layer.operation) for node in network.nodes
+                      if isinstance(node.layer, OperationCall)}  # fmt: skip
         for layer in network.layers:
+            if isinstance(layer, TFOpLambda):
+                self._entries[layer.name] = {}  # its place; written with the operation
+                continue
             self._entries[layer.name] = {**described(layer), "name": layer.name}
             self._calls[layer.name] = []
         for t in network.flat_inputs:
@@ -175,12 +188,22 @@ class _Writer:
 
     def _add(self, node: Node) -> None:
         operation = isinstance(node.layer, OperationCall)
+        if operation and self._is_list(node.layer.operation):
+            self._lists[node.outputs._id] = list(node.args)
+            return
         name = self._operation(node) if operation else self._call(node)
         start = 1 if not operation and called_already(node.layer) else 0
         number = start + len(self._calls[name]) - 1
         for i, t in enumerate(nest.flatten(node.outputs)):
             if is_keras_tensor(t):
                 self._places[t._id] = [name, number, i]
+
+    def _is_list(self, operation: Any) -> bool:
+        """Whether it only makes the list that another operation of the same call takes."""
+        shown = operation.graph.calls.get(operation)
+        if shown is None or operation.type != "Pack" or operation.attrs.get("axis"):
+            return False
+        return any(operation.outputs[0] is t for op in shown.ops for t in op.inputs)
 
     def _call(self, node: Node) -> str:
         layer = node.layer
@@ -212,11 +235,25 @@ class _Writer:
                 f"the operation {operation.type} between layers has no form in Keras's JSON"
             )
         function, first, kwargs = made
-        name = self._operation_name(f"tf.{function}")
+        shown = operation.graph.calls.get(operation)
+        kept = [] if shown is None else [op for op in shown.ops if id(op) in self._kept]
+        kept = [op for op in kept if not self._is_list(op)]
+        name, kind = f"tf.{function}", "TFOpLambda"
+        if kept and kept[-1] is operation:  # the function's result has its name
+            name = shown.name
+            if len(kept) == 1 and shown.function == operation_layers.PART:
+                spec = operation_layers.slice_spec(inputs, operation.attrs)
+                if spec is not None:
+                    function, kind, kwargs = shown.function, "SlicingOpLambda", {"slice_spec": spec}
+        else:
+            name = self._operation_name(name)
+        layer = None if shown is None else shown.layer
+        dtype = "float32" if layer is None else as_json(layer.get_config()["dtype"])
         self._entries[name] = {
-            "module": _OPERATION_MODULE, "class_name": "TFOpLambda",
-            "config": {"name": name, "trainable": True, "dtype": "float32", "function": function},
-            "registered_name": "TFOpLambda", "name": name,
+            "module": _OPERATION_MODULE, "class_name": kind,
+            "config": {"name": name, "trainable": True, "dtype": dtype, "function": function},
+            "registered_name": kind, "build_config": {"input_shape": _shape_of(first)},
+            "name": name,
         }  # fmt: skip
         self._calls[name] = [self._node(first, kwargs, wrap=False)]
         return name
@@ -231,6 +268,8 @@ class _Writer:
     def _constant(self, t: Any) -> Any:
         if not is_keras_tensor(t) or t._id in self._places:
             return t
+        if t._id in self._lists:
+            return [self._constant(x) for x in self._lists[t._id]]
         found = fixed_value(t)
         if found is None or isinstance(found, Variable):
             raise NoKerasForm(f"{t!r} belongs to no layer of the model")

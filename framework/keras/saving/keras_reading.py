@@ -114,7 +114,7 @@ def rebuilt_functional(config: dict[str, Any], make: Callable[[Any], Any]) -> tu
             names = sorted({name for name, _, _ in left})
             raise ValueError(f"the configuration calls layers on what nothing makes: {names}")
         waiting = left
-    names = [e["name"] for e in entries if e["class_name"] not in operation_layers.CLASSES]
+    names = [e["name"] for e in entries]
 
     def tensors(value: Any) -> Any:
         if _is_reference(value, ()):
@@ -133,7 +133,7 @@ def rebuilt_functional(config: dict[str, Any], make: Callable[[Any], Any]) -> tu
 
 def _layer(entry: dict[str, Any], make: Callable[[Any], Any]) -> Any:
     if entry["class_name"] in operation_layers.CLASSES:
-        return operation_layers.made(entry["class_name"], entry["config"])
+        return operation_layers.named(entry)
     return make(entry)
 
 
@@ -185,8 +185,8 @@ def _run(
     if isinstance(first, list) and len(first) == 1 and is_keras_tensor(first[0]):
         first = first[0]
     layer = layers[name]
-    if getattr(layer, "call", None) is None:
-        got = operation_layers.call(layer, first, options)
+    if isinstance(layer, operation_layers.Named):
+        got = layer.on(first, options)
     else:
         got = layer(first, **options)
     made[name, number] = nest.flatten(got)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape import nest
+from shardtape.keras.function_calls import FunctionCall
 from shardtape.keras.layers import Layer
 from shardtape.keras.layers.core import Input
 from shardtape.keras.models.network import Network, run_operation
 from shardtape.keras.saving import values
 from shardtape.keras.saving.serialization import class_name, find
 from shardtape.keras.saving.sharing import shared
-from shardtape.keras.symbolic import OperationCall, fixed_value, is_keras_tensor
+from shardtape.keras.symbolic import OperationCall, fixed_value, is_keras_tensor, keras_graph
 from shardtape.variable import Variable
 
 _TENSOR = "__keras_tensor__"
@@ -55,6 +56,9 @@ def network_config(network: Network) -> dict[str, Any]:
             operation = node.layer.operation
             call["operation"] = operation.type
             call["attrs"] = values.encode(dict(operation.attrs))
+            shown = operation.graph.calls.get(operation)
+            if shown is not None:
+                call["function"] = [shown.class_name, shown.name, shown.function]
         else:
             call["layer"] = node.layer.name
             layers.setdefault(node.layer.name, node.layer)
@@ -83,6 +87,7 @@ def rebuilt(config: dict[str, Any], make_layer: Any = None) -> tuple[Any, Any]:
     make = make_layer or made_layer
     layers = {entry["name"]: make(entry) for entry in config["layers"]}
     made: list[list[Any]] = []
+    functions: dict[str, FunctionCall] = {}
 
     def real(value: Any) -> Any:
         if isinstance(value, dict) and _TENSOR in value:
@@ -104,8 +109,15 @@ def rebuilt(config: dict[str, Any], make_layer: Any = None) -> tuple[Any, Any]:
         if "operation" in call:
             from shardtape.ops import registry
 
-            operation = registry.get(call["operation"])
-            got = run_operation(operation, tuple(args), values.decode(call["attrs"]))
+            operation, attrs = registry.get(call["operation"]), values.decode(call["attrs"])
+            if "function" in call:
+                kind, name, function = call["function"]
+                slices = kind == "SlicingOpLambda"
+                shown = functions.setdefault(name, FunctionCall(function, name, slices))
+                with keras_graph().as_call(shown):
+                    got = run_operation(operation, tuple(args), attrs)
+            else:
+                got = run_operation(operation, tuple(args), attrs)
         else:
             got = layers[call["layer"]](*args, **real(values.decode(call["kwargs"])))
         made.append(nest.flatten(got))

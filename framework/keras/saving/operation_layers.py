@@ -13,7 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from shardtape.keras.function_calls import FunctionCall
+from shardtape.keras.symbolic import keras_graph
+from shardtape.ops.registry import Op
+
 CLASSES = ("TFOpLambda", "SlicingOpLambda")
+PART = "__operators__.getitem"
 
 
 class Written(NamedTuple):
@@ -23,6 +28,7 @@ class Written(NamedTuple):
       function: the public name.
       tensors: the arguments' names for the op's inputs; None leaves the input out.
       attrs: the arguments' names for the op's attributes.
+      first: which of the inputs is the function's first argument.
       single: so many inputs at the end are arguments of their own, those before are one list, as
         `concat` takes them; None where no inputs are a list.
     """
@@ -31,6 +37,7 @@ class Written(NamedTuple):
     tensors: tuple[str | None, ...] = ("x",)
     attrs: dict[str, str] = {}
     single: int | None = None
+    first: int = 0
 
 
 def _binary(function: str) -> Written:
@@ -52,15 +59,38 @@ _WRITTEN: dict[str, Written] = {
         for name, function in (
             ("Neg", "negative"), ("Abs", "abs"), ("Square", "square"), ("Sqrt", "sqrt"),
             ("Rsqrt", "rsqrt"), ("Exp", "exp"), ("Log", "log"), ("Sin", "sin"), ("Cos", "cos"),
-            ("Tanh", "tanh"), ("Sigmoid", "sigmoid"),
+            ("Tanh", "tanh"), ("Sigmoid", "sigmoid"), ("Floor", "floor"), ("Ceil", "ceil"),
+            ("Round", "round"), ("Sign", "sign"), ("Erf", "erf"), ("Log1p", "log1p"),
+            ("Expm1", "expm1"), ("Reciprocal", "reciprocal"), ("LogicalNot", "logical_not"),
         )
     },
+    "LogicalAnd": _binary("math.logical_and"), "LogicalOr": _binary("math.logical_or"),
+    "DivNoNan": _binary("math.divide_no_nan"),
+    "Relu6": Written("nn.relu6", ("features",)), "Selu": Written("nn.selu", ("features",)),
     "Relu": Written("nn.relu", ("features",)),
     "Softplus": Written("math.softplus", ("features",)),
     "Sum": Written("math.reduce_sum", ("input_tensor", "axis"), _REDUCING),
     "Mean": Written("math.reduce_mean", ("input_tensor", "axis"), _REDUCING),
     "Max": Written("math.reduce_max", ("input_tensor", "axis"), _REDUCING),
     "Min": Written("math.reduce_min", ("input_tensor", "axis"), _REDUCING),
+    "Prod": Written("math.reduce_prod", ("input_tensor", "axis"), _REDUCING),
+    "Any": Written("math.reduce_any", ("input_tensor", "axis"), _REDUCING),
+    "All": Written("math.reduce_all", ("input_tensor", "axis"), _REDUCING),
+    "ArgMax": Written("math.argmax", ("input", "axis"), {"output_type": "output_type"}),
+    "ArgMin": Written("math.argmin", ("input", "axis"), {"output_type": "output_type"}),
+    "TopKV2": Written("math.top_k", ("input", "k"), {"sorted": "sorted"}),
+    "Cumsum": Written("math.cumsum", ("x", "axis"), {n: n for n in ("exclusive", "reverse")}),
+    "Shape": Written("compat.v1.shape", ("input",), {"out_type": "out_type"}),
+    "StopGradient": Written("stop_gradient", ("input",)),
+    "ZerosLike": Written("zeros_like", ("input",)), "OnesLike": Written("ones_like", ("input",)),
+    "Split": Written("split", ("axis", "value"), {"num_split": "num_or_size_splits"}, first=1),
+    "SplitV": Written("split", ("value", "num_or_size_splits", "axis")),
+    "Unpack": Written("unstack", ("value",), {"num": "num", "axis": "axis"}),
+    "OneHot": Written(
+        "one_hot", ("indices", "depth", "on_value", "off_value"), {"axis": "axis"}
+    ),
+    "ReverseV2": Written("reverse", ("tensor", "axis")),
+    "Slice": Written("slice", ("input_", "begin", "size")),
     "Equal": _binary("math.equal"), "NotEqual": _binary("math.not_equal"),
     "Softmax": Written("nn.softmax", ("logits",)),
     "LogSoftmax": Written("nn.log_softmax", ("logits",)),
@@ -108,15 +138,14 @@ def written(op_type: str, inputs: list[Any], attrs: dict[str, Any]) -> tuple[str
         inputs = [inputs[:listed], *inputs[listed:]]
     if len(inputs) != len(how.tensors):
         return None
-    first, *rest = inputs
     named: dict[str, Any] = {}
-    for name, value in zip(how.tensors[1:], rest):
-        if name is not None:
+    for i, (name, value) in enumerate(zip(how.tensors, inputs)):
+        if name is not None and i != how.first:
             named[name] = plain(value)
     for name, argument in how.attrs.items():
         if name in attrs:
             named[argument] = attrs[name]
-    return how.function, plain(first), named
+    return how.function, plain(inputs[how.first]), named
 
 
 def plain(value: Any) -> Any:
@@ -133,10 +162,30 @@ def plain(value: Any) -> Any:
     return np.asarray(array).tolist()
 
 
+class Named(NamedTuple):
+    """A function that was read from a configuration, and how the layer of its call is shown."""
+
+    function: Callable[..., Any]
+    shown: FunctionCall
+
+    def on(self, first: Any, kwargs: dict[str, Any]) -> Any:
+        """Calls it on symbolic tensors."""
+        with keras_graph().as_call(self.shown):
+            return call(self.function, first, kwargs)
+
+
+def named(entry: dict[str, Any]) -> Named:
+    """The function of a layer's entry. Raises ValueError for an unknown one."""
+    config = entry["config"]
+    function = made(entry["class_name"], config)
+    slices = entry["class_name"] == "SlicingOpLambda"
+    return Named(function, FunctionCall(str(config.get("function")), entry["name"], slices))
+
+
 def made(class_name: str, config: dict[str, Any]) -> Callable[..., Any]:
     """The function that a `TFOpLambda` layer stands for. Raises ValueError for an unknown one."""
     name = config.get("function")
-    if class_name == "SlicingOpLambda" or name == "__operators__.getitem":
+    if class_name == "SlicingOpLambda" or name == PART:
         return _part
     found = _function(str(name))
     if found is None:
@@ -174,10 +223,13 @@ def call(function: Callable[..., Any], first: Any, kwargs: dict[str, Any]) -> An
         return _part(first, **kwargs)
     if function in _OPERATORS.values():
         return function(first, kwargs["y"])
-    names = inspect.signature(function).parameters
+    if isinstance(function, Op):
+        names = {*function.input_names, *function.attr_defaults}
+    else:
+        names = set(inspect.signature(function).parameters)
     given = {
         k: v for k, v in kwargs.items()
-        if k != "name" and (k in names or v not in (None, False))
+        if k != "name" and (k in names or (v is not None and v is not False))
     }  # fmt: skip
     return function(first, **given)
 
@@ -185,6 +237,39 @@ def call(function: Callable[..., Any], first: Any, kwargs: dict[str, Any]) -> An
 def _part(x: Any, slice_spec: Any) -> Any:
     items = slice_spec if isinstance(slice_spec, (list, tuple)) else [slice_spec]
     return x[tuple(_index(i) for i in items)]
+
+
+def slice_spec(inputs: list[Any], attrs: dict[str, Any]) -> Any:
+    """What was written between the brackets of an indexed tensor, as Keras writes it.
+
+    Args:
+      inputs: of the op `StridedSlice`; arrays for constants.
+      attrs: its masks.
+
+    Returns None where the bounds are tensors.
+    """
+    bounds = [getattr(t, "_array", t) for t in inputs[1:]]
+    if not all(isinstance(b, np.ndarray) for b in bounds):
+        return None
+    spec: list[Any] = []
+    for i, (begin, end, step) in enumerate(zip(*[b.tolist() for b in bounds])):
+        masked = {name for name in _MASKS if attrs[name] >> i & 1}
+        if "ellipsis_mask" in masked:
+            spec.append(Ellipsis)
+        elif "new_axis_mask" in masked:
+            spec.append(None)
+        elif "shrink_axis_mask" in masked:
+            spec.append(begin)
+        else:
+            spec.append({
+                "start": None if "begin_mask" in masked else begin,
+                "stop": None if "end_mask" in masked else end,
+                "step": None if step == 1 else step,
+            })  # fmt: skip
+    return spec[0] if len(spec) == 1 else spec
+
+
+_MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
 
 
 def _index(item: Any) -> Any:
