@@ -27,8 +27,9 @@ def entrance(
     """
     if weights == "imagenet":
         raise UnimplementedError(
-            "the weights of ImageNet are HDF5 files, which this framework does not read: pass "
-            "weights=None, or the path of weights that `save_weights` wrote"
+            "weights='imagenet' would be a download, which this framework does not make: pass "
+            "weights=None for first weights, or weights='path/of/the/file' of Keras's .h5, "
+            ".weights.h5 or .keras file, or of weights that `save_weights` wrote"
         )
     if input_shape is not None:
         input_shape = tuple(input_shape)
@@ -67,3 +68,36 @@ def finished(inputs: Any, outputs: Any, name: str, weights: Any) -> Model:
     if weights is not None:
         model.load_weights(weights)
     return model
+
+
+def channels_by_eight(channels: float) -> int:
+    """A multiple of 8 near a number, no more than a tenth below it."""
+    made = max(8, int(channels + 4) // 8 * 8)
+    return made + 8 if made < 0.9 * channels else made
+
+
+def margins(x: Any, window: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Padding of images before a window that goes in steps of 2."""
+    half = window // 2
+
+    def around(size: int | None) -> tuple[int, int]:
+        return (half - 1, half) if size is None or size % 2 == 0 else (half, half)
+
+    return around(x.shape[1]), around(x.shape[2])
+
+
+def squeezed(x: Any, width: int, start: Any, name: str) -> Any:
+    """Images with a gate for each channel, which depends on the means of all channels.
+
+    Args:
+      width: channels between; start: function that makes initializers.
+    """
+    channels = x.shape[-1]
+    gate = layers.GlobalAveragePooling2D(name=f"{name}se_squeeze")(x)
+    gate = layers.Reshape((1, 1, channels), name=f"{name}se_reshape")(gate)
+    for count, activation, part in ((width, "swish", "reduce"), (channels, "sigmoid", "expand")):
+        gate = layers.Conv2D(
+            count, 1, padding="same", activation=activation, kernel_initializer=start(),
+            name=f"{name}se_{part}",
+        )(gate)  # fmt: skip
+    return layers.Multiply(name=f"{name}se_excite")([x, gate])

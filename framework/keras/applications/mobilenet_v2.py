@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape.keras import layers
-from shardtape.keras.applications.building import entrance, finished, pooled
+from shardtape.keras.applications.building import (
+    channels_by_eight,
+    entrance,
+    finished,
+    margins,
+    pooled,
+)
 from shardtape.keras.applications.imagenet_utils import decode_predictions
 from shardtape.keras.applications.imagenet_utils import preprocess_input as _scaled
 from shardtape.keras.models import Model
@@ -20,19 +26,8 @@ def preprocess_input(x: Any, data_format: str | None = None) -> Any:
     return _scaled(x, data_format, mode="tf")
 
 
-def _even(channels: float) -> int:
-    """A multiple of 8 near a number, no more than a tenth below it."""
-    made = max(8, int(channels + 4) // 8 * 8)
-    return made + 8 if made < 0.9 * channels else made
-
-
 def _normalized(x: Any, name: str) -> Any:
     return layers.BatchNormalization(epsilon=1e-3, momentum=0.999, name=name)(x)
-
-
-def _around(size: int | None) -> tuple[int, int]:
-    """Padding along an axis before a window of 3 in steps of 2."""
-    return (0, 1) if size is None or size % 2 == 0 else (1, 1)
 
 
 def _block(x: Any, channels: int, stride: int, expansion: int, name: str) -> Any:
@@ -42,8 +37,7 @@ def _block(x: Any, channels: int, stride: int, expansion: int, name: str) -> Any
                           name=f"{name}_expand")(x)  # fmt: skip
         x = layers.ReLU(6.0, name=f"{name}_expand_relu")(_normalized(x, f"{name}_expand_BN"))
     if stride == 2:
-        margins = _around(x.shape[1]), _around(x.shape[2])
-        x = layers.ZeroPadding2D(margins, name=f"{name}_pad")(x)
+        x = layers.ZeroPadding2D(margins(x, 3), name=f"{name}_pad")(x)
     x = layers.DepthwiseConv2D(3, strides=stride, use_bias=False,
                                padding="same" if stride == 1 else "valid",
                                name=f"{name}_depthwise")(x)  # fmt: skip
@@ -70,17 +64,19 @@ def MobileNetV2(
       pooling: without a top "avg" or "max" pools the features.
     """
     inputs = entrance(input_shape, input_tensor, include_top, weights, classes)
-    x = layers.Conv2D(_even(32 * alpha), 3, strides=2, padding="same", use_bias=False,
+    x = layers.Conv2D(channels_by_eight(32 * alpha), 3, strides=2, padding="same", use_bias=False,
                       name="Conv1")(inputs)  # fmt: skip
     x = layers.ReLU(6.0, name="Conv1_relu")(_normalized(x, "bn_Conv1"))
-    x = _block(x, _even(16 * alpha), 1, 1, "expanded_conv")
+    x = _block(x, channels_by_eight(16 * alpha), 1, 1, "expanded_conv")
     number = 1
     for channels, count, first_stride in _STAGES:
         for i in range(count):
             stride = first_stride if i == 0 else 1
-            x = _block(x, _even(channels * alpha), stride, _EXPANSION, f"block_{number}")
+            x = _block(
+                x, channels_by_eight(channels * alpha), stride, _EXPANSION, f"block_{number}"
+            )
             number += 1
-    last = _even(1280 * alpha) if alpha > 1.0 else 1280
+    last = channels_by_eight(1280 * alpha) if alpha > 1.0 else 1280
     x = layers.Conv2D(last, 1, use_bias=False, name="Conv_1")(x)
     x = layers.ReLU(6.0, name="out_relu")(_normalized(x, "Conv_1_bn"))
     if include_top:

@@ -1,5 +1,8 @@
-"""What networks of `tf.keras.applications` refuse, and weights from a file."""
+"""Networks of `tf.keras.applications` beside those of Keras 2.15, what they refuse, their files."""
 
+import importlib.util
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +11,12 @@ import pytest
 import shardtape as tf
 
 APPS = tf.keras.applications
+_FOLDER = Path(__file__).parent
+RECORDED = json.loads((_FOLDER / "applications_2_15.json").read_text())
+_spec = importlib.util.spec_from_file_location("recorded", _FOLDER / "record_applications.py")
+assert _spec is not None and _spec.loader is not None
+recorded: Any = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(recorded)
 
 
 @pytest.mark.parametrize(
@@ -16,7 +25,7 @@ APPS = tf.keras.applications
         (
             lambda: APPS.MobileNetV2(weights="imagenet"),
             tf.errors.UnimplementedError,
-            "weights=None",
+            "weights=None .* weights='path/of/the/file' of Keras's .h5",
         ),
         (lambda: APPS.VGG16(weights=None, input_shape=(16, 16, 3)), ValueError, "at least 32x32"),
         (lambda: APPS.ResNet50(weights=None, input_shape=(32, 32)), ValueError, "three integers"),
@@ -40,6 +49,75 @@ def test_weights_of_a_file_and_a_given_input(tmp_path: Any) -> None:
     )
     x = np.random.RandomState(0).rand(1, 32, 32, 3).astype(np.float32)
     np.testing.assert_allclose(second(x), first(x), atol=1e-6)
+
+
+@pytest.fixture
+def empty_weights(monkeypatch: Any) -> None:
+    """First weights of zeros: drawing those of all networks takes a minute."""
+
+    def zeros(self: Any, shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
+        return tf.constant(np.zeros(tuple(shape), np.float32))
+
+    monkeypatch.setattr(tf.keras.initializers.VarianceScaling, "__call__", zeros)
+
+
+def _before(layer: Any) -> list[str]:
+    """The layers whose outputs a layer takes."""
+    made = [t.graph.history[t._id][0].layer for t in layer.inbound_nodes[0].inputs()]
+    return [x.name for x in made]
+
+
+@pytest.mark.parametrize(
+    ("which", "expected"), list(zip(recorded.STRUCTURES, RECORDED["structures"], strict=True)),
+    ids=[f"{name}-{'-'.join(options)}" for name, options in recorded.STRUCTURES],
+)  # fmt: skip
+def test_is_made_of_what_keras_makes_it(which: Any, expected: Any, empty_weights: None) -> None:
+    name, options = which
+    tf.keras.backend.clear_session()
+    model = getattr(APPS, name)(weights=None, **options)
+    assert recorded.structure(model, _before) == expected
+
+
+@pytest.mark.parametrize(
+    ("which", "expected"), list(zip(recorded.COMPUTED, RECORDED["computed"], strict=True)),
+    ids=[name for name, _, _ in recorded.COMPUTED],
+)  # fmt: skip
+def test_computes_what_keras_computes(which: Any, expected: Any, empty_weights: None) -> None:
+    name, options, size = which
+    model = getattr(APPS, name)(
+        weights=None, include_top=False, pooling="avg", input_shape=(size, size, 3), **options
+    )
+    found = recorded.computed(recorded.numbers(model, size))
+    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-3 * expected[0])
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("mobilenet", [-1.0, 0.0]), ("inception_v3", [-1.0, 0.0]), ("xception", [-1.0, 0.0]),
+        ("resnet_v2", [-1.0, 0.0]), ("efficientnet", [0.0, 127.5]),
+        ("efficientnet_v2", [0.0, 127.5]),
+        ("densenet", [-0.485 / 0.229, (0.5 - 0.485) / 0.229]),
+        ("vgg16", [-103.939, 127.5 - 103.939]),
+    ],
+)  # fmt: skip
+def test_scales_images_as_each_network_wants_them(module: str, expected: Any) -> None:
+    x = np.array([[0.0, 0.0, 0.0], [127.5, 127.5, 127.5]])
+    made = getattr(APPS, module).preprocess_input(x)
+    np.testing.assert_allclose(np.asarray(made)[:, 0], expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("ending", ["h5", "weights.h5", "keras"])
+def test_weights_of_keras_files(ending: str, tmp_path: Any) -> None:
+    pytest.importorskip("h5py")
+    path = str(tmp_path / f"saved.{ending}")
+    options = {"input_shape": (32, 32, 3), "alpha": 0.25, "include_top": False}
+    first = APPS.MobileNet(weights=None, **options)
+    first.save(path) if ending == "keras" else first.save_weights(path)
+    second = APPS.MobileNet(weights=path, **options)
+    np.testing.assert_array_equal(second.get_weights()[0], first.get_weights()[0])
+    np.testing.assert_array_equal(second.get_weights()[-1], first.get_weights()[-1])
+    assert not second.optimizer
 
 
 def test_the_deep_ones_are_as_deep_as_their_names_say() -> None:
