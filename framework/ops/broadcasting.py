@@ -9,6 +9,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape.ops import samples
 from shardtape.ops.constants import DATA
+from shardtape.ops.leading_sums import sum_over
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.ops.shape_rules import (
     from_vector,
@@ -46,7 +47,7 @@ def sum_to_shape_of(xp, g, x):
         return g
     axes = _summed_axes(g, x)
     kept = np.dtype(np.float32) if g.dtype in _HALF else g.dtype
-    total = (np.add.reduce if xp is np else xp.sum)(g, axis=axes, dtype=kept)
+    total = sum_over(xp, g, axes, dtype=kept)
     return total if total.shape == x.shape else total.reshape(x.shape)
 
 
@@ -59,7 +60,7 @@ def _(xp, out, g, x):
         kept = tuple([a for a in _summed_axes(g, x) if a >= lead])
         target = out if not kept else out.reshape([n for i, n in enumerate(x.shape)
                                                    if i + lead not in kept])  # fmt: skip
-        (np.add.reduce if xp is np else xp.sum)(g, axis=_summed_axes(g, x), out=target)
+        sum_over(xp, g, _summed_axes(g, x), out=target)
     return out
 
 

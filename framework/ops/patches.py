@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from shardtape.ops.leading_sums import sum_over
 from shardtape.ops.scratch import scratch
 from shardtape.ops.windows import Axis
 
@@ -225,34 +226,81 @@ def input_gradient(xp: Any, w: Any, g: Any, axes: Axes, out: Any = None) -> Any:
 def depthwise(xp: Any, x: Any, w: Any, axes: Axes) -> Any:
     """Each channel by filters of its own: x (n, ..., c), w (window..., c, m) to (n, ..., c * m)."""
     channels, each = w.shape[-2:]
-    padded = _pad(xp, x, axes)
-    shape = (x.shape[0], *[a.outputs for a in axes], channels, each)
-    total = xp.zeros(shape, x.dtype)
-    for offset in _offsets(axes):
-        total += padded[_window_slices(axes, offset)][..., None] * w[offset]
-    return total.reshape(*shape[:-2], channels * each)
+    inner, rows_of_w = _channel_rows(xp, w, axes)
+    shape = (x.shape[0], *[a.outputs for a in axes], *inner)
+    total = xp.empty(shape, x.dtype)
+    for block in _image_blocks(xp, x, axes, channels, each):
+        padded = _widened(_pad(xp, x[block], axes), inner)
+        sums = total[block]
+        part = _buffer(xp, "part", sums.shape, x.dtype)
+        for number, offset in enumerate(_offsets(axes)):
+            made = part if number else sums
+            xp.multiply(padded[_window_slices(axes, offset)], rows_of_w[offset], out=made)
+            if number:
+                sums += part
+    return total.reshape(*shape[: 1 + len(axes)], channels * each)
 
 
 def depthwise_input_gradient(xp: Any, w: Any, g: Any, axes: Axes) -> Any:
     """w (window..., c, m), g (n, outputs..., c * m) to (n, spatial..., c)."""
     channels, each = w.shape[-2:]
-    split = g.reshape(*g.shape[:-1], channels, each)
-    total = xp.zeros((g.shape[0], *[a.padded for a in axes], channels), g.dtype)
-    for offset in _offsets(axes):
-        target = total[_window_slices(axes, offset)]
-        target += (split * w[offset]).sum(axis=-1)
-    return xp.ascontiguousarray(total[_inner(axes)]) if _is_padded(axes) else total
+    inner, rows_of_w = _channel_rows(xp, w, axes)
+    split = g.reshape(*g.shape[:-1], *inner)
+    out = xp.empty((g.shape[0], *[a.size for a in axes], channels), g.dtype)
+    for block in _image_blocks(xp, g, axes, channels, each):
+        rows, sums = split[block], out[block]
+        total = sums
+        if _is_padded(axes):
+            shape = (rows.shape[0], *[a.padded for a in axes], channels)
+            total = _buffer(xp, "padded", shape, g.dtype)
+        total.fill(0)
+        part = _buffer(xp, "part", rows.shape, g.dtype)
+        for offset in _offsets(axes):
+            xp.multiply(rows, rows_of_w[offset], out=part)
+            target = total[_window_slices(axes, offset)]
+            target += part if each == 1 else part.sum(axis=-1)
+        if total is not sums:
+            sums[...] = total[_inner(axes)]
+    return out
 
 
 def depthwise_filter_gradient(xp: Any, x: Any, g: Any, axes: Axes) -> Any:
     """x (n, spatial..., c), g (n, outputs..., c * m) to (window..., c, m)."""
     channels = x.shape[-1]
     each = g.shape[-1] // channels
-    split = g.reshape(*g.shape[:-1], channels, each)
-    padded = _pad(xp, x, axes)
-    out = xp.empty((*[a.window for a in axes], channels, each), x.dtype)
+    inner: tuple[int, ...] = (channels,) if each == 1 else (channels, each)
+    split = g.reshape(*g.shape[:-1], *inner)
+    out = xp.zeros((*[a.window for a in axes], *inner), x.dtype)
     outer = tuple(range(1 + len(axes)))
-    for offset in _offsets(axes):
-        part = padded[_window_slices(axes, offset)][..., None] * split
-        out[offset] = part.sum(axis=outer)
-    return out
+    for block in _image_blocks(xp, x, axes, channels, each):
+        padded = _widened(_pad(xp, x[block], axes), inner)
+        rows = split[block]
+        part = _buffer(xp, "part", rows.shape, x.dtype)
+        for offset in _offsets(axes):
+            xp.multiply(padded[_window_slices(axes, offset)], rows, out=part)
+            out[offset] += sum_over(xp, part, outer)
+    return out.reshape(*[a.window for a in axes], channels, each)
+
+
+def _channel_rows(xp: Any, w: Any, axes: Axes) -> tuple[tuple[int, ...], Any]:
+    """The last axes of outputs, (c,) where each channel has one filter, and the filters.
+
+    Each filter is repeated for all outputs of a row, so that numpy multiplies whole rows at once.
+    """
+    channels, each = w.shape[-2:]
+    inner: tuple[int, ...] = (channels,) if each == 1 else (channels, each)
+    window = w.shape[:-2]
+    spread = w.reshape(*window, 1, *inner)
+    return inner, xp.ascontiguousarray(xp.broadcast_to(spread, (*window, axes[-1].outputs, *inner)))
+
+
+def _widened(x: Any, inner: tuple[int, ...]) -> Any:
+    return x if len(inner) == 1 else x[..., None]
+
+
+def _image_blocks(xp: Any, x: Any, axes: Axes, channels: int, each: int) -> Iterator[slice]:
+    """Images whose inputs, sums and products stay in the processor's cache."""
+    outputs = math.prod(a.outputs for a in axes) * each
+    inputs = math.prod(a.padded for a in axes)
+    image_bytes = x.dtype.itemsize * channels * (2 * outputs + inputs)
+    return _blocks(xp, x.shape[0], image_bytes, _SUMS_BYTES)

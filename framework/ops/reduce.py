@@ -16,6 +16,7 @@ from shardtape.ops.constants import int_scalar, int_vector
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import range as range_
 from shardtape.ops.filling import zeros_like_op
+from shardtape.ops.leading_sums import sum_over
 from shardtape.ops.node_names import scoped
 from shardtape.ops.registry import Arg, op, same_as, scalar
 from shardtape.ops.scanning import cumprod_op
@@ -120,15 +121,12 @@ def _(g, _y, _g, _x, axis, *, keep_dims, mean):
 @op("Sum", dtypes=dt.NUMERIC, host=("axis",), shape=reduced, samples=_NORMAL)
 def sum_op(xp, input, axis, *, keep_dims=False):
     """The sum over `axis` (an int or a vector), in the dtype of `input`."""
-    total = np.add.reduce if xp is np else xp.sum
-    return total(input, axis=axes_of(axis, input.ndim), dtype=input.dtype, keepdims=keep_dims)
+    return sum_over(xp, input, axes_of(axis, input.ndim), keep_dims)
 
 
 @sum_op.writes_into()
 def _(xp, out, input, axis, *, keep_dims=False):
-    total = np.add.reduce if xp is np else xp.sum
-    axes = axes_of(axis, input.ndim)
-    total(input, axis=axes, dtype=input.dtype, out=out, keepdims=keep_dims)
+    sum_over(xp, input, axes_of(axis, input.ndim), keep_dims, out=out)
 
 
 @sum_op.gradient
@@ -139,9 +137,7 @@ def _(g, _y, x, axis, *, keep_dims):
 @op("Mean", dtypes=dt.NUMERIC, host=("axis",), shape=reduced, samples=_NORMAL)
 def mean_op(xp, input, axis, *, keep_dims=False):
     """The mean over `axis`, in the dtype of `input` (integers are cut towards zero)."""
-    total = (np.add.reduce if xp is np else xp.sum)(
-        input, axis=axes_of(axis, input.ndim), dtype=input.dtype, keepdims=keep_dims
-    )
+    total = sum_over(xp, input, axes_of(axis, input.ndim), keep_dims)
     return _divided(xp, total, input.size, total.size)
 
 
