@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 
 from shardtape import nest
+from shardtape.backend import random
+from shardtape.context import building, recording
 from shardtape.keras.data_sequence import DatasetCreator
 from shardtape.keras.floatx import floatx
 from shardtape.ops.composites import is_composite
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.gather import gather
+from shardtape.ops.random import random_shuffle, random_shuffle_op
 from shardtape.tensor import Tensor
 from shardtape.variable import Variable
 
@@ -74,29 +77,51 @@ class ArrayBatches:
     """Batches cut from arrays.
 
     Args:
-      shuffle: a new order for each pass.
-      limit: batches of a pass; it goes on where the last one stopped, and ends with the data.
+      shuffle: a new order for each pass over the arrays.
+      limit: batches of an iteration; default those of a pass.
+      passes: over the arrays by all iterations together, each of which goes on where the last one
+        stopped; None where each iteration is one pass that begins anew.
+
+    Attributes:
+      ran_out: there were fewer batches than the limit, which ends the training.
     """
 
     def __init__(
         self, x: Any, y: Any = None, sample_weight: Any = None, batch_size: int | None = None,
-        shuffle: bool = False, limit: int | None = None,
+        shuffle: bool = False, limit: int | None = None, passes: int | None = None,
     ) -> None:  # fmt: skip
         self.x = as_arrays(x)
         self.y = None if y is None else as_arrays(y)
         self.sample_weight = None if sample_weight is None else as_arrays(sample_weight)
         self.count = examples(self.x, self.y, self.sample_weight)
         self.batch_size, self.shuffle = batch_size or 32, shuffle
-        whole = math.ceil(self.count / self.batch_size)
-        self.steps: int | None = whole if limit is None else min(limit, whole)
+        self.limit, self.passes = limit, passes
+        self.steps: int | None = limit or math.ceil(self.count / self.batch_size)
+        self.counted, self.ran_out = 0, False
+        self._orders = _Orders(self.count) if shuffle else None
+        self._left: Iterator[Any] | None = None
 
     def __iter__(self) -> Iterator[Any]:
-        order: Any = _shuffled(self.count) if self.shuffle else None
-        for step in range(self.steps or 0):
-            first = step * self.batch_size
-            stop = min(self.count, first + self.batch_size)
-            rows = slice(first, stop) if order is None else order[first:stop]
+        if self._left is None or self.passes is None:
+            self._left = self._rows()
+        self.counted = 0
+        while self.counted < (self.steps or 0):
+            rows = next(self._left, None)
+            if rows is None:
+                if self.limit is not None:
+                    self.ran_out = True
+                    _warn_of_end(self.limit - self.counted)
+                return
+            self.counted += 1
             yield packed(*self.part(rows))
+
+    def _rows(self) -> Iterator[Any]:
+        """Which examples are in each batch."""
+        for _ in range(1 if self.passes is None else self.passes):
+            order = None if self._orders is None else self._orders.next()
+            for first in range(0, self.count, self.batch_size):
+                stop = min(self.count, first + self.batch_size)
+                yield slice(first, stop) if order is None else order[first:stop]
 
     def part(self, rows: Any) -> tuple[Any, Any, Any]:
         """The arrays of some examples."""
@@ -123,11 +148,38 @@ def _chosen(a: Any, rows: Any) -> Any:
 
 
 def _shuffled(count: int) -> np.ndarray:
-    from shardtape.context import building, recording
-    from shardtape.ops.random import random_shuffle
-
     with building(None), recording(()):
         return random_shuffle(np.arange(count, dtype=np.int64)).numpy()
+
+
+class _Orders:
+    """The orders in which a call of `fit` goes over `count` examples.
+
+    They follow from the global seed alone where there is one, as those of Keras do, whose op has
+    the seed 0 in a function of its own.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._streams = random.Streams(resets=False)
+        with building(None):
+            self._seeds = None if random.global_seed() is None else random.get_seed(0)
+
+    def next(self) -> np.ndarray:
+        if self._seeds is None:
+            return _shuffled(self._count)
+        seed, seed2 = self._seeds
+        rows = np.arange(self._count, dtype=np.int64)
+        with building(None), recording(()), random.using(self._streams):
+            return random_shuffle_op(rows, seed=seed, seed2=seed2).numpy()
+
+
+def _warn_of_end(missing: int) -> None:
+    _log.warning(
+        "Your input ran out of data; interrupting training. Make sure that your dataset or "
+        "generator can generate at least `steps_per_epoch * epochs` batches (in this case, %d "
+        "more).", missing,
+    )  # fmt: skip
 
 
 class IterableBatches:
@@ -174,11 +226,7 @@ class IterableBatches:
                 self._iterator = None
                 if self._limit is not None:
                     self.ran_out = True
-                    _log.warning(
-                        "Your input ran out of data; interrupting training. Make sure that your "
-                        "dataset or generator can generate at least `steps_per_epoch * epochs` "
-                        "batches (in this case, %d more).", self._limit - self.counted,
-                    )  # fmt: skip
+                    _warn_of_end(self._limit - self.counted)
                 return
             self.counted += 1
             yield tuple(batch) if isinstance(batch, list) else batch
@@ -248,7 +296,7 @@ def class_weights(y: Any, sample_weight: Any, weights: dict[int, float]) -> np.n
     return made if sample_weight is None else made * np.asarray(sample_weight)
 
 
-def split(batches: Any, share: float, size: int | None, shuffle: bool) -> tuple[Any, Any]:
+def split(batches: Any, share: float) -> tuple[Any, Any]:
     """(batches without the last examples, the arrays of these). Raises ValueError."""
     if not isinstance(batches, ArrayBatches):
         raise ValueError(
@@ -262,7 +310,8 @@ def split(batches: Any, share: float, size: int | None, shuffle: bool) -> tuple[
             f"into a validation and training set as specified by `validation_split={share}`."
         )
     train, held = batches.part(slice(0, border)), batches.part(slice(border, None))
-    return ArrayBatches(*train, size, shuffle), held
+    kept = ArrayBatches(*train, batches.batch_size, batches.shuffle, batches.limit, batches.passes)
+    return kept, held
 
 
 def packed(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
@@ -308,9 +357,13 @@ def unpack(data: Any) -> tuple[Any, Any, Any]:
 
 def batches_of(
     x: Any, y: Any = None, sample_weight: Any = None, batch_size: int | None = None,
-    shuffle: bool = False, steps: int | None = None,
+    shuffle: bool = False, steps: int | None = None, passes: int | None = None,
 ) -> ArrayBatches | IterableBatches | SequenceBatches:  # fmt: skip
     """Batches of arrays or of an iterable.
+
+    Args:
+      steps: batches of an iteration.
+      passes: over arrays, by all iterations together; see ArrayBatches.
 
     Raises ValueError for `y` beside an iterable that has the labels itself.
     """
@@ -319,7 +372,7 @@ def batches_of(
 
         x = x(InputContext())
     if is_arrays(x):
-        return ArrayBatches(x, y, sample_weight, batch_size, shuffle, steps)
+        return ArrayBatches(x, y, sample_weight, batch_size, shuffle, steps, passes)
     if y is not None or sample_weight is not None:
         raise ValueError(
             "`y` and `sample_weight` must not be given where `x` is a dataset, generator or other "

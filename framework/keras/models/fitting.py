@@ -69,9 +69,10 @@ class Fitting:
         Returns History, whose `history` has a list of values by metric.
         """
         self._check_ready("train_step")
-        batches: Any = batches_of(x, y, sample_weight, batch_size, shuffle, steps_per_epoch)
+        batches: Any = batches_of(x, y, sample_weight, batch_size, shuffle, steps_per_epoch,
+                                  max(0, epochs - initial_epoch))  # fmt: skip
         if validation_split and validation_data is None:
-            batches, validation_data = split(batches, validation_split, batch_size, shuffle)
+            batches, validation_data = split(batches, validation_split)
         if class_weight is not None:
             batches = ClassWeighted(batches, class_weight)
         verbose = _verbosity(verbose)
@@ -86,13 +87,16 @@ class Fitting:
         self._first_epoch, self._first_batch = initial_epoch, 0
         calls.on_train_begin({})  # which may set them, to go on where a run was cut off
         logs: dict[str, Any] = {}
+        trained: dict[str, Any] = {}
         for epoch in range(self._first_epoch, epochs):
             self.reset_metrics()  # type: ignore[attr-defined]
             calls.on_epoch_begin(epoch, {})
             resumed = self._first_batch
-            logs = self._train_epoch(batches, calls)
-            if not logs and resumed:  # the last batch of the epoch was done
+            got = self._train_epoch(batches, calls)
+            if not got and resumed:  # the last batch of the epoch was done
                 continue
+            # where the data ended with the last epoch, Keras repeats what that gave
+            logs = trained = got or trained
             if not logs:
                 raise ValueError(
                     "Unexpected result of `train_function` (Empty Logs): the data has no batch, or "
