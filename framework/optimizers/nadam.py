@@ -71,19 +71,20 @@ class NadamRule(Rule):
         return (
             following / (one - product * following), (one - momentum) / (one - product),
             one - power_2, dtype.type(learning_rate),
+            one - dtype.type(self.beta_1), one - dtype.type(self.beta_2),
         )  # fmt: skip
 
     def block(
         self, xp: Any, p: Any, g: Any, slots: list[Any], t: Any, u: Any, f: tuple[Any, ...]
     ) -> None:
-        of_moment, of_gradient, correction, rate = f
+        of_moment, of_gradient, correction, rate, new_m, new_v = f
         m, v = slots
         xp.subtract(g, m, t)
-        xp.multiply(t, 1 - self.beta_1, t)
+        xp.multiply(t, new_m, t)
         xp.add(m, t, m)
         xp.multiply(g, g, t)
         xp.subtract(t, v, t)
-        xp.multiply(t, 1 - self.beta_2, t)
+        xp.multiply(t, new_v, t)
         xp.add(v, t, v)
         xp.multiply(m, of_moment, t)
         xp.multiply(g, of_gradient, u)
