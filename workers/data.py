@@ -185,6 +185,11 @@ def _described_dataset(data: Dataset, name: str, common: dict[str, Any]) -> Data
             f"{name} is a dataset without an end: an epoch is one pass over it, so leave out "
             "`repeat`, or say with `take` how many batches an epoch has"
         )
+    if count == 0:
+        raise InvalidArgumentError(
+            f"{name} is a dataset without elements: has it fewer examples than a batch, with "
+            "drop_remainder=True?"
+        )
     small, arrays = detach_arrays(data, INLINE_LIMIT_BYTES)
     names = (repr(data.element_spec),)
     return DataSpec("dataset", dict(arrays), small, names, count, **common)

@@ -226,6 +226,11 @@ def _call_model(model: Any, feeds: Any, training: bool) -> Any:
             f"the model function returned the Keras object {made.name!r}: call it on the "
             "placeholders, and return tf.Step(loss) with a loss of its outputs"
         )
+    if feeds is None:
+        raise ValueError(
+            "the model returned a function of a batch, and the training data gave no batch whose "
+            "feeds it could take"
+        )
     if not feeds:
         raise ValueError(
             "the model returned a function of a batch, so the training data must name its feeds "

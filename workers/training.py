@@ -8,6 +8,7 @@ import logging
 import time
 from typing import Any
 
+from shardtape.errors import InvalidArgumentError
 from shardtape.protos import coordinator_pb2 as pb
 from shardtape.ps.ids import BatchId
 from shardtape.workers import failures
@@ -260,13 +261,23 @@ class Training:
             self._saver.start(self._shards, self.position(), self._post, mark)
 
     def _verify(self) -> None:
-        """Every batch of the epoch is reported: the ledgers decide whether it is over."""
+        """Every batch of the epoch is reported: the ledgers decide whether it is over.
+
+        Raises:
+          InvalidArgumentError: it had none, so that a job would end without having trained.
+        """
         epoch = self.dispatcher.epoch
-        missing = self._shards.missing(self.dispatcher.expected())
+        expected = self.dispatcher.expected()
+        missing = self._shards.missing(expected)
         if not self.dispatcher.verified(missing):
             text = f"{len(missing)} batches are not in every ledger: handed out again"
             self._reporter.note(text, warning=True)
             return
+        if not sum(expected.values()):
+            raise InvalidArgumentError(
+                f"train gave no batch in epoch {epoch + 1}: its {len(self._train.lengths())} "
+                "splits are empty"
+            )
         self._split_base = 0
         self._shards.close_epoch(epoch)
         self._reporter.meter.running(False)

@@ -177,8 +177,10 @@ class WorkerLoop:
         if isinstance(self._train, data.ArraySource):
             feeds = data.feeds_of(self._train.arrays)
         else:
-            first = self._train.batch(BatchId(0, 0, 0))
-            feeds = data.feeds_of(first) if first else None
+            firsts = (BatchId(0, split, 0) for split in range(len(self._train.lengths())))
+            found = map(self._train.batch, firsts)  # the first splits may be empty
+            first = next((batch for batch in found if batch is not None), None)
+            feeds = None if first is None else data.feeds_of(first)
         self._step = job.build(job.model, job.seed, feeds)
         self._initial_values = self._step.initial_values()  # before `bind` replaces them
         names = tuple(self._step.placeholders)

@@ -13,6 +13,7 @@ from shardtape import checkpoint, optimizers
 from shardtape.errors import (
     FailedPreconditionError,
     InvalidArgumentError,
+    OpError,
     UnknownError,
 )
 from shardtape.workers.step import CompiledStep
@@ -420,3 +421,33 @@ def test_a_loss_that_is_not_finite_is_told_once_with_its_batch():
 def test_gradients_that_are_not_finite_can_be_refused():
     with pytest.raises(InvalidArgumentError, match=r"'w'.* NaN or an infinity"):
         run(model=exploding, optimizer=optimizers.SGD(1e30), nan="refuse")
+
+
+def function_of_a_batch():
+    weights = tf.Variable(tf.zeros((6, 1)), name="w")
+
+    def step(batch):
+        return tf.Step(tf.reduce_mean(tf.square(tf.matmul(batch["x"], weights) - batch["y"])))
+
+    return step
+
+
+@pytest.mark.parametrize("options", MODES, ids=lambda o: o["mode"])
+def test_splits_without_a_batch(options):
+    lengths = [0, 3, 0, 2]
+
+    def numbers(split, of):
+        return ({"x": X[:8], "y": Y[:8]} for _ in range(lengths[split]))
+
+    for model in (linear, function_of_a_batch):
+        outcome = run(model=model, train=numbers, splits=4, **options)
+        assert outcome.summary["applied_per_shard"] == [10], "the first split has no batch"
+    lengths[:] = [0] * 4
+    for model, text in (
+        (linear, "train gave no batch in epoch 1: its 4 splits are empty"),
+        (function_of_a_batch, "gave no batch"),
+    ):
+        with pytest.raises(OpError, match=text):
+            run(model=model, train=numbers, splits=4, **options)
+    with pytest.raises(InvalidArgumentError, match="train is a dataset without elements"):
+        start(train=tf.data.Dataset.from_tensor_slices(X[:5]).batch(8, drop_remainder=True))
