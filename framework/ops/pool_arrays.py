@@ -18,6 +18,11 @@ from shardtape.ops.windows import Axis
 
 Axes = tuple[Axis, ...]
 
+# Bytes of input that are taken at once. Gradient of windows of 3 over (32, 28, 28, 96), steps of 1,
+# on one core with 1 MiB of second-level cache: 14.5, 13.9, 14.0, 14.3 ms with 128, 256, 512, 1024 KiB,
+# 21.5 ms at once.
+_BLOCK_BYTES = 512 << 10
+
 
 def _at(axis: int, place: slice) -> tuple[slice, ...]:
     return (*[slice(None)] * axis, place)
@@ -64,6 +69,17 @@ def largest(xp: Any, x: Any, axes: Axes, out: Any = None) -> Any:
     order = _order(axes)
     if not order:
         return x.copy()
+    blocks = _image_blocks(xp, x)
+    if len(order) == 1 or len(blocks) == 1:
+        return _largest_of(xp, x, order, out)
+    if out is None:
+        out = xp.empty((x.shape[0], *[a.outputs for a in axes], x.shape[-1]), x.dtype)
+    for block in blocks:
+        _largest_of(xp, x[block], order, out[block])
+    return out
+
+
+def _largest_of(xp: Any, x: Any, order: list[tuple[int, Axis]], out: Any) -> Any:
     for axis, a in order[:-1]:
         x = _largest_along(xp, x, axis, a)
     return _largest_along(xp, x, *order[-1], out)
@@ -147,9 +163,28 @@ def largest_gradient(xp: Any, x: Any, g: Any, axes: Axes) -> Any:
     """Carries `g` (n, outputs..., c) to the places of the largest values of x."""
     if not _order(axes):
         return g.copy()
+    blocks = _image_blocks(xp, x)
+    if len(blocks) == 1:
+        return _spread(xp, x, g, axes)
+    out = xp.empty(x.shape, g.dtype)
+    for block in blocks:
+        out[block] = _spread(xp, x[block], g[block], axes)
+    return out
+
+
+def _spread(xp: Any, x: Any, g: Any, axes: Axes) -> Any:
     for source, best, axis, a in reversed(_stages(xp, x, axes)):
         g = _spread_along(xp, source, best, g, axis, a)
     return g
+
+
+def _image_blocks(xp: Any, x: Any) -> list[slice]:
+    """Images that stay in the processor's cache with what is made of them."""
+    images = x.shape[0]
+    if xp is not np or not x.size:
+        return [slice(0, images)]
+    step = max(1, _BLOCK_BYTES * images // x.nbytes)
+    return [slice(i, min(images, i + step)) for i in range(0, images, step)]
 
 
 def largest_gradient_to_all(xp: Any, x: Any, g: Any, axes: Axes) -> Any:
