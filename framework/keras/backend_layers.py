@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape import dtypes as dt
+from shardtape import sparse
 from shardtape.keras import floatx as _floatx
 from shardtape.keras.image_sampling import resize
 from shardtape.ops import array, convolutions, ctc, math, poolings
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.ctc_beams import ctc_beam_search_decoder_op
 from shardtape.ops.linalg import matmul
 from shardtape.ops.normalization import batch_normalization as _normalized
 from shardtape.ops.normalization import moments
@@ -283,9 +285,9 @@ def ctc_batch_cost(y_true: Any, y_pred: Any, input_length: Any, label_length: An
       input_length, label_length: (batch, 1) numbers of steps and of labels.
     """
     logits = math.log(convert_to_tensor(y_pred) + _floatx.epsilon())
-    lengths = [cast(array.reshape(n, [-1]), dt.int32) for n in (label_length, input_length)]
+    labels, steps = (cast(array.reshape(n, [-1]), dt.int32) for n in (label_length, input_length))
     loss = ctc.ctc_loss(
-        cast(y_true, dt.int32), logits, *lengths, logits_time_major=False, blank_index=-1
+        cast(y_true, dt.int32), logits, labels, steps, logits_time_major=False, blank_index=-1
     )
     return array.expand_dims(loss, 1)
 
@@ -293,34 +295,38 @@ def ctc_batch_cost(y_true: Any, y_pred: Any, input_length: Any, label_length: An
 def ctc_decode(
     y_pred: Any, input_length: Any, greedy: bool = True, beam_width: int = 100, top_paths: int = 1
 ) -> Any:
-    """([class numbers, -1 behind the last], minus the logarithms of the scores) by the best path.
+    """([class numbers, -1 behind the last], scores) of sequences; the last class is the blank.
 
     Args:
       y_pred: (batch, steps, classes) probabilities; input_length: (batch,) steps of each.
+      greedy: take the likeliest class of each step, else search with `beam_width` beams for the
+        `top_paths` likeliest spellings.
 
-    Raises UnimplementedError for a beam search.
+    The scores are minus the logarithms of the best path's probability, or the logarithms of those
+    of the spellings.
     """
-    from shardtape import sparse
-    from shardtape.errors import UnimplementedError
-
-    if not greedy:
-        raise UnimplementedError("tf.keras.backend.ctc_decode searches with greedy=True only")
     y_pred = convert_to_tensor(y_pred)
     logits = math.log(array.transpose(y_pred, [1, 0, 2]) + _floatx.epsilon())
-    decoded, scores = ctc.ctc_greedy_decoder(logits, cast(input_length, dt.int32))
-    steps = y_pred.shape[1] if y_pred.shape[1] is not None else array.shape(y_pred)[1]
-    dense = [
-        sparse.to_dense(
-            sparse.SparseTensor(d.indices, d.values, [array.shape(y_pred)[0], steps]), -1
-        )
-        for d in decoded
-    ]
-    return dense, scores
+    lengths = cast(input_length, dt.int32)
+    batch, steps = array.shape(y_pred)[0], array.shape(y_pred)[1]
+    if greedy:
+        decoded, scores = ctc.ctc_greedy_decoder(logits, lengths)
+    else:
+        got = ctc_beam_search_decoder_op(
+            logits, lengths, beam_width=int(beam_width), top_paths=int(top_paths),
+            merge_repeated=True,
+        )  # fmt: skip
+        n = int(top_paths)
+        decoded = [sparse.SparseTensor(got[i], got[n + i], got[2 * n + i]) for i in range(n)]
+        scores = got[-1]
+    size = array.stack([cast(batch, dt.int64), cast(steps, dt.int64)])
+    return [
+        sparse.to_dense(sparse.SparseTensor(d.indices, d.values, size), -1) for d in decoded
+    ], scores
 
 
 def ctc_label_dense_to_sparse(labels: Any, label_lengths: Any) -> Any:
     """A SparseTensor of the labels that count in each row of a matrix."""
-    from shardtape import sparse
     from shardtape.ops.array import where
 
     labels = convert_to_tensor(labels)

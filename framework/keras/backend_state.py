@@ -219,8 +219,8 @@ def binary_focal_crossentropy(
     """The focal loss of each element."""
     from shardtape.keras.losses import binary_focal_crossentropy as loss
 
-    pair = (array.expand_dims(convert_to_tensor(t), -1) for t in (target, output))
-    return loss(*pair, apply_class_balancing, alpha, gamma, from_logits)
+    y_true, y_pred = (array.expand_dims(convert_to_tensor(t), -1) for t in (target, output))
+    return loss(y_true, y_pred, apply_class_balancing, alpha, gamma, from_logits)
 
 
 def categorical_focal_crossentropy(

@@ -207,7 +207,8 @@ class WeightHolder(Module):
         several = isinstance(shape, (list, tuple)) and any(
             isinstance(s, (list, tuple)) for s in shape
         )
-        self.build([TensorShape(s) for s in shape] if several else TensorShape(shape))
+        shapes: Any = [TensorShape(s) for s in shape] if several else TensorShape(shape)
+        self.build(shapes)  # type: ignore[attr-defined]
         self.built = True
 
     def save_own_variables(self, store: Any) -> None:

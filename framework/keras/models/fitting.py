@@ -110,8 +110,9 @@ class Fitting:
             calls.on_epoch_end(epoch, logs)
             if self.stop_training or getattr(batches, "ran_out", False):
                 break
-        if epochs > 0 and isinstance(self.optimizer, Optimizer):
-            self.optimizer.finalize_variable_values(self.trainable_variables)
+        model: Any = self
+        if epochs > 0 and isinstance(model.optimizer, Optimizer):
+            model.optimizer.finalize_variable_values(model.trainable_variables)
         calls.on_train_end(logs)
         return history
 

@@ -132,6 +132,14 @@ RECORDED: Any = [
     ("B.random_normal_variable((2,), 0.0, 1.0, seed=3)", [[[2], 1.9402, [1.0617, -0.8786]]]),
     ("B.random_uniform_variable((2,), 0.0, 1.0, seed=3)", [[[2], 0.747, [0.3869, 0.36]]]),
     ("B.to_dense(tf.sparse.from_dense([[1.0, 0.0]]))", [[[1, 2], 1.0, [1.0, 0.0]]]),
+    (
+        "B.ctc_decode(tf.nn.softmax(f(2, 5, 4)), tf.constant([5, 5]), False, 5, 2)[0]",
+        [[[2, 5], 9.0, [0.0, -1.0]], [[2, 5], 8.0, [0.0, 2.0]]],
+    ),
+    (
+        "B.ctc_decode(tf.nn.softmax(f(2, 5, 4)), tf.constant([5, 5]), False, 5, 2)[1]",
+        [[[2, 2], 9.9512, [-2.159, -2.456]]],
+    ),
 ]
 
 
@@ -195,8 +203,6 @@ def test_phases_and_settings(capsys: Any) -> None:
         B.set_image_data_format("x")
     with pytest.raises(tf.errors.UnimplementedError, match="channels_last"):
         B.set_image_data_format("channels_first")
-    with pytest.raises(tf.errors.UnimplementedError, match="greedy"):
-        B.ctc_decode(tf.ones((1, 2, 3)), [2], greedy=False)
     with pytest.raises(ValueError, match="axis 0"):
         B.batch_dot(tf.ones((2, 3)), tf.ones((2, 3)), axes=(0, 1))
     assert B.is_sparse(tf.sparse.from_dense([[1.0]])) and not B.is_sparse(tf.ones(1))
