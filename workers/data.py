@@ -26,13 +26,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from shardtape.data import INFINITE_CARDINALITY, Dataset
-from shardtape.data.iterator import OwnedIterator, RunningIterator
+from shardtape.data.iterator import OwnedIterator
 from shardtape.data.portable import attach_arrays, detach_arrays
-from shardtape.data.run import BoundDataset
-from shardtape.data.seeds import RunKey
-from shardtape.data.structure import pack
 from shardtape.errors import FailedPreconditionError, InvalidArgumentError
 from shardtape.ps.ids import BatchId
+from shardtape.workers.split_readers import DatasetBatches, batches_of, slices_of
 
 Batch = dict[str, np.ndarray]
 
@@ -291,10 +289,12 @@ def open_source(
     if spec.kind == "arrays":
         return ArraySource(arrays, spec.batch_size, spec.seed, spec.shuffle)
     if spec.kind == "dataset":
-        return FunctionSource(spec, named, _batches_of(spec, arrays))
+        return FunctionSource(
+            spec, named, batches_of(attach_arrays(spec.function, arrays), spec.seed)
+        )
     if spec.kind == "function":
         return FunctionSource(spec, named)
-    return FunctionSource(spec, named, _slices_of(spec.function))
+    return FunctionSource(spec, named, slices_of(spec.function))
 
 
 class ArraySource:
@@ -384,9 +384,10 @@ class FunctionSource:
         iterator, position = self._open.pop(key, (None, 0))
         if iterator is None or position > batch.index:
             iterator, position = self._iterate(batch.epoch, batch.split), 0
-        skip = getattr(iterator, "skip", None)
-        if skip is not None:  # without computing what is not asked for
-            position += skip(batch.index - position)
+        if isinstance(iterator, (DatasetBatches, OwnedIterator)):
+            # without computing what is not asked for; an iterator of the user's may mean another
+            # thing by `skip`
+            position += iterator.skip(batch.index - position)
         while True:
             element = next(iterator, _END)
             if element is _END:
@@ -446,42 +447,6 @@ class FunctionSource:
             f"names to arrays, or {len(self._names)} arrays for the placeholders "
             f"{', '.join(self._names) or '(none)'} in this order"
         )
-
-
-def _batches_of(spec: DataSpec, arrays: Batch) -> Callable[..., Iterable[Any]]:
-    """A function of (split, of, epoch) over a dataset: every `of`-th batch."""
-    dataset = attach_arrays(spec.function, arrays)
-
-    def batches(split: int, of: int, epoch: int) -> Iterable[Any]:
-        return _DatasetBatches(dataset.shard(of, split), RunKey(spec.seed, epoch))
-
-    return batches
-
-
-class _DatasetBatches:
-    """The elements of a dataset as structures of arrays, without copies."""
-
-    def __init__(self, dataset: Dataset, key: RunKey) -> None:
-        self._spec = dataset.element_spec
-        self._running = RunningIterator(BoundDataset(dataset, {}), key)
-
-    def __iter__(self) -> _DatasetBatches:
-        return self
-
-    def __next__(self) -> Any:
-        return pack(self._spec, self._running.next())
-
-    def skip(self, count: int) -> int:
-        """Moves on by up to `count` batches; returns by how many."""
-        return self._running.skip(count)
-
-
-def _slices_of(data: Any) -> Callable[..., Iterable[Any]]:
-    """A function of (split, of) over an iterable: every `of`-th batch, beginning with `split`."""
-    shard = getattr(data, "shard", None)
-    if callable(shard):
-        return lambda split, of: shard(of, split)
-    return lambda split, of: itertools.islice(iter(data), split, None, of)
 
 
 def feeds_of(arrays: Batch) -> dict[str, tuple[str, tuple[int | None, ...]]]:

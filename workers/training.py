@@ -77,6 +77,14 @@ class Training:
         self._save_wanted = False
         self._warned_of_nan = False
         self._warned_of: set[tuple[str, str]] = set()  # what batches raised
+        splits = len(train.lengths())
+        if splits < config.workers and not train.any_order:
+            reporter.note(
+                f"train is read in {splits} splits, each by one worker at a time: "
+                f"{config.workers - splits} of {config.workers} workers have nothing to train. "
+                f"Give splits={config.workers} or more",
+                warning=True,
+            )
 
     def _make_dispatcher(self) -> Dispatcher:
         config = self._config

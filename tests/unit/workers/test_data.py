@@ -219,3 +219,24 @@ def test_splits_of_another_epoch_are_released_before_their_ends():
     assert left == []
     source.batch(BatchId(1, 0, 0))
     assert left == [(0, 0), (0, 1)]
+
+
+def test_an_iterator_of_the_users_with_a_skip_of_its_own_is_read_in_order():
+    class Reader:
+        def __init__(self):
+            self.rows = iter(range(5))
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            return {"x": np.array([next(self.rows)])}
+
+        def skip(self, rows):
+            raise AssertionError("what it does is not known here")
+
+    def numbers(split, of):
+        return Reader()
+
+    source = open_source(describe(numbers, name="train", batch_size=1, splits=1))
+    assert [source.batch(BatchId(0, 0, i))["x"][0] for i in (0, 3, 4, 1)] == [0, 3, 4, 1]

@@ -451,3 +451,15 @@ def test_splits_without_a_batch(options):
             run(model=model, train=numbers, splits=4, **options)
     with pytest.raises(InvalidArgumentError, match="train is a dataset without elements"):
         start(train=tf.data.Dataset.from_tensor_slices(X[:5]).batch(8, drop_remainder=True))
+
+
+def test_workers_that_no_split_is_left_for_are_told():
+    def numbers(split, of):
+        return ({"x": X[:8], "y": Y[:8]} for _ in range(2))
+
+    for train, splits, told in ((numbers, 2, True), (numbers, 3, False), (TRAIN, 2, False)):
+        runner = start(train=train, splits=splits, workers=3)
+        assert finish(runner).error is None
+        notes = [note.text for note in runner.status(0).notes]
+        text = "train is read in 2 splits, each by one worker at a time: 1 of 3 workers have"
+        assert any(text in note for note in notes) is told, notes
