@@ -51,6 +51,12 @@ class _CustomGradient:
             args = nest.map_structure(convert_to_tensor, args)
         with _VariablesRead() as read:
             result, gradient = self._function(*args, **kwargs)
+        if not callable(gradient):
+            name = getattr(self._function, "__name__", "the function")
+            raise TypeError(
+                f"@tf.custom_gradient: {name} must return its result and a function for the "
+                f"gradient, got {gradient!r} as the function"
+            )
         given = nest.flatten(args)
         variables = [v for v in read.variables if all(v is not x for x in given)]
         if variables and not _takes_variables(gradient):

@@ -210,6 +210,8 @@ def as_dtype(value: Any) -> DType:
     """A DType from a DType, its name or number, a numpy dtype or a Python type."""
     if isinstance(value, DType):
         return value
+    if value is None:
+        raise TypeError("Cannot convert value None to a TensorFlow DType.")
     try:
         if value in _BY_NAME:
             return _BY_NAME[value]

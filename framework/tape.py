@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from shardtape import backend, nest
 from shardtape.context import recording, refresh, state
 from shardtape.gradients import Record, backpropagate
@@ -121,6 +123,11 @@ class GradientTape:
     def stop_recording(self) -> Iterator[None]:
         """Nothing inside the block is recorded."""
         if not self._is_recording():
+            if not self._records and not self._used:  # it never began
+                raise RuntimeError(
+                    "Trying to stop recording a tape which is not recording: use it as a context "
+                    "manager first."
+                )
             raise ValueError("Tape is not recording.")
         self._pop()
         try:
@@ -292,6 +299,8 @@ class GradientTape:
         seeds: dict[int, Any] = {}
         for t, g in zip(targets, given):
             if not isinstance(t, Tensor):
+                if not (hasattr(t, "_id") or hasattr(t, "_as_tensor") or _values_of(t) is not t):
+                    raise _no_tensor("target", t)
                 t = t if hasattr(t, "_id") else convert_to_tensor(_values_of(t))
                 g = None if g is None else _values_of(g)
             of_list = g is not None and is_list(t)  # what a TensorArray holds
@@ -332,6 +341,13 @@ def _source_key(source: Any) -> int:
         return source._key()  # type: ignore[attr-defined]
     if hasattr(source, "_id"):
         return source._id
-    raise ValueError(
-        f"Cannot differentiate with respect to {source!r}: sources are Tensors and Variables"
+    raise _no_tensor("source", source)
+
+
+def _no_tensor(what: str, value: Any) -> Exception:
+    """The error of a target or source that is no tensor, of the class that TensorFlow's has."""
+    plain = isinstance(value, (int, float, complex, np.ndarray, np.generic))
+    return (AttributeError if plain else TypeError)(
+        f"Cannot differentiate with the {what} {value!r} of type {type(value).__name__!r}: "
+        "targets and sources are Tensors and Variables"
     )

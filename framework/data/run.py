@@ -283,7 +283,9 @@ def scalar(value: Any, name: str) -> Any:
         if not tensor.dtype.is_integer:
             raise TypeError(f"`{name}` must be an integer, got {tensor.dtype.name}")
         return tensor if type(tensor) is SymbolicTensor else int(tensor)
-    if isinstance(value, (float, str, bytes)) or value is None:
+    if value is None:
+        raise ValueError(f"`{name}` must be an integer, got None")
+    if isinstance(value, (float, str, bytes)):
         raise TypeError(f"`{name}` must be an integer, got {value!r}")
     try:
         return int(value.__index__()) if hasattr(value, "__index__") else int(value)

@@ -86,6 +86,8 @@ class TensorSliceDataset(_OfValues):
     """One element for each row of tensors (or of composites that can be taken apart)."""
 
     def __init__(self, tensors: Any) -> None:
+        if tensors is None:
+            raise ValueError("from_tensor_slices needs tensors, got None")
         values = structure.normalize(structure.map_structure(_uncopied, tensors))
         leaves = structure.flatten(values)
         if not leaves:

@@ -71,6 +71,8 @@ def switch_case(
         pairs = [f if isinstance(f, tuple) else (i, f) for i, f in enumerate(branch_fns)]
     if not pairs:
         raise ValueError("switch_case needs at least one function in `branch_fns`")
+    if isinstance(branch_index, (str, bytes, float)):
+        raise TypeError(f"branch_index of switch_case must be an int32, got {branch_index!r}")
     keys, functions = [k for k, _ in pairs], [f for _, f in pairs]
     functions.append(functions[-1] if default is None else default)
 
@@ -89,6 +91,8 @@ def case(
 ) -> Any:  # fmt: skip
     """The result of the first function whose predicate is true; else of `default`."""
     pairs = list(pred_fn_pairs.items() if isinstance(pred_fn_pairs, dict) else pred_fn_pairs)
+    if not pairs:
+        raise ValueError("case needs at least one pair of a predicate and a function")
     pairs = [(getattr(p, "deref", lambda p=p: p)(), f) for p, f in pairs]
     rest = default if default is not None else pairs[-1][1]
     for pred, function in reversed(pairs if default is not None else pairs[:-1]):

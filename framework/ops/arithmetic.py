@@ -358,8 +358,10 @@ def _(g, _y, *inputs):
 def add_n(inputs: Any, name: str | None = None) -> Any:
     """The sum of a list of tensors of one shape.
 
-    Raises ValueError for something that is no list, or an empty one.
+    Raises TypeError for something that is no list, ValueError for an empty one.
     """
+    if isinstance(inputs, (int, float, complex, str, bytes)) or inputs is None:
+        raise TypeError(f"add_n takes a list of tensors, got {inputs!r}")
     if not isinstance(inputs, (list, tuple)):
         inputs = [inputs]
     if not inputs:

@@ -156,7 +156,12 @@ def adjust_gamma(image: Any, gamma: Any = 1, gain: Any = 1) -> Any:
 
 
 def adjust_hue(image: Any, delta: Any, name: str | None = None) -> Any:
-    """The hue of an RGB image turned by `delta` (-1..1)."""
+    """The hue of an RGB image turned by `delta` (-1..1).
+
+    Raises ValueError (InvalidArgumentError in a graph's run) for a delta outside.
+    """
+    if isinstance(delta, (int, float)) and not -1 <= delta <= 1:
+        raise ValueError(f"delta of adjust_hue must be in the interval [-1, 1], got {delta}")
     return _in_float(
         image, lambda x: adjust_hue_op(x, convert_to_tensor(delta, dtype_hint=dt.float32))
     )
@@ -180,8 +185,12 @@ def rgb_to_grayscale(images: Any, name: str | None = None) -> Any:
 
 
 def grayscale_to_rgb(images: Any, name: str | None = None) -> Any:
-    """One channel three times."""
+    """One channel three times. Raises ValueError for another number of channels."""
     images = convert_to_tensor(images)
+    if images.shape.rank and images.shape[-1] not in (None, 1):
+        raise ValueError(
+            f"Last dimension of a grayscale image should be size 1, got shape {images.shape}"
+        )
     rank = images.shape.rank or 3
     return array.tile(images, [1] * (rank - 1) + [3])
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
-from shardtape import shapes
+from shardtape import errors, shapes
 from shardtape.context import state
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 
@@ -88,13 +88,13 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
       shape: the result's shape; the values are laid out in it row by row.
 
     Raises:
-      TypeError: a number of values that the shape cannot hold.
+      TypeError: a number of values that the shape cannot hold, or a tensor of another dtype.
     """
     if isinstance(value, Tensor):
         if dtype is not None and value.dtype is not dt.as_dtype(dtype):
-            from shardtape.ops.cast import cast
-
-            value = cast(value, dtype)
+            raise TypeError(
+                f"Expected a tensor with dtype {dt.as_dtype(dtype)!r}, got {value!r}: use tf.cast"
+            )
         if type(value) is SymbolicTensor:
             return value
         array = value._array  # type: ignore[attr-defined]
@@ -159,6 +159,8 @@ def to_array(value: Any, dtype: dt.DType | None) -> Any:
         # numpy's own string types drop zero bytes at the end
         return _strings(np.array(value, object), value, dtype)
     array = value if given else _from_python(value)
+    if not given and array.dtype.kind in "SU":
+        raise ValueError(f"Can't convert Python sequence with mixed types to Tensor: {value!r}")
     if array.dtype.kind in "SU" or (
         array.dtype.kind == "O" and not (given and dtype is not None and dtype.kind in "iufcb")
     ):
@@ -293,7 +295,9 @@ def _stack(value: Any, dtype: dt.DType | None) -> Tensor:
     for item in value:
         made = convert_to_tensor(item, None if isinstance(item, Tensor) else dtype)
         if dtype is not None and made.dtype is not dtype:
-            raise TypeError(f"Cannot pack a {made.dtype.name} tensor with {dtype.name} values.")
+            both = isinstance(item, Tensor) and state.graph is None
+            wrong = errors.InvalidArgumentError if both else TypeError
+            raise wrong(f"Cannot pack a {made.dtype.name} tensor with {dtype.name} values.")
         parts.append(made)
     return pack(*parts, axis=0)
 

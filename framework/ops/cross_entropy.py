@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape import dtypes as dt
+from shardtape import errors
+from shardtape.context import executing_eagerly
 from shardtape.ops.activations import relu_op
 from shardtape.ops.array import reshape, shape, transpose, zeros_like
 from shardtape.ops.axes import along
@@ -107,7 +109,12 @@ def sparse_softmax_cross_entropy_with_logits(
                 f"Received: labels.shape={rows} and logits.shape={x}"
             )
     if labels.dtype not in (dt.int32, dt.int64):
-        labels = cast(labels, dt.int64 if labels.dtype.is_floating else dt.int32)
+        if labels.dtype.is_floating:
+            raise (errors.InvalidArgumentError if executing_eagerly() else TypeError)(
+                "labels of sparse_softmax_cross_entropy_with_logits must be int32 or int64, got "
+                f"{labels.dtype.name}: use tf.cast"
+            )
+        labels = cast(labels, dt.int32)
     if x.rank == 2:
         loss, _ = sparse_softmax_cross_entropy_op(logits, labels, name=name)
         return loss

@@ -156,6 +156,11 @@ def _solve_shape(matrix: Arg, rhs: Arg, **attrs: Any) -> TensorShape:
 )
 def matrix_solve(xp, matrix, rhs, *, adjoint=False):
     """x with matrix @ x = rhs: [..., n, n] and [..., n, k] to [..., n, k]."""
+    if rhs.ndim < 2:
+        raise ValueError(
+            f"rhs must be a matrix or a batch of them, got shape {list(rhs.shape)}: use "
+            "tf.expand_dims for a vector"
+        )
     try:
         return xp.linalg.solve(_h(xp, matrix) if adjoint else matrix, rhs)
     except np.linalg.LinAlgError:

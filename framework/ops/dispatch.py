@@ -121,7 +121,8 @@ def _as_tensors(op: Op, inputs: tuple[Any, ...], name: str | None) -> Any:
 
 
 def _converted(op: Op, inputs: tuple[Any, ...], names: bool) -> tuple[Any, ...]:
-    wanted = None
+    # where an op takes one type only, Python values are of that type
+    wanted = next(iter(op.dtypes)) if len(op.dtypes) == 1 and not op.mixed else None
     count = len(inputs)
     if not op.mixed:
         for i, x in enumerate(inputs):

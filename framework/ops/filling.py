@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
-from shardtape.context import state
+from shardtape import errors
+from shardtape.context import executing_eagerly, state
 from shardtape.ops import samples
 from shardtape.ops.broadcasting import sum_to_shape_of
 from shardtape.ops.composites import takes_composites
@@ -19,6 +20,7 @@ from shardtape.ops.shape_rules import (
 )
 from shardtape.ops.shaping import host_shape
 from shardtape.ops.shaping import shape as _shape
+from shardtape.ops.whole_numbers import refuse_fractions
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
 
@@ -111,6 +113,8 @@ def fill(dims: Any, value: Any, name: str | None = None) -> Tensor:
 def zeros(shape: Any, dtype: Any = dt.float32, name: str | None = None) -> Tensor:
     """Zeros (False, empty strings) of `shape`."""
     dtype = dt.as_dtype(dtype)
+    if type(shape) in (list, tuple):
+        refuse_fractions(shape, "a size of zeros")
     value = np.array(b"", object) if dtype is dt.string else dtype.numpy_dtype.type(0)
     if state.graph is not None:
         return _filled(shape, value, name or "zeros")
@@ -118,8 +122,12 @@ def zeros(shape: Any, dtype: Any = dt.float32, name: str | None = None) -> Tenso
 
 
 def ones(shape: Any, dtype: Any = dt.float32, name: str | None = None) -> Tensor:
-    """Ones (True) of `shape`."""
+    """Ones (True) of `shape`. Raises TypeError for strings."""
     dtype = dt.as_dtype(dtype)
+    if dtype is dt.string:
+        raise TypeError("there are no ones of dtype string: use tf.fill")
+    if type(shape) in (list, tuple):
+        refuse_fractions(shape, "a size of ones")
     if state.graph is not None:
         return _filled(shape, dtype.numpy_dtype.type(1), name or "ones")
     return fill_op(host_shape(shape), convert_to_tensor(dtype.numpy_dtype.type(1)), name=name)
@@ -181,8 +189,17 @@ def range(
     if limit is None:
         start, limit = 0, start
     given = [start, limit, delta]
+    if all(type(v) in (int, float) for v in given) and (limit - start) * delta < 0:
+        wrong = errors.InvalidArgumentError if executing_eagerly() else ValueError
+        raise wrong(
+            f"range needs start <= limit for a positive delta, start >= limit for a negative one, "
+            f"got start={start}, limit={limit}, delta={delta}"
+        )
     if dtype is None:
         kinds = [v.dtype if isinstance(v, Tensor) else _dtype_of(v) for v in given]
+        strange = [v for v, kind in zip(given, kinds) if not (kind.is_integer or kind.is_floating)]
+        if strange:
+            raise TypeError(f"range takes numbers, got {strange[0]!r}")
         order = [dt.int32, dt.int64, dt.float16, dt.bfloat16, dt.float32, dt.float64]
         dtype = max(kinds, key=order.index)
     dtype = dt.as_dtype(dtype)

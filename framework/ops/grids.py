@@ -28,6 +28,7 @@ from shardtape.ops.registry import Arg, op
 from shardtape.ops.selecting import where
 from shardtape.ops.shape_rules import axis_index, known_int
 from shardtape.ops.shaping import expand_dims, rank, reshape, shape
+from shardtape.ops.whole_numbers import refuse_fractions
 from shardtape.shapes import UNKNOWN, TensorShape
 from shardtape.tensor import Tensor
 
@@ -92,6 +93,7 @@ def one_hot(
 
     Raises TypeError for values of different dtypes.
     """
+    refuse_fractions(depth, "depth of one_hot")
     if dtype is None:
         for value in (on_value, off_value):
             if value is not None and dtype is None:
@@ -125,8 +127,12 @@ def eye(
     """Identity matrices: [*batch_shape, num_rows, num_columns]."""
     dtype = dt.as_dtype(dtype)
     columns = num_rows if num_columns is None else num_columns
+    refuse_fractions([num_rows, columns], "num_rows and num_columns of eye")
     batch = [] if batch_shape is None else batch_shape
     if all(isinstance(n, (int, np.integer)) for n in (num_rows, columns)):
+        if num_rows < 0 or columns < 0:
+            wrong = errors.InvalidArgumentError if executing_eagerly() else ValueError
+            raise wrong(f"eye cannot have {num_rows} rows and {columns} columns")
         one = np.eye(num_rows, columns, dtype=dtype.numpy_dtype)
         if batch_shape is None:
             return convert_to_tensor(one, name=name)
@@ -147,6 +153,7 @@ def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int
     """`num` evenly spaced numbers from `start` to `stop`, both included, along a new axis."""
     start = convert_to_tensor(start)
     stop = convert_to_tensor(stop, None if isinstance(stop, Tensor) else start.dtype)
+    refuse_fractions(num, "num of linspace")
     count = reshape(cast(num, dt.int32), [])
     sizes = broadcast_dynamic_shape(shape(start), shape(stop))
     start = expand_dims(broadcast_to(start, sizes), axis)
@@ -256,7 +263,19 @@ def repeat(input: Any, repeats: Any, axis: Any = None, name: str | None = None) 
     if axis is None:
         x, axis = reshape(x, [-1]), 0
     at = axis_index(axis, len(x.shape))
-    times = cast(convert_to_tensor(repeats), dt.int32)
+    refuse_fractions(repeats, "repeats of repeat")
+    times = convert_to_tensor(repeats, dtype_hint=dt.int32)
+    if times.dtype is dt.string:
+        raise TypeError(f"repeats of repeat must be whole numbers, got {repeats!r}")
+    times = cast(times, dt.int32)
+    if times.shape.rank is not None and times.shape.rank > 1:
+        raise ValueError(f"repeats of repeat must be a scalar or a vector, got {times.shape}")
+    entries = times.shape[0] if times.shape.rank == 1 else None
+    if entries not in (None, 1) and x.shape[at] not in (None, entries):
+        raise ValueError(
+            f"repeats of repeat has {entries} entries, but axis {at} of the input {x.shape} has "
+            f"{x.shape[at]}"
+        )
     if times.shape.rank == 0 or times.shape.num_elements() == 1:
         times = reshape(times, [])
         wide = expand_dims(x, at + 1)

@@ -8,6 +8,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors
+from shardtape.context import executing_eagerly
 from shardtape.ops import samples
 from shardtape.ops.composites import takes_composites
 from shardtape.ops.constants import DATA, int_scalar
@@ -354,11 +355,24 @@ def stack(values: Any, axis: int = 0, name: str = "stack") -> Tensor:
     if (
         axis == 0
         and not isinstance(values, Tensor)
-        and not any(isinstance(v, Tensor) or hasattr(v, "_as_tensor") for v in values)
+        and (
+            not isinstance(values, (list, tuple))
+            or not any(isinstance(v, Tensor) or hasattr(v, "_as_tensor") for v in values)
+        )
     ):
-        return convert_to_tensor(values)
+        try:
+            return convert_to_tensor(values)
+        except ValueError:  # mixed types are told by the op, which names its input
+            if not isinstance(values, (list, tuple)):
+                raise
     if isinstance(values, Tensor):
         values = unstack(values)
+    known = next((v.shape for v in values if isinstance(v, Tensor)), None)
+    if known is not None and known.rank is not None and not -known.rank - 1 <= axis <= known.rank:
+        raise ValueError(
+            f"Argument `axis` = {axis} of stack is not in range "
+            f"[{-known.rank - 1}, {known.rank + 1})"
+        )
     return pack(*values, axis=axis, name=name)
 
 
@@ -385,6 +399,9 @@ def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
         values = [values]
     if len(values) == 1:
         return identity(values[0], name=name)
+    if not values:
+        wrong = errors.InvalidArgumentError if executing_eagerly() else ValueError
+        raise wrong("concat needs one tensor at least, got an empty list")
     return concat_op(*values, int_scalar(axis) if type(axis) is int else axis, name=name)
 
 
@@ -400,6 +417,9 @@ def split(
     """
     axis = int_scalar(axis) if type(axis) is int else axis
     if isinstance(num_or_size_splits, (int, np.integer)):
+        if num_or_size_splits < 1:
+            wrong = errors.InvalidArgumentError if executing_eagerly() else ValueError
+            raise wrong(f"Number of ways to split should be > 0, but got {num_or_size_splits}")
         return list(split_op(axis, value, num_split=int(num_or_size_splits), name=name))
     sizes = convert_to_tensor(num_or_size_splits)
     if sizes.shape.rank == 0:
@@ -416,4 +436,7 @@ def split(
 @takes_composites
 def tile(input: Any, multiples: Any, name: str | None = None) -> Tensor:
     """`input` repeated `multiples[i]` times along axis i."""
+    if isinstance(multiples, (int, np.integer)):
+        wrong = errors.InvalidArgumentError if executing_eagerly() else ValueError
+        raise wrong(f"multiples of tile must be a list, one entry per axis, got {multiples}")
     return tile_op(input, host_shape(multiples), name=name)

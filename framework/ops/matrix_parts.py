@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
+from shardtape import errors
+from shardtape.context import executing_eagerly
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import range as range_
 from shardtape.ops.filling import zeros_like_op
@@ -249,8 +251,15 @@ def adjoint(matrix: Any, name: str | None = None) -> Tensor:
 
 
 def cross(a: Any, b: Any, name: str | None = None) -> Tensor:
-    """The cross product of vectors of 3 (the last axis)."""
+    """The cross product of vectors of 3 (the last axis).
+
+    Raises FailedPreconditionError for other vectors (ValueError while a graph is built).
+    """
     a, b = convert_to_tensor(a), convert_to_tensor(b)
+    for x in (a, b):
+        if x.shape.rank is not None and (not x.shape.rank or x.shape[-1] not in (None, 3)):
+            wrong = errors.FailedPreconditionError if executing_eagerly() else ValueError
+            raise wrong(f"Cross-products are only defined for 3-element vectors, got {x.shape}")
     a1, a2, a3 = a[..., 0], a[..., 1], a[..., 2]
     b1, b2, b3 = b[..., 0], b[..., 1], b[..., 2]
     parts = [a2 * b3 - a3 * b2, a3 * b1 - a1 * b3, a1 * b2 - a2 * b1]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from shardtape import dtypes as dt
 from shardtape.ops.complex_numbers import conj, real
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.node_names import scoped
@@ -43,6 +44,8 @@ def norm(
         raise ValueError(f"'ord' must be a supported vector norm, got {ord}")
     keep = bool(keepdims)
     x = convert_to_tensor(tensor)
+    if x.dtype is dt.string:
+        raise TypeError(f"norm takes numbers, got {tensor!r}")
     axes = tuple(axis) if isinstance(axis, list) else axis
     if is_matrix and ord == 2:
         from shardtape.ops.systems import svd

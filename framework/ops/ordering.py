@@ -9,15 +9,17 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors
+from shardtape.context import executing_eagerly
 from shardtape.ops import samples
 from shardtape.ops.composites import takes_composites
-from shardtape.ops.constants import DATA, int_scalar, int_vector
+from shardtape.ops.constants import DATA, int_scalar
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.gather import scatter_like
 from shardtape.ops.node_names import scoped
 from shardtape.ops.registry import Arg, op, same_as
-from shardtape.ops.shape_rules import axes_of, axis_index, known_int, with_dim
+from shardtape.ops.shape_rules import axes_of, known_int, with_dim
 from shardtape.ops.shaping import reshape, shape, transpose
+from shardtape.ops.whole_numbers import refuse_fractions
 from shardtape.shapes import UNKNOWN, TensorShape
 from shardtape.tensor import Tensor
 
@@ -122,6 +124,8 @@ def top_k_op(xp, input, k, *, sorted=True):
     """The k largest elements along the last axis in descending order, and their places; of equal
     ones the first comes first."""
     count = int(k)
+    if count < 0:
+        raise errors.InvalidArgumentError(f"Need k >= 0, got {count} [Op:TopKV2]")
     if count > input.shape[-1]:
         raise errors.InvalidArgumentError(
             f"input must have at least k columns. Had {input.shape[-1]}, needed {count} [Op:TopKV2]"
@@ -245,8 +249,10 @@ ListDiff = namedtuple("ListDiff", ["out", "idx"])
 
 @takes_composites
 def reverse(tensor: Any, axis: Any, name: str | None = None) -> Tensor:
-    """`tensor` with the order along `axis` (an int or a list) reversed."""
-    axis = int_vector([axis]) if type(axis) is int else axis
+    """`tensor` with the order along `axis` (a list) reversed."""
+    if type(axis) is int:
+        wrong = errors.InvalidArgumentError if executing_eagerly() else ValueError
+        raise wrong(f"axis of reverse must be a list of axes, like [{axis}], got {axis}")
     return reverse_op(tensor, axis, name=name)
 
 
@@ -272,6 +278,7 @@ def top_k(
     """The k largest elements along the last axis, and their places: (values, indices)."""
     from shardtape.ops.cast import cast
 
+    refuse_fractions(k, "k of top_k", errors.InvalidArgumentError)
     k = int_scalar(k) if type(k) is int else k
     values, indices = top_k_op(input, k, sorted=sorted, name=name)
     return TopKV2(values, cast(indices, index_type))
@@ -280,7 +287,10 @@ def top_k(
 def _last_axis(x: Any, axis: int) -> Any:
     """`x` with `axis` in the last place, and the permutation that undoes it (None: it is)."""
     rank = len(x.shape)
-    at = axis_index(axis, rank)
+    if not -rank <= axis < rank:
+        wrong = errors.InvalidArgumentError if executing_eagerly() else ValueError
+        raise wrong(f"axis {axis} of sort or argsort is out of range for shape {x.shape}")
+    at = axis % rank
     if at == rank - 1:
         return x, None
     order = [i for i in range(rank) if i != at] + [at]

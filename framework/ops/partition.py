@@ -116,4 +116,9 @@ def dynamic_stitch(indices: Any, data: Any, name: str | None = None) -> Any:
     """One tensor out of rows `data[m]` at the places `indices[m]`."""
     indices = [convert_to_tensor(i, dtype_hint=dt.int32) for i in indices]
     data = [convert_to_tensor(d) for d in data]
+    if len(indices) != len(data):
+        raise ValueError(
+            f"dynamic_stitch needs as many data as indices, got {len(indices)} indices and "
+            f"{len(data)} data"
+        )
     return dynamic_stitch_op(*indices, *data, N=len(indices), name=name)

@@ -31,6 +31,7 @@ from shardtape.ops.shaping import (
     transpose_op,
 )
 from shardtape.ops.transcendental import exp, log, sqrt, square
+from shardtape.ops.whole_numbers import refuse_fractions
 from shardtape.shapes import UNKNOWN, TensorShape
 from shardtape.tensor import EagerTensor, Tensor
 
@@ -329,10 +330,18 @@ def _arg_samples(rng: np.random.Generator) -> Any:
     ]
 
 
+def _check_dimension(input: Any, dimension: Any) -> None:
+    if not -input.ndim <= int(dimension) < input.ndim:
+        raise ValueError(
+            f"Expected dimension in the range [{-input.ndim}, {input.ndim}), but got {dimension}"
+        )
+
+
 @op("ArgMax", dtypes=dt.REAL | dt.BOOL, dtype="output_type", host=("dimension",),
     shape=_arg_shape, widen=False, differentiable=False, samples=_arg_samples)  # fmt: skip
 def arg_max_op(xp, input, dimension, *, output_type=dt.int64):
     """The position of the largest element along an axis, the first of equal ones."""
+    _check_dimension(input, dimension)
     return xp.argmax(input, axis=int(dimension))
 
 
@@ -340,6 +349,7 @@ def arg_max_op(xp, input, dimension, *, output_type=dt.int64):
     shape=_arg_shape, widen=False, differentiable=False, samples=_arg_samples)  # fmt: skip
 def arg_min_op(xp, input, dimension, *, output_type=dt.int64):
     """The position of the smallest element along an axis, the first of equal ones."""
+    _check_dimension(input, dimension)
     return xp.argmin(input, axis=int(dimension))
 
 
@@ -356,7 +366,7 @@ def _reduction(reduce_op: Any) -> Any:
             taken = override_of(reduce_op.type, x)
             if taken is not None:
                 return taken(x, axis, keepdims)
-            x = convert_to_tensor(x)
+            x = convert_to_tensor(x, dt.bool if reduce_op.dtypes == dt.BOOL else None)
         if axis is None:
             if type(x) is EagerTensor and state.graph is None:
                 axis = int_vector(range(x._array.ndim))
@@ -366,6 +376,8 @@ def _reduction(reduce_op: Any) -> Any:
             axis = int_scalar(axis)
         elif type(axis) in (tuple, list) and all(type(a) is int for a in axis):
             axis = int_vector(axis)
+        else:
+            refuse_fractions(axis, "axis of a reduction")
         if keepdims:
             return reduce_op(x, axis, keep_dims=True, name=name)
         return reduce_op(x, axis, name=name)

@@ -284,6 +284,8 @@ def resize(
     Raises:
       ValueError: an unknown method, another rank or another form of `size`.
     """
+    if str(method) not in ("nearest", "area") and str(method) not in _ANTIALIASED:
+        raise ValueError(f"Resize method is not implemented: {method}")
     x, had_batch = batched(images)
     new = cast(convert_to_tensor(size), dt.int32)
     if not new.shape.is_compatible_with([2]):

@@ -8,7 +8,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors
-from shardtape.context import state
+from shardtape.context import executing_eagerly, state
 from shardtape.ops import samples
 from shardtape.ops.composites import takes_composites
 from shardtape.ops.constants import DATA, int_scalar, int_vector
@@ -20,6 +20,7 @@ from shardtape.ops.shape_rules import (
     known_ints,
     same_rank,
 )
+from shardtape.ops.whole_numbers import refuse_fractions
 from shardtape.shapes import UNKNOWN, TensorShape
 from shardtape.tensor import EagerTensor, Tensor
 
@@ -394,6 +395,8 @@ def rank(input: Any, name: str | None = None) -> Tensor:
 @takes_composites
 def reshape(tensor: Any, shape: Any, name: str | None = None) -> Tensor:
     """The values of `tensor` in another shape; one size of `shape` may be -1."""
+    if isinstance(shape, (str, bytes)) and executing_eagerly():
+        raise errors.InvalidArgumentError(f"shape of reshape must be integers, got {shape!r}")
     return reshape_op(tensor, host_shape(shape), name=name)
 
 
@@ -435,7 +438,10 @@ def transpose(a: Any, perm: Any = None, conjugate: bool = False, name: str | Non
 @takes_composites
 def expand_dims(input: Any, axis: Any, name: str | None = None) -> Tensor:
     """A new axis of size 1 before axis `axis` of the result (negative: from the end)."""
-    return expand_dims_op(input, int_scalar(axis) if type(axis) is int else axis, name=name)
+    if type(axis) is int:
+        return expand_dims_op(input, int_scalar(axis), name=name)
+    refuse_fractions(axis, "axis of expand_dims", errors.InvalidArgumentError)
+    return expand_dims_op(input, axis, name=name)
 
 
 @takes_composites

@@ -9,6 +9,8 @@ import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from shardtape import errors
+from shardtape.context import executing_eagerly
 from shardtape.shapes import TensorShape
 
 CHANNELS_LAST = frozenset(("NHWC", "NWC", "NDHWC"))
@@ -87,6 +89,10 @@ def output_size(
 
     Raises ValueError where no window fits.
     """
+    if stride < 1 or window < 1:
+        raise ValueError(
+            f"strides and windows must be positive, got stride {stride} and window {window}"
+        )
     if size is None:
         return None
     reach = (window - 1) * dilation + 1
@@ -230,12 +236,14 @@ def per_dimension(value: Any, spatial_rank: int, data_format: str, name: str) ->
 def padding_attrs(padding: Any, rank: int) -> tuple[str, tuple[int, ...]]:
     """`padding` as users write it: a name, or a pair per dimension.
 
-    Returns (name, flat explicit paddings). Raises ValueError for another form.
+    Returns (name, flat explicit paddings). Raises ValueError for another form (for another name
+    InvalidArgumentError in eager mode).
     """
     if isinstance(padding, str):
         name = padding.upper()
         if name not in ("SAME", "VALID"):
-            raise ValueError(f"padding must be 'SAME', 'VALID' or a list of pairs, got {padding!r}")
+            wrong = errors.InvalidArgumentError if executing_eagerly() else ValueError
+            raise wrong(f"padding must be 'SAME', 'VALID' or a list of pairs, got {padding!r}")
         return name, ()
     pairs = [tuple(int(v) for v in pair) for pair in padding]
     if len(pairs) != rank or any(len(p) != 2 for p in pairs):

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
+from shardtape import errors
+from shardtape.context import executing_eagerly
 from shardtape.ops import array
 from shardtape.ops.cast import cast
 from shardtape.ops.compare import logical_or
@@ -101,6 +103,13 @@ def sparse_dense_matmul(
     if adjoint_b:
         dense = array.transpose(dense, conjugate=True)
     row, column = (1, 0) if adjoint_a else (0, 1)
+    inner, rows = sp.shape[column] if sp.shape.rank == 2 else None, dense.shape[0]
+    if inner is not None and rows is not None and inner != rows:
+        wrong = errors.InvalidArgumentError if executing_eagerly() else ValueError
+        raise wrong(
+            f"cannot multiply a sparse matrix of shape {sp.shape} and a matrix of shape "
+            f"{dense.shape}: {inner} columns against {rows} rows"
+        )
     values = conj(sp.values) if adjoint_a and sp.dtype.is_complex else sp.values
     terms = array.gather(dense, sp.indices[:, column]) * array.expand_dims(values, 1)
     count = cast(sp.dense_shape[row], dt.int32)

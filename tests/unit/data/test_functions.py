@@ -132,7 +132,7 @@ def test_errors_name_the_node_and_the_users_line():
         (lambda: D.range(3).map(lambda x: x.numpy()), AttributeError, None),
         (lambda: D.range(3).batch("a"), TypeError, "`batch_size` must be an integer"),
         (lambda: D.range(3).batch(1.5), TypeError, "`batch_size` must be an integer"),
-        (lambda: D.range(3).shuffle(None), TypeError, "buffer_size"),
+        (lambda: D.range(3).shuffle(None), ValueError, "buffer_size"),
         (lambda: D.from_tensors(1).unbatch(), ValueError, "rank >= 1"),
         (lambda: D.range(3).window(2).batch(2), TypeError, "cannot be put into batches"),
         (lambda: D.range(3).concatenate(D.from_tensors((1, 2))), TypeError, "Incompatible"),
