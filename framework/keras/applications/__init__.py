@@ -8,6 +8,7 @@ from shardtape.keras.applications import (
     inception_v3,
     mobilenet,
     mobilenet_v2,
+    mobilenet_v3,
     resnet,
     resnet50,
     resnet_v2,
@@ -38,6 +39,7 @@ from shardtape.keras.applications.efficientnet_v2 import (
 from shardtape.keras.applications.inception_v3 import InceptionV3
 from shardtape.keras.applications.mobilenet import MobileNet
 from shardtape.keras.applications.mobilenet_v2 import MobileNetV2
+from shardtape.keras.applications.mobilenet_v3 import MobileNetV3Large, MobileNetV3Small
 from shardtape.keras.applications.resnet import ResNet50, ResNet101, ResNet152
 from shardtape.keras.applications.resnet_v2 import ResNet50V2, ResNet101V2, ResNet152V2
 from shardtape.keras.applications.vgg import VGG16, VGG19
@@ -65,6 +67,8 @@ __all__ = [
     "InceptionV3",
     "MobileNet",
     "MobileNetV2",
+    "MobileNetV3Large",
+    "MobileNetV3Small",
     "ResNet101",
     "ResNet101V2",
     "ResNet152",
@@ -81,6 +85,7 @@ __all__ = [
     "inception_v3",
     "mobilenet",
     "mobilenet_v2",
+    "mobilenet_v3",
     "resnet",
     "resnet50",
     "resnet_v2",

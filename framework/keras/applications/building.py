@@ -13,12 +13,12 @@ from shardtape.keras.symbolic import is_keras_tensor
 
 def entrance(
     input_shape: Any, input_tensor: Any, include_top: bool, weights: Any, classes: int,
-    size: int = 224, least: int = 32,
+    size: int | None = 224, least: int = 32,
 ) -> Any:  # fmt: skip
     """The symbolic input (batch, height, width, channels).
 
     Args:
-      size: height and width where none are given and the top needs them.
+      size: height and width where none are given and the top needs them; None: it never does.
       least: the smallest height and width.
 
     Raises:
@@ -41,7 +41,7 @@ def entrance(
             )
     else:
         input_shape = (size, size, 3) if include_top else (None, None, 3)
-    if include_top and None in input_shape:
+    if include_top and size is not None and None in input_shape:
         raise ValueError(
             "If `include_top` is True, you should specify a static `input_shape`. Received: "
             f"input_shape={input_shape}"

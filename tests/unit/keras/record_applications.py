@@ -15,7 +15,8 @@ import numpy as np
 # (network, arguments beside weights=None)
 STRUCTURES: list[tuple[str, dict[str, Any]]] = [
     *[(name, {}) for name in (
-        "MobileNet", "MobileNetV2", "ResNet50", "ResNet101", "ResNet152", "ResNet50V2",
+        "MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large",
+        "ResNet50", "ResNet101", "ResNet152", "ResNet50V2",
         "ResNet101V2", "ResNet152V2", "VGG16", "VGG19", "InceptionV3", "Xception",
         "DenseNet121", "DenseNet169", "DenseNet201",
         "EfficientNetB0", "EfficientNetB1", "EfficientNetB2", "EfficientNetB3", "EfficientNetB4",
@@ -24,16 +25,20 @@ STRUCTURES: list[tuple[str, dict[str, Any]]] = [
         "EfficientNetV2S", "EfficientNetV2M", "EfficientNetV2L",
     )],
     *[(name, {"include_top": False, "input_shape": (96, 97, 3), "pooling": "avg"}) for name in (
-        "MobileNet", "MobileNetV2", "ResNet50", "ResNet50V2", "VGG16", "InceptionV3", "Xception",
+        "MobileNet", "MobileNetV2", "MobileNetV3Small", "ResNet50", "ResNet50V2",
+        "VGG16", "InceptionV3", "Xception",
         "DenseNet121", "EfficientNetB0", "EfficientNetV2B0",
     )],
     ("MobileNet", {"alpha": 0.5, "input_shape": (128, 128, 3), "classes": 7}),
+    ("MobileNetV3Large", {"minimalistic": True, "alpha": 0.75, "classes": 5}),
     ("Xception", {"include_top": False}),
 ]  # fmt: skip
 # networks with numbers for weights, on small images
 COMPUTED: list[tuple[str, dict[str, Any], int]] = [
     ("MobileNet", {"alpha": 0.25}, 32),
     ("MobileNetV2", {"alpha": 0.35}, 33),
+    ("MobileNetV3Small", {}, 33),
+    ("MobileNetV3Large", {"alpha": 0.75}, 32),
     ("ResNet50V2", {}, 32),
     ("DenseNet121", {}, 32),
     ("Xception", {}, 71),
