@@ -8,6 +8,24 @@ from shardtape.ops.grids import (
     eye,
 )
 from shardtape.ops.linalg import matmul, matvec
+from shardtape.ops.linear_operator_forms import (
+    LinearOperatorCirculant,
+    LinearOperatorCirculant2D,
+    LinearOperatorCirculant3D,
+    LinearOperatorHouseholder,
+    LinearOperatorPermutation,
+    LinearOperatorToeplitz,
+    LinearOperatorTridiag,
+    LinearOperatorZeros,
+)
+from shardtape.ops.linear_operator_products import (
+    LinearOperatorAdjoint,
+    LinearOperatorBlockDiag,
+    LinearOperatorComposition,
+    LinearOperatorInversion,
+    LinearOperatorKronecker,
+    LinearOperatorLowRankUpdate,
+)
 from shardtape.ops.linear_operators import (
     LinearOperator,
     LinearOperatorDiag,
@@ -61,6 +79,20 @@ from shardtape.ops.tridiagonal import eigh_tridiagonal, tridiagonal_solve
 
 __all__ = [
     "LinearOperator",
+    "LinearOperatorAdjoint",
+    "LinearOperatorBlockDiag",
+    "LinearOperatorCirculant",
+    "LinearOperatorCirculant2D",
+    "LinearOperatorCirculant3D",
+    "LinearOperatorComposition",
+    "LinearOperatorHouseholder",
+    "LinearOperatorInversion",
+    "LinearOperatorKronecker",
+    "LinearOperatorLowRankUpdate",
+    "LinearOperatorPermutation",
+    "LinearOperatorToeplitz",
+    "LinearOperatorTridiag",
+    "LinearOperatorZeros",
     "LinearOperatorDiag",
     "LinearOperatorFullMatrix",
     "LinearOperatorIdentity",

@@ -6,11 +6,14 @@ matrix where it can. Shapes are [batch..., rows, columns].
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
+
+import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape.module import Module
-from shardtape.ops import array, grids, linalg, math, matrix_parts, reduce, systems
+from shardtape.ops import array, linalg, math, matrix_parts, reduce, systems
 from shardtape.ops.cast import cast
 from shardtape.ops.complex_numbers import conj
 from shardtape.ops.convert import convert_to_tensor
@@ -29,6 +32,15 @@ class LinearOperator(Module):
 
     Raises ValueError for hints that contradict each other.
     """
+
+    # arguments of the constructor that are tensors or operators, and attributes of that name
+    _tensors: tuple[str, ...] = ()
+    _arguments: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> LinearOperator:
+        made = super().__new__(cls)
+        object.__setattr__(made, "_arguments", (args, kwargs))
+        return made
 
     def __init__(
         self, dtype: Any, is_non_singular: bool | None = None, is_self_adjoint: bool | None = None,
@@ -73,6 +85,25 @@ class LinearOperator(Module):
 
     # ---- what it is -----------------------------------------------------------------------------
     @property
+    def parameters(self) -> dict[str, Any]:
+        """The arguments that it was made with, by name."""
+        args, kwargs = self._arguments
+        bound = inspect.signature(type(self).__init__).bind(self, *args, **kwargs)
+        bound.apply_defaults()
+        return {k: v for k, v in bound.arguments.items() if k != "self"}
+
+    @property
+    def graph_parents(self) -> list[Any]:
+        """Empty: in TensorFlow 2 operators name no graph."""
+        return []
+
+    @property
+    def _type_spec(self) -> Any:
+        from shardtape.ops.linear_operator_spec import LinearOperatorSpec
+
+        return LinearOperatorSpec.from_value(self)
+
+    @property
     def dtype(self) -> dt.DType:
         return self._entries
 
@@ -107,6 +138,22 @@ class LinearOperator(Module):
             return convert_to_tensor(self.shape.as_list(), dt.int32)
         return array.shape(self.to_dense())
 
+    def batch_shape_tensor(self, name: str = "batch_shape_tensor") -> Any:
+        """The batch axes' sizes, int32."""
+        return self.shape_tensor()[:-2]
+
+    def tensor_rank_tensor(self, name: str = "tensor_rank_tensor") -> Any:
+        """The rank with the batch axes, int32."""
+        return array.size(self.shape_tensor())
+
+    def domain_dimension_tensor(self, name: str = "domain_dimension_tensor") -> Any:
+        """The number of columns, int32."""
+        return self.shape_tensor()[-1]
+
+    def range_dimension_tensor(self, name: str = "range_dimension_tensor") -> Any:
+        """The number of rows, int32."""
+        return self.shape_tensor()[-2]
+
     def to_dense(self, name: str | None = None) -> Any:
         """The matrix."""
         return array.identity(self._dense(), name=name)
@@ -122,6 +169,32 @@ class LinearOperator(Module):
     def add_to_tensor(self, x: Any, name: str | None = None) -> Any:
         """The matrix plus `x`."""
         return math.add(self._dense(), convert_to_tensor(x, self.dtype), name=name)
+
+    # ---- what is claimed of it ---------------------------------------------------------------
+    def assert_non_singular(self, name: str = "assert_non_singular") -> Any:
+        """Raises InvalidArgumentError where the condition number is beyond the dtype's digits."""
+        limit = 1 / np.finfo(self.dtype.numpy_dtype).eps
+        fits = reduce.reduce_all(cast(math.abs(self.cond()), dt.float64) < limit)
+        return _assert(fits, f"{self.name}: Singular matrix up to precision epsilon.")
+
+    def assert_positive_definite(self, name: str = "assert_positive_definite") -> Any:
+        """Raises InvalidArgumentError for an eigenvalue that is not positive.
+
+        Raises NotImplementedError for an operator that is not said to be self-adjoint.
+        """
+        if not self.is_self_adjoint:
+            raise NotImplementedError(
+                f"assert_positive_definite needs an operator that is said to be self-adjoint: "
+                f"{self.name}"
+            )
+        fits = reduce.reduce_all(systems.eigvalsh(self._dense()) > 0)
+        return _assert(fits, f"{self.name}: Operator was not positive definite.")
+
+    def assert_self_adjoint(self, name: str = "assert_self_adjoint") -> Any:
+        """Raises InvalidArgumentError where the matrix is not its conjugate transpose."""
+        dense = self._dense()
+        same = reduce.reduce_all(math.equal(dense, matrix_parts.matrix_transpose(conj(dense))))
+        return _assert(same, f"{self.name}: Matrix was not equal to its adjoint.")
 
     # ---- products and systems -------------------------------------------------------------------
     def _operand(self, x: Any, adjoint: bool, rows: bool, other: Any) -> Any:
@@ -152,7 +225,9 @@ class LinearOperator(Module):
         return array.identity(self._matmul(x, adjoint), name=name)
 
     def _times(self, other: LinearOperator) -> LinearOperator:
-        return LinearOperatorFullMatrix(self._matmul(other.to_dense(), False))
+        from shardtape.ops.linear_operator_products import LinearOperatorComposition
+
+        return LinearOperatorComposition([self, other])
 
     def __matmul__(self, other: Any) -> Any:
         return self.matmul(other)
@@ -203,9 +278,9 @@ class LinearOperator(Module):
         """The operator of the conjugate transpose; itself where it is self-adjoint."""
         if self.is_self_adjoint:
             return self
-        return LinearOperatorFullMatrix(
-            matrix_parts.matrix_transpose(conj(self._dense())), **self._hints()
-        )
+        from shardtape.ops.linear_operator_products import LinearOperatorAdjoint
+
+        return LinearOperatorAdjoint(self)
 
     @property
     def H(self) -> LinearOperator:
@@ -219,11 +294,9 @@ class LinearOperator(Module):
             )
         if self.is_non_singular is False:
             raise ValueError("Cannot take the Inverse: This operator represents a singular matrix.")
-        rows = self.shape[-1] if self.shape[-1] is not None else self.shape_tensor()[-1]
-        hints = {**self._hints(), "is_non_singular": True}
-        return LinearOperatorFullMatrix(
-            self._solve(grids.eye(rows, dtype=self.dtype), False), **hints
-        )
+        from shardtape.ops.linear_operator_products import LinearOperatorInversion
+
+        return LinearOperatorInversion(self)
 
     def cholesky(self, name: str = "cholesky") -> LinearOperator:
         """The lower triangular operator whose product with its adjoint this one is.
@@ -269,8 +342,16 @@ class LinearOperator(Module):
         return math.divide(reduce.reduce_max(values, -1), reduce.reduce_min(values, -1), name=name)
 
 
+def _assert(condition: Any, text: str) -> Any:
+    from shardtape.debugging.assertions import Assert
+
+    return Assert(condition, [text])
+
+
 class LinearOperatorFullMatrix(LinearOperator):
     """An operator without a form: `matrix` [batch..., rows, columns]."""
+
+    _tensors = ("matrix",)
 
     def __init__(
         self, matrix: Any, is_non_singular: bool | None = None,
@@ -295,6 +376,8 @@ class LinearOperatorFullMatrix(LinearOperator):
 
 class LinearOperatorLowerTriangular(LinearOperator):
     """The lower triangle of `tril` [batch..., n, n]; what is above is not looked at."""
+
+    _tensors = ("tril",)
 
     def __init__(
         self, tril: Any, is_non_singular: bool | None = None,
@@ -338,6 +421,8 @@ class LinearOperatorLowerTriangular(LinearOperator):
 
 class LinearOperatorDiag(LinearOperator):
     """A square diagonal matrix: `diag` [batch..., n]."""
+
+    _tensors: tuple[str, ...] = ("diag",)
 
     def __init__(
         self, diag: Any, is_non_singular: bool | None = None,
@@ -429,6 +514,8 @@ def _at_least(x: Any, rank: int, name: str) -> Any:
 class LinearOperatorScaledIdentity(LinearOperatorDiag):
     """The identity times `multiplier` [batch...]."""
 
+    _tensors = ("multiplier",)
+
     def __init__(
         self, num_rows: int, multiplier: Any, is_non_singular: bool | None = None,
         is_self_adjoint: bool | None = None, is_positive_definite: bool | None = None,
@@ -444,6 +531,8 @@ class LinearOperatorScaledIdentity(LinearOperatorDiag):
 
 class LinearOperatorIdentity(LinearOperatorDiag):
     """The identity of `num_rows` rows, for each member of `batch_shape`."""
+
+    _tensors = ()
 
     def __init__(
         self, num_rows: int, batch_shape: Any = None, dtype: Any = None,

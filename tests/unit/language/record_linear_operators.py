@@ -15,6 +15,51 @@ RIGHT = [[1.0, 2.0], [0.5, -1.0], [3.0, 0.25]]
 COMPLEX = [[1 + 2j, 2j], [3 - 1j, 1 + 0j]]
 
 
+def _made_of_others(tf, matrix):
+    linalg, double = tf.linalg, tf.float64
+    full, lower = linalg.LinearOperatorFullMatrix(matrix), linalg.LinearOperatorLowerTriangular
+    diag = linalg.LinearOperatorDiag(tf.constant([2.0, -3.0, 0.5], double))
+    small = linalg.LinearOperatorFullMatrix(tf.constant([[1.0, 2.0], [3.0, -1.0]], double))
+    thin = tf.constant([[1.0], [0.5], [-2.0]], double)
+    return {
+        "adjoint": linalg.LinearOperatorAdjoint(lower(matrix)),
+        "inversion": linalg.LinearOperatorInversion(lower(matrix)),
+        "composition": linalg.LinearOperatorComposition([full, diag, lower(matrix)]),
+        "kronecker": linalg.LinearOperatorKronecker([small, lower(small.to_dense())]),
+        "blocks": linalg.LinearOperatorBlockDiag(
+            [small, linalg.LinearOperatorDiag(tf.constant([[4.0], [0.5]], double))]
+        ),
+        "update": linalg.LinearOperatorLowRankUpdate(
+            diag, thin, tf.constant([0.25], double), v=tf.reverse(thin, [0])
+        ),
+        "update_of_itself": linalg.LinearOperatorLowRankUpdate(full, thin),
+    }
+
+
+def _of_a_form(tf):
+    linalg, double = tf.linalg, tf.float64
+    line = tf.constant([2.0, 1.0, -0.5], double)
+    blocks = tf.constant([[4.0, 1.0], [2.0, 0.5]], tf.complex128)
+    return {
+        "householder": linalg.LinearOperatorHouseholder(line),
+        "permutation": linalg.LinearOperatorPermutation([1, 2, 0], double),
+        "toeplitz": linalg.LinearOperatorToeplitz(line, tf.constant([2.0, 7.0, 0.25], double)),
+        "tridiag": linalg.LinearOperatorTridiag(
+            tf.stack([line, line + 3, line * 2]), diagonals_format="compact"
+        ),
+        "tridiag_lines": linalg.LinearOperatorTridiag(
+            [line, line + 3, line * 2], diagonals_format="sequence"
+        ),
+        "circulant": linalg.LinearOperatorCirculant(
+            tf.constant([4.0, 1 + 0.5j, 1 - 0.5j], tf.complex128), input_output_dtype=double
+        ),
+        "complex_circulant": linalg.LinearOperatorCirculant(
+            tf.constant([1 + 2j, 3 - 1j], tf.complex128), input_output_dtype=tf.complex128
+        ),
+        "circulant_2d": linalg.LinearOperatorCirculant2D(blocks, input_output_dtype=double),
+    }
+
+
 def operators(tf):
     linalg, double = tf.linalg, tf.float64
     matrix = tf.constant(MATRIX, double)
@@ -34,6 +79,8 @@ def operators(tf):
         "complex_full": linalg.LinearOperatorFullMatrix(tf.constant(COMPLEX, tf.complex128)),
         "complex_diag": linalg.LinearOperatorDiag(tf.constant(COMPLEX[0], tf.complex128)),
         "complex_lower": linalg.LinearOperatorLowerTriangular(tf.constant(COMPLEX, tf.complex128)),
+        **_made_of_others(tf, matrix[0]),
+        **_of_a_form(tf),
         "wide": linalg.LinearOperatorFullMatrix(tf.constant(SKEW, double)),
     }
 
@@ -52,6 +99,8 @@ def values(tf):
         right = tf.constant(RIGHT, tf.float64)
         if name.startswith("complex"):
             right = tf.cast(right[:2], tf.complex128) * (1 + 1j)
+        elif name in ("kronecker", "circulant_2d"):
+            right = tf.concat([right, right[:1] * 3], 0)
         elif name == "wide":
             right = right[:2]
         taken = {
@@ -82,6 +131,9 @@ def values(tf):
                 "product": lambda o, r: o.matmul(o).to_dense(),
                 "sum": lambda o, r: o.add_to_tensor(tf.ones_like(o.to_dense())),
             }
+        if name.startswith("circulant"):
+            # TensorFlow forgets the dtype of these two: they are complex64
+            del taken["adjoint_dense"], taken["product"]
         if name in ("positive", "positive_diag", "identity", "identities"):
             taken["cholesky"] = lambda o, r: o.cholesky().to_dense()
         if name in ("positive", "diag", "identity", "scaled"):
