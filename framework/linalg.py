@@ -18,6 +18,10 @@ from shardtape.ops.linear_operator_forms import (
     LinearOperatorTridiag,
     LinearOperatorZeros,
 )
+from shardtape.ops.linear_operator_identities import (
+    LinearOperatorIdentity,
+    LinearOperatorScaledIdentity,
+)
 from shardtape.ops.linear_operator_products import (
     LinearOperatorAdjoint,
     LinearOperatorBlockDiag,
@@ -30,9 +34,7 @@ from shardtape.ops.linear_operators import (
     LinearOperator,
     LinearOperatorDiag,
     LinearOperatorFullMatrix,
-    LinearOperatorIdentity,
     LinearOperatorLowerTriangular,
-    LinearOperatorScaledIdentity,
 )
 from shardtape.ops.lu import lu, lu_matrix_inverse, lu_reconstruct, lu_solve
 from shardtape.ops.matrix_functions import expm, sqrtm, tridiagonal_matmul
