@@ -88,7 +88,6 @@ def result(tf, model, *inputs):
 def shown_names(tf):
     found = []
     for text in EXPRESSIONS.strip().replace("\n", "; ").split("; "):
-        tf.keras.backend.clear_session()
         x, y = tf.keras.Input((4,), name="x"), tf.keras.Input((4,), name="y")
         im, i = tf.keras.Input((8, 8, 3), name="im"), tf.keras.Input((), dtype="int32", name="i")
         s = tf.keras.Input((1,), dtype="string", name="s")
@@ -164,6 +163,29 @@ def a_shared_layer(tf):
     x = tf.keras.Input((2,), name="given")
     model = tf.keras.Model(x, shared(x) + shared(x * 2.0) + x * x)
     return [summary(model), config(model), *result(tf, model, np.eye(2, dtype=np.float32))]
+
+
+@case
+def added_losses_and_metrics(tf):
+    x = tf.keras.Input((4,), name="x")
+    h = tf.keras.layers.Dense(3, kernel_initializer="ones", name="h")(x)
+    o = tf.keras.layers.Dense(4, kernel_initializer="ones", name="o")(h)
+    model = tf.keras.Model(x, o)
+    model.add_loss(tf.reduce_mean(tf.square(x - o)))
+    model.add_metric(tf.reduce_mean(h), name="height")
+    model.add_loss(0.1 * tf.reduce_sum(h))
+    model.compile("sgd")
+    data = np.random.RandomState(0).normal(size=(8, 4)).astype(np.float32)
+    history = model.fit(data, epochs=2, batch_size=4, verbose=0, shuffle=False).history
+    again = tf.keras.Model.from_config(model.get_config())
+    again.set_weights(model.get_weights())
+    again.compile("sgd")
+    entries = [e for e in model.get_config()["layers"] if e["class_name"].startswith("Add")]
+    return [
+        summary(model), str(model.metrics_names), str([layer.name for layer in again.layers]),
+        json.dumps(entries), np.array([history["loss"], history["height"]]),
+        np.array(again.evaluate(data, verbose=0)),
+    ]  # fmt: skip
 
 
 @case

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from shardtape.keras.layers.additions import AddMetric
 from shardtape.keras.models.model import Model
 from shardtape.keras.models.sequential import Sequential
 from shardtape.keras.saving.network_config import made_layer, network_config, rebuilt
 from shardtape.keras.saving.serialization import serialize_keras_object
+from shardtape.keras.symbolic import node_of
 
 
 def clone_model(
@@ -48,6 +50,8 @@ def clone_model(
         return type(model).from_config(model.get_config())
     by_name = {layer.name: layer for layer in model.layers}
     config = network_config(model._network)
-    inputs, outputs = rebuilt(config, lambda entry: copied(by_name[entry["name"]]))
+    inputs, outputs, added = rebuilt(config, lambda entry: copied(by_name[entry["name"]]))
     made = Model(inputs, outputs, name=model.name)
+    added.sort(key=lambda t: isinstance(node_of(t).layer, AddMetric))  # losses first, as Keras
+    made._add_outputs(added)
     return made if input_tensors is None else Model(input_tensors, made(input_tensors))

@@ -8,9 +8,10 @@ from typing import Any
 from shardtape import nest
 from shardtape.context import state
 from shardtape.graph.func_graph import TensorSpec
+from shardtape.keras.layers.additions import AddLoss, AddMetric
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.weights import unique
-from shardtape.keras.metrics.base import Mean, Metric
+from shardtape.keras.metrics.base import Metric
 from shardtape.keras.models.network import Network
 from shardtape.keras.models.summary import print_summary
 from shardtape.keras.models.training import Trainer
@@ -36,8 +37,8 @@ class Model(Trainer, Layer):
     _given: tuple[tuple[Any, ...], dict[str, Any]]
     _unseen = Layer._unseen | {
         "_network", "compiled_loss", "compiled_metrics", "optimizer", "history", "_steps",
-        "_compile_arguments", "_given", "_added_metrics", "_own_layers", "_symbolic_losses",
-        "_symbolic_metrics", "_optimizer_given",
+        "_compile_arguments", "_given", "_added_metrics", "_own_layers", "_added_outputs",
+        "_optimizer_given",
     }  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -54,8 +55,7 @@ class Model(Trainer, Layer):
             kwargs["name"] = unique_object_name("model")
         super().__init__(**kwargs)
         self._network: Network | None = None
-        self._symbolic_losses: list[Any] = []
-        self._symbolic_metrics: list[tuple[Metric, Any]] = []
+        self._added_outputs: list[Any] = []  # symbolic; of AddLoss and AddMetric layers
         self._added_metrics: dict[str, Metric] = {}
         if inputs is not None or outputs is not None:
             self._set_network(Network(inputs, outputs))
@@ -178,17 +178,7 @@ class Model(Trainer, Layer):
                 "the Functional API, please provide `inputs` and `outputs` arguments. Otherwise, "
                 "subclass `Model` with an overridden `call()` method."
             )
-        if not self._symbolic_losses and not self._symbolic_metrics:
-            return self._network.run(inputs, training)
-        added = [*self._symbolic_losses, *[t for _, t in self._symbolic_metrics]]
-        if is_keras_tensor(nest.flatten(inputs)[0]):  # a model inside another one
-            return self._network.run(inputs, training)
-        outputs, values = self._network.run(inputs, training, added)
-        for value in values[: len(self._symbolic_losses)]:
-            super().add_loss(value)
-        for (metric, _), value in zip(self._symbolic_metrics, values[len(self._symbolic_losses) :]):
-            metric.update_state(value)
-        return outputs
+        return self._network.run(inputs, training)
 
     def add_loss(self, losses: Any, **kwargs: Any) -> None:
         """Adds penalties: tensors, functions of no arguments, or symbolic tensors of the network.
@@ -197,7 +187,7 @@ class Model(Trainer, Layer):
         """
         for loss in nest.flatten(losses):
             if is_keras_tensor(loss) and not isinstance(state.graph, KerasGraph):
-                self._extend_network([*self._symbolic_losses, loss], self._symbolic_metrics)
+                self._add_outputs([AddLoss()(loss)])
             else:
                 super().add_loss(loss, **kwargs)
 
@@ -215,16 +205,19 @@ class Model(Trainer, Layer):
             return
         if name is None:
             raise ValueError("Please provide a name for your metric")
-        metric = self._added_metrics.setdefault(name, Mean(name=name))
-        self._extend_network(self._symbolic_losses, [*self._symbolic_metrics, (metric, value)])
+        self._add_outputs([AddMetric(aggregation, name)(value)])
 
-    def _extend_network(self, losses: Any, metrics: Any) -> None:
-        """The network with symbolic tensors that are computed beside its outputs."""
-        if self._network is None:
-            raise ValueError("symbolic tensors can only be added to a functional model")
-        added = [*losses, *[t for _, t in metrics]]
-        self._set_network(Network(self._network.inputs, self._network.outputs, added))
-        self._symbolic_losses, self._symbolic_metrics = losses, metrics
+    def _add_outputs(self, added: list[Any]) -> None:
+        """Lets the network compute symbolic tensors beside its outputs; their layers are last."""
+        for t in added:
+            if self._network is None:
+                raise ValueError("symbolic tensors can only be added to a functional model")
+            before = self._network.layers
+            self._added_outputs = [*self._added_outputs, t]
+            network = Network(self._network.inputs, self._network.outputs, self._added_outputs)
+            known = {id(layer) for layer in before}
+            network.layers = [*before, *[x for x in network.layers if id(x) not in known]]
+            self._set_network(network)
 
     def build(self, input_shape: Any) -> None:
         """Makes the weights of a subclassed model for inputs of a shape (None for the batch)."""
@@ -353,8 +346,10 @@ class Model(Trainer, Layer):
         with custom_object_scope(custom_objects):
             if _is_functional(cls) and keras_reading.is_keras_form(config):
                 plain = keras_reading.plain_config(config)
-                inputs, outputs, order = keras_reading.rebuilt_functional(plain, made_layer)
+                rebuilt_model = keras_reading.rebuilt_functional(plain, made_layer)
+                inputs, outputs, order, added = rebuilt_model
                 made = cls(inputs=inputs, outputs=outputs, name=config.get("name"))
+                made._add_outputs(added)
                 network: Any = made._network
                 network.order_layers(order)
                 made.trainable = config.get("trainable", True)
@@ -367,8 +362,9 @@ class Model(Trainer, Layer):
                         f"Unable to revive model from config: {cls.__name__}(**config) raised "
                         f"{error}. Define `get_config` and `from_config`. Config: {config}"
                     ) from error
-            inputs, outputs = rebuilt(config)
+            inputs, outputs, added = rebuilt(config)
             made = cls(inputs=inputs, outputs=outputs, name=config.get("name"))
+            made._add_outputs(added)
             made.trainable = config.get("trainable", True)
             return made
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import nest
+from shardtape.keras.layers.additions import AddLoss, AddMetric
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.operations import TFOpLambda
 from shardtape.keras.models.network import Network
@@ -43,6 +44,8 @@ def module_of(name: str, cls: Any = None) -> str | None:
         return "keras.src.engine.functional"
     if name in ("Sequential", "Model"):
         return "keras"
+    if cls in (AddLoss, AddMetric):
+        return "keras.src.engine.base_layer"
     if hasattr(optimizers, name):
         return "keras.optimizers"
     if hasattr(optimizers.schedules, name):
@@ -87,7 +90,7 @@ def _entry(name: str, config: Any, cls: Any = None) -> dict[str, Any]:
     if own and cls is not None:
         return {"module": cls.__module__, "class_name": cls.__name__, "config": config,
                 "registered_name": get_registered_name(cls)}  # fmt: skip
-    registered = "Functional" if name == "Functional" else None
+    registered = name if name == "Functional" or cls in (AddLoss, AddMetric) else None
     return {"module": module, "class_name": name, "config": config, "registered_name": registered}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import nest
+from shardtape.keras.layers.additions import AddLoss, AddMetric
 from shardtape.keras.saving import operation_layers
 from shardtape.keras.saving.registry import known
 from shardtape.keras.symbolic import is_keras_tensor
@@ -88,8 +89,10 @@ def is_keras_form(config: dict[str, Any]) -> bool:
     return "calls" not in config and "input_layers" in config and "layers" in config
 
 
-def rebuilt_functional(config: dict[str, Any], make: Callable[[Any], Any]) -> tuple[Any, Any, Any]:
-    """(inputs, outputs, names of layers in order) of a functional model's configuration.
+def rebuilt_functional(
+    config: dict[str, Any], make: Callable[[Any], Any]
+) -> tuple[Any, Any, Any, list[Any]]:
+    """(inputs, outputs, names of layers in order, tensors added to losses and metrics).
 
     Args:
       make: function from a layer's entry to the layer.
@@ -128,7 +131,9 @@ def rebuilt_functional(config: dict[str, Any], make: Callable[[Any], Any]) -> tu
             return {k: tensors(v) for k, v in value.items()}
         return [tensors(v) for v in value]
 
-    return tensors(config["input_layers"]), tensors(config["output_layers"]), names
+    added = [t for (name, _), made_of in made.items() for t in made_of
+             if isinstance(layers[name], (AddLoss, AddMetric))]  # fmt: skip
+    return tensors(config["input_layers"]), tensors(config["output_layers"]), names, added
 
 
 def _layer(entry: dict[str, Any], make: Callable[[Any], Any]) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 from shardtape import nest
 from shardtape.keras.function_calls import FunctionCall
 from shardtape.keras.layers import Layer
+from shardtape.keras.layers.additions import AddLoss, AddMetric
 from shardtape.keras.layers.core import Input
 from shardtape.keras.models.network import Network, run_operation
 from shardtape.keras.saving import values
@@ -78,8 +79,8 @@ def network_config(network: Network) -> dict[str, Any]:
     }
 
 
-def rebuilt(config: dict[str, Any], make_layer: Any = None) -> tuple[Any, Any]:
-    """(inputs, outputs), symbolic, of what `network_config` gave.
+def rebuilt(config: dict[str, Any], make_layer: Any = None) -> tuple[Any, Any, list[Any]]:
+    """(inputs, outputs, tensors added to losses and metrics), symbolic, of `network_config`.
 
     Args:
       make_layer: function from a layer's entry to the layer.
@@ -87,6 +88,7 @@ def rebuilt(config: dict[str, Any], make_layer: Any = None) -> tuple[Any, Any]:
     make = make_layer or made_layer
     layers = {entry["name"]: make(entry) for entry in config["layers"]}
     made: list[list[Any]] = []
+    added: list[Any] = []
     functions: dict[str, FunctionCall] = {}
 
     def real(value: Any) -> Any:
@@ -119,10 +121,13 @@ def rebuilt(config: dict[str, Any], make_layer: Any = None) -> tuple[Any, Any]:
             else:
                 got = run_operation(operation, tuple(args), attrs)
         else:
-            got = layers[call["layer"]](*args, **real(values.decode(call["kwargs"])))
+            layer = layers[call["layer"]]
+            got = layer(*args, **real(values.decode(call["kwargs"])))
+            if isinstance(layer, (AddLoss, AddMetric)):
+                added += nest.flatten(got)
         made.append(nest.flatten(got))
     inputs = real(values.decode(config["input_layers"]))
-    return inputs, real(values.decode(config["output_layers"]))
+    return inputs, real(values.decode(config["output_layers"])), added
 
 
 def made_layer(entry: dict[str, Any]) -> Layer:

@@ -24,10 +24,11 @@ def _modules() -> list[Any]:
         models,
         regularizers,
     )
+    from shardtape.keras.layers import additions
     from shardtape.optimizers import schedules
 
     return [layers, models, losses, metrics, initializers, regularizers, constraints, optimizers,
-            schedules, activations, mixed_precision]  # fmt: skip
+            schedules, additions, activations, mixed_precision]  # fmt: skip
 
 
 def find(name: str, custom_objects: dict[str, Any] | None = None) -> Any:

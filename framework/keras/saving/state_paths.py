@@ -24,7 +24,7 @@ _log = logging.getLogger("shardtape")
 _SKIPPED = frozenset(
     ("compiled_loss", "compiled_metrics", "_compile_arguments", "_given", "_network", "_entrance",
      "_own_layers", "_inbound_nodes", "_own_backward", "_added_metrics", "optimizer", "layers",
-     "_symbolic_losses", "_symbolic_metrics", "_lookup", "_made_weights")
+     "_added_outputs", "_lookup", "_made_weights")
 )  # fmt: skip
 
 
