@@ -51,7 +51,7 @@ from shardtape.ops.cross_entropy import (
     sparse_softmax_cross_entropy_with_logits,
     weighted_cross_entropy_with_logits,
 )
-from shardtape.ops.ctc import ctc_greedy_decoder, ctc_loss
+from shardtape.ops.ctc import ctc_greedy_decoder, ctc_loss, ctc_unique_labels
 from shardtape.ops.ctc_beams import ctc_beam_search_decoder
 from shardtape.ops.dropout import (
     dropout,

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
-from shardtape.ops import array
+from shardtape.ops import array, reduce
+from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.math import multiply
 from shardtape.ops.registry import Arg, op, same_as
+from shardtape.ops.scanning import cumsum
 from shardtape.ops.shaping import transpose
 from shardtape.shapes import UNKNOWN, TensorShape
 from shardtape.sparse_tensor import SparseTensor
@@ -265,3 +267,23 @@ def ctc_greedy_decoder(
         merge_repeated=merge_repeated, blank_index=-1 if blank_index is None else int(blank_index),
     )  # fmt: skip
     return [SparseTensor(indices, values, shape)], scores
+
+
+def ctc_unique_labels(labels: Any, name: str | None = None) -> tuple[Any, Any]:
+    """The different labels of each row in their order, and the place of each label among them.
+
+    Args:
+      labels: integers (batch, most).
+
+    Returns:
+      (int64 (batch, most), filled up with 0; int32 (batch, most)).
+    """
+    labels = cast(convert_to_tensor(labels), dt.int64)
+    same = array.expand_dims(labels, 1) == array.expand_dims(labels, 2)
+    first = reduce.argmax(cast(same, dt.int32), -1, dt.int32)  # the first place of each label
+    most = array.shape(labels)[1]
+    is_first = first == array.range(most)
+    rank = cumsum(cast(is_first, dt.int32), 1) - 1
+    places = array.gather(rank, first, batch_dims=1)
+    spread = array.one_hot(array.where(is_first, rank, -1), most, dtype=dt.int64)
+    return reduce.reduce_sum(spread * array.expand_dims(labels, -1), 1), places

@@ -43,6 +43,12 @@ def test_beam_in_a_function():
     np.testing.assert_allclose(scores.numpy(), [[np.log(chance)]], rtol=1e-9)
 
 
+def test_unique_labels():
+    unique, places = tf.nn.ctc_unique_labels([[1, 1, 3], [2, 2, 0]])  # TensorFlow 2.15's
+    assert unique.dtype is tf.int64 and unique.numpy().tolist() == [[1, 3, 0], [2, 0, 0]]
+    assert places.dtype is tf.int32 and places.numpy().tolist() == [[0, 0, 1], [0, 0, 1]]
+
+
 def test_beam_refusals():
     with pytest.raises(tf.errors.InvalidArgumentError, match="more paths than the beam width"):
         tf.nn.ctc_beam_search_decoder(_X, [4], beam_width=1, top_paths=2)
