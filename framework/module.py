@@ -7,15 +7,22 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from shardtape import nest
 from shardtape.checkpoint import pending
 from shardtape.graph.scopes import name_scope
+from shardtape.tensor import Tensor
 from shardtape.variable import Variable
 
 
 def snake_case(name: str) -> str:
     """`MyLayer2D` to `my_layer2d`, as TensorFlow names modules."""
     return re.sub(r"((?<=[a-z0-9])[A-Z]|(?!^)[A-Z](?=[a-z]))", r"_\1", name).lower()
+
+
+# Attributes of these types hold no Variables.
+_LEAVES = (int, float, complex, str, bytes, type(None), np.ndarray, np.generic, Tensor)
 
 
 class Module:
@@ -43,7 +50,8 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
-        if pending.waits():
+        # looking for objects that a restore waits for walks all of them
+        if pending.waits() and not isinstance(value, _LEAVES):
             pending.proceed()
 
     @property

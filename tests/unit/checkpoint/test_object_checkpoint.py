@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 
 import shardtape as tf
 from shardtape import checkpoint, errors, train
-from shardtape.checkpoint import Piece, pending
+from shardtape.checkpoint import Piece, pending, restoration
 from shardtape.optimizers import SGD, Adam
 
 
@@ -351,3 +351,20 @@ def test_manager_arguments(tmp_path):
     assert called == [1]
     assert manager.directory == str(tmp_path)
     assert manager.checkpoint is objects
+
+
+def test_plain_attributes_do_not_look_for_what_a_restore_waits_for(tmp_path, monkeypatch):
+    whole, part = tf.Module(), tf.Module()
+    whole.a, whole.b = tf.Variable(1.0), tf.Variable(2.0)
+    path = tf.train.Checkpoint(m=whole).save(tmp_path / "c")
+    tf.train.Checkpoint(m=part).restore(path)
+    walks = []
+    looked = restoration.nodes_of
+    monkeypatch.setattr(restoration, "nodes_of", lambda root: walks.append(root) or looked(root))
+    part.count, part.text, part.mean = 3, "x", tf.constant(1.0)
+    assert not walks
+    part.a = tf.Variable(0.0)
+    assert walks and part.a.numpy() == 1.0
+    part.inner = [tf.Variable(0.0)]
+    part.b = tf.Variable(0.0)
+    assert part.b.numpy() == 2.0
