@@ -100,7 +100,7 @@ class SparseTensor:
 
     def consumers(self) -> list[Any]:
         """The operations that take one of its tensors, in a graph; none in eager mode."""
-        parts = (self._indices, self._values, self._dense_shape)
+        parts: tuple[Any, ...] = (self._indices, self._values, self._dense_shape)
         return [c for part in parts if type(part) is not EagerTensor for c in part.consumers()]
 
     def eval(self, feed_dict: Any = None, session: Any = None) -> SparseTensorValue:

@@ -40,9 +40,9 @@ class LinearOperatorAdjoint(LinearOperator):
     ) -> None:  # fmt: skip
         self.operator = operator
         given = (is_non_singular, is_self_adjoint, is_positive_definite, is_square)
-        own = operator._hints().values()
-        super().__init__(operator.dtype, *[o if g is None else g for g, o in zip(given, own)],
-                         name or f"{operator.name}_adjoint")  # fmt: skip
+        own = operator._hints()
+        hints: Any = {key: own[key] if g is None else g for key, g in zip(own, given)}
+        super().__init__(operator.dtype, **hints, name=name or f"{operator.name}_adjoint")
 
     @property
     def shape(self) -> TensorShape:
@@ -163,6 +163,14 @@ class LinearOperatorComposition(LinearOperator):
         return functools.reduce(math.add, [o.log_abs_determinant() for o in self.operators])
 
 
+def _filled(given: Sequence[bool | None], operators: Sequence[LinearOperator]) -> dict[str, Any]:
+    """Hints by name; those that are not given are what all operators say."""
+    return {
+        key: _all([getattr(o, key) for o in operators]) if hint is None else hint
+        for key, hint in zip(operators[0]._hints(), given)
+    }
+
+
 class LinearOperatorKronecker(LinearOperator):
     """The Kronecker product of `operators`: blocks of the last one, scaled by those before."""
 
@@ -174,12 +182,10 @@ class LinearOperatorKronecker(LinearOperator):
         is_square: bool | None = None, name: str | None = None,
     ) -> None:  # fmt: skip
         self.operators = _checked(operators, "LinearOperatorKronecker")
-        hints = [is_non_singular, is_self_adjoint, is_positive_definite, is_square]
-        for i, key in enumerate(self.operators[0]._hints()):
-            if hints[i] is None:
-                hints[i] = _all([getattr(o, key) for o in self.operators])
-        super().__init__(self.operators[0].dtype, *hints,
-                         name or "_x_".join(o.name for o in self.operators))  # fmt: skip
+        given = (is_non_singular, is_self_adjoint, is_positive_definite, is_square)
+        hints = _filled(given, self.operators)
+        name = name or "_x_".join(o.name for o in self.operators)
+        super().__init__(self.operators[0].dtype, name=name, **hints)
 
     @property
     def shape(self) -> TensorShape:
@@ -212,12 +218,10 @@ class LinearOperatorBlockDiag(LinearOperator):
         is_square: bool | None = True, name: str | None = None,
     ) -> None:  # fmt: skip
         self.operators = _checked(operators, "LinearOperatorBlockDiag")
-        hints = [is_non_singular, is_self_adjoint, is_positive_definite]
-        for i, key in enumerate(list(self.operators[0]._hints())[:3]):
-            if hints[i] is None:
-                hints[i] = _all([getattr(o, key) for o in self.operators])
-        super().__init__(self.operators[0].dtype, *hints, is_square,
-                         name or "_ds_".join(o.name for o in self.operators))  # fmt: skip
+        given = (is_non_singular, is_self_adjoint, is_positive_definite)
+        hints = _filled(given, self.operators)
+        name = name or "_ds_".join(o.name for o in self.operators)
+        super().__init__(self.operators[0].dtype, is_square=is_square, name=name, **hints)
 
     @property
     def shape(self) -> TensorShape:
