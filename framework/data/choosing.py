@@ -15,9 +15,12 @@ from shardtape.data.dataset import INFINITE, UNKNOWN, Dataset
 from shardtape.data.mapping import MapDataset
 from shardtape.data.run import Run
 from shardtape.data.sources import RandomDataset
-from shardtape.data.tracing import as_int64
 from shardtape.graph.func_graph import TensorSpec
+from shardtape.graph.static import constant_value
+from shardtape.logger import warn_first
 from shardtape.ops.convert import convert_to_tensor
+
+_ESTIMATED_AT_ONCE = 32  # elements
 
 
 class DirectedInterleaveDataset(Dataset):
@@ -154,56 +157,96 @@ def rejection_resample(
     initial_dist: Any,
     seed: Any,
 ) -> Dataset:
-    """See `Dataset.rejection_resample`."""
-    from shardtape.ops.math import cast
-    from shardtape.ops.random import random_uniform
+    """See `Dataset.rejection_resample`.
 
-    target = np.asarray(target_dist, np.float32)
-    class_of = as_int64(class_func)
+    Elements come from two readers: one of all elements, one of those that a draw accepts. The
+    first is chosen as often as leaves the second the fewest to reject.
+    """
+    from shardtape.autograph import convert_in_graph
+    from shardtape.ops.array import stack
+    from shardtape.ops.cast import cast
+
+    class_of = convert_in_graph(class_func)
+    target = cast(convert_to_tensor(target_dist), dt.float32)
 
     def with_class(*element: Any) -> Any:
-        given = element[0] if len(element) == 1 else element
-        return class_of(*element), given
+        return class_of(*element), element[0] if len(element) == 1 else element
 
-    classes = dataset.map(with_class)
-    if initial_dist is not None and np.array_equal(initial_dist, target):
-        return classes.map(lambda c, e: (cast(c, dt.int32), e))
-    if initial_dist is not None:
-        accept = _acceptance(np.asarray(initial_dist, np.float32), target)
-        with_chance = classes.map(lambda c, e: (c, e, _gather(accept, c)))
+    chance = None  # to take any element, where it is known
+    if initial_dist is None:
+        classes = dataset.map(class_of)
+        initials = _estimates(classes, int(target.shape[0]))
+        chances = initials.map(lambda initial: _acceptance(initial, target))
     else:
-        with_chance = _with_estimates(classes, target)
-    kept = with_chance.filter(
-        lambda c, e, chance: random_uniform([], seed=seed) < cast(chance, dt.float32)
-    )
-    return kept.map(lambda c, e, chance: (cast(c, dt.int32), e))
+        initial = cast(convert_to_tensor(initial_dist), dt.float32)
+        accept, unfiltered = _acceptance(initial, target)
+        known = constant_value(initial), constant_value(target)
+        if known[0] is not None and known[1] is not None:
+            chance = float(np.min(known[1] / known[0]))
+            if chance == 1:
+                return dataset.map(with_class)
+            _warn_of_rejections(*known)
+        chances = Dataset.from_tensors((accept, unfiltered)).repeat()
+    accepted = _accepted(dataset, with_class, chances, seed)
+    if chance == 0:
+        return accepted
+    weights = chances.map(lambda accept, unfiltered: stack([unfiltered, 1.0 - unfiltered]))
+    return sample_from_datasets([dataset.map(with_class), accepted], weights, seed, True, None)
 
 
-def _gather(values: Any, index: Any) -> Any:
+def _accepted(
+    dataset: Dataset, with_class: Callable[..., Any], chances: Dataset, seed: Any
+) -> Dataset:
+    """(class, element) of those elements for which a uniform number is below the class's chance."""
     from shardtape.ops.array import gather
+    from shardtape.ops.random import random_uniform
 
-    return gather(convert_to_tensor(values), index)
+    def with_chance(chance: Any, element: Any) -> Any:
+        number, element = (
+            with_class(*element) if isinstance(element, tuple) else with_class(element)
+        )
+        return number, gather(chance[0], number), element
+
+    drawn = Dataset.zip((chances, dataset)).map(with_chance)
+    kept = drawn.filter(lambda number, chance, element: random_uniform([], seed=seed) < chance)
+    return kept.map(lambda number, chance, element: (number, element))
 
 
-def _acceptance(initial: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Chances to keep an element of each class; the rarest by proportion is always kept."""
-    ratio = target / np.maximum(initial, np.finfo(np.float32).tiny)
-    return (ratio / ratio.max()).astype(np.float32)
+def _acceptance(initial: Any, target: Any) -> tuple[Any, Any]:
+    """Chances to keep an element of each class, and how often to take any element instead."""
+    from shardtape.ops.reduce import reduce_max, reduce_min
+
+    ratio = target / (initial + np.finfo(np.float32).tiny)
+    least = reduce_min(ratio)
+    return (ratio - least) / (reduce_max(ratio) - least), least
 
 
-def _with_estimates(classes: Dataset, target: np.ndarray) -> Dataset:
-    """(class, element, chance), with the proportions of the classes counted as they come."""
-    from shardtape.ops.array import gather, one_hot
-    from shardtape.ops.math import add, divide, maximum
-    from shardtape.ops.reduce import reduce_max, reduce_sum
+def _warn_of_rejections(initial: np.ndarray, target: np.ndarray) -> None:
+    ratio = target / initial
+    accept = (ratio - ratio.min()) / np.ptp(ratio)
+    rejected = float(np.sum((1 - accept) * initial))
+    if rejected >= 0.5:
+        warn_first(
+            10,
+            "rejection_resample leaves out %.0f %% of the elements in one of its two readers: "
+            "classes with proportions %s are kept with chances %s",
+            100 * rejected,
+            np.round(initial, 4).astype(float).tolist(),
+            np.round(accept, 4).astype(float).tolist(),
+        )
 
-    count = len(target)
 
-    def step(counts: Any, element: Any) -> Any:
-        number, value = element
-        counts = add(counts, one_hot(number, count))
-        initial = divide(counts, reduce_sum(counts))
-        ratio = divide(target, maximum(initial, np.float32(np.finfo(np.float32).tiny)))
-        return counts, (number, value, gather(divide(ratio, reduce_max(ratio)), number))
+def _estimates(classes: Dataset, count: int) -> Dataset:
+    """The proportions of the classes for each element, counted in batches as they come."""
+    from shardtape.ops.array import expand_dims, one_hot, tile
+    from shardtape.ops.cast import cast
+    from shardtape.ops.reduce import reduce_sum
 
-    return classes.scan(np.ones(count, np.float32), step)
+    def step(counts: Any, numbers: Any) -> Any:
+        counts = counts + reduce_sum(one_hot(numbers, count, dtype=dt.int64), 0)
+        proportions = cast(counts / reduce_sum(counts), dt.float32)
+        return counts, tile(expand_dims(proportions, 0), [_ESTIMATED_AT_ONCE, 1])
+
+    # each class starts with some counts, so that few elements do not make extreme proportions
+    start = np.full(count, 10, np.int64)
+    return classes.batch(_ESTIMATED_AT_ONCE).scan(start, step).unbatch()

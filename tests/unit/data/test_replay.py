@@ -188,7 +188,7 @@ PIPELINES = {
     "groups": lambda: D.range(12).group_by_window(
         lambda x: x % 2, lambda k, g: g.shuffle(3).map(traced, num_parallel_calls=2), 3),
     "resampled": lambda: D.range(40).rejection_resample(
-        lambda x: tf.cast(x % 2, tf.int32), [0.2, 0.8], [0.5, 0.5]).map(lambda c, x: x),
+        lambda x: tf.cast(x % 3, tf.int32), [0.2, 0.3, 0.5]).map(lambda c, x: x),
     "drawn sources": lambda: D.zip((D.random(), D.range(6).map(traced))).map(
         lambda r, x: tf.cast(r % 1000, tf.float32) + x),
     "iterating": lambda: D.range(6).map(iterating, num_parallel_calls=3),
