@@ -18,6 +18,7 @@ from shardtape.context import building, converting, state, training_phase
 from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.scopes import name_scope
 from shardtape.keras import policy, regularizers
+from shardtape.keras.layers.automatic_config import automatic_config
 from shardtape.keras.layers.calls import CalledSymbolically
 from shardtape.keras.layers.input_spec import check_inputs
 from shardtape.keras.masks import mask_of, masks_of, set_masks
@@ -91,9 +92,15 @@ class Layer(CalledSymbolically):
         size), so that a Sequential model of which it is the first layer can be built at once.
     """
 
-    _unseen = Module._unseen | {"_inbound_nodes", "_made_weights", "_added_metrics"}
+    _unseen = Module._unseen | {"_inbound_nodes", "_made_weights", "_added_metrics", "_given"}
+    _given: tuple[tuple[Any, ...], dict[str, Any]]
     # models whose layers are named as if they stood alone
     _opens_scope = True
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        made = super().__new__(cls)
+        made.__dict__["_given"] = (args, kwargs)  # its configuration, unless it defines one
+        return made
 
     def __init__(
         self,
@@ -447,7 +454,8 @@ class Layer(CalledSymbolically):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, fit for JSON.
 
-        Raises NotImplementedError for a subclass with arguments that does not define it.
+        Raises NotImplementedError for a subclass that does not define it and was made with
+        arguments that JSON cannot hold.
         """
         config = {
             "name": self._name,
@@ -456,15 +464,8 @@ class Layer(CalledSymbolically):
         }
         if self._batch_input_shape is not None:
             config["batch_input_shape"] = self._batch_input_shape
-        own = [
-            p for p in list(inspect.signature(type(self).__init__).parameters)[1:]
-            if p not in config and p not in ("args", "kwargs", "dynamic")
-        ]  # fmt: skip
-        if own and type(self).get_config is Layer.get_config:
-            raise NotImplementedError(
-                f"Layer {type(self).__name__} has arguments {own} in `__init__()` and therefore "
-                "must override `get_config()`."
-            )
+        if type(self).get_config is Layer.get_config and type(self).__init__ is not Layer.__init__:
+            return automatic_config(self, config)
         return config
 
     @classmethod

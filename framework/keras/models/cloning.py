@@ -8,8 +8,7 @@ from typing import Any
 from shardtape.keras.layers.additions import AddMetric
 from shardtape.keras.models.model import Model
 from shardtape.keras.models.sequential import Sequential
-from shardtape.keras.saving.network_config import made_layer, network_config, rebuilt
-from shardtape.keras.saving.serialization import serialize_keras_object
+from shardtape.keras.saving.network_config import network_config, rebuilt
 from shardtape.keras.symbolic import node_of
 
 
@@ -32,14 +31,14 @@ def clone_model(
             return clone_function(layer)
         if isinstance(layer, Model):
             return clone_model(layer)
-        return made_layer(serialize_keras_object(layer))
+        return type(layer).from_config(layer.get_config())  # also classes that nobody registered
 
     if isinstance(model, Sequential):
         layers = [copied(layer) for layer in model.layers]
         if input_tensors is not None:
             layers.insert(0, input_tensors)
         elif model._entrance is not None:
-            layers.insert(0, made_layer(serialize_keras_object(model._entrance)))
+            layers.insert(0, type(model._entrance).from_config(model._entrance.get_config()))
         return Sequential(layers, name=model.name)
     if model._network is None:
         if clone_function is not None or input_tensors is not None:

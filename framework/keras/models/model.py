@@ -34,7 +34,6 @@ class Model(Trainer, Layer):
       name: default the class name.
     """
 
-    _given: tuple[tuple[Any, ...], dict[str, Any]]
     _unseen = Layer._unseen | {
         "_network", "compiled_loss", "compiled_metrics", "optimizer", "history", "_steps",
         "_compile_arguments", "_given", "_added_metrics", "_own_layers", "_added_outputs",
@@ -297,10 +296,7 @@ class Model(Trainer, Layer):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         functional = len(args) > 1 or "inputs" in kwargs or "outputs" in kwargs
-        made = super().__new__(Functional if cls is Model and functional else cls)
-        # what a subclass was made with is its configuration, unless it defines one
-        made.__dict__["_given"] = (args, kwargs)
-        return made
+        return super().__new__(Functional if cls is Model and functional else cls, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         """What `from_config` makes the same model of, with first weights.
