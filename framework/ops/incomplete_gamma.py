@@ -113,9 +113,11 @@ def _(g, _y, a, x):
 def igamma_grad_a(xp, a, x):
     """The derivative of P(a, x) by a."""
     wide_a, wide_x = xp.broadcast_arrays(a.astype(np.float64), x.astype(np.float64))
-    good = (wide_a > 0) & (wide_x > 0)
+    positive = (wide_a > 0) & (wide_x > 0)
+    # so far out P(a, x) is 1 to the last digit
+    zero = (wide_x == 0) | (positive & (xp.isinf(wide_a) | (wide_x > 4 * wide_a + 800)))
+    good = positive & ~zero
     _, slope = _series(xp, xp.where(good, wide_a, 1.0), xp.where(good, wide_x, 1.0))
-    zero = (wide_x == 0) & (wide_a > 0)
     return xp.where(good, slope, xp.where(zero, 0.0, np.nan)).astype(a.dtype)
 
 

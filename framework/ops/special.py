@@ -242,7 +242,7 @@ _ZETA = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674
 _TERMS = 12
 
 
-@op("Zeta", dtypes=_WIDE, broadcasts=True, shape=broadcast, differentiable=False,
+@op("Zeta", dtypes=_WIDE, broadcasts=True, shape=broadcast,
     samples=lambda rng: [((rng.uniform(1.5, 4, (2, 3)), rng.uniform(0.5, 4, (2, 3))), {})],
     name="zeta")  # fmt: skip
 def zeta(xp, x, q):
@@ -267,6 +267,11 @@ def zeta(xp, x, q):
     return total.astype(kind)
 
 
+@zeta.gradient
+def _(g, _y, x, q):
+    return None, multiply(g, -x * zeta(x + 1, q))  # as in TensorFlow there is none by x
+
+
 def _polygamma_samples(rng: np.random.Generator) -> Any:
     return [((np.array([1.0, 2.0, 3.0]), rng.uniform(0.5, 4, (2, 3))), {})]
 
@@ -279,6 +284,7 @@ def polygamma(xp, a, x):
     sign = xp.where(a % 2 == 0, -1.0, 1.0)
     high = sign * xp.exp(_lgamma_positive(xp, a + 1)) * zeta.kernel(xp, a + 1, x)
     low = digamma.kernel(xp, x + 0 * a)
+    high = xp.where(a == xp.floor(a), high, np.nan)
     return xp.where(a == 0, low, high).astype(kind)
 
 

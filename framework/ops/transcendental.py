@@ -50,14 +50,17 @@ def _(g, y, _x):
 
 @_slope("SqrtGrad")
 def sqrt_grad(xp, y, dy):
-    """dy * 0.5 / conj(y): the gradient of y = sqrt(x)."""
-    return 0.5 * dy / (xp.conj(y) if y.dtype.kind == "c" else y)
+    """dy * 0.5 / conj(y): the gradient of y = sqrt(x); 0 where dy is 0, also at y = 0."""
+    slope = 0.5 * dy / (xp.conj(y) if y.dtype.kind == "c" else y)
+    return xp.where(dy == 0, dy, slope)
 
 
 @sqrt_grad.writes_into(1)
 def _(xp, out, y, dy):
+    none = dy == 0
     xp.multiply(dy, 0.5, out=out)
     xp.true_divide(out, xp.conj(y) if y.dtype.kind == "c" else y, out=out)
+    xp.copyto(out, out.dtype.type(0), where=none)
 
 
 @sqrt_grad.gradient
@@ -85,17 +88,19 @@ def _(g, y, _x):
 
 @_slope("RsqrtGrad")
 def rsqrt_grad(xp, y, dy):
-    """dy * -0.5 * conj(y)^3: the gradient of y = 1 / sqrt(x)."""
+    """dy * -0.5 * conj(y)^3: the gradient of y = 1 / sqrt(x); 0 where dy is 0."""
     y = xp.conj(y) if y.dtype.kind == "c" else y
-    return dy * (y * -0.5) * (y * y)
+    return xp.where(dy == 0, dy, dy * (y * -0.5) * (y * y))
 
 
 @rsqrt_grad.writes_into(1)
 def _(xp, out, y, dy):
+    none = dy == 0
     y = xp.conj(y) if y.dtype.kind == "c" else y
     xp.multiply(dy, y * -0.5, out=out)
     xp.multiply(out, y, out=out)
     xp.multiply(out, y, out=out)
+    xp.copyto(out, out.dtype.type(0), where=none)
 
 
 @rsqrt_grad.gradient
@@ -122,17 +127,19 @@ def _(g, y, _x):
 
 @_slope("ReciprocalGrad")
 def reciprocal_grad(xp, y, dy):
-    """-dy * conj(y)^2: the gradient of y = 1 / x."""
+    """-dy * conj(y)^2: the gradient of y = 1 / x; 0 where dy is 0."""
     y = xp.conj(y) if y.dtype.kind == "c" else y
-    return -dy * y * y
+    return xp.where(dy == 0, dy, -dy * y * y)
 
 
 @reciprocal_grad.writes_into(1)
 def _(xp, out, y, dy):
+    none = dy == 0
     y = xp.conj(y) if y.dtype.kind == "c" else y
     xp.multiply(dy, y, out=out)
     xp.multiply(out, y, out=out)
     xp.negative(out, out=out)
+    xp.copyto(out, out.dtype.type(0), where=none)
 
 
 @reciprocal_grad.gradient

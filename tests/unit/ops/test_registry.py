@@ -42,7 +42,7 @@ _ON_HOST = {"Shape", "ShapeN", "Size", "Rank", "Range", "InvertPermutation", "Br
 # files whose bytes depend on the encoder: what they hold is compared by tests of their own
 _FILES = {"EncodePng", "EncodeJpeg"}
 # inputs whose gradient TensorFlow leaves out although the result depends on them, and masks
-_LEFT_OUT = {"PadV2": (2,), "OneHot": (2, 3), "Polygamma": (0,), "Betainc": (0, 1),
+_LEFT_OUT = {"PadV2": (2,), "OneHot": (2, 3), "Polygamma": (0,), "Zeta": (0,), "Betainc": (0, 1),
              "LSTMSequence": (4,), "GRUSequence": (4,)}  # fmt: skip
 # inputs whose second derivative is refused (LookupError), as in TensorFlow
 _ONCE = {"Igamma": (0,), "Igammac": (0,), "CTCLossDense": (0,)}
