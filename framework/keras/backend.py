@@ -308,9 +308,10 @@ __all__ = [
 
 
 def clear_session() -> None:
-    """Starts the automatic names and the symbolic graph anew."""
+    """Starts the automatic names and the symbolic graph anew, and forgets the learning phase."""
     reset_names()
     forget_graphs()
+    context.state.training = None
 
 
 def get_uid(prefix: str = "") -> int:

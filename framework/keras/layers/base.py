@@ -231,9 +231,10 @@ class Layer(CalledSymbolically):
             _calls.depth -= 1
 
     def _training_mode(self, args: Any, kwargs: dict[str, Any]) -> Any:
-        """TensorFlow's order: the argument, the outer call's, the phase, the default, False.
+        """TensorFlow's order: the argument, the outer call's, the phase, the default of `call`.
 
-        Puts the result into `kwargs` where `call` takes it.
+        Puts the result into `kwargs` where `call` takes it. None where nothing says so: then
+        layers inside go by their own defaults.
         """
         signature = _signature(type(self).call)
         position = signature.position
@@ -246,7 +247,7 @@ class Layer(CalledSymbolically):
             kwargs.pop("training", None)
             return given
         if given is None:
-            given = False if signature.default is None else signature.default
+            given = signature.default
         kwargs["training"] = given
         return given
 

@@ -196,7 +196,7 @@ class GateCell(Layer):
         usual = self.activation is activations.tanh and (
             self.recurrent_activation is activations.sigmoid  # type: ignore[attr-defined]
         )
-        drops = self.recurrent_dropout and training is not False
+        drops = self.recurrent_dropout and training is not False and training is not None
         return plain and own.project is GateCell.project and usual and not drops
 
     def _recur(self, h: Any) -> Tensor:
