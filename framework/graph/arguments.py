@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -112,11 +113,13 @@ def structure_of(value: Any) -> Any:
 
 
 def named_leaves(arguments: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
+    """All leaves, each with the name that its TensorSpec or else its parameter gives it."""
     names, leaves = [], []
     for name, value in arguments.items():
-        flat = nest.flatten(value)
-        for i, leaf in enumerate(flat):
-            names.append(name if len(flat) == 1 else f"{name}_{i}")
+        for leaf in nest.flatten(value):
+            declared = leaf.spec if isinstance(leaf, Declared) else leaf
+            own = declared.name if isinstance(declared, TensorSpec) else None
+            names.append(own or name)
             leaves.append(leaf)
     return names, leaves
 
@@ -133,4 +136,5 @@ def ordered(original: Mapping[str, Any], rebuilt: Mapping[str, Any]) -> dict[str
 
 
 def valid_name(name: str) -> str:
-    return name.lstrip("_") or "arg"
+    """A name that a node may have."""
+    return re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", name).lstrip("_\\/>-") or "arg"

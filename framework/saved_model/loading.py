@@ -129,7 +129,9 @@ class _Import:
         elif kind == "list":
             made = self._objects[number] = ListWrapper()
             children = entry["children"]
-            made.extend(self._object(children[name]) for name in sorted(children, key=int))
+            made.extend([None] * (1 + max(map(int, children), default=-1)))
+            for name in sorted(children, key=int):  # what could not be saved leaves its place
+                made[int(name)] = self._object(children[name])
         elif kind == "dict":
             made = self._objects[number] = DictWrapper()
             made.update((name, self._object(n)) for name, n in entry["children"].items())

@@ -188,6 +188,11 @@ class _Export:
             entry["table"] = self._writer.table(obj)
             return number
         children = dict(children_of(obj))
+        if isinstance(obj, (list, tuple)):  # lists in it keep their places, also without Variables
+            children.update(
+                (str(i), item) for i, item in enumerate(obj)
+                if isinstance(item, (list, tuple, Mapping))
+            )  # fmt: skip
         children.update(functions if functions is not None else functions_held(obj))
         children.update(
             (name, value) for name, value in getattr(obj, "__dict__", {}).items()

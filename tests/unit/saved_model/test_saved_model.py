@@ -190,3 +190,69 @@ def test_a_signature_returns_tensors(tmp_path):
     odd = Odd()
     with pytest.raises(ValueError, match="non-Tensor"):
         tf.saved_model.save(odd, tmp_path, odd.name_of.get_concrete_function(tf.constant(1.0)))
+
+
+class Named(tf.Module):
+    @tf.function
+    def one(self, x):
+        return x + 1.0
+
+    @tf.function
+    def nested(self, x, y):
+        return {"s": x["a"] + y, "t": x["b"]}
+
+    @tf.function
+    def listed(self, x):
+        return x[0] + x[1]
+
+
+def _spec(name=None):
+    return tf.TensorSpec([None], tf.float32, name=name)
+
+
+# the names are TensorFlow 2.15's
+@pytest.mark.parametrize(
+    ("method", "arguments", "names"),
+    [
+        ("one", [_spec("inp")], ["inp"]),
+        ("one", [_spec()], ["x"]),
+        ("nested", [{"a": _spec("qq"), "b": _spec()}, _spec()], ["qq", "x", "y"]),
+        ("listed", [[_spec(), _spec()]], ["x", "x_1"]),
+        ("listed", [[_spec("u"), _spec("v")]], ["u", "v"]),
+        ("listed", [[_spec("u"), _spec("u")]], ["u", "u_1"]),
+    ],
+)
+def test_inputs_of_signatures_have_the_names_of_their_specs(tmp_path, method, arguments, names):
+    module = Named()
+    concrete = getattr(module, method).get_concrete_function(*arguments)
+    assert [p.op.name for p in concrete.inputs] == names
+    tf.saved_model.save(module, tmp_path, signatures=concrete)
+    served = tf.saved_model.load(tmp_path).signatures["serving_default"]
+    positional, by_name = served.structured_input_signature
+    assert positional == () and sorted(by_name) == sorted(names)
+    result = served(**{name: tf.constant([2.0]) for name in names})
+    assert result[min(result)].numpy() == (3.0 if method == "one" else 4.0)
+
+
+@pytest.mark.parametrize(
+    ("items", "kept"),
+    [
+        ([1, tf.Variable(7)], [None, 7]),
+        ([tf.Variable(7), "a", None, tf.Variable(8), 5], [7, None, None, 8]),
+        ((1, tf.Variable(7)), [None, 7]),
+        ([[1], [tf.Variable(7)]], [[], [7]]),
+        ([1, [2, 3], tf.Variable(3)], [None, [], 3]),
+    ],
+)
+def test_what_a_list_cannot_save_leaves_its_place(tmp_path, items, kept):
+    module = tf.Module()
+    module.items = items
+    tf.saved_model.save(module, tmp_path)
+    loaded = tf.saved_model.load(tmp_path).items
+
+    def plain(value):
+        if isinstance(value, list):
+            return [plain(v) for v in value]
+        return value if value is None else int(value.numpy())
+
+    assert plain(loaded) == kept
