@@ -120,8 +120,8 @@ def _chosen(
         for i in waiting:
             shared = overlaps[i, best]
             if sigma > 0:
-                factor = np.exp(decay * shared * shared) if shared <= threshold else 0.0
-                current[i] = np.float32(current[i] * factor)
+                # soft suppression knows no threshold, as in TensorFlow
+                current[i] = np.float32(current[i] * np.exp(decay * shared * shared))
                 if current[i] > least:
                     left.append(i)
             elif shared <= threshold:
@@ -170,7 +170,8 @@ def non_max_suppression_with_scores(
     """As `non_max_suppression`, with the scores of the chosen boxes.
 
     Args:
-      soft_nms_sigma: above 0, boxes that overlap a chosen one keep a lower score.
+      soft_nms_sigma: above 0, boxes that overlap a chosen one keep a lower score, whatever
+        `iou_threshold` says.
 
     Returns:
       (indices int32, scores).
