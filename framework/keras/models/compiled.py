@@ -67,12 +67,16 @@ class CompiledLosses:
 
     @property
     def metrics(self) -> list[Metric]:
-        return [self.total, *self._each.values()]
+        """The running means; none before the first call, as a step may leave the losses out."""
+        return [] if self._losses is None else [self.total, *self._each.values()]
 
     def __call__(
         self, y: Any, y_pred: Any, sample_weight: Any = None, regularization_losses: Any = None
     ) -> Any:
-        """The loss to minimise; takes it and those of the outputs into the running means."""
+        """The loss to minimise; takes it and those of the outputs into the running means.
+
+        None where there is neither a loss nor a penalty.
+        """
         names = self._output_names(y_pred)
         if self._losses is None:
             self._build(names)
@@ -93,10 +97,7 @@ class CompiledLosses:
             terms.append(value if factor == 1.0 else value * factor)
         terms = _of_one_type([*terms, *(regularization_losses or [])])
         if not terms:
-            raise ValueError(
-                "the model has nothing to minimise: compile it with a loss, or add one with "
-                "`add_loss`"
-            )
+            return None
         total = terms[0] if len(terms) == 1 else add_n(terms)
         self.total.update_state(total, sample_weight=size)
         return total

@@ -174,7 +174,10 @@ class Trainer(Fitting):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
     ) -> Any:
-        """The loss of a batch, penalties included; takes it into the running means."""
+        """The loss of a batch, penalties included; takes it into the running means.
+
+        None for a model without losses.
+        """
         self._check_compiled()
         assert self.compiled_loss is not None
         return self.compiled_loss(
@@ -199,6 +202,11 @@ class Trainer(Fitting):
         with GradientTape() as tape:
             y_pred = self(x, training=True)  # type: ignore[operator]
             loss = self.compute_loss(x, y, y_pred, sample_weight)
+        if loss is None:
+            raise ValueError(
+                "the model has nothing to minimise: compile it with a loss, or add one with "
+                "`add_loss`"
+            )
         self.optimizer.minimize(loss, self.trainable_variables, tape=tape)  # type: ignore[attr-defined]
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
