@@ -8,6 +8,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape.ops import samples
+from shardtape.ops.composites import override_of
 from shardtape.ops.constants import DATA
 from shardtape.ops.leading_sums import sum_over
 from shardtape.ops.registry import Arg, op, same_as
@@ -119,7 +120,14 @@ def broadcast_static_shape(shape_x: Any, shape_y: Any) -> TensorShape:
 
 
 def broadcast_dynamic_shape(shape_x: Any, shape_y: Any) -> Tensor:
-    """The shape, an int vector, to which two shapes (int vectors) broadcast."""
+    """The shape, an int vector, to which two shapes (int vectors) broadcast.
+
+    A DynamicRaggedShape where one of them is.
+    """
+    for given in (shape_x, shape_y):
+        taken = override_of("broadcast_dynamic_shape", given)
+        if taken is not None:
+            return taken(shape_x, shape_y)
     return broadcast_args(shape_x, shape_y)
 
 

@@ -10,7 +10,7 @@ from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.context import executing_eagerly, state
 from shardtape.ops import samples
-from shardtape.ops.composites import takes_composites
+from shardtape.ops.composites import override_of, takes_composites
 from shardtape.ops.constants import DATA, int_scalar, int_vector
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Arg, op, same_as, scalar
@@ -356,7 +356,12 @@ def shape(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
     Sizes that are not known while a graph is built are those of the run.
     """
     out_type = dt.int32 if out_type is None else dt.as_dtype(out_type)
-    sizes = None if isinstance(input, Tensor) else getattr(input, "dense_shape", None)
+    sizes = None
+    if not isinstance(input, Tensor):
+        taken = override_of("shape", input)
+        if taken is not None:  # ragged
+            return taken(input, out_type, name)
+        sizes = getattr(input, "dense_shape", None)
     if sizes is not None:  # sparse
         from shardtape.ops.cast import cast
 

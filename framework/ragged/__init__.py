@@ -10,6 +10,7 @@ from shardtape.ops.cast import cast as _cast
 from shardtape.ops.convert import convert_to_tensor as _convert_to_tensor
 from shardtape.ragged import partitions as _partitions
 from shardtape.ragged import reductions as _reductions
+from shardtape.ragged import shaped as _shaped
 from shardtape.ragged.conversion import constant
 from shardtape.ragged.elementwise import map_flat_values
 from shardtape.ragged.functions import cross, cross_hashed
@@ -19,7 +20,8 @@ from shardtape.ragged.selection import boolean_mask
 from shardtape.ragged.spec import RaggedTensorSpec
 from shardtape.ragged.tensor import RaggedTensor
 
-_reductions  # noqa: B018 - importing it registers the reductions
+# importing them registers what they override
+_reductions, _shaped  # noqa: B018
 
 
 def stack(values: Any, axis: int = 0, name: str | None = None) -> Any:

@@ -11,7 +11,7 @@ from shardtape.ops.cast import cast
 from shardtape.ops.composites import overrides
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ragged import partitions
-from shardtape.ragged.conversion import from_any, from_tensor, merge_dims
+from shardtape.ragged.conversion import from_any, from_tensor
 from shardtape.ragged.selection import _sliced_rows, gather_rows
 from shardtape.ragged.tensor import RaggedTensor, matching
 
@@ -199,12 +199,3 @@ def unstack(value: Any, num: int | None = None, axis: int = 0, name: str = "unst
     if count is None or axis != 0:
         raise ValueError("a RaggedTensor is unstacked along axis 0 into a known number of rows")
     return [value[i] for i in range(count)]
-
-
-@overrides("reshape", RaggedTensor)
-def reshape(tensor: Any, shape: Any, name: str | None = None) -> Any:
-    """Only to one axis: `[-1]`."""
-    if partitions.known_integers(shape, "shape") != [-1]:
-        raise errors.UnimplementedError("a RaggedTensor can only be reshaped to [-1]")
-    merged = merge_dims(tensor, 0, tensor.ragged_rank)
-    return array.reshape(merged, [-1])
