@@ -105,6 +105,7 @@ class _Local(threading.local):
     eager_streams: Streams | None = None
     streams: Streams | None = None
     step: _Step | None = None
+    within: tuple[int, ...] = ()
 
 
 _local = _Local()
@@ -197,6 +198,8 @@ def take(identity: Hashable, seed: int, seed2: int, blocks: int) -> Philox:
     if _local.step is not None:
         return _local.step.next()
     streams = _local.streams or _local.eager_streams or _process_streams
+    if _local.within:
+        identity = (_local.within, identity)
     return streams.take(identity, seed, seed2, blocks)
 
 
@@ -218,6 +221,20 @@ class using:
 
     def __exit__(self, *exc: Any) -> None:
         _local.streams = self._outer
+
+
+class within:
+    """Block in which traced code draws from streams of the copy `number` of it."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __enter__(self) -> None:
+        self._outer = _local.within
+        _local.within = (*self._outer, self._number)
+
+    def __exit__(self, *exc: Any) -> None:
+        _local.within = self._outer
 
 
 class _Step:

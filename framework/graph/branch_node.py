@@ -197,6 +197,7 @@ def node_op(
         effects=registry.WRITES if effects else registry.READS,
         dynamic=True,
     )
+    made.draws_inside = effects
     return made
 
 

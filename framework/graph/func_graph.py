@@ -9,7 +9,7 @@ from typing import Any
 from shardtape import dtypes as dt
 from shardtape import errors, shapes
 from shardtape.backend import random
-from shardtape.context import building, state
+from shardtape.context import building, next_id, state
 from shardtape.graph.ir import Graph, Operation
 from shardtape.ops import source
 from shardtape.ops.convert import convert_to_tensor
@@ -145,6 +145,20 @@ def _show_tapes(node: Operation, op: Op, inputs: Sequence[Any], outputs: Sequenc
         recorder.record(op, seen, node.attrs, outputs)
 
 
+def _drawing_apart(op: Op) -> Op:
+    """An op with branches that draw from streams of their own."""
+    made = Op.__new__(type(op))
+    made.__dict__.update(op.__dict__)
+    kernel, number = op.kernel, next_id()
+
+    def apart(xp: Any, *inputs: Any, **attrs: Any) -> Any:
+        with random.within(number):
+            return kernel(xp, *inputs, **attrs)
+
+    made.kernel = apart
+    return made
+
+
 def inline(
     target: Graph,
     fetches: Sequence[Any],
@@ -170,11 +184,17 @@ def inline(
             if node.type == "VarHandleOp":
                 copies[node.outputs[0]._id] = target.variable_handle(node.attrs["variable"])
                 continue
-            op = node.op_def if node.op_def.relocate is None else node.op_def.relocate(copies)
+            op, attrs = node.op_def, node.attrs
+            if op.relocate is not None:
+                op = op.relocate(copies)
+            elif op.draws_inside:
+                op = _drawing_apart(op)
+            if attrs.get("_stream_id"):
+                attrs = {**attrs, "_stream_id": next_id()}  # each call draws as if it were alone
             inputs = [copies[t._id] for t in node.inputs]
             controls = [made[c.index] for c in node.control_inputs if c.index in made]
             with target.control_dependencies(controls):
-                got = target.add_op(op, inputs, node.attrs, node.name.rsplit("/", 1)[-1])
+                got = target.add_op(op, inputs, attrs, node.name.rsplit("/", 1)[-1])
             outputs = got if isinstance(got, tuple) else (got,)
             if state.recorders and node.outputs:
                 _show_tapes(node, op, inputs, outputs)

@@ -111,6 +111,7 @@ class Op:
         self.custom: tuple[Any, int] | None = None
         # the op of a node's copy in another graph, given the copies of tensors by key
         self.relocate: Callable[[dict[int, Any]], Op] | None = None
+        self.draws_inside = False  # holds traced code that may draw random numbers
         self.__doc__ = kernel.__doc__
         self.__name__ = self.name
         self.__qualname__ = self.name
