@@ -359,6 +359,8 @@ def ngrams(
 def unicode_script(input: Any, name: str | None = None) -> Any:
     """The number of the script of each code point, as the ICU library counts them; int32.
 
-    -1 for what is no code point.
+    -1 for what is no code point. Ragged where the code points are.
     """
+    if isinstance(input, RaggedTensor):
+        return input.with_flat_values(unicode_script(input.flat_values, name))
     return unicode.unicode_script_op(convert_to_tensor(input, dt.int32), name=name)

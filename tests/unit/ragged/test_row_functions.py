@@ -105,3 +105,27 @@ def test_lookups_of_sparse_ids(combiner, weights, wanted):
     weights = None if weights is None else tf.SparseTensor(places, weights, [3, 2])
     got = tf.nn.embedding_lookup_sparse(table, ids, weights, combiner=combiner)
     np.testing.assert_allclose(got, wanted, rtol=1e-6)
+
+
+def test_words_of_a_ragged_text():
+    """The Unicode guide: words begin where the script changes."""
+
+    def words(texts):
+        codes = tf.strings.unicode_decode(texts, "UTF-8")
+        scripts = tf.strings.unicode_script(codes)
+        changes = tf.not_equal(scripts[:, 1:], scripts[:, :-1])
+        starts = tf.concat([tf.fill([scripts.nrows(), 1], True), changes], axis=1)
+        places = tf.squeeze(tf.where(starts.values), axis=1)
+        made = tf.RaggedTensor.from_row_starts(values=codes.values, row_starts=places)
+        counts = tf.reduce_sum(tf.cast(starts, tf.int64), axis=1)
+        rows = tf.RaggedTensor.from_row_lengths(values=made, row_lengths=counts)
+        return scripts, tf.strings.unicode_encode(rows, "UTF-8")
+
+    for run in (words, tf.function(words)):
+        scripts, found = run(["Hello, world.", "世界こんにちは"])
+        assert scripts.to_list() == [
+            [25, 25, 25, 25, 25, 0, 0, 25, 25, 25, 25, 25, 0], [17, 17, 20, 20, 20, 20, 20],
+        ]  # fmt: skip
+        assert [[w.decode() for w in row] for row in found.to_list()] == [
+            ["Hello", ", ", "world", "."], ["世界", "こんにちは"],
+        ]  # fmt: skip
