@@ -38,4 +38,6 @@ def for_loop(
     def run_body() -> None:
         body(get_next(handle, iterator._type))
 
-    _graph_loop(test, run_body, get_state, set_state, symbol_names, opts)
+    # TensorFlow limits no loops over datasets either
+    unlimited = {**(opts or {}), "maximum_iterations": None}
+    _graph_loop(test, run_body, get_state, set_state, symbol_names, unlimited)

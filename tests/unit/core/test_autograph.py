@@ -173,3 +173,47 @@ def test_converted_source_starts_at_the_margin():
     code = tf.autograph.to_code(count)
     assert code.startswith("def ") and "for_stmt" in code
     compile(code, "converted", "exec")
+
+
+def _counted(values, limit):
+    n = 0
+    for i in values:
+        tf.autograph.experimental.set_loop_options(maximum_iterations=limit)
+        if i == 1:
+            break
+        n += 1
+    return n
+
+
+def _counted_while(limit):
+    n = tf.constant(0)
+    while n < 10:
+        tf.autograph.experimental.set_loop_options(maximum_iterations=limit)
+        n += 1
+    return n
+
+
+def test_loop_options():
+    # numbers of TensorFlow 2.15
+    counted, counted_while = tf.function(_counted), tf.function(_counted_while)
+    assert counted(tf.range(2, 12), 3).numpy() == 3
+    assert counted(tf.range(2, 12), tf.constant(4)).numpy() == 4
+    assert counted(tf.range(10), 3).numpy() == 1
+    assert counted([2, 3, 4, 5, 6], 3).numpy() == 5
+    assert counted(tf.data.Dataset.range(2, 12), 3).numpy() == 10
+    assert counted_while(3).numpy() == 3
+
+
+def test_loop_options_of_shapes():
+    @tf.function
+    def doubled(n):
+        x = tf.zeros([1])
+        for _ in tf.range(n):
+            tf.autograph.experimental.set_loop_options(
+                shape_invariants=[(x, tf.TensorShape([None]))]
+            )
+            x = tf.concat([x, x], 0)
+        return x
+
+    assert doubled(3).shape == [8]
+    assert doubled.get_concrete_function(3).output_shapes.as_list() == [None]
