@@ -15,6 +15,7 @@ from shardtape import (
     autodiff,
     autograph,
     bitwise,
+    compat,
     config,
     data,
     debugging,

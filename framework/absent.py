@@ -74,8 +74,6 @@ _NOT_PART = {
 
 # Whole namespaces and names of TensorFlow that may come; a name close to them would be nonsense.
 _NOT_YET = {
-    "tf.compat": "write the TF2 form: tf.function for graphs, tf.keras for layers and optimizers",
-    "tf.compat.v1": "write the TF2 form: tf.function for graphs, tf.keras for layers",
     "tf.Session": "call a tf.function, which runs a graph",
     "tf.InteractiveSession": "call a tf.function, which runs a graph",
     "tf.graph_util": "use tf.function(...).get_concrete_function()",
@@ -102,9 +100,9 @@ _NOT_YET = {
 
 # The public namespaces, as users write them after "tf.".
 NAMESPACES = (
-    "audio", "autodiff", "autograph", "autograph.experimental", "bitwise", "compat.v1", "config",
-    "config.experimental", "config.optimizer", "config.threading", "data", "data.experimental",
-    "debugging", "debugging.experimental", "distribute",
+    "audio", "autodiff", "autograph", "autograph.experimental", "bitwise", "compat", "compat.v1",
+    "config", "config.experimental", "config.optimizer", "config.threading", "data",
+    "data.experimental", "debugging", "debugging.experimental", "distribute",
     "distribute.cluster_resolver", "distribute.coordinator", "distribute.experimental", "dtypes",
     "errors", "experimental", "experimental.dlpack", "experimental.numpy",
     "experimental.numpy.random", "graph_util", "image", "initializers", "io", "io.gfile", "keras",
@@ -132,6 +130,11 @@ def no_such_name(path: str, names: Iterable[str]) -> Callable[[str], Any]:
         raise AttributeError(missing_text(path, name, known))
 
     return missing
+
+
+def reason_for(path: str) -> str | None:
+    """What to use instead of a name that is not here, as "tf.Session"; None if nothing."""
+    return _NOT_PART.get(path) or _NOT_YET.get(path)
 
 
 def missing_text(path: str, name: str, known: Iterable[str]) -> str:
