@@ -58,7 +58,6 @@ from shardtape.keras.layers.core import (
     Identity,
     Input,
     InputLayer,
-    Lambda,
     Permute,
     RepeatVector,
     Reshape,
@@ -67,6 +66,7 @@ from shardtape.keras.layers.crossing import HashedCrossing
 from shardtape.keras.layers.einsum_dense import EinsumDense
 from shardtape.keras.layers.embedding import Embedding
 from shardtape.keras.layers.input_spec import InputSpec
+from shardtape.keras.layers.lambda_layer import Lambda
 from shardtape.keras.layers.locally_connected import LocallyConnected1D, LocallyConnected2D
 from shardtape.keras.layers.lookup import IntegerLookup, StringLookup
 from shardtape.keras.layers.masking import Masking

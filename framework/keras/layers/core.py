@@ -1,4 +1,4 @@
-"""Dense, Activation, Flatten, Reshape, Lambda and the like."""
+"""Dense, Activation, Flatten, Reshape and the like."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math as python_math
 from typing import Any
 
 from shardtape import nest, nn
-from shardtape.autograph import convert_in_graph
 from shardtape.keras import activations, constraints, initializers, regularizers
 from shardtape.keras.floatx import floatx
 from shardtape.keras.layers.base import Layer
@@ -387,41 +386,3 @@ class RepeatVector(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "n": self.n}
-
-
-class Lambda(Layer):
-    """Any function as a layer."""
-
-    def __init__(
-        self,
-        function: Any,
-        output_shape: Any = None,
-        mask: Any = None,
-        arguments: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.function = function
-        self.arguments = dict(arguments or {})
-        self._takes_training = _takes(function, "training")
-
-    def call(self, inputs: Any, training: Any = None) -> Any:
-        given = dict(self.arguments)
-        if self._takes_training:
-            given["training"] = training
-        return convert_in_graph(self.function)(inputs, **given)
-
-    def get_config(self) -> dict[str, Any]:
-        raise NotImplementedError(
-            f"Lambda layer {self.name!r} holds a function, which has no configuration: make a "
-            "subclass of Layer with `get_config` instead"
-        )
-
-
-def _takes(function: Any, name: str) -> bool:
-    import inspect
-
-    try:
-        return name in inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from shardtape.keras import function_code
 from shardtape.keras.layers.additions import AddMetric
 from shardtape.keras.models.model import Model
 from shardtape.keras.models.sequential import Sequential
@@ -31,7 +32,8 @@ def clone_model(
             return clone_function(layer)
         if isinstance(layer, Model):
             return clone_model(layer)
-        return type(layer).from_config(layer.get_config())  # also classes that nobody registered
+        with function_code.kept():
+            return type(layer).from_config(layer.get_config())  # its class need not be registered
 
     if isinstance(model, Sequential):
         layers = [copied(layer) for layer in model.layers]
@@ -48,7 +50,8 @@ def clone_model(
             )
         return type(model).from_config(model.get_config())
     by_name = {layer.name: layer for layer in model.layers}
-    config = network_config(model._network)
+    with function_code.kept():
+        config = network_config(model._network)
     inputs, outputs, added = rebuilt(config, lambda entry: copied(by_name[entry["name"]]))
     made = Model(inputs, outputs, name=model.name)
     added.sort(key=lambda t: isinstance(node_of(t).layer, AddMetric))  # losses first, as Keras

@@ -7,7 +7,8 @@ from typing import Any
 from shardtape import nest
 from shardtape.context import state
 from shardtape.keras.layers.base import Layer
-from shardtape.keras.layers.core import InputLayer, Lambda
+from shardtape.keras.layers.core import InputLayer
+from shardtape.keras.layers.lambda_layer import Lambda
 from shardtape.keras.models.model import Model
 from shardtape.keras.models.network import Network
 from shardtape.keras.naming import root_graph
@@ -212,3 +213,10 @@ class _ModuleLayer(Lambda):
     def __init__(self, module: Module) -> None:
         super().__init__(module, name=getattr(module, "name", None))
         self.module = module
+
+    def get_config(self) -> dict[str, Any]:
+        """Raises NotImplementedError: a module has no configuration."""
+        raise NotImplementedError(
+            f"{self.module!r} in a Sequential model has no configuration: call it in a subclass "
+            "of Layer with `get_config`"
+        )

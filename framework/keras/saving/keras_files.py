@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from shardtape import errors
+from shardtape.keras import function_code
 from shardtape.keras.models.model import Model
 from shardtape.keras.saving import hdf5_layout, optimizer_state, sharing, state_paths
 from shardtape.keras.saving.compile_form import compile_form, compile_from, training_form
@@ -53,6 +54,7 @@ def save_hdf5_model(model: Any, path: str, include_optimizer: bool) -> None:
     with written_at_once(path) as file:
         file.attrs["keras_version"] = hdf5_layout.KERAS_VERSION.encode()
         file.attrs["backend"] = b"tensorflow"
+        file.attrs["python_version"] = function_code.PYTHON.encode()
         file.attrs["model_config"] = json.dumps(model_config).encode()
         if training is not None:
             file.attrs["training_config"] = json.dumps(training).encode()
@@ -89,6 +91,7 @@ def load_hdf5_model(path: str, custom_objects: Any, compile: bool) -> Any:
         text = file.attrs.get("model_config")
         if text is None:
             raise ValueError(f"No model config found in the file at {path}.")
+        function_code.compiled_by(file.attrs.get("python_version"))
         model = _made(json.loads(text), custom_objects)
         hdf5_layout.read_layers(file["model_weights"], model)
         training = file.attrs.get("training_config")
@@ -132,7 +135,8 @@ def archive_parts(model: Any, include_optimizer: bool) -> dict[str, bytes]:
     except TypeError as error:
         raise NoKerasForm(str(error)) from error
     now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
-    metadata = {"keras_version": hdf5_layout.KERAS_VERSION, "date_saved": now}
+    metadata = {"keras_version": hdf5_layout.KERAS_VERSION, "date_saved": now,
+                "python_version": function_code.PYTHON}  # fmt: skip
     return {
         _METADATA: json.dumps(metadata).encode(),
         _CONFIG: json.dumps(form).encode(),
@@ -171,6 +175,7 @@ def load_keras_archive(path: str, custom_objects: Any, compile: bool) -> Any:
     """
     with zipfile.ZipFile(path) as archive, custom_object_scope(custom_objects):
         form = json.loads(archive.read(_CONFIG))
+        function_code.compiled_by(json.loads(archive.read(_METADATA)).get("python_version"))
         model = _made(form, custom_objects)
         _read_assets(archive, model, path)
         if compile and form.get("compile_config"):

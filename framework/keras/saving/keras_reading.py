@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import nest
+from shardtape.keras import function_code
 from shardtape.keras.layers.additions import AddLoss, AddMetric
 from shardtape.keras.saving import operation_layers
 from shardtape.keras.saving.registry import known
@@ -28,7 +29,7 @@ _PREFIXES = ("Custom>", "Keras>", "keras>")
 def plain_config(value: Any) -> Any:
     """A value of Keras's JSON as ours: `{"class_name", "config"}` for objects, arrays, names.
 
-    Raises ValueError for code (`lambda`), which is never run from a file.
+    Raises ValueError for code (`lambda`) where it may not be run, see `load_model`.
     """
     if isinstance(value, list):
         return [plain_config(v) for v in value]
@@ -47,9 +48,8 @@ def plain_config(value: Any) -> Any:
     if name == "__bytes__":
         return value["config"]["value"].encode()
     if name == "__lambda__":
-        raise ValueError(
-            "the file holds the code of a lambda, which is not run: make it a function with "
-            "`def`, registered or passed in `custom_objects`"
+        return function_code.function_of(
+            value["config"].get("value", ""), "lambda", None, "the configuration"
         )
     if name == "function" and isinstance(value.get("config"), str):
         return value["config"]
@@ -61,8 +61,6 @@ def plain_config(value: Any) -> Any:
     out["class_name"] = registered if found else _bare(name)
     for key in _UNUSED.get(name, ()):
         out["config"].pop(key, None)
-    if name == "Lambda" and not isinstance(out["config"].get("function"), (str, type(None))):
-        out["config"] = _lambda_config(out["config"])
     return out
 
 
@@ -72,16 +70,6 @@ def _bare(name: str) -> str:
     for prefix in _PREFIXES:
         name = name.removeprefix(prefix)
     return name
-
-
-def _lambda_config(config: dict[str, Any]) -> dict[str, Any]:
-    function = config.get("function")
-    if callable(function):
-        return config
-    raise ValueError(
-        f"the Lambda layer {config.get('name')!r} holds code, which is not run from files: make "
-        "it a function with `def`, registered or passed in `custom_objects`"
-    )
 
 
 def is_keras_form(config: dict[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from shardtape import errors, optimizers, storage
 from shardtape.checkpoint.object_checkpoint import Checkpoint
-from shardtape.keras import losses, metrics
+from shardtape.keras import function_code, losses, metrics
 from shardtape.keras.saving import hdf5_files, hdf5_layout, keras_files, values
 from shardtape.keras.saving.foreign_files import refuse_foreign
 from shardtape.keras.saving.keras_form import NoKerasForm
@@ -109,6 +109,7 @@ def _write(model: Any, folder: str, include_optimizer: bool) -> None:
     described: dict[str, Any] = {
         "format": _FORMAT, "version": 1, "class_name": class_name(model),
         "config": values.encode(_own_config(model)), "built_for": _built_for(model),
+        "python_version": function_code.PYTHON,
     }  # fmt: skip
     if include_optimizer and model._compile_arguments is not None:
         described["compile"] = _compile_config(model)
@@ -191,17 +192,24 @@ def load_model(
     Args:
       custom_objects: classes and functions of your own by name.
       compile: also take over how it was compiled and the optimizer's state.
+      safe_mode: False lets the file run code of its own, which Lambda layers have: only for files
+        whose origin you trust. Without it such a folder gives the computation that was saved.
 
     Raises:
       OSError: there is no such file.
       InvalidArgumentError: a SavedModel or checkpoint that TensorFlow wrote, or no model.
-      ValueError: a class or function that nobody knows (named).
+      ValueError: a class or function that nobody knows (named); code in a file with `safe_mode`.
     """
     path = storage.text(filepath).rstrip("/")
     there = storage.is_directory(path) or storage.size_bytes(path) is not None
     if not there and storage.size_bytes(f"{path}.index") is None:
         raise OSError(f"No file or directory found at {path}")
     refuse_foreign(path)
+    with function_code.reading(safe_mode):
+        return _loaded(path, custom_objects, compile)
+
+
+def _loaded(path: str, custom_objects: Any, compile: bool) -> Any:
     if hdf5_files.is_hdf5_file(path):
         return keras_files.load_hdf5_model(path, custom_objects, compile)
     if not storage.is_remote(path) and keras_files.is_keras_archive(path):
@@ -221,15 +229,17 @@ def _read(folder: str, custom_objects: Any, compile: bool, shown: str | None = N
             "read by `load_weights`, modules by `tf.saved_model.load`."
         )
     described = json.loads(storage.read_bytes(description))
+    function_code.compiled_by(described.get("python_version"))
     with custom_object_scope(custom_objects):
         config = {"class_name": described["class_name"],
                   "config": values.decode(described["config"])}  # fmt: skip
         try:
             model = model_from_config(config, custom_objects)
-        except ValueError:
+        except ValueError as error:
             # a class that nobody knows: its computation was saved too, where it was called
             if shown is not None or not holds_call(folder):
                 raise
+            _log.warning("%s gives the saved computation, without its layers: %s", folder, error)
             model = revived(folder, described["class_name"], config["config"])
             if compile and "compile" in described:
                 _compile(model, described["compile"])

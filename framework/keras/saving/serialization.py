@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from shardtape.keras import function_code
 from shardtape.keras.saving import values
 from shardtape.keras.saving.registry import custom_object_scope, known
 
@@ -68,8 +69,18 @@ def class_name(instance: Any) -> str:
 def deserialize_keras_object(
     identifier: Any, module_objects: dict[str, Any] | None = None,
     custom_objects: dict[str, Any] | None = None, printable_module_name: str = "object",
+    safe_mode: bool = True,
 ) -> Any:  # fmt: skip
-    """The object of `serialize_keras_object`'s result. Raises ValueError for unknown names."""
+    """The object of `serialize_keras_object`'s result. Raises ValueError for unknown names.
+
+    Args:
+      safe_mode: False lets the configuration run code of its own (of Lambda layers).
+    """
+    if not safe_mode:
+        with function_code.reading(safe_mode):
+            return deserialize_keras_object(
+                identifier, module_objects, custom_objects, printable_module_name
+            )
     if identifier is None:
         return None
     if isinstance(identifier, str):
