@@ -22,6 +22,7 @@ from shardtape.keras.layers.automatic_config import automatic_config
 from shardtape.keras.layers.calls import CalledSymbolically
 from shardtape.keras.layers.input_spec import check_inputs
 from shardtape.keras.masks import mask_of, masks_of, set_masks
+from shardtape.keras.metrics.base import Mean, Metric
 from shardtape.keras.naming import snake_case, unique_object_name
 from shardtape.keras.symbolic import KerasGraph, Node, is_keras_tensor, keras_graph
 from shardtape.module import Module
@@ -371,8 +372,6 @@ class Layer(CalledSymbolically):
           name: of the metric; it is needed where `value` comes from no Metric.
           kwargs: `aggregation`, which may be "mean" or None.
         """
-        from shardtape.keras.metrics.base import Mean, Metric
-
         if any(isinstance(m, Metric) and m.gave(value) for m in self._tracked()):
             return
         if name is None:
@@ -389,8 +388,6 @@ class Layer(CalledSymbolically):
     @property
     def metrics(self) -> list[Any]:
         """The metrics of this layer and of those inside it."""
-        from shardtape.keras.metrics.base import Metric
-
         found: dict[int, Any] = {}
         for layer in self._flatten_layers():
             own = [m for m in layer._tracked() if isinstance(m, Metric)]

@@ -11,6 +11,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape.keras import constraints, initializers, regularizers
 from shardtape.keras.autocast import AutoCastVariable
+from shardtape.keras.metrics.base import Metric
 from shardtape.module import Module
 from shardtape.shapes import TensorShape
 from shardtape.variable import Variable, VariableAggregation, VariableSynchronization
@@ -28,6 +29,7 @@ class WeightHolder(Module):
     _trainable: bool
     _made_weights: list[Variable]
     _weight_penalties: list[Callable[[], Any]]
+    _counts_metrics = False  # whether the state of metrics is among the weights
 
     def _needs_build(self) -> bool:
         """Whether `build` makes weights."""
@@ -97,10 +99,15 @@ class WeightHolder(Module):
 
     def _own_variables(self) -> list[Variable]:
         """Variables of the layer and of its plain modules, in the order of their creation."""
+        return self._found_variables(self._counts_metrics)
+
+    def _found_variables(self, of_metrics: bool) -> list[Variable]:
         found: dict[int, Variable] = {v._id: v for v in self._made_weights}
         for value in self._tracked():
             if isinstance(value, Variable):
                 found[value._id] = value
+            elif isinstance(value, Metric) and not of_metrics:
+                continue
             elif isinstance(value, Module) and not isinstance(value, WeightHolder):
                 found.update((v._id, v) for v in value.variables)
         return [found[key] for key in sorted(found)]
@@ -241,7 +248,8 @@ class WeightHolder(Module):
     def _kept_variables(self) -> list[Variable]:
         """The weights of the layer and of none inside it: trained ones first."""
         made = {v._id for v in self._made_weights}
-        own = [v for v in self._own_variables() if v._id in made or v.dtype.name not in _NO_ARRAYS]
+        found = self._found_variables(of_metrics=False)  # which keep their state themselves
+        own = [v for v in found if v._id in made or v.dtype.name not in _NO_ARRAYS]
         return [*[v for v in own if v.trainable], *[v for v in own if not v.trainable]]
 
     def count_params(self) -> int:

@@ -34,6 +34,8 @@ class Model(Trainer, Layer):
       name: default the class name.
     """
 
+    # those of the model itself; not those of the layers inside it, as in Keras
+    _counts_metrics = True
     _unseen = Layer._unseen | {
         "_network", "compiled_loss", "compiled_metrics", "optimizer", "history", "_steps",
         "_compile_arguments", "_given", "_added_metrics", "_own_layers", "_added_outputs",

@@ -117,6 +117,8 @@ def read_state(file: Any, model: Any, skip_mismatch: bool = False) -> None:
                     raise
                 _log.warning("Could not load weights in object %s. Skipping object. %s",
                              item, error)  # fmt: skip
+        elif isinstance(item, Metric) and len(stored) == len(item.variables):
+            item.set_weights([np.asarray(stored[str(i)]) for i in range(len(stored))])
 
 
 def _keeps_seed(layer: Any) -> bool:
