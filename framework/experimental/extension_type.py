@@ -6,6 +6,7 @@ their own (`MyType.Spec`), and go as they are through functions, conditions and 
 
 from __future__ import annotations
 
+import functools
 import inspect
 import typing
 from collections.abc import Mapping, Sequence
@@ -102,11 +103,26 @@ class ExtensionTypeSpec(TypeSpec):
 
     __slots__ = ("_fields",)
     _type: typing.ClassVar[Any] = None
+    _open = False  # a constructor of the user's own is at work
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kind = self._type
-        given = kind._signature(defaults=False).bind(*args, **kwargs)
-        self._fields = {f.name: f.spec(given.arguments[f.name]) for f in kind._declared}
+        given = self._type._signature(defaults=False).bind(*args, **kwargs)
+        self._fill(given.arguments)
+
+    def _fill(self, given: Mapping[str, Any]) -> None:
+        declared = self._type._declared
+        missing = [f.name for f in declared if f.name not in given]
+        if missing:
+            raise ValueError(f"Missing required fields: {missing} of '{type(self).__qualname__}'")
+        self._fields = {f.name: f.spec(given[f.name]) for f in declared}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_fields":
+            object.__setattr__(self, name, value)
+        elif self._open and any(f.name == name for f in self._type._declared):
+            self._fields[name] = value
+        else:
+            raise _immutable(name, "ExtensionTypeSpec")
 
     @classmethod
     def from_value(cls, value: Any) -> ExtensionTypeSpec:
@@ -165,6 +181,20 @@ class ExtensionTypeSpec(TypeSpec):
         return f"{type(self).__qualname__}({inside})"
 
 
+def _filling(constructor: Any) -> Any:
+    """A constructor of a spec that sets the fields one by one; the spec is closed behind it."""
+
+    @functools.wraps(constructor)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        self._fields = {}
+        self.__dict__["_open"] = True
+        constructor(self, *args, **kwargs)
+        del self.__dict__["_open"]
+        self._fill(self._fields)
+
+    return __init__
+
+
 def _same_form(a: Any, b: Any) -> bool:
     """Whether two specs differ in tensors' shapes at most."""
 
@@ -204,7 +234,10 @@ class _Declaring(type):
             for n, kind in fields.items()
         )
         mixed = (namespace["Spec"],) if "Spec" in namespace else ()
-        spec = type("Spec", (*mixed, ExtensionTypeSpec), {"_type": cls})
+        members: dict[str, Any] = {"_type": cls}
+        if mixed and "__init__" in vars(mixed[0]):
+            members["__init__"] = _filling(vars(mixed[0])["__init__"])
+        spec = type("Spec", (*mixed, ExtensionTypeSpec), members)
         spec.__qualname__, spec.__module__ = f"{cls.__qualname__}.Spec", cls.__module__
         cls.Spec = spec
 
@@ -309,9 +342,9 @@ class ExtensionType(metaclass=_Declaring):
         return f"{type(self).__qualname__}({inside})"
 
 
-def _immutable(name: str) -> AttributeError:
+def _immutable(name: str, kind: str = "ExtensionType") -> AttributeError:
     return AttributeError(
-        f"Cannot mutate attribute `{name}` outside the custom constructor of ExtensionType."
+        f"Cannot mutate attribute `{name}` outside the custom constructor of {kind}."
     )
 
 

@@ -172,3 +172,71 @@ def test_datasets_and_subclasses():
     more = More([1.0], [True])
     assert more.extra == 3 and isinstance(more, Masked) and float(more.total()) == 1
     assert list(tf.experimental.extension_type.as_dict(more)) == ["values", "mask", "name", "extra"]
+
+
+class Picture(tf.experimental.ExtensionType):
+    values: tf.Tensor
+    mask: tf.Tensor
+
+    class Spec:
+        def __init__(self, shape, dtype=tf.float32):
+            self.values = tf.TensorSpec(shape, dtype)
+            self.mask = tf.TensorSpec(shape, tf.bool)
+
+        def __repr__(self):
+            return f"Picture.Spec(shape={self.shape}, dtype={self.dtype})"
+
+        shape = property(lambda self: self.values.shape)
+        dtype = property(lambda self: self.values.dtype)
+
+
+def test_specs_with_a_constructor_of_their_own():
+    class Plain(tf.experimental.ExtensionType):
+        n: int
+        a: tf.Tensor
+
+        class Spec:
+            def __init__(self, size):
+                self.a = tf.TensorSpec([size])
+                self.n = size
+
+    spec = Plain.Spec(2)
+    assert repr(spec).endswith("Spec(n=2, a=TensorSpec(shape=(2,), dtype=tf.float32, name=None))")
+    assert spec == tf.type_spec_from_value(Plain(2, [1.0, 2.0])) and spec.n == 2
+    assert hash(spec) == hash(Plain.Spec(2)) and spec != Plain.Spec(3)
+    with pytest.raises(AttributeError, match="outside the custom constructor"):
+        spec.n = 3
+
+    assert repr(Picture.Spec([2, 3])) == "Picture.Spec(shape=(2, 3), dtype=<dtype: 'float32'>)"
+    seen = []
+
+    @tf.function(input_signature=[Picture.Spec([None])])
+    def filled(picture):
+        seen.append(picture.values.shape.as_list())
+        return tf.where(picture.mask, picture.values, 0.0)
+
+    assert filled(Picture([1.0, 2.0], [True, False])).numpy().tolist() == [1.0, 0.0]
+    assert filled(Picture([3.0], [True])).numpy().tolist() == [3.0] and seen == [[None]]
+
+
+def test_constructors_of_specs_that_are_wrong():
+    class Half(tf.experimental.ExtensionType):
+        n: int
+        a: tf.Tensor
+
+        class Spec:
+            def __init__(self, size):
+                self.n = size
+
+    with pytest.raises(ValueError, match="Missing required fields: .'a'"):
+        Half.Spec(2)
+
+    class More(tf.experimental.ExtensionType):
+        a: tf.Tensor
+
+        class Spec:
+            def __init__(self, size):
+                self.b = size
+
+    with pytest.raises(AttributeError, match="Cannot mutate attribute `b`"):
+        More.Spec(2)
