@@ -12,6 +12,9 @@ from shardtape.context import state
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 
 _INT32 = np.iinfo(np.int32)
+# kinds of types that Python values of a kind become where a dtype is given
+_WIDER = {"f": "fcV", "c": "c", "i": "iufcV", "u": "iufcV", "b": "b", "V": "fcV"}
+_MIXED = "Can't convert Python sequence with mixed types to Tensor."
 _OF_BOOL = (dt.int32, dt.int64, dt.float16, dt.float32, dt.float64)
 # (type, function(value, dtype, name) -> Tensor or NotImplemented), the newest first
 _conversions: list[tuple[Any, Any]] = []
@@ -159,8 +162,8 @@ def to_array(value: Any, dtype: dt.DType | None) -> Any:
         # numpy's own string types drop zero bytes at the end
         return _strings(np.array(value, object), value, dtype)
     array = value if given else _from_python(value)
-    if not given and array.dtype.kind in "SU":
-        raise ValueError(f"Can't convert Python sequence with mixed types to Tensor: {value!r}")
+    if not given and _is_mixed(array, value, dtype):
+        raise ValueError(f"{_MIXED} {value!r}")
     if array.dtype.kind in "SU" or (
         array.dtype.kind == "O" and not (given and dtype is not None and dtype.kind in "iufcb")
     ):
@@ -215,9 +218,26 @@ def _from_python(value: Any) -> np.ndarray:
         made = np.array(value)
     except ValueError:
         raise ValueError("Can't convert non-rectangular Python sequence to Tensor.") from None
+    if made.dtype.kind == "O" and any(x is None for x in made.flat):
+        return made
     if made.dtype.kind in "uO" and isinstance(_first_leaf(value), int):
         raise ValueError("Can't convert Python sequence with out-of-range integer to Tensor.")
     return made
+
+
+def _is_mixed(array: np.ndarray, value: Any, dtype: dt.DType | None) -> bool:
+    """Whether numpy found a common type that TensorFlow does not go to from the first leaf's.
+
+    From truth values it goes to numbers where these are asked for.
+    """
+    kind = array.dtype.kind
+    if kind in "SU":
+        return True
+    if kind == "c":
+        return isinstance(_first_leaf(value), (int, float))
+    if dtype is not None and dtype.kind in _WIDER.get(kind, ""):
+        return False
+    return kind in "if" and type(_first_leaf(value)) is bool
 
 
 def _first_leaf(value: Any) -> Any:
@@ -247,15 +267,12 @@ def _check_castable(array: np.ndarray, value: Any, dtype: dt.DType, given: bool)
         return
     if have == "b" and dtype in _OF_BOOL:
         return
-    ok = {"f": "fcV", "c": "c", "i": "iufcV", "u": "iufcV", "b": "b", "V": "fcV"}.get(have, "")
-    if want not in ok:
+    if want not in _WIDER.get(have, ""):
         shown = value if not isinstance(value, np.ndarray) else f"a numpy array of {array.dtype}"
         raise TypeError(f"Cannot convert {shown} to EagerTensor of dtype {dtype.name}")
 
 
 def _strings(array: np.ndarray, value: Any, dtype: dt.DType | None) -> Any:
-    if dtype not in (None, dt.string):
-        raise TypeError(f"Cannot convert {value!r} to EagerTensor of dtype {dtype.name}")
     array = np.asarray(array)  # numpy's string scalars have no methods of arrays
     flat = array.astype(object) if array.dtype.kind != "O" else array
     out = np.empty(array.shape, object)
@@ -265,6 +282,12 @@ def _strings(array: np.ndarray, value: Any, dtype: dt.DType | None) -> Any:
             target[i] = item.encode()
         elif isinstance(item, bytes):
             target[i] = bytes(item)
+        elif (
+            i
+            and not isinstance(value, (np.ndarray, np.generic))
+            and isinstance(source[0], (str, bytes))
+        ):
+            raise ValueError(f"{_MIXED} {value!r}")
         elif item is None:
             raise ValueError(
                 "Attempt to convert a value (None) with an unsupported type "
@@ -274,6 +297,8 @@ def _strings(array: np.ndarray, value: Any, dtype: dt.DType | None) -> Any:
             raise ValueError(
                 f"Failed to convert a value of type {type(item)} ({item!r}) to a Tensor."
             )
+    if dtype not in (None, dt.string):
+        raise TypeError(f"Cannot convert {value!r} to EagerTensor of dtype {dtype.name}")
     return out
 
 

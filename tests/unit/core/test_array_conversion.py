@@ -60,3 +60,39 @@ def test_a_truth_value_is_an_index():
     assert [7, 8][tf.constant(True)] == 8 and [7, 8][tf.constant(0)] == 7
     with pytest.raises(TypeError):
         [7, 8][tf.constant(1.0)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [1, "a"], ["a", 1], [[1, 2], ["a", "b"]], [True, 1], [True, 1.5], [1, 1j], [1.5, 1j],
+        [True, "a"], ["a", None], [1, b"a"], [["a", "b"], [1, 2]],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("dtype", [None, tf.string])
+def test_sequences_of_mixed_types_are_refused(value, dtype):
+    # as TensorFlow 2.15 does, also where numpy has a common type
+    with pytest.raises(ValueError, match=r"Can't convert Python sequence with mixed types to Ten"):
+        tf.constant(value, dtype)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "wanted"),
+    [
+        ([1, True], None, tf.int32), ([1.5, True], None, tf.float32), ([1, 2.5], None, tf.float32),
+        ([1j, 1], None, tf.complex128), ([True, 1], tf.int32, tf.int32),
+        ([True, 1.5], tf.float32, tf.float32),
+    ],
+)  # fmt: skip
+def test_sequences_of_mixed_numbers(value, dtype, wanted):
+    got = tf.constant(value, dtype)
+    assert got.dtype is wanted
+    np.testing.assert_array_equal(got, value)
+
+
+def test_nothing_in_a_sequence_of_another_type():
+    for dtype in (None, tf.int32, tf.string):
+        with pytest.raises(ValueError, match="None"):
+            tf.constant([None, 1], dtype)
+    with pytest.raises(TypeError, match="int32"):
+        tf.constant(["a", "b"], tf.int32)
