@@ -179,7 +179,7 @@ def _graph_loop(
         body()
         after = get_state()
         for i, (old, new) in enumerate(zip(before, after)):
-            if i not in places and new is not old and not _is_undefined(old):
+            if i not in places and not _is_undefined(old) and not _unchanged(old, new):
                 raise TypeError(
                     f"'{symbol_names[i]}' is {type(old).__name__} before the loop and "
                     f"{type(new).__name__} in it: a loop of the graph can only change tensors"
@@ -200,15 +200,23 @@ def _graph_loop(
     install(result)
 
 
+def _unchanged(old: Any, new: Any) -> bool:
+    """Whether a value that is no tensor stays what it is; empty containers may be new ones."""
+    if new is old or _equal(old, new):
+        return True
+    empty = nest.is_nested(old) and not nest.flatten(old) and not nest.flatten(new)
+    return empty and type(new) is type(old)
+
+
 def _loop_variables(
     body: Any, before: Any, places: list[int], set_state: Any, get_state: Any, names: Any
 ) -> tuple[list[int], Any]:
     """Names that only the body defines get zeros of the type that the body gives them.
 
     Python never shows the zeros: where the loop does not run, reading such a name is an error in
-    Python; in a graph it is zero, as in TensorFlow.
+    Python; in a graph it is zero, as in TensorFlow. So it is with names that are None before.
     """
-    undefined = [i for i, v in enumerate(before) if _is_undefined(v)]
+    undefined = [i for i, v in enumerate(before) if _is_undefined(v) or v is None]
     if not undefined:
         return places, before
     from shardtape.graph.branches import Branch
@@ -220,7 +228,7 @@ def _loop_variables(
         body()
         for i in undefined:
             value = get_state()[i]
-            if not _is_undefined(value) and _becomes_tensor(value):
+            if not _is_undefined(value) and value is not None and _becomes_tensor(value):
                 found[i] = nest.map_structure(_type_of, value)
         return []
 
@@ -228,9 +236,7 @@ def _loop_variables(
     set_state(before)
     full = list(before)
     for i, types in found.items():
-        full[i] = nest.map_structure(
-            lambda t: array.zeros([d or 0 for d in t[1]], t[0]), types, check_types=False
-        ) if nest.is_nested(types) and not _is_type(types) else _zeros(types)  # fmt: skip
+        full[i] = nest.map_structure(_zeros, types)
         places.append(i)
     return sorted(places), tuple(full)
 
@@ -245,10 +251,6 @@ class _TypeOf:
 def _type_of(value: Any) -> _TypeOf:
     t = convert_to_tensor(value)
     return _TypeOf(t.dtype, t.shape)
-
-
-def _is_type(value: Any) -> bool:
-    return isinstance(value, _TypeOf)
 
 
 def _zeros(t: _TypeOf) -> Any:

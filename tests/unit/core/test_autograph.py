@@ -217,3 +217,46 @@ def test_loop_options_of_shapes():
 
     assert doubled(3).shape == [8]
     assert doubled.get_concrete_function(3).output_shapes.as_list() == [None]
+
+
+def test_names_that_are_none_before_a_loop():
+    # numbers of TensorFlow 2.15
+    @tf.function
+    def summed(x):
+        v = None
+        for _ in tf.range(3):
+            v = x if v is None else v + x
+        return v
+
+    @tf.function
+    def branched(x):
+        v = None
+        for _ in tf.range(3):
+            if v is not None:
+                x = x + v
+            v = x * 2
+        return x, v
+
+    @tf.function
+    def tested(x):
+        v = None
+        i = 0
+        while i < x:
+            v = [i * 2, x]
+            i += 1
+        return v
+
+    @tf.function
+    def left_alone(x):
+        nothing, empty = None, []
+        for _ in tf.range(3):
+            nothing, empty = None, empty + []
+            x += 1
+        return x, nothing, empty
+
+    two = tf.constant(2)
+    assert summed(two).numpy() == 6
+    assert [v.numpy() for v in branched(two)] == [18, 36]
+    assert [v.numpy() for v in tested(two)] == [2, 2]
+    # which TensorFlow refuses
+    assert (left_alone(two)[0].numpy(), *left_alone(two)[1:]) == (5, None, [])
