@@ -4,7 +4,7 @@ import builtins as _builtins
 from typing import Any as _Any
 
 import numpy as _np
-from numpy import e, finfo, iinfo, inf, newaxis, pi, promote_types  # noqa: F401
+from numpy import e, finfo, iinfo, inf, newaxis, pi  # noqa: F401
 
 from shardtape.experimental.numpy import arrays as _arrays
 from shardtape.experimental.numpy import behavior as _behavior
@@ -17,6 +17,7 @@ from shardtape.tensor import Tensor as _Tensor
 
 experimental_enable_numpy_behavior = _behavior.experimental_enable_numpy_behavior
 result_type, array = _types.result_type, _types.array
+promote_types = _types.promote_types
 ndarray = _Tensor
 
 for _name in ("bool_", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",

@@ -446,9 +446,29 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
 def matmul(x1: Any, x2: Any) -> Any:
     """As `numpy.matmul`."""
     a, b = promoted(x1, x2)
-    if a.shape.rank == 1 or b.shape.rank == 1:
-        return dot(a, b) if b.shape.rank <= 2 else matmul(a[None], b)[..., 0, :]
+    for x in (a, b):
+        if x.shape.rank == 0:
+            raise ValueError("matmul takes no scalars: use multiply")
+    if a.shape.rank is None or b.shape.rank is None:
+        return _matmul_of_any_rank(a, b)
+    if b.shape.rank == 1:
+        if a.shape.rank == 1:
+            return linalg.tensordot(a, b, 1)
+        return linalg.matvec(a, b)
+    if a.shape.rank == 1:
+        return arrays.squeeze(linalg.matmul(a[None], b), [-2])
     return linalg.matmul(a, b)
+
+
+def _matmul_of_any_rank(a: Any, b: Any) -> Any:
+    """While a graph is built: vectors become matrices at run time, and the result loses that."""
+    row, column = (cast(arrays.rank(x) == 1, dt.int32) for x in (a, b))
+    left = arrays.reshape(a, arrays.concat([arrays.ones([row], dt.int32), arrays.shape(a)], 0))
+    right = arrays.reshape(b, arrays.concat([arrays.shape(b), arrays.ones([column], dt.int32)], 0))
+    made = linalg.matmul(left, right)
+    sizes = arrays.shape(made)
+    kept = arrays.concat([sizes[:-2], sizes[-2:-1][row:], sizes[-1:][column:]], 0)
+    return arrays.reshape(made, kept)
 
 
 def dot(a: Any, b: Any) -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 from shardtape.experimental.numpy import arrays, elementwise, indexing, reductions, types
 from shardtape.ops.cast import cast
 from shardtape.tensor import Tensor
+from shardtape.variable import Variable
 
-_PROMOTED = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor",
-             "matmul")  # fmt: skip
+_PROMOTED = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor")
 _COMPARED = ("lt", "le", "gt", "ge", "eq", "ne")
 _enabled = False
 
@@ -22,18 +22,21 @@ def experimental_enable_numpy_behavior(
     arrays index them, and their operators promote types as NumPy's do. It cannot be undone.
 
     Args:
-      prefer_float32: Python's floats are float32 and not float64.
+      prefer_float32: arrays of Python's floats alone are float32 and not float64.
     """
     global _enabled
     types.experimental_enable_float32(prefer_float32)
     if _enabled:
         return
     _enabled = True
+    forms = [f"__{name}__" for name in _COMPARED]
     for name in _PROMOTED:
-        for form in (f"__{name}__", f"__r{name}__"):
-            setattr(Tensor, form, _promoting(getattr(Tensor, form)))
-    for name in _COMPARED:
-        setattr(Tensor, f"__{name}__", _promoting(getattr(Tensor, f"__{name}__")))
+        forms += [f"__{name}__", f"__r{name}__"]
+    for kind in (Tensor, Variable):
+        for form in forms:
+            setattr(kind, form, _promoting(getattr(Tensor, form)))
+        kind.__matmul__ = lambda self, other: arrays.matmul(self, other)
+        kind.__rmatmul__ = lambda self, other: arrays.matmul(other, self)
     for name, method in _METHODS.items():
         setattr(Tensor, name, method)
     Tensor.__getitem__ = indexing.getitem  # type: ignore[method-assign]

@@ -16,14 +16,14 @@ _prefer_float32 = False
 
 
 def experimental_enable_float32(enabled: bool = True) -> None:
-    """Whether Python's floats and integer quotients become float32 and not float64."""
+    """Whether arrays of Python's floats alone are float32 and not float64."""
     global _prefer_float32
     _prefer_float32 = builtins.bool(enabled)
 
 
 def default_float() -> dt.DType:
-    """The type of floats that have none of their own."""
-    return dt.float32 if _prefer_float32 else dt.float64
+    """The type of what functions make without being told one: `ones`, quotients of integers."""
+    return dt.float64
 
 
 def array(value: Any, dtype: Any = None) -> Any:
@@ -38,8 +38,8 @@ def array(value: Any, dtype: Any = None) -> Any:
         made = stack(list(members))
     else:
         plain = np.asarray(value)
-        if plain.dtype == np.float64 and not hasattr(value, "dtype") and _prefer_float32:
-            plain = plain.astype(np.float32)
+        if _prefer_float32 and not isinstance(value, np.ndarray):
+            plain = _narrowed(plain, value)
         made = convert_to_tensor(plain)
     return made if wanted is None or made.dtype is wanted else cast(made, wanted)
 
@@ -50,29 +50,90 @@ def _holds_tensors(value: Any) -> bool:
     )
 
 
-def _numpy_type(value: Any) -> Any:
-    """What `np.result_type` takes: a dtype, or a Python number (which is weak)."""
-    if isinstance(value, (bool, int, float, complex)) and not isinstance(value, np.generic):
-        return value
+def _narrowed(plain: np.ndarray, value: Any) -> np.ndarray:
+    """With Python's floats as float32, complex numbers as complex64; integers stay int64."""
+    if plain.dtype not in (np.float64, np.complex128) or plain.size == 0:
+        return plain
+    kinds = set()
+    for leaf in np.asarray(value, object).reshape(-1):
+        if isinstance(leaf, (float, complex)):
+            kinds.add(np.dtype(np.float32 if isinstance(leaf, float) else np.complex64))
+        else:
+            kinds.add(np.asarray(leaf).dtype)
+    return plain.astype(np.result_type(*kinds))
+
+
+_ORDER = "biufc"  # of kinds of types, from the narrowest
+
+
+def _typed(value: Any) -> Any:
+    """The type that a value brings; None for what takes that of others (numbers, lists)."""
+    if isinstance(value, dt.DType):
+        return value.numpy_dtype
+    if isinstance(value, (type, str, np.dtype)):
+        try:
+            return np.dtype(value)
+        except TypeError:  # a name that only tensors know
+            return dt.as_dtype(value).numpy_dtype
     inner = getattr(value, "dtype", None)
     if isinstance(inner, dt.DType):
         return inner.numpy_dtype
-    return inner if inner is not None else array(value).dtype.numpy_dtype
+    if inner is not None:
+        return inner if np.ndim(value) else None
+    return array(value).dtype.numpy_dtype if _holds_tensors(value) else None
 
 
-def result_type(*values: Any) -> np.dtype:
-    """The type in which an operation on these values is computed."""
-    made = np.result_type(*[_numpy_type(v) for v in values])
-    if made == np.float64 and _prefer_float32 and not any(
-        getattr(_numpy_type(v), "name", None) == "float64" for v in values
-    ):  # fmt: skip
-        return np.dtype(np.float32)
-    return made
+def result_type(*values: Any) -> dt.DType:
+    """The type in which an operation on these values is computed.
+
+    Args:
+      values: types, tensors and arrays; and numbers and lists of them, which widen the type of
+        the others only where it cannot hold them.
+    """
+    if not values:
+        return dt.float64
+    typed = [_typed(v) for v in values]
+    known = [t for t in typed if t is not None]
+    weak = [v for v, t in zip(values, typed) if t is None]
+    if not known:
+        return dt.as_dtype(np.result_type(*[array(v).dtype.numpy_dtype for v in weak]))
+    # a single type need not be a number's
+    made = known[0] if len(known) == 1 else np.result_type(*known)
+    for value in weak:
+        made = _widened(made, np.asarray(value))
+    return dt.as_dtype(made)
+
+
+def _widened(kind: Any, values: np.ndarray) -> np.dtype:
+    """The type of an array of `kind` and numbers without a type of their own."""
+    if values.dtype.kind in "iu" and kind.kind in "iu" and values.size:
+        low, high = int(values.min()), int(values.max())
+        limits = np.iinfo(kind)
+        if low < limits.min or high > limits.max:
+            signed = kind.kind == "i" or low < 0
+            size = next(
+                s for s in (1, 2, 4, 8)
+                if low >= (-(2 ** (8 * s - 1)) if signed else 0)
+                and high < 2 ** (8 * s - (1 if signed else 0))
+            )  # fmt: skip
+            return np.result_type(kind, np.dtype(f"{'i' if signed else 'u'}{size}"))
+        return kind
+    place = _ORDER.find
+    wide = "f" if kind.kind not in _ORDER else kind.kind  # bfloat16
+    if values.dtype.kind not in _ORDER or place(values.dtype.kind) <= place(wide):
+        return kind if values.dtype.kind in _ORDER else np.result_type(kind, values.dtype)
+    number = {"c": 1j, "f": 1.0}.get(values.dtype.kind, 1)
+    return np.result_type(kind, number)
+
+
+def promote_types(type1: Any, type2: Any) -> np.dtype:
+    """The type to which both types convert without loss, as `numpy.promote_types`."""
+    return np.promote_types(_typed(type1), _typed(type2))
 
 
 def promoted(*values: Any) -> Any:
     """All as tensors of one type."""
-    kind = dt.as_dtype(result_type(*values))
+    kind = result_type(*values)
     return tuple([cast(array(v), kind) for v in values])
 
 

@@ -19,8 +19,35 @@ assert x.T.numpy().tolist() == [[1, 3], [2, 4]]
 assert x.reshape(-1).shape == (4,) and x.reshape((4, 1)).shape == (4, 1)
 assert x.astype("float32").dtype is tf.float32 and x.size == 4
 assert int(np.sum(x)) == 10 and int(x.max()) == 4 and x.mean(0).numpy().tolist() == [2.0, 3.0]
-assert (x + 1.5).dtype is tf.{floating}, (x + 1.5).dtype
-assert (x + tf.constant([1.0])).dtype is tf.{floating}
+assert (x + 1.5).dtype is tf.float64 and (x + tf.constant([1.0])).dtype is tf.float64
+assert tnp.ones([2]).dtype is tnp.arange(3.0).dtype is tf.float64
+assert (tnp.asarray(1) + 1.5).dtype is tnp.asarray([1, 2.5]).dtype is tf.float64
+assert tnp.asarray(1.5).dtype is tnp.sin([1.5]).dtype is tnp.add(1.5, 2.5).dtype is tf.{floating}
+assert tnp.asarray([1.5, True]).dtype is tnp.result_type(1.5) is tf.{floating}
+assert tnp.asarray(1j).dtype is tnp.result_type(1j) is tf.{complex}
+a, square = tf.constant([1.0, 2.0]), tf.ones([2, 2])
+for left, right, product in (
+    (a, a, 5.0), (square, a, [3.0, 3.0]), (a, square, [3.0, 3.0]), (a, [1.0, 2.0], 5.0),
+    (tf.ones([3, 2, 2]), a, [[3.0, 3.0]] * 3), (a, tf.ones([3, 2, 2]), [[3.0, 3.0]] * 3),
+    ([1.0, 2.0], square, [3.0, 3.0]), (tf.Variable(a), a, 5.0), (a, tf.Variable(a), 5.0),
+):
+    got = left @ right
+    assert got.numpy().tolist() == product and got.dtype is tf.float32, (left, right, got)
+    unknown = tf.function(lambda p, q: p @ q, input_signature=[tf.TensorSpec(None)] * 2)
+    assert unknown(left, right).numpy().tolist() == product
+assert (tf.constant([1, 2]) @ a).dtype is tf.float64
+with tf.GradientTape() as tape:
+    tape.watch(a)
+    y = a @ a
+assert tape.gradient(y, a).numpy().tolist() == [2.0, 4.0]
+half, one, tiny = tf.constant([1.0], tf.float16), tf.constant([1]), tf.constant([1], tf.int8)
+for got, kind in (
+    (a + [1.5, 2.5], "float32"), (a + [1], "float32"), (half + [1.5], "float16"),
+    (one + [1], "int32"), (one + [1.5], "float64"), (a + np.array([1.5]), "float64"),
+    (a + np.array(1.5), "float32"), (one + 10**12, "int64"), (tiny + [300], "int16"),
+    (tiny + [3], "int8"), (a + [1j], "complex64"), (tf.Variable([1]) + 1.5, "float64"),
+):
+    assert got.dtype.name == kind, (got, kind)
 assert (tf.constant([True]) & tf.constant([False])).numpy().tolist() == [False]
 assert (x == 2).numpy().tolist() == [[False, True], [False, False]]
 with tf.GradientTape() as tape:
@@ -41,10 +68,12 @@ assert tape.gradient(z, v).numpy().tolist() == [5.0, 3.0]
 
 
 @pytest.mark.parametrize(
-    ("options", "floating"), [("", "float64"), ("prefer_float32=True", "float32")]
+    ("options", "floating", "complex_"),
+    [("", "float64", "complex128"), ("prefer_float32=True", "float32", "complex64")],
 )
-def test_methods_and_promotion(options, floating):
-    program = _PROGRAM.format(options=options, floating=floating)
+def test_methods_and_promotion(options, floating, complex_):
+    """The types are those of TensorFlow 2.15."""
+    program = _PROGRAM.format(options=options, floating=floating, complex=complex_)
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
     )
@@ -54,6 +83,22 @@ def test_methods_and_promotion(options, floating):
 def test_tensors_have_no_array_methods_before():
     with pytest.raises(AttributeError):
         tf.constant([1]).reshape(1)
+
+
+def test_types_of_results():
+    tnp = tf.experimental.numpy
+    for values, kind in (
+        ((tnp.int32, tnp.float32), tf.float64), (("int32", tf.float32), tf.float64),
+        ((1, 2.0), tf.float64), ((tf.constant(1), tf.constant(1.0)), tf.float64),
+        ((tnp.int8, tnp.uint8), tf.int16), ((tnp.float16, tnp.int8), tf.float16),
+        ((np.array([1]), np.float32(2)), tf.float64), ((int, float), tf.float64),
+        ((tnp.complex64, tnp.float64), tf.complex128), ((1, tnp.float32), tf.float32),
+        ((tnp.int32, 1.5), tf.float64), ((tf.bfloat16, tf.float32), tf.float32),
+        ((tf.string,), tf.string), ((True,), tf.bool), ((), tf.float64),
+        ((tf.Variable(1.0), [1]), tf.float32), (("float",), tf.float64),
+    ):  # fmt: skip
+        assert tnp.result_type(*values) is kind, (values, kind)
+    assert tnp.promote_types(int, tf.float32) == np.float64
 
 
 def test_gradients_flow_through_array_functions():
