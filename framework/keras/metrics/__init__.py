@@ -20,6 +20,7 @@ from shardtape.keras.losses import (
     sparse_categorical_crossentropy,
     squared_hinge,
 )
+from shardtape.keras.losses import categorical_hinge as _categorical_hinge
 from shardtape.keras.metrics.accuracy import (
     Accuracy,
     BinaryAccuracy,
@@ -65,6 +66,7 @@ from shardtape.keras.metrics.from_losses import (
     SparseCategoricalCrossentropy,
     SquaredHinge,
 )
+from shardtape.keras.metrics.from_losses import cosine_similarity as _cosine_similarity
 from shardtape.keras.metrics.overlap import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
 from shardtape.keras.metrics.scores import (
     F1Score,
@@ -106,12 +108,13 @@ _FUNCTIONS: dict[str, Any] = {
             mean_absolute_percentage_error, mean_squared_error, mean_squared_logarithmic_error,
             sparse_categorical_accuracy, sparse_categorical_crossentropy,
             sparse_top_k_categorical_accuracy, top_k_categorical_accuracy, hinge, squared_hinge,
-            log_cosh, poisson,
+            log_cosh, poisson, _cosine_similarity, _categorical_hinge,
             binary_focal_crossentropy, categorical_focal_crossentropy,
         )
     },
     "mse": mse, "MSE": mse, "mae": mae, "MAE": mae, "mape": mape, "MAPE": mape, "msle": msle,
     "MSLE": msle, "kld": kld, "KLD": kld, "kullback_leibler_divergence": kld, "logcosh": log_cosh,
+    "acc": accuracy, "cosine_proximity": _cosine_similarity,
 }  # fmt: skip
 
 

@@ -151,7 +151,7 @@ def fitted_weights(values: Tensor, weights: Any, mean: bool = True) -> tuple[Ten
     """(values, weights of the same shape).
 
     A last axis of 1 is added to the weights or taken away; where they still do not broadcast the
-    values are reduced over the axes that the weights lack.
+    values are reduced over the axes that the weights lack. A single value counts for each weight.
     """
     weights = cast(weights, values.dtype)
     rank, wanted = weights.shape.rank, values.shape.rank
@@ -164,6 +164,8 @@ def fitted_weights(values: Tensor, weights: Any, mean: bool = True) -> tuple[Ten
         if rank < wanted:
             reduce = reduce_mean if mean else reduce_sum
             values = reduce(values, list(range(rank, wanted)))
+        elif wanted == 0 < rank:
+            values = broadcast_to(values, shape(weights))
     return values, broadcast_to(weights, shape(values))
 
 

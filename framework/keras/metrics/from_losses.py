@@ -139,7 +139,8 @@ class RootMeanSquaredError(Mean):
         return sqrt(super().result())
 
 
-def _cosine(y_true: Any, y_pred: Any, axis: int) -> Any:
+def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
+    """The cosine of the angle between predictions and truth; the loss of this name is negative."""
     return reduce_sum(nn.l2_normalize(y_true, axis) * nn.l2_normalize(y_pred, axis), axis)
 
 
@@ -147,4 +148,4 @@ class CosineSimilarity(MeanMetricWrapper):
     """The mean cosine of the angle between predictions and truth."""
 
     def __init__(self, name: str = "cosine_similarity", dtype: Any = None, axis: int = -1) -> None:
-        super().__init__(_cosine, name, dtype, axis=axis)
+        super().__init__(cosine_similarity, name, dtype, axis=axis)

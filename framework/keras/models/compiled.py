@@ -12,6 +12,7 @@ from shardtape.keras import metrics as metrics_module
 from shardtape.keras.losses.base import FunctionLoss, Loss
 from shardtape.keras.masks import mask_of, weights_under
 from shardtape.keras.metrics.base import Mean, MeanMetricWrapper, Metric
+from shardtape.keras.naming import snake_case
 from shardtape.ops.array import expand_dims, shape
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
@@ -250,7 +251,13 @@ def _as_metric(metric: Any, target: Any, prediction: Any) -> Metric:
     function = metrics_module.get(metric)
     if isinstance(function, Metric):
         return function
-    return MeanMetricWrapper(function, name or getattr(function, "__name__", "metric"))
+    return MeanMetricWrapper(function, name or _name_of(function))
+
+
+def _name_of(function: Any) -> str:
+    """The name of a Loss, a function, else that of the class, as Keras names metrics of them."""
+    name = getattr(function, "name", None) or getattr(function, "__name__", None)
+    return str(name or snake_case(type(function).__name__))
 
 
 def _kind(target: Any, prediction: Any) -> str:
