@@ -11,6 +11,12 @@ from shardtape import errors
 from shardtape.keras.floatx import floatx
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.preprocessing import PreprocessingLayer
+from shardtape.keras.layers.sparse_encoding import (
+    dense_numbers,
+    encoded_sparsely,
+    gives_sparse,
+    plain_numbers,
+)
 from shardtape.ops.array import expand_dims, identity, one_hot, reshape, searchsorted, shape
 from shardtape.ops.cast import cast
 from shardtape.ops.compare import equal
@@ -34,25 +40,31 @@ def output_mode_of(given: str, allowed: tuple[str, ...], layer: str) -> str:
     return mode
 
 
-def dense_only(sparse: bool, layer: str) -> None:
-    """Raises NotImplementedError for outputs that should be sparse."""
-    if sparse:
-        raise NotImplementedError(f"{layer} gives dense tensors only (sparse=True was asked)")
+def check_sparse(sparse: bool, mode: str) -> None:
+    """Raises ValueError for sparse outputs of plain numbers."""
+    if sparse and mode == "int":
+        raise ValueError(
+            "`sparse` may only be true if `output_mode` is `'one_hot'`, `'multi_hot'`, `'count'` "
+            f"or `'tf_idf'`. Received: sparse={sparse} and output_mode={mode}"
+        )
 
 
 def encoded(
-    numbers: Any, mode: str, depth: int, dtype: Any, weights: Any = None, counts: Any = None
-) -> Tensor:
+    numbers: Any, mode: str, depth: int, dtype: Any, weights: Any = None, counts: Any = None,
+    sparse: bool = False,
+) -> Any:  # fmt: skip
     """Category numbers as they are ("int"), or as vectors of `depth`; -1 is no category.
 
     Args:
       weights: of the categories, for "tf_idf".
       counts: of each number, for "count".
+      sparse: as a SparseTensor, outside symbolic calls.
 
     Raises ValueError for a rank above 2.
     """
     if mode == "int":
         return identity(cast(numbers, dtype))
+    numbers = dense_numbers(numbers)
     given = numbers.shape
     if given.rank == 0 or (mode == "one_hot" and given[-1] != 1):
         numbers = expand_dims(numbers, -1)
@@ -62,6 +74,8 @@ def encoded(
             f"output_mode {mode} and input shape {given}, which would result in output rank "
             f"{numbers.shape.rank}."
         )
+    if gives_sparse(sparse):
+        return encoded_sparsely(numbers, mode, depth, dtype, weights, counts)
     ones = one_hot(numbers, depth, dtype=dtype)
     if mode in ("one_hot", "multi_hot"):
         return reduce_max(ones, -2)
@@ -90,7 +104,7 @@ class CategoryEncoding(Layer):
     ) -> None:  # fmt: skip
         num_tokens = kwargs.pop("max_tokens", num_tokens)
         super().__init__(**kwargs)
-        dense_only(sparse, "CategoryEncoding")
+        self.sparse = sparse
         self.output_mode = output_mode_of(output_mode, MODES[1:4], "CategoryEncoding")
         if num_tokens is None or num_tokens < 1:
             raise ValueError(
@@ -99,22 +113,25 @@ class CategoryEncoding(Layer):
         self.num_tokens = num_tokens
 
     def call(self, inputs: Any, count_weights: Any = None) -> Tensor:
-        inputs = convert_to_tensor(inputs)
+        numbers = convert_to_tensor(plain_numbers(inputs))
         if count_weights is not None and self.output_mode != "count":
             raise ValueError(
                 "`count_weights` is not used when `output_mode` is not `'count'`. Received "
                 f"`count_weights={count_weights}`."
             )
-        if isinstance(inputs, EagerTensor):
-            values = np.asarray(inputs)
+        if isinstance(numbers, EagerTensor):
+            values = np.asarray(numbers)
             if values.size and not 0 <= values.min() <= values.max() < self.num_tokens:
                 raise errors.InvalidArgumentError(
                     "Input values must be in the range 0 <= values < num_tokens with "
                     f"num_tokens={self.num_tokens}"
                 )
+        inputs = dense_numbers(inputs)
         if not inputs.dtype.is_integer:
             inputs = cast(inputs, dt.int64)
-        return encoded(inputs, self.output_mode, self.num_tokens, self._dtype, None, count_weights)
+        return encoded(
+            inputs, self.output_mode, self.num_tokens, self._dtype, None, count_weights, self.sparse
+        )
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         return encoded_shape(input_shape, self.output_mode, self.num_tokens)
@@ -124,7 +141,7 @@ class CategoryEncoding(Layer):
             **super().get_config(),
             "num_tokens": self.num_tokens,
             "output_mode": self.output_mode,
-            "sparse": False,
+            "sparse": self.sparse,
         }
 
 
@@ -144,7 +161,8 @@ class Discretization(PreprocessingLayer):
         mode = output_mode_of(output_mode, MODES[:4], "Discretization")
         kwargs["dtype"] = _dtype_of(kwargs.get("dtype"), mode)
         super().__init__(autocast=False, **kwargs)
-        dense_only(sparse, "Discretization")
+        check_sparse(sparse, mode)
+        self.sparse = sparse
         if num_bins is not None and (num_bins < 0 or bin_boundaries is not None):
             raise ValueError(
                 "Give `bin_boundaries`, or `num_bins` >= 0, and not both. Received: "
@@ -183,7 +201,9 @@ class Discretization(PreprocessingLayer):
         borders = convert_to_tensor(np.asarray(self.bin_boundaries, np.float32))
         places = searchsorted(borders, reshape(inputs, [-1]), side="right")
         places = reshape(places, shape(inputs))
-        return encoded(places, self.output_mode, len(self.bin_boundaries) + 1, self._dtype)
+        return encoded(
+            places, self.output_mode, len(self.bin_boundaries) + 1, self._dtype, sparse=self.sparse
+        )
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         return encoded_shape(input_shape, self.output_mode, len(self.bin_boundaries) + 1)
@@ -195,7 +215,7 @@ class Discretization(PreprocessingLayer):
             "num_bins": self.num_bins,
             "epsilon": self.epsilon,
             "output_mode": self.output_mode,
-            "sparse": False,
+            "sparse": self.sparse,
         }
 
 
@@ -239,7 +259,8 @@ class Hashing(Layer):
         mode = output_mode_of(output_mode, MODES[:4], "Hashing")
         kwargs["dtype"] = _dtype_of(kwargs.get("dtype"), mode)
         super().__init__(autocast=False, **kwargs)
-        dense_only(sparse, "Hashing")
+        check_sparse(sparse, mode)
+        self.sparse = sparse
         self.num_bins, self.mask_value, self.output_mode = num_bins, mask_value, mode
         self.salt = [salt, salt] if isinstance(salt, int) else salt
 
@@ -260,7 +281,7 @@ class Hashing(Layer):
         if mask is not None:
             zero = convert_to_tensor(0, numbers.dtype)
             numbers = where(mask, zero, numbers + 1)
-        return encoded(numbers, self.output_mode, self.num_bins, self._dtype)
+        return encoded(numbers, self.output_mode, self.num_bins, self._dtype, sparse=self.sparse)
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         return encoded_shape(input_shape, self.output_mode, self.num_bins)
@@ -272,5 +293,5 @@ class Hashing(Layer):
             "salt": self.salt,
             "mask_value": self.mask_value,
             "output_mode": self.output_mode,
-            "sparse": False,
+            "sparse": self.sparse,
         }

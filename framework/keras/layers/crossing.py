@@ -9,7 +9,7 @@ import numpy as np
 from shardtape import backend
 from shardtape import dtypes as dt
 from shardtape.keras.layers.base import Layer
-from shardtape.keras.layers.categories import encoded, encoded_shape
+from shardtape.keras.layers.categories import check_sparse, encoded, encoded_shape
 from shardtape.ops.array import reshape
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
@@ -50,6 +50,7 @@ class HashedCrossing(Layer):
 
     Args:
       output_mode: "int" or "one_hot".
+      sparse: vectors are SparseTensors.
     """
 
     def __init__(
@@ -60,12 +61,11 @@ class HashedCrossing(Layer):
                 "Invalid value for argument `output_mode`. Expected one of ('int', 'one_hot'). "
                 f"Received: output_mode={output_mode}"
             )
-        if sparse:
-            raise NotImplementedError("HashedCrossing gives dense tensors only: sparse=False")
+        check_sparse(sparse, output_mode)
         if kwargs.get("dtype") is None:
             kwargs["dtype"] = "int64" if output_mode == "int" else "float32"
         super().__init__(autocast=False, **kwargs)
-        self.num_bins, self.output_mode = num_bins, output_mode
+        self.num_bins, self.output_mode, self.sparse = num_bins, output_mode, sparse
 
     def call(self, inputs: Any) -> Tensor:
         if not isinstance(inputs, (list, tuple)) or len(inputs) < 2:
@@ -89,7 +89,9 @@ class HashedCrossing(Layer):
         flat = [reshape(x, [-1]) for x in features]
         numbers = crossed_features(*flat, bins=bins)
         numbers = reshape(numbers, [] if rank == 0 else [-1, 1] if rank == 2 else [-1])
-        return encoded(cast(numbers, dt.int64), self.output_mode, bins, self._dtype)
+        return encoded(
+            cast(numbers, dt.int64), self.output_mode, bins, self._dtype, sparse=self.sparse
+        )
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         return encoded_shape(input_shape[0], self.output_mode, self.num_bins)
@@ -97,5 +99,5 @@ class HashedCrossing(Layer):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(), "num_bins": self.num_bins, "output_mode": self.output_mode,
-            "sparse": False,
+            "sparse": self.sparse,
         }  # fmt: skip

@@ -12,7 +12,7 @@ from shardtape import dtypes as dt
 from shardtape.keras.floatx import floatx
 from shardtape.keras.layers.categories import (
     MODES,
-    dense_only,
+    check_sparse,
     encoded,
     encoded_shape,
     output_mode_of,
@@ -43,6 +43,7 @@ class IndexLookup(PreprocessingLayer):
       vocabulary: its members, or the path of a file that has one a line.
       invert: from places to members.
       output_mode: "int"; or vectors: "one_hot", "multi_hot", "count", "tf_idf".
+      sparse: vectors are SparseTensors.
       idf_weights: of the members, for "tf_idf" with a given vocabulary.
       pad_to_max_tokens: vectors have the size `max_tokens`.
     """
@@ -55,7 +56,8 @@ class IndexLookup(PreprocessingLayer):
     ) -> None:  # fmt: skip
         name = type(self).__name__
         mode = output_mode_of(output_mode, MODES, name)
-        dense_only(sparse, name)
+        check_sparse(sparse, mode)
+        self.sparse = sparse
         for wrong, text in (
             (max_tokens is not None and max_tokens <= 1,
              f"If set, `max_tokens` must be greater than 1. Received: max_tokens={max_tokens}"),
@@ -229,10 +231,20 @@ class IndexLookup(PreprocessingLayer):
 
     # ---- calls ------------------------------------------------------------------------------
     def call(self, inputs: Any) -> Any:
+        places = self._places(inputs)
+        if self.output_mode == "int":
+            return places
+        depth = self.max_tokens if self.pad_to_max_tokens else self.vocabulary_size()
+        weights = None if self._idf is None else convert_to_tensor(self._idf)
+        return encoded(
+            places, self.output_mode, depth or 0, self._dtype, weights, sparse=self.sparse
+        )
+
+    def _places(self, inputs: Any) -> Any:
         if hasattr(inputs, "flat_values"):  # ragged: each value on its own
-            return inputs.with_flat_values(self.call(inputs.flat_values))
+            return inputs.with_flat_values(self._places(inputs.flat_values))
         if isinstance(inputs, SparseTensor):
-            return SparseTensor(inputs.indices, self.call(inputs.values), inputs.dense_shape)
+            return SparseTensor(inputs.indices, self._places(inputs.values), inputs.dense_shape)
         key_dtype = dt.as_dtype(self.vocabulary_dtype)
         if self.invert:
             key_dtype = dt.int64
@@ -244,9 +256,7 @@ class IndexLookup(PreprocessingLayer):
         if self.invert or self.output_mode == "int":
             places = places if self.invert else cast(places, self._dtype)
             return squeeze(places, [-1]) if scalar else identity(places)
-        depth = self.max_tokens if self.pad_to_max_tokens else self.vocabulary_size()
-        weights = None if self._idf is None else convert_to_tensor(self._idf)
-        return encoded(places, self.output_mode, depth or 0, self._dtype, weights)
+        return places
 
     def _looked_up(self, inputs: Tensor) -> Tensor:
         places = self._table.lookup(inputs)
@@ -274,7 +284,7 @@ class IndexLookup(PreprocessingLayer):
             "oov_token": self.oov_token,
             "mask_token": self.mask_token,
             "output_mode": self.output_mode,
-            "sparse": False,
+            "sparse": self.sparse,
             "pad_to_max_tokens": self.pad_to_max_tokens,
             "vocabulary_dtype": self.vocabulary_dtype,
             # a learned vocabulary, too, so that a saved model knows it

@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
+from shardtape.context import state
 from shardtape.keras.layers.categories import output_mode_of
 from shardtape.keras.layers.lookup import StringLookup
 from shardtape.keras.layers.preprocessing import PreprocessingLayer
 from shardtape.keras.layers.words import text_standardize, text_words
-from shardtape.ops.array import pad, shape, squeeze
+from shardtape.keras.symbolic import KerasGraph
+from shardtape.ops.array import expand_dims, pad, shape, squeeze
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ragged.tensor import RaggedTensor
 from shardtape.shapes import TensorShape
-from shardtape.tensor import Tensor
 
 
 class TextVectorization(PreprocessingLayer):
@@ -28,6 +30,8 @@ class TextVectorization(PreprocessingLayer):
       split: "whitespace", "character", None, or a function on tensors of strings.
       ngrams: n for all sequences of 1 to n words, or a tuple of lengths.
       output_mode: "int"; or vectors: "multi_hot", "count", "tf_idf".
+      ragged: rows of the words alone, as a RaggedTensor, without padding.
+      sparse: vectors are SparseTensors.
       output_sequence_length: number of words that each text gets, by cutting and padding with 0.
       vocabulary: given instead of learned; see `StringLookup`.
     """
@@ -49,10 +53,6 @@ class TextVectorization(PreprocessingLayer):
                     f"Unknown value for `{name}` argument of layer TextVectorization. Allowed "
                     f"values are: {allowed} and functions. Received: {value}"
                 )
-        if ragged:
-            raise NotImplementedError(
-                "TextVectorization gives dense tensors only (ragged=True was asked)"
-            )
         mode = output_mode_of(output_mode or "int", ("int", "count", "multi_hot", "tf_idf"),
                               "TextVectorization")  # fmt: skip
         if mode != "int" and output_sequence_length is not None:
@@ -60,12 +60,19 @@ class TextVectorization(PreprocessingLayer):
                 "`output_sequence_length` must not be set if `output_mode` is not 'int'. Received "
                 f"output_sequence_length={output_sequence_length}."
             )
+        if ragged and (mode != "int" or output_sequence_length is not None):
+            raise ValueError(
+                "`ragged` may only be true if `output_mode` is `'int'` and without "
+                f"`output_sequence_length`. Received: ragged={ragged}, output_mode={mode} and "
+                f"output_sequence_length={output_sequence_length}"
+            )
         given = kwargs.pop("has_input_vocabulary", vocabulary is not None)
         kwargs.pop("vocabulary_size", None)
         kwargs["dtype"] = dt.string
         super().__init__(autocast=False, **kwargs)
         self._standardize, self._split, self._ngrams = standardize, split, ngrams
         self._output_mode, self._length, self._encoding = mode, output_sequence_length, encoding
+        self._ragged = ragged
         self._lookup_layer = StringLookup(
             max_tokens=max_tokens, vocabulary=vocabulary, idf_weights=idf_weights, mask_token="",
             pad_to_max_tokens=pad_to_max_tokens, output_mode=mode, sparse=sparse,
@@ -98,8 +105,14 @@ class TextVectorization(PreprocessingLayer):
         self._lookup_layer.reset_state()
 
     # ---- calls ------------------------------------------------------------------------------
-    def call(self, inputs: Any) -> Tensor:
-        words = self._preprocessed(convert_to_tensor(inputs))
+    def call(self, inputs: Any) -> Any:
+        if isinstance(inputs, RaggedTensor) and self._split is None and not self._ngrams:
+            words = inputs.with_flat_values(self._preprocessed(inputs.flat_values))
+        else:
+            words = self._preprocessed(convert_to_tensor(inputs))
+        rows = self._ragged and self._split is not None and words.shape.rank == 2
+        if rows and not isinstance(state.graph, KerasGraph):  # symbolic calls see a dense tensor
+            words = RaggedTensor.from_tensor(words, padding="")
         places = self._lookup_layer(words)
         if self._output_mode != "int" or self._length is None:
             return places
@@ -130,10 +143,12 @@ class TextVectorization(PreprocessingLayer):
         lengths = self._ngrams or ()
         if isinstance(lengths, int):
             lengths = range(1, lengths + 1)
-        return text_words(
-            cast(texts, dt.string), standardize=self._standard, split=self._split,
-            ngrams=tuple(lengths),
+        scalar = texts.shape.rank == 0
+        words = text_words(
+            cast(expand_dims(texts, 0) if scalar else texts, dt.string),
+            standardize=self._standard, split=self._split, ngrams=tuple(lengths),
         )  # fmt: skip
+        return words[0] if scalar else words
 
     @property
     def _standard(self) -> str | None:
@@ -161,7 +176,7 @@ class TextVectorization(PreprocessingLayer):
             "ngrams": self._ngrams,
             "output_mode": self._output_mode,
             "output_sequence_length": self._length,
-            "ragged": False,
+            "ragged": self._ragged,
             "encoding": self._encoding,
             **{name: inner[name] for name in shared},
         }

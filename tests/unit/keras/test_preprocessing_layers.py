@@ -76,8 +76,6 @@ def test_wrong_vocabularies_and_inputs_are_named():
         layers.Normalization(mean=0.0, variance=1.0).adapt(np.ones((3, 2), np.float32))
     with pytest.raises(ValueError, match="input rank must be 1"):
         layers.TextVectorization(vocabulary=["a"])([["a", "b"]])
-    with pytest.raises(NotImplementedError, match="dense"):
-        layers.CategoryEncoding(3, sparse=True)
 
 
 def test_random_image_layers_act_in_training_only_and_on_each_image():
