@@ -21,23 +21,36 @@ from shardtape.tensor import Tensor
 from shardtape.variable import Variable
 
 
-def by_output(given: Any, names: list[str]) -> list[Any]:
-    """What was given for each output: one for all, a list, or a dict by name.
+def by_output(given: Any, names: list[str], keys: list[str]) -> list[Any]:
+    """What was given for each output: one for all, a list, or a dict by key or name.
+
+    Args:
+      names, keys: of the outputs; see `output_keys`.
 
     Raises ValueError for an unknown name or another number.
     """
     if isinstance(given, dict):
-        for name in given:
-            if name not in names:
-                raise ValueError(
-                    f"there is no output {name!r}; the model has {', '.join(map(repr, names))}"
-                )
-        return [given.get(name) for name in names]
+        return _looked_up(given, names, keys)
     if isinstance(given, (list, tuple)):
         if len(given) != len(names):
             raise ValueError(f"got {len(given)} for {len(names)} outputs: {given}")
         return list(given)
     return [given] * len(names)
+
+
+def output_keys(y_pred: Any, names: list[str]) -> list[str]:
+    """The keys of outputs in a dict, in the order of `nest.flatten`; else the names again."""
+    if not isinstance(y_pred, dict) or any(nest.is_nested(value) for value in y_pred.values()):
+        return names
+    return sorted(y_pred)
+
+
+def _looked_up(given: dict[str, Any], names: list[str], keys: list[str]) -> list[Any]:
+    for known in (keys, names):
+        if set(given) <= set(known):
+            return [given.get(name) for name in known]
+    unknown = next(name for name in given if name not in keys)
+    raise ValueError(f"there is no output {unknown!r}; the model has {', '.join(map(repr, keys))}")
 
 
 class CompiledLosses:
@@ -55,10 +68,10 @@ class CompiledLosses:
         self.total = Mean(name="loss")
         self._each: dict[int, Mean] = {}
 
-    def _build(self, names: list[str]) -> None:
-        self._losses = [_as_loss(loss) for loss in by_output(self._given, names)]
+    def _build(self, names: list[str], keys: list[str]) -> None:
+        self._losses = [_as_loss(loss) for loss in by_output(self._given, names, keys)]
         given = self._given_weights
-        self._weights = [1.0 if w is None else w for w in by_output(given, names)]
+        self._weights = [1.0 if w is None else w for w in by_output(given, names, keys)]
         if len(names) > 1:
             self._each = {
                 i: Mean(name=f"{name}_loss")
@@ -79,11 +92,12 @@ class CompiledLosses:
         None where there is neither a loss nor a penalty.
         """
         names = self._output_names(y_pred)
+        keys = output_keys(y_pred, names)
         if self._losses is None:
-            self._build(names)
+            self._build(names, keys)
         predictions = nest.flatten(y_pred)
-        targets = _in_order(y, names, len(predictions))
-        weights = _in_order(sample_weight, names, len(predictions), spread=True)
+        targets = _in_order(y, names, keys)
+        weights = _in_order(sample_weight, names, keys, spread=True)
         size, terms = None, []
         for i, (loss, factor, target, prediction, w) in enumerate(
             zip(self._losses or [], self._weights, targets, predictions, weights)
@@ -147,11 +161,12 @@ def _as_loss(loss: Any) -> Loss | None:
     return FunctionLoss(loss, name=getattr(loss, "__name__", "loss"))
 
 
-def _in_order(given: Any, names: list[str], count: int, spread: bool = False) -> list[Any]:
+def _in_order(given: Any, names: list[str], keys: list[str], spread: bool = False) -> list[Any]:
+    count = len(names)
     if given is None:
         return [None] * count
     if isinstance(given, dict):
-        return [given.get(name) for name in names]
+        return _looked_up(given, names, keys)
     flat = nest.flatten(given)
     if len(flat) == 1 and count > 1 and spread:
         return flat * count
@@ -168,9 +183,11 @@ class CompiledMetrics:
         self._output_names = output_names
         self._built: list[tuple[int, Metric, bool]] | None = None
 
-    def _build(self, names: list[str], targets: list[Any], predictions: list[Any]) -> None:
-        plain = _metrics_by_output(self._given, names)
-        weighted = _metrics_by_output(self._given_weighted, names)
+    def _build(
+        self, names: list[str], keys: list[str], targets: list[Any], predictions: list[Any]
+    ) -> None:
+        plain = _metrics_by_output(self._given, names, keys)
+        weighted = _metrics_by_output(self._given_weighted, names, keys)
         built: list[tuple[int, Metric, bool]] = []
         taken: set[str] = set()
         for i, name in enumerate(names):
@@ -200,14 +217,15 @@ class CompiledMetrics:
     def update_state(self, y: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Takes a batch into all metrics."""
         names = self._output_names(y_pred)
+        keys = output_keys(y_pred, names)
         predictions = nest.flatten(y_pred)
-        targets = _in_order(y, names, len(predictions))
+        targets = _in_order(y, names, keys)
         if self._built is None:
             fitted = [
                 t if t is None else _fitting(t, p, None)[0] for t, p in zip(targets, predictions)
             ]
-            self._build(names, fitted, predictions)
-        weights = _in_order(sample_weight, names, len(predictions), spread=True)
+            self._build(names, keys, fitted, predictions)
+        weights = _in_order(sample_weight, names, keys, spread=True)
         for i, metric, takes_weights in self._built or ():
             if targets[i] is None:
                 continue
@@ -224,11 +242,11 @@ class CompiledMetrics:
             metric.reset_state()
 
 
-def _metrics_by_output(given: Any, names: list[str]) -> list[list[Any]]:
+def _metrics_by_output(given: Any, names: list[str], keys: list[str]) -> list[list[Any]]:
     if given is None:
         return [[] for _ in names]
     if isinstance(given, dict):
-        return [_as_list(m) for m in by_output(given, names)]
+        return [_as_list(m) for m in by_output(given, names, keys)]
     given = _as_list(given)
     if len(names) > 1 and len(given) == len(names) and any(isinstance(m, list) for m in given):
         return [_as_list(m) for m in given]
