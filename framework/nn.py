@@ -63,6 +63,7 @@ from shardtape.ops.embedding import (
 from shardtape.ops.in_top_k import (
     in_top_k,
 )
+from shardtape.ops.isotonic import isotonic_regression
 from shardtape.ops.local_response import local_response_normalization
 from shardtape.ops.math import (
     sigmoid,
