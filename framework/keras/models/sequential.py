@@ -72,12 +72,12 @@ class Sequential(Model):
             self._extend_chain(layer)
             return
         first = self._own_layers[0]
-        shape = first._batch_input_shape
+        shape, dtype = first._batch_input_shape, first.dtype
         if shape is None and isinstance(first, Model) and first._network is not None:
-            shape = tuple(first.inputs[0].shape)
+            shape, dtype = tuple(first.inputs[0].shape), first.inputs[0].dtype
         if len(self._own_layers) == 1 and shape is not None:
             self._entrance = InputLayer(
-                batch_input_shape=shape, dtype=first.dtype, name=f"{first.name}_input"
+                batch_input_shape=shape, dtype=dtype, name=f"{first.name}_input"
             )
             self._build_network()
 

@@ -385,3 +385,26 @@ def test_a_model_takes_batches_of_another_size_than_the_first():
     assert fixed(np.zeros((2, 3), np.float32)).shape == (2, 2)  # as Keras 2.15 takes it
     with pytest.raises(ValueError, match="incompatible"):
         fixed(np.zeros((2, 5), np.float32))
+
+
+def test_models_of_texts_inside_a_sequential_model():
+    texts = tf.constant(["good film", "bad"])
+    numbers = layers.TextVectorization(output_sequence_length=5)
+    numbers.adapt(["good film", "bad film a"])
+    inner = keras.Sequential([numbers, layers.Embedding(50, 4), layers.Flatten(), layers.Dense(1)])
+    expected = tf.sigmoid(inner(texts)).numpy()
+    outer = keras.Sequential([inner, layers.Activation("sigmoid")])
+    assert outer.inputs[0].dtype is tf.string
+    np.testing.assert_allclose(outer(texts).numpy(), expected, rtol=1e-6)
+    np.testing.assert_allclose(outer.predict(texts, verbose=0), expected, rtol=1e-6)
+    assert outer(tf.constant(["a", "b", "c"])).shape == (3, 1)
+    x = keras.Input((), dtype="string")
+    model = keras.Sequential([keras.Model(x, numbers(x))])
+    assert model(texts).numpy().tolist() == [[3, 2, 0, 0, 0], [4, 0, 0, 0, 0]]  # Keras's
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float64"])
+def test_the_type_of_the_inputs_of_a_model_inside(dtype):
+    x = keras.Input((3,), dtype=dtype, batch_size=4)
+    model = keras.Sequential([keras.Model(x, layers.Flatten()(x))])
+    assert model.inputs[0].dtype.name == dtype and model.inputs[0].shape == (4, 3)
