@@ -3,6 +3,13 @@
 from shardtape.absent import dtensor
 from shardtape.data.optional import Optional
 from shardtape.experimental import dlpack, extension_type, numpy
+from shardtape.experimental.dispatching import (
+    dispatch_for_api,
+    dispatch_for_binary_elementwise_apis,
+    dispatch_for_binary_elementwise_assert_apis,
+    dispatch_for_unary_elementwise_apis,
+    unregister_dispatch_for,
+)
 from shardtape.experimental.extension_type import ExtensionType, ExtensionTypeSpec
 from shardtape.ragged.dynamic_shape import DynamicRaggedShape
 from shardtape.ragged.row_partition import RowPartition
@@ -13,8 +20,13 @@ __all__ = [
     "ExtensionTypeSpec",
     "Optional",
     "RowPartition",
+    "dispatch_for_api",
+    "dispatch_for_binary_elementwise_apis",
+    "dispatch_for_binary_elementwise_assert_apis",
+    "dispatch_for_unary_elementwise_apis",
     "dlpack",
     "dtensor",
     "extension_type",
     "numpy",
+    "unregister_dispatch_for",
 ]
