@@ -228,15 +228,15 @@ def _from_python(value: Any) -> np.ndarray:
 def _is_mixed(array: np.ndarray, value: Any, dtype: dt.DType | None) -> bool:
     """Whether numpy found a common type that TensorFlow does not go to from the first leaf's.
 
-    From truth values it goes to numbers where these are asked for.
+    It does where that type is asked for, and in graphs.
     """
     kind = array.dtype.kind
     if kind in "SU":
         return True
+    if state.graph is not None or (dtype is not None and dtype.kind in _WIDER.get(kind, "")):
+        return False
     if kind == "c":
         return isinstance(_first_leaf(value), (int, float))
-    if dtype is not None and dtype.kind in _WIDER.get(kind, ""):
-        return False
     return kind in "if" and type(_first_leaf(value)) is bool
 
 

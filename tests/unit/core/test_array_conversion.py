@@ -90,6 +90,13 @@ def test_sequences_of_mixed_numbers(value, dtype, wanted):
     np.testing.assert_array_equal(got, value)
 
 
+def test_sequences_of_mixed_numbers_in_a_function():
+    got = tf.function(lambda: (tf.constant([True, 1]), tf.constant([4.0, 1 + 0.5j])))()
+    assert [t.dtype for t in got] == [tf.int32, tf.complex128]
+    given = tf.constant([4.0, 1 + 0.5j], tf.complex128)
+    np.testing.assert_array_equal(given, [4, 1 + 0.5j])
+
+
 def test_nothing_in_a_sequence_of_another_type():
     for dtype in (None, tf.int32, tf.string):
         with pytest.raises(ValueError, match="None"):
