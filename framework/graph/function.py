@@ -7,18 +7,16 @@ import inspect
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from shardtape import nest
 from shardtape.context import building, converting, recording, state
 from shardtape.graph.arguments import (
-    Declared,
     components_of,
     composite_of,
     context_key,
     declared_type,
-    fed_tensor,
     in_nest_order,
     is_tensor_like,
     key_of,
@@ -29,12 +27,12 @@ from shardtape.graph.arguments import (
     valid_name,
 )
 from shardtape.graph.concrete_function import ConcreteFunction, as_output
-from shardtape.graph.func_graph import FuncGraph, TensorSpec
+from shardtape.graph.constraints import Constraints
+from shardtape.graph.func_graph import FuncGraph
 from shardtape.graph.retracing import MAX_TRACES, Relaxed
 from shardtape.ops import source
 from shardtape.source_lines import origins_noted
 from shardtape.tensor import SymbolicTensor
-from shardtape.type_spec import TypeSpec
 from shardtape.variable import Variable, collecting
 
 _log = logging.getLogger("shardtape")
@@ -68,11 +66,14 @@ class Function:
         functools.update_wrapper(self, python_function)
         self.python_function = python_function
         self._name: str = name or getattr(python_function, "__name__", None) or "function"
-        self.input_signature = None if input_signature is None else tuple(input_signature)
         self._relax = reduce_retracing
-        self._relaxed = Relaxed() if reduce_retracing and input_signature is None else None
         self._traces: dict[Any, ConcreteFunction] = {}
         self._signature = inspect.signature(python_function)
+        self._constraints = self.input_signature = None
+        if input_signature is not None:
+            self._constraints = Constraints(self._signature, input_signature)
+            self.input_signature = tuple(input_signature)
+        self._relaxed = Relaxed() if reduce_retracing and input_signature is None else None
         self._lock = threading.RLock()
         self._made_variables: list[Variable] | None = None
         self._count = 0
@@ -104,8 +105,8 @@ class Function:
 
     def get_concrete_function(self, *args: Any, **kwargs: Any) -> ConcreteFunction:
         """The trace for these arguments or TensorSpecs."""
-        if not args and not kwargs and self.input_signature is not None:
-            args = self.input_signature
+        if not args and not kwargs and self._constraints is not None:
+            args, kwargs = self._constraints.arguments()
         return self._find(args, kwargs)[0]
 
     @property
@@ -125,8 +126,8 @@ class Function:
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
         arguments = bound.arguments
-        if self.input_signature is not None:
-            arguments = self._conform(arguments)
+        if self._constraints is not None:
+            arguments = self._constraints.conform(arguments, self._name)
         names, leaves = named_leaves(arguments)
         key = tuple([key_of(x) for x in leaves]) + (structure_of(arguments), context_key())
         with self._lock:
@@ -141,39 +142,6 @@ class Function:
             elif found is None:
                 found = self._trace_new(key, bound, arguments, names, leaves)
         return found, [part for x in leaves if is_tensor_like(x) for part in components_of(x)]
-
-    def _conform(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        specs = self.input_signature or ()
-        if len(specs) < len(arguments):
-            raise TypeError(
-                f"{self._name} has an input_signature of {len(specs)} arguments, it takes "
-                f"{len(arguments)}"
-            )
-        out = {}
-        for (name, value), spec in zip(arguments.items(), specs):
-            flat_specs = nest.flatten(spec)
-            flat = [value] if isinstance(spec, TypeSpec) else nest.flatten(value)
-            if len(flat_specs) != len(flat):
-                raise TypeError(f"argument {name!r} of {self._name} does not match {spec!r}")
-            made = []
-            for s, v in zip(flat_specs, flat):
-                if not isinstance(s, TensorSpec):
-                    if not s.is_compatible_with(v):
-                        raise TypeError(
-                            f"Binding inputs to tf.function `{self._name}` failed: argument "
-                            f"{name!r} is {v!r}, the input_signature asks for {s!r}"
-                        )
-                    made.append(Declared(v, s))
-                    continue
-                t = v if isinstance(v, TensorSpec) else fed_tensor(v, s.dtype)
-                if t.dtype is not s.dtype or not s.shape.is_compatible_with(t.shape):
-                    raise TypeError(
-                        f"Binding inputs to tf.function `{self._name}` failed: argument {name!r} "
-                        f"has {t.dtype.name}{t.shape}, the input_signature asks for {s!r}"
-                    )
-                made.append(Declared(t, s))
-            out[name] = nest.pack_sequence_as(spec, made)
-        return out
 
     def _trace_new(
         self, key: Any, bound: Any, arguments: Any, names: list[str], leaves: list[Any]
@@ -260,11 +228,12 @@ def function(
 
     Args:
       func: the function; without it a decorator is returned.
-      input_signature: TensorSpecs; one trace then serves all calls.
+      input_signature: TensorSpecs; one trace then serves all calls. Parameters that have none
+        keep their defaults.
       reduce_retracing: let shapes that changed once be unknown.
 
     Raises:
-      TypeError: arguments that do not fit the signature.
+      TypeError: specs that do not fit the parameters, or arguments that do not fit the specs.
     """
 
     def decorate(inner: Callable[..., Any]) -> Function:
