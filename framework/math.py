@@ -139,5 +139,6 @@ from shardtape.ops.scanning import (
     cumsum,
     cumulative_logsumexp,
 )
+from shardtape.ops.sobol import sobol_sample
 
 mod = floormod
