@@ -87,7 +87,7 @@ def test_a_killed_or_frozen_shard_rolls_the_job_back(mode, number, tmp_path, cal
 
 
 def test_a_killed_shard_without_a_checkpoint_is_a_clear_failure():
-    job = trainer(build=slowed(0.02), epochs=EPOCHS)
+    job = trainer(build=slowed(0.1), epochs=EPOCHS)  # not done before the shard dies
     with Killer(job.config.job, "shard-0", [1.0]), pytest.raises(UnavailableError) as caught:
         job.fit()
     assert "shard-0 died" in str(caught.value) and "checkpoint_dir" in str(caught.value)
