@@ -89,13 +89,18 @@ def serialize(optimizer: Optimizer) -> dict[str, Any]:
 def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Optimizer:
     """The optimizer of `serialize`'s dictionary; the class name's case does not matter.
 
+    A configuration with `decay` is that of an older optimizer, see `legacy`.
+
     Raises ValueError that names an unknown class.
     """
     name = str(config.get("class_name"))
-    known = {**_OPTIMIZERS, **(custom_objects or {})}
+    held = config.get("config", {})
+    older = "decay" in held or config.get("module") == "keras.optimizers.legacy"
+    ours = {n: getattr(legacy, n, c) for n, c in _OPTIMIZERS.items()} if older else _OPTIMIZERS
+    known = {**ours, **(custom_objects or {})}
     for other, cls in known.items():
         if other.lower() == name.lower():
-            return cls.from_config(config.get("config", {}), custom_objects)
+            return cls.from_config(held, custom_objects)
     raise ValueError(f"unknown optimizer {name!r}: expected one of {', '.join(known)}")
 
 

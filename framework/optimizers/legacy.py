@@ -1,16 +1,37 @@
 """`tf.keras.optimizers.legacy`: the optimizers by the arguments that Keras 2.10 and before took.
 
-They are the optimizers of today with `lr` and `decay` accepted; the values are theirs.
+They are the optimizers of today with `lr` and `decay`, and the way of that time to write others.
 """
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
-from shardtape.optimizers import adadelta, adagrad, adam, adamax, ftrl, nadam, rmsprop, sgd
+import numpy as np
+
+from shardtape.context import building
+from shardtape.errors import UnimplementedError
+from shardtape.graph.scopes import init_scope
+from shardtape.ops.array import shape, unique
+from shardtape.ops.cast import cast
+from shardtape.ops.gather import unsorted_segment_sum
+from shardtape.optimizers import (
+    adadelta,
+    adagrad,
+    adam,
+    adamax,
+    custom,
+    ftrl,
+    nadam,
+    optimizer,
+    rmsprop,
+    sgd,
+)
 from shardtape.optimizers.listing import VariableList
-from shardtape.optimizers.optimizer import Optimizer
-from shardtape.optimizers.schedules import InverseTimeDecay, LearningRateSchedule
+from shardtape.optimizers.schedules import InverseTimeDecay, LearningRateSchedule, serialize
+from shardtape.shapes import TensorShape
+from shardtape.variable import Variable
 
 __all__ = [
     "Adadelta", "Adagrad", "Adam", "Adamax", "Ftrl", "Nadam", "Optimizer", "RMSprop", "SGD",
@@ -26,39 +47,222 @@ _NAMES = {
 }  # fmt: skip
 
 
-class _OldArguments:
-    """Takes `lr` for the learning rate, and `decay`, by which it falls: rate / (1 + decay * n)."""
+class Optimizer(optimizer.Optimizer):
+    """Base of the older optimizers, and of one's own in their manner.
+
+    Args:
+      name: of an optimizer of one's own; those of this module take it last, as a keyword.
+      lr: the older word for `learning_rate`.
+      decay: the rate of an update is learning_rate / (1 + decay * updates before it).
+      clipnorm, clipvalue, global_clipnorm: see `tf.keras.optimizers.Optimizer`.
+
+    A subclass sets its numbers with `_set_hyper`, makes slots in `_create_slots(var_list)` with
+    `add_slot`, and updates in `_resource_apply_dense(grad, var, apply_state)` (and
+    `_resource_apply_sparse(grad, var, indices)`), in ops. It runs where the model is: a job under
+    a parameter server takes the optimizers of this module, not one's own.
+    """
 
     def __init__(self, *args: Any, lr: Any = None, decay: float = 0.0, **kwargs: Any) -> None:
-        if lr is not None:
+        if decay < 0:
+            raise ValueError(f"decay cannot be less than 0. Received: decay={decay}.")
+        self._hyper: dict[str, Any] = {}
+        self._own_slots: dict[tuple[int, str], Variable] = {}
+        self._initial_decay = decay
+        own = self.rule_class is custom.CustomRule
+        if lr is not None and not own:
             kwargs["learning_rate"] = lr
         super().__init__(*args, **kwargs)
-        rate = self.rule.learning_rate  # type: ignore[attr-defined]
-        if decay and not isinstance(rate, LearningRateSchedule):
-            self.learning_rate = InverseTimeDecay(rate, 1, decay)
 
+    @property
+    def decay(self) -> Any:
+        """The decay of the learning rate, as it was given or set."""
+        return self._hyper.get("decay", self._initial_decay)
+
+    # ---- numbers of one's own -------------------------------------------------------------------
+    def _set_hyper(self, name: str, value: Any) -> None:
+        """Sets a number (kept as a float32 Variable), a schedule or a function."""
+        if name == "learning_rate":
+            self._build_learning_rate(value)
+        elif isinstance(getattr(type(self), name, None), optimizer.hyperparameter):
+            setattr(self, name, value)
+        elif isinstance(self._hyper.get(name), Variable) and not callable(value):
+            self._hyper[name].assign(value)
+        else:
+            plain = not callable(value) and not hasattr(value, "dtype")
+            with building(None):
+                self._hyper[name] = _number(value, name) if plain else value
+
+    def _get_hyper(self, name: str, dtype: Any = None) -> Any:
+        """What `_set_hyper` was given, as a Variable, or a tensor of a type."""
+        if name == "learning_rate":
+            scheduled = isinstance(self.rule.learning_rate, LearningRateSchedule)
+            value = self.rule.learning_rate if scheduled else self.learning_rate
+        elif name in self._hyper:
+            value = self._hyper[name]
+        else:
+            value = self.decay if name == "decay" else getattr(self, name)
+        if callable(value) and not isinstance(value, (LearningRateSchedule, Variable)):
+            value = value()
+        if dtype is None or isinstance(value, LearningRateSchedule):
+            return value
+        return cast(value, dtype)
+
+    def _serialize_hyperparameter(self, name: Any) -> Any:
+        """What `_set_hyper` was given under a name, fit for `get_config`."""
+        if not isinstance(name, str):
+            return super()._serialize_hyperparameter(name)
+        value = self._get_hyper(name)
+        if isinstance(value, LearningRateSchedule):
+            return serialize(value)
+        return float(str(np.float32(np.asarray(value))))  # 0.1, not 0.10000000149011612
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and name in self.__dict__.get("_hyper", {}):
+            return self._get_hyper(name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "decay" or name in self.__dict__.get("_hyper", {}):
+            self._set_hyper(name, value)
+        else:
+            super().__setattr__(name, value)
+
+    # ---- the learning rate ----------------------------------------------------------------------
+    def _decayed_lr(self, var_dtype: Any) -> Any:
+        """The learning rate of the next update, as a tensor of a type."""
+        rate = cast(self.learning_rate, var_dtype)
+        if not self._initial_decay:
+            return rate
+        return rate / (1.0 + cast(self.decay, var_dtype) * cast(self.iterations, var_dtype))
+
+    def _rate_of_update(self) -> float:
+        rate = np.float32(self.current_learning_rate())
+        if not self._initial_decay:
+            return float(rate)
+        decay = np.float32(np.asarray(self.decay))
+        return float(rate / (np.float32(1) + decay * np.float32(self._step())))
+
+    def rule_config(self) -> dict[str, Any]:
+        """As in the base; a decay becomes a schedule.
+
+        Raises UnimplementedError for a decay beside a schedule, and optimizers of one's own.
+        """
+        config = super().rule_config()
+        if self._initial_decay:
+            if isinstance(self.rule.learning_rate, LearningRateSchedule):
+                raise UnimplementedError(
+                    f"{self.name}: shards take `decay` or a schedule as the learning rate, not both"
+                )
+            rate = self.current_learning_rate()
+            falling = InverseTimeDecay(rate, 1, float(np.asarray(self.decay)))
+            config["config"]["learning_rate"] = falling.config()
+        return config
+
+    # ---- updates of one's own -------------------------------------------------------------------
+    def build(self, var_list: Any) -> None:
+        """Makes the slots of variables that have none yet."""
+        variables = list(var_list)
+        new = [v for v in variables if v._id not in self._built_for]
+        super().build(variables)
+        if new and self._updates_by_step:
+            with init_scope():
+                self._create_slots(new)
+
+    def _create_slots(self, var_list: Any) -> None:
+        """Makes the slots of one's own optimizer; nothing where it has none."""
+
+    def add_slot(
+        self, var: Any, slot_name: str, initializer: Any = "zeros", shape: Any = None
+    ) -> Variable:
+        """A Variable that belongs to another one, made once.
+
+        Args:
+          initializer: name, function of shape and dtype, or the value.
+          shape: default that of `var`.
+        """
+        key = var._id, slot_name
+        if key not in self._own_slots:
+            value = initializer
+            if isinstance(initializer, str) or callable(initializer):
+                from shardtape.keras import initializers
+
+                sizes = var.shape if shape is None else TensorShape(shape)
+                value = initializers.get(initializer)(sizes, dtype=var.dtype)
+            with init_scope():
+                made = Variable(
+                    value, trainable=False, dtype=var.dtype,
+                    name=f"{self.name}/{var.name.removesuffix(':0')}/{slot_name}",
+                )  # fmt: skip
+            self._own_slots[key] = made
+            self._added.append(made)
+        return self._own_slots[key]
+
+    def _prepare_local(self, var_device: Any, var_dtype: Any, apply_state: Any) -> None:
+        """Puts numbers that all updates share into `apply_state[device, dtype]`."""
+        apply_state[var_device, var_dtype]["lr_t"] = self._decayed_lr(var_dtype)
+
+    def update_step(self, gradient: Any, variable: Any) -> None:
+        """Updates one Variable by the subclass's `_resource_apply_dense` or `_sparse`."""
+        dtype = variable.dtype
+        place = getattr(variable, "device", None), dtype
+        apply_state: dict[Any, dict[str, Any]] = {place: {}}
+        if hasattr(gradient, "indices") and hasattr(gradient, "values"):
+            update: Any = self._resource_apply_sparse
+            rows, places = unique(gradient.indices)
+            sums = unsorted_segment_sum(gradient.values, places, shape(rows)[0])
+            given: tuple[Any, ...] = (sums, variable, rows)
+        else:
+            update, given = self._resource_apply_dense, (gradient, variable)
+        if "apply_state" in inspect.signature(update).parameters:
+            self._prepare_local(*place, apply_state)
+            update(*given, apply_state=apply_state)
+        else:
+            update(*given)
+
+    def _resource_apply_dense(self, grad: Any, handle: Any, apply_state: Any = None) -> Any:
+        """Updates `handle` by a gradient. Raises NotImplementedError: a subclass defines it."""
+        raise NotImplementedError(f"{type(self).__name__} must define `_resource_apply_dense`")
+
+    def _resource_apply_sparse(
+        self, grad: Any, handle: Any, indices: Any, apply_state: Any = None
+    ) -> Any:
+        """Updates the rows `indices` of `handle`; they are unique.
+
+        Raises NotImplementedError: a subclass that meets sparse gradients defines it.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must define `_resource_apply_sparse`: the gradient of "
+            f"{handle.name} is sparse"
+        )
+
+    # ---- slots ----------------------------------------------------------------------------------
     def get_slot_names(self) -> list[str]:
         """The names of the slots of each Variable, in the order in which they are made."""
-        return [name for _, name in self._named_slots()]
+        own = {name: None for _, name in self._own_slots}
+        return [*[name for _, name in self._named_slots()], *own]
 
     def get_slot(self, var: Any, slot_name: str) -> Any:
         """The slot of a Variable, as a Variable. Raises KeyError for an unknown name."""
+        if (var._id, slot_name) in self._own_slots:
+            return self._own_slots[var._id, slot_name]
         for slot, name in self._named_slots():
             if name == slot_name:
-                made = self._slots_of(var)[slot]  # type: ignore[attr-defined]
-                return self._slot_variable(var, slot, made)  # type: ignore[attr-defined]
+                made = self._slots_of(var)[slot]
+                return self._slot_variable(var, slot, made)
         raise KeyError(f"no slot {slot_name!r}: there are {self.get_slot_names()}")
 
     @property
     def weights(self) -> list[Any]:
         """`iterations`, then the slots, each for all Variables."""
-        updated = self.updated_variables  # type: ignore[attr-defined]
+        if self._updates_by_step:
+            return [self.iterations, *self._added]
+        updated = self.updated_variables
         names = self.get_slot_names()
-        if self.rule.class_name == "Ftrl":  # type: ignore[attr-defined]
+        if self.rule.class_name == "Ftrl":
             slots = [self.get_slot(v, name) for v in updated for name in names]
         else:
             slots = [self.get_slot(v, name) for name in names for v in updated]
-        return [self.iterations, *slots]  # type: ignore[attr-defined]
+        return [self.iterations, *slots]
 
     @property
     def variables(self) -> Any:
@@ -71,42 +275,97 @@ class _OldArguments:
 
     def set_weights(self, weights: Any) -> None:
         """Sets `weights` from arrays. Raises ValueError where number or shapes do not fit."""
-        self._set(self.weights, list(weights))  # type: ignore[attr-defined]
+        self._set(self.weights, list(weights))
 
     def _named_slots(self) -> list[tuple[str, str]]:
         """(name in the rule, name in Keras 2.10) of each slot."""
-        kind = self.rule.class_name  # type: ignore[attr-defined]
-        held = self.rule.own_slots  # type: ignore[attr-defined]
+        kind = self.rule.class_name
+        held = self.rule.own_slots
         return [(slot, _NAMES.get((kind, slot), slot)) for slot in held]
 
-
-class Adadelta(_OldArguments, adadelta.Adadelta):
-    """See `_OldArguments`."""
-
-
-class Adagrad(_OldArguments, adagrad.Adagrad):
-    """See `_OldArguments`."""
-
-
-class Adam(_OldArguments, adam.Adam):
-    """See `_OldArguments`."""
-
-
-class Adamax(_OldArguments, adamax.Adamax):
-    """See `_OldArguments`."""
-
-
-class Ftrl(_OldArguments, ftrl.Ftrl):
-    """See `_OldArguments`."""
+    # ---- configuration --------------------------------------------------------------------------
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as Keras has them: of one's own optimizer the name and the clipping."""
+        clipping = {n: getattr(self, n) for n in ("clipnorm", "clipvalue", "global_clipnorm")}
+        config = {"name": self.name, **{n: v for n, v in clipping.items() if v is not None}}
+        if self._updates_by_step:
+            return config
+        base = super().get_config()
+        more = {n: base[n] for n, usual in _NOT_OF_KERAS.items() if base.get(n, usual) != usual}
+        own = self.rule.own_config()
+        return {
+            **config, **more, "learning_rate": self._serialize_hyperparameter("learning_rate"),
+            "decay": self._serialize_hyperparameter("decay"),
+            **{n: v for n, v in own.items() if n not in _NOT_OF_KERAS},
+        }  # fmt: skip
 
 
-class Nadam(_OldArguments, nadam.Nadam):
-    """See `_OldArguments`."""
+def _number(value: Any, name: str) -> Variable:
+    return Variable(value, trainable=False, dtype="float32", name=name)
 
 
-class RMSprop(_OldArguments, rmsprop.RMSprop):
-    """See `_OldArguments`."""
+_NOT_OF_KERAS = {
+    "weight_decay": None, "use_ema": False, "ema_momentum": 0.99, "ema_overwrite_frequency": None,
+    "loss_scale_factor": None, "lazy": False,
+}  # fmt: skip
 
 
-class SGD(_OldArguments, sgd.SGD):
-    """See `_OldArguments`."""
+class Adadelta(Optimizer, adadelta.Adadelta):
+    """See `Optimizer`."""
+
+
+class Adagrad(Optimizer, adagrad.Adagrad):
+    """See `Optimizer`."""
+
+
+class Adam(Optimizer, adam.Adam):
+    """See `Optimizer`."""
+
+
+class Adamax(Optimizer, adamax.Adamax):
+    """See `Optimizer`."""
+
+
+class Ftrl(Optimizer, ftrl.Ftrl):
+    """See `Optimizer`."""
+
+
+class Nadam(Optimizer, nadam.Nadam):
+    """See `Optimizer`; the momentum's schedule is the older one.
+
+    Args:
+      schedule_decay: by which the momentum rises; the learning rate does not fall.
+      decay: without effect, as in Keras.
+    """
+
+    def __init__(self, *args: Any, schedule_decay: float = 0.004, **kwargs: Any) -> None:
+        kwargs.pop("decay", None)
+        super().__init__(*args, **kwargs)
+        self.rule.schedule_decay = schedule_decay
+
+    @property
+    def decay(self) -> Any:
+        """That of the momentum's schedule."""
+        return self.rule.schedule_decay
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments; Keras writes `schedule_decay` as "decay"."""
+        config = super().get_config()
+        config.pop("schedule_decay", None)
+        return config
+
+    @classmethod
+    def from_config(cls, config: Any, custom_objects: Any = None) -> Any:
+        """An optimizer of `get_config`'s dictionary."""
+        given = dict(config)
+        if "decay" in given:
+            given["schedule_decay"] = given.pop("decay")
+        return super().from_config(given, custom_objects)
+
+
+class RMSprop(Optimizer, rmsprop.RMSprop):
+    """See `Optimizer`."""
+
+
+class SGD(Optimizer, sgd.SGD):
+    """See `Optimizer`."""

@@ -16,6 +16,7 @@ class NadamRule(Rule):
     Args:
       beta_1, beta_2: decay of the first and second moment.
       epsilon: added to the root of the corrected second moment.
+      schedule_decay: factor of t in the schedule; Keras's older Nadam has 0.004.
       Others as in `Rule`.
     """
 
@@ -27,6 +28,7 @@ class NadamRule(Rule):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
+        schedule_decay: float = 1.0,
         **shared: Any,
     ) -> None:
         super().__init__(learning_rate, **shared)
@@ -34,13 +36,14 @@ class NadamRule(Rule):
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
+        self.schedule_decay = schedule_decay
 
     @property
     def own_slots(self) -> tuple[str, ...]:
         return ("momentum", "velocity")
 
     def _momentum(self, dtype: np.dtype, number: int) -> Any:
-        decay = np.power(dtype.type(0.96), dtype.type(number))
+        decay = np.power(dtype.type(0.96), dtype.type(self.schedule_decay) * dtype.type(number))
         return dtype.type(self.beta_1) * (dtype.type(1) - dtype.type(0.5) * decay)
 
     def _momentum_product(self, dtype: np.dtype, number: int) -> Any:
@@ -57,11 +60,8 @@ class NadamRule(Rule):
         return product
 
     def own_config(self) -> dict[str, Any]:
-        return {
-            "beta_1": self.beta_1,
-            "beta_2": self.beta_2,
-            "epsilon": self.epsilon,
-        }
+        out = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+        return out if self.schedule_decay == 1 else {**out, "schedule_decay": self.schedule_decay}
 
     def factors(self, dtype: np.dtype, step: int, learning_rate: float) -> tuple[Any, ...]:
         one = dtype.type(1)

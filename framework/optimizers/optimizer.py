@@ -207,6 +207,10 @@ class Optimizer(ListedState):
             return float(np.float32(self._callable()))
         return self.rule.learning_rate_at(self._step())
 
+    def _rate_of_update(self) -> float:
+        """The learning rate as the next update takes it."""
+        return self.current_learning_rate()
+
     # ---- updates on Variables --------------------------------------------------------------------
 
     def build(self, var_list: Iterable[Any]) -> None:
@@ -315,7 +319,7 @@ class Optimizer(ListedState):
         self.apply_gradients(zip(grads, variables))
 
     def _apply(self, pairs: list[tuple[Gradient, Any]]) -> None:
-        step, rate = self._step(), self.current_learning_rate()
+        step, rate = self._step(), self._rate_of_update()
         factors = self._factors([g for g, _ in pairs])
         for (gradient, variable), factor in zip(pairs, factors):
             rule = self.rule.for_variable(variable.name)

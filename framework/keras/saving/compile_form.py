@@ -25,6 +25,10 @@ def optimizer_form(optimizer: Any) -> dict[str, Any]:
     out = described(optimizer)
     for name in _NOT_IN_KERAS:
         out["config"].pop(name, None)
+    if isinstance(optimizer, optimizers.legacy.Optimizer):
+        if out["module"] == "keras.optimizers":
+            out["module"] = "keras.optimizers.legacy"
+        return out
     out["config"].update(jit_compile=False, is_legacy_optimizer=False)
     return out
 
