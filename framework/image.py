@@ -22,6 +22,10 @@ from shardtape.ops.colors import (
     yuv_to_rgb,
 )
 from shardtape.ops.combined_boxes import combined_non_max_suppression
+from shardtape.ops.distorted_boxes import (
+    sample_distorted_bounding_box,
+    stateless_sample_distorted_bounding_box,
+)
 from shardtape.ops.image import adjust_contrast, convert_image_dtype
 from shardtape.ops.image_files import (
     adjust_jpeg_quality,

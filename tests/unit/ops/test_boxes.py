@@ -21,3 +21,67 @@ def test_hard_suppression_has_one():
     found, scores = tf.image.non_max_suppression_with_scores(PAIR, [0.9, 0.8], 2, 0.5)
     np.testing.assert_array_equal(found, [0])
     np.testing.assert_allclose(scores, [0.9])
+
+
+OBJECTS = [[[0.1, 0.2, 0.5, 0.6], [0.3, 0.3, 0.9, 0.8]]]
+
+
+@pytest.mark.parametrize(
+    ("size", "seed", "options", "begin", "extent"),
+    [
+        ([100, 80, 3], [1, 2], {}, [12, 3, 0], [58, 72, -1]),
+        ([100, 80, 3], [1, 3], {"min_object_covered": 0.5}, [51, 12, 0], [48, 60, -1]),
+        (
+            [100, 80, 3], [1, 2],
+            {"aspect_ratio_range": [0.9, 1.1], "area_range": [0.2, 0.4]}, [36, 17, 0], [54, 58, -1],
+        ),
+        ([10, 8, 3], [1, 2], {"min_object_covered": 1.0, "max_attempts": 3}, [0, 0, 0], [7, 6, -1]),
+        (
+            [33, 57, 1], [3, 7],
+            {"min_object_covered": 0.2, "area_range": [0.3, 0.9]}, [8, 2, 0], [24, 30, -1],
+        ),
+    ],
+)  # fmt: skip
+def test_crops_of_a_seed_are_tensorflows(size, seed, options, begin, extent):
+    got = tf.image.stateless_sample_distorted_bounding_box(size, OBJECTS, seed, **options)
+    assert got[0].numpy().tolist() == begin and got[1].numpy().tolist() == extent
+    y, x, height, width = (v / s for v, s in zip([*begin[:2], *extent[:2]], [*size[:2]] * 2))
+    np.testing.assert_allclose(got[2], [[[y, x, y + height, x + width]]], rtol=1e-6)
+
+
+def test_crops_of_seeded_calls_are_tensorflows():
+    tf.random.set_seed(3)
+    found = [tf.image.sample_distorted_bounding_box([100, 80, 3], OBJECTS, seed=5)]
+    tf.random.set_seed(3)
+    options = {"seed": 5, "min_object_covered": 0.9}
+    found += [tf.image.sample_distorted_bounding_box([100, 80, 3], OBJECTS, **options)]
+    found += [tf.image.sample_distorted_bounding_box([100, 80, 3], OBJECTS, **options)]
+    assert [f[0].numpy().tolist() for f in found] == [[10, 13, 0], [10, 13, 0], [33, 15, 0]]
+    assert [f[1].numpy().tolist() for f in found] == [[57, 56, -1], [57, 56, -1], [62, 58, -1]]
+
+
+def test_a_crop_in_a_function():
+    @tf.function
+    def cropped(image):
+        begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
+            tf.shape(image), OBJECTS, [1, 2]
+        )
+        return tf.slice(image, begin, size)
+
+    assert cropped(tf.zeros([100, 80, 3])).shape.as_list() == [58, 72, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "said"),
+    [
+        (([10, 8, 3], np.zeros((1, 0, 4))), {}, "use_image_if_no_bounding_boxes=True"),
+        (([10, 8, 3], OBJECTS), {"aspect_ratio_range": [-1, 1]}, "aspect_ratio_range"),
+        (([10, 8, 3], OBJECTS), {"area_range": [0, 2]}, "area_range"),
+        (([10, 8, 3], [[[0.0, 0.5, 1.5, 0.2]]]), {}, r"must be in \[0.0, 1.0\]: 1.5"),
+        (([10, 8], OBJECTS), {}, "must contain 3 elements"),
+        (([10, 8, 3], OBJECTS), {"max_attempts": 0}, "max_attempts must be positive"),
+    ],
+)
+def test_crops_that_are_refused(arguments, options, said):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=said):
+        tf.image.stateless_sample_distorted_bounding_box(*arguments, seed=[1, 2], **options)
