@@ -77,7 +77,7 @@ class TensorBoard(Callback):
 
     def _write_graph(self) -> None:
         self._graph_written = True
-        concrete = self.model.make_train_function().concrete()
+        concrete = self.model._step_function("train_step").concrete()
         if concrete is None:  # the model runs eagerly
             return
         with self._writer("train").as_default():

@@ -13,13 +13,13 @@ from shardtape.keras.models.batches import (
     ArrayBatches,
     ClassWeighted,
     IterableBatches,
-    as_tensors,
     batches_of,
     class_weights,
     packed,
     split,
     unpack,
 )
+from shardtape.keras.models.step_functions import Runner
 from shardtape.ops.composites import is_composite
 from shardtape.ops.joining import concat
 from shardtape.optimizers import Optimizer
@@ -82,6 +82,7 @@ class Fitting:
                              model=self, params=params)  # fmt: skip
         validation = _Validation(validation_data, validation_batch_size or batch_size,
                                  validation_steps, validation_freq)  # fmt: skip
+        run = Runner(self, "train", getattr(batches, "sized", False))
         self.stop_training = False
         self.history = history
         self._first_epoch, self._first_batch = initial_epoch, 0
@@ -92,7 +93,7 @@ class Fitting:
             self.reset_metrics()  # type: ignore[attr-defined]
             calls.on_epoch_begin(epoch, {})
             resumed = self._first_batch
-            got = self._train_epoch(batches, calls)
+            got = self._train_epoch(batches, run, calls)
             if not got and resumed:  # the last batch of the epoch was done
                 continue
             # where the data ended with the last epoch, Keras repeats what that gave
@@ -116,34 +117,34 @@ class Fitting:
         calls.on_train_end(logs)
         return history
 
-    def _train_epoch(self, batches: Any, calls: CallbackList) -> dict[str, Any]:
-        step_function = self._step_function("train_step")  # type: ignore[attr-defined]
+    def _train_epoch(self, batches: Any, run: Runner, calls: CallbackList) -> dict[str, Any]:
+        run.restart()
         logs: dict[str, Any] = {}
         left_out, self._first_batch = self._first_batch, 0
-        sized = getattr(batches, "sized", False)
         for first, group in _groups(batches, self.steps_per_execution):
             if first + len(group) <= left_out:
                 continue
             calls.on_train_batch_begin(first, {})
-            for data in group:
-                got = step_function(as_tensors(data), sized)
-            logs = numbers(got)
+            got = run(group)
+            if not got:
+                break
+            logs = numbers(got[-1])
             calls.on_train_batch_end(first + len(group) - 1, logs)
             if self.stop_training:
                 break
         return logs
 
     def _evaluate(self, batches: Any, calls: CallbackList) -> dict[str, Any]:
-        step_function = self._step_function("test_step")  # type: ignore[attr-defined]
+        run = Runner(self, "test", getattr(batches, "sized", False))
         self.reset_metrics()  # type: ignore[attr-defined]
         calls.on_test_begin({})
-        sized = getattr(batches, "sized", False)
         logs: dict[str, Any] = {}
         for first, group in _groups(batches, self.steps_per_execution):
             calls.on_test_batch_begin(first, {})
-            for data in group:
-                got = step_function(as_tensors(data), sized)
-            logs = numbers(got)
+            got = run(group)
+            if not got:
+                break
+            logs = numbers(got[-1])
             calls.on_test_batch_end(first + len(group) - 1, logs)
         if not logs:
             raise ValueError("Unexpected result of `test_function` (Empty Logs): the data has no "
@@ -195,14 +196,15 @@ class Fitting:
         params = {"verbose": verbose, "epochs": 1, "steps": batches.steps}
         calls = CallbackList([*_listed(callbacks), *_shown(verbose, callbacks)],
                              model=self, params=params)  # fmt: skip
-        step_function = self._step_function("predict_step")  # type: ignore[attr-defined]
-        sized = getattr(batches, "sized", False)
+        run = Runner(self, "predict", getattr(batches, "sized", False))
         parts: list[Any] = []
         calls.on_predict_begin({})
         for first, group in _groups(batches, self.steps_per_execution):
             calls.on_predict_batch_begin(first, {})
-            for data in group:
-                parts.append(step_function(as_tensors(data), sized))
+            got = run(group)
+            if not got:
+                break
+            parts.extend(got)
             calls.on_predict_batch_end(first + len(group) - 1, {"outputs": parts[-1]})
         calls.on_predict_end({})
         if not parts:
@@ -219,7 +221,7 @@ class Fitting:
         self._check_ready("train_step")
         if class_weight is not None:
             sample_weight = class_weights(y, sample_weight, class_weight)
-        return self._on_batch("train_step", (x, y, sample_weight), reset_metrics, return_dict)
+        return self._on_batch("train", (x, y, sample_weight), reset_metrics, return_dict)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, reset_metrics: bool = True,
@@ -227,20 +229,19 @@ class Fitting:
     ) -> Any:  # fmt: skip
         """Loss and metrics of one batch."""
         self._check_ready("test_step")
-        return self._on_batch("test_step", (x, y, sample_weight), reset_metrics, return_dict)
+        return self._on_batch("test", (x, y, sample_weight), reset_metrics, return_dict)
 
-    def _on_batch(self, name: str, batch: Any, reset_metrics: bool, return_dict: bool) -> Any:
+    def _on_batch(self, kind: str, batch: Any, reset_metrics: bool, return_dict: bool) -> Any:
         if reset_metrics:
             self.reset_metrics()  # type: ignore[attr-defined]
-        data = as_tensors(packed(*ArrayBatches(*batch).part(slice(None))))
-        logs = numbers(self._step_function(name)(data))  # type: ignore[attr-defined]
+        data = packed(*ArrayBatches(*batch).part(slice(None)))
+        logs = numbers(Runner(self, kind)([data])[-1])
         return _as_returned(logs, return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
         """The predictions of one batch, as arrays."""
-        data = as_tensors(packed(*ArrayBatches(x).part(slice(None))))
-        got = self._step_function("predict_step")(data)  # type: ignore[attr-defined]
-        return nest.map_structure(np.asarray, got)
+        data = packed(*ArrayBatches(x).part(slice(None)))
+        return nest.map_structure(np.asarray, Runner(self, "predict")([data])[-1])
 
     def fit_generator(self, generator: Any, **options: Any) -> History:
         """`fit` on a generator, by its old name."""

@@ -39,7 +39,7 @@ class Model(Trainer, Layer):
     _unseen = Layer._unseen | {
         "_network", "compiled_loss", "compiled_metrics", "optimizer", "history", "_steps",
         "_compile_arguments", "_given", "_added_metrics", "_own_layers", "_added_outputs",
-        "_optimizer_given",
+        "_optimizer_given", "train_function", "test_function", "predict_function",
     }  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

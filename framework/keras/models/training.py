@@ -10,6 +10,7 @@ from shardtape.graph.function import functions_run_eagerly
 from shardtape.keras.models.batches import unpack
 from shardtape.keras.models.compiled import CompiledLosses, CompiledMetrics
 from shardtape.keras.models.fitting import Fitting
+from shardtape.keras.models.step_functions import StepFunction
 from shardtape.keras.models.traced_steps import TracedSteps
 from shardtape.tape import GradientTape
 
@@ -32,6 +33,9 @@ class Trainer(Fitting):
     _jit_compile: Any = None
     _steps: dict[str, TracedSteps] | None = None
     _compile_arguments: dict[str, Any] | None = None
+    train_function: Any = None
+    test_function: Any = None
+    predict_function: Any = None
 
     def compile(
         self,
@@ -70,6 +74,7 @@ class Trainer(Fitting):
         self.steps_per_execution = steps_per_execution or 1
         self.compiled_loss = CompiledLosses(loss, loss_weights, self._known_output_names)
         self.compiled_metrics = CompiledMetrics(metrics, weighted_metrics, self._known_output_names)
+        self.train_function = self.test_function = self.predict_function = None
         self.compiled = True
         self._optimizer_given = optimizer
         self._compile_arguments = {
@@ -237,19 +242,23 @@ class Trainer(Fitting):
         self._steps = None
 
     def make_train_function(self, force: bool = False) -> Any:
-        """The function of one batch that `fit` calls."""
-        if force:
-            self._forget_steps()
-        return self._step_function("train_step")
+        """`train_function`, which `fit` calls: a function of an iterator over batches.
+
+        Subclasses may make another one, also for the two kinds below.
+        """
+        return self._made_function("train", force)
 
     def make_test_function(self, force: bool = False) -> Any:
-        """The function of one batch that `evaluate` calls."""
-        if force:
-            self._forget_steps()
-        return self._step_function("test_step")
+        """`test_function`, which `evaluate` calls."""
+        return self._made_function("test", force)
 
     def make_predict_function(self, force: bool = False) -> Any:
-        """The function of one batch that `predict` calls."""
+        """`predict_function`, which `predict` calls."""
+        return self._made_function("predict", force)
+
+    def _made_function(self, kind: str, force: bool) -> Any:
         if force:
             self._forget_steps()
-        return self._step_function("predict_step")
+        if force or getattr(self, f"{kind}_function") is None:
+            setattr(self, f"{kind}_function", StepFunction(self, f"{kind}_step"))
+        return getattr(self, f"{kind}_function")
