@@ -9,6 +9,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.context import refresh, state
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import op, same_as
 from shardtape.tensor import EagerTensor
@@ -33,6 +34,7 @@ def _(g, _y, _tensor, *, message):
     )
 
 
+@takes_composites
 def check_numerics(tensor: Any, message: str, name: str | None = None) -> Any:
     """The tensor; raises InvalidArgumentError, which `message` begins, for infinities and NaNs.
 

@@ -14,6 +14,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape.ops import samples
 from shardtape.ops.array import zeros_like
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.joining import concat
 from shardtape.ops.math import abs, cast, exp, sigmoid, sign, tanh
@@ -341,6 +342,7 @@ def relu6(features: Any, name: str | None = None) -> Tensor:
     return relu6_op(features, name=name or "Relu6")
 
 
+@takes_composites
 def leaky_relu(features: Any, alpha: float = 0.2, name: str | None = None) -> Tensor:
     """features where they are above 0, else alpha * features."""
     x = convert_to_tensor(features)
@@ -375,6 +377,7 @@ def softsign(features: Any, name: str | None = None) -> Tensor:
     return softsign_op(features, name=name)
 
 
+@takes_composites
 def silu(features: Any, beta: Any = 1.0) -> Tensor:
     """features * sigmoid(beta * features), also called swish."""
     x = convert_to_tensor(features)
@@ -386,6 +389,7 @@ def silu(features: Any, beta: Any = 1.0) -> Tensor:
 swish = silu
 
 
+@takes_composites
 @scoped("Gelu")
 def gelu(features: Any, approximate: bool = False, name: str | None = None) -> Tensor:
     """x times the normal distribution function at x; `approximate` takes tanh for it.

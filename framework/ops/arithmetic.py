@@ -11,6 +11,7 @@ from shardtape import errors
 from shardtape.ops import compare, samples
 from shardtape.ops.cast import cast, cast_op
 from shardtape.ops.complex_numbers import conj
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.filling import zeros_like, zeros_like_op
 from shardtape.ops.registry import broadcast, op, ufunc_op
 from shardtape.ops.selecting import matching, select
@@ -436,6 +437,7 @@ def accumulate_n(inputs: Any, shape: Any = None, tensor_dtype: Any = None, name:
     return add_n(inputs, name)
 
 
+@takes_composites
 def reciprocal_no_nan(x: Any, name: str | None = None) -> Any:
     """1 / x, and 0 where x is 0."""
     from shardtape.ops.convert import convert_to_tensor

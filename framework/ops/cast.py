@@ -10,7 +10,7 @@ from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.context import state
 from shardtape.indexed_slices import IndexedSlices
-from shardtape.ops.composites import override_of
+from shardtape.ops.composites import override_of, takes_composites
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.shapes import TensorShape
@@ -103,6 +103,7 @@ def bitcast_op(xp, input, *, type):
     return whole.reshape(-1).view(to).reshape(input.shape[:-1])
 
 
+@takes_composites
 def bitcast(input: Any, type: Any, name: str | None = None) -> Any:
     """The same bytes read as another type."""
     return bitcast_op(convert_to_tensor(input), type=dt.as_dtype(type), name=name)
@@ -139,6 +140,7 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
     return cast_op(x, SrcT=x.dtype, DstT=wanted, name=name)
 
 
+@takes_composites
 def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Any:
     """`value` in another dtype; what does not fit becomes the nearest value that does."""
     from shardtape.ops import math

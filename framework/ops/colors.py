@@ -9,6 +9,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape.ops import array, samples
 from shardtape.ops.cast import cast
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.contraction import tensordot
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.image import convert_image_dtype
@@ -140,11 +141,13 @@ def _in_float(image: Any, function: Any) -> Any:
     return convert_image_dtype(function(floats), image.dtype, saturate=True)
 
 
+@takes_composites
 def adjust_brightness(image: Any, delta: Any) -> Any:
     """`delta` (-1..1) more or less of everything."""
     return _in_float(image, lambda x: x + cast(convert_to_tensor(delta), x.dtype))
 
 
+@takes_composites
 def adjust_gamma(image: Any, gamma: Any = 1, gain: Any = 1) -> Any:
     """gain * image ** gamma.
 

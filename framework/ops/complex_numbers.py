@@ -8,6 +8,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape.ops import samples
+from shardtape.ops.composites import override_of, takes_composites
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import zeros_like_op
 from shardtape.ops.registry import broadcast, op, same_as
@@ -102,12 +103,14 @@ def _(g, _y, input):
     return complex(-g * im / square, g * re / square)
 
 
+@takes_composites
 def real(input: Any, name: str | None = None) -> Tensor:
     """The real part; real numbers as they are."""
     x = convert_to_tensor(input)
     return real_op(x, name=name) if x.dtype.is_complex else x
 
 
+@takes_composites
 def imag(input: Any, name: str | None = None) -> Tensor:
     """The imaginary part; zeros of real numbers."""
     x = convert_to_tensor(input)
@@ -119,10 +122,14 @@ def conj(x: Any, name: str | None = None) -> Any:
     if type(x) is EagerTensor and x._array.dtype.kind != "c":
         return x
     if not isinstance(x, Tensor):
+        taken = override_of("conj", x)
+        if taken is not None:
+            return taken(x, name=name)
         x = convert_to_tensor(x)
     return conj_op(x, name=name) if x.dtype.kind == "c" else x
 
 
+@takes_composites
 def angle(input: Any, name: str | None = None) -> Tensor:
     """The angle of complex numbers; of real ones 0, or pi where they are negative."""
     x = convert_to_tensor(input)

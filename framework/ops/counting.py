@@ -8,6 +8,7 @@ from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.ops.arithmetic import maximum, minimum
 from shardtape.ops.cast import cast
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import ones_like, zeros_like
 from shardtape.ops.filling import range as range_
@@ -20,6 +21,7 @@ from shardtape.ops.shaping import reshape, shape, size
 from shardtape.tensor import EagerTensor, Tensor
 
 
+@takes_composites
 def bincount(
     arr: Any, weights: Any = None, minlength: Any = None, maxlength: Any = None,
     dtype: Any = dt.int32, name: str | None = None, axis: int | None = None,
@@ -36,27 +38,36 @@ def bincount(
     Raises InvalidArgumentError for a negative number (eagerly).
     """
     arr = cast(convert_to_tensor(arr), dt.int32)
+    weights = None if weights is None else convert_to_tensor(weights)
+    if axis is None or len(arr.shape) != 2:
+        return counted(arr, weights, minlength, maxlength, dtype, binary_output)
+    number = shape(arr)[0]
+    rows = reshape(range_(number), [-1, 1])
+    return counted(arr, weights, minlength, maxlength, dtype, binary_output, rows, number)
+
+
+def counted(
+    arr: Tensor, weights: Any, minlength: Any, maxlength: Any, dtype: Any, binary_output: bool,
+    rows: Any = None, number: Any = None,
+) -> Tensor:  # fmt: skip
+    """`bincount` of int32 numbers; with the row (broadcast) of each of them, of each of `number`
+    rows."""
     if isinstance(arr, EagerTensor) and bool((arr._array < 0).any()):
         raise errors.InvalidArgumentError("bincount: `arr` must hold no negative numbers")
-    weights = None if weights is None else convert_to_tensor(weights)
     count = where(size(arr) > 0, reduce_max(concat([reshape(arr, [-1]), [-1]], 0)) + 1, 0)
     if minlength is not None:
         count = maximum(cast(minlength, dt.int32), count)
     if maxlength is not None:
         count = minimum(cast(maxlength, dt.int32), count)
     values = ones_like(arr, dtype) if weights is None else weights
-    rows = axis is not None and len(arr.shape) == 2
-    inside = arr < count
-    if rows:
-        number = shape(arr)[0]
-        ids = arr + reshape(range_(number), [-1, 1]) * count
-        ids, total = where(inside, ids, -1), number * count
+    if rows is None:
+        ids, total = where(arr < count, arr, -1), count
     else:
-        ids, total = where(inside, arr, -1), count
+        ids, total = where(arr < count, arr + rows * count, -1), number * count
     got = unsorted_segment_sum(values, ids, total)
     if binary_output:
         got = cast(got > zeros_like(got), got.dtype)
-    return reshape(got, stack([number, count])) if rows else got
+    return got if rows is None else reshape(got, stack([number, count]))
 
 
 def histogram_fixed_width_bins(
@@ -117,12 +128,14 @@ def polyval(coeffs: Any, x: Any, name: str | None = None) -> Tensor:
     return total
 
 
+@takes_composites
 def is_non_decreasing(x: Any, name: str | None = None) -> Tensor:
     """Whether the elements in their order never get smaller, a bool scalar."""
     flat = reshape(convert_to_tensor(x), [-1])
     return reduce_all(flat[1:] >= flat[:-1], name=name)
 
 
+@takes_composites
 def is_strictly_increasing(x: Any, name: str | None = None) -> Tensor:
     """Whether the elements in their order always get larger, a bool scalar."""
     flat = reshape(convert_to_tensor(x), [-1])

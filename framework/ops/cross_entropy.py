@@ -126,6 +126,7 @@ def sparse_softmax_cross_entropy_with_logits(
     return reshape(loss, sizes)
 
 
+@takes_composites
 @scoped("logistic_loss")
 def sigmoid_cross_entropy_with_logits(
     labels: Any = None, logits: Any = None, name: str | None = None

@@ -10,6 +10,7 @@ from shardtape import dtypes as dt
 from shardtape.graph.scopes import name_scope
 from shardtape.ops import samples
 from shardtape.ops.cast import cast, saturate_cast
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.math import floordiv, multiply
 from shardtape.ops.registry import op, same_as
@@ -49,6 +50,7 @@ def adjust_contrast(images: Any, contrast_factor: Any) -> Tensor:
         return convert_image_dtype(adjusted, images.dtype, saturate=True)
 
 
+@takes_composites
 def convert_image_dtype(
     image: Any, dtype: Any, saturate: bool = False, name: str | None = None
 ) -> Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape.ops import arithmetic
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.constants import int_scalar
 from shardtape.ops.filling import zeros_like_op
 from shardtape.ops.registry import op, same_as
@@ -103,6 +104,7 @@ def _(g, y, x, axis, *, exclusive, reverse):
     return part(g) - part(-g)
 
 
+@takes_composites
 def cumsum(
     x: Any, axis: Any = 0, exclusive: bool = False, reverse: bool = False, name: Any = None
 ) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape.ops import samples
 from shardtape.ops.arithmetic import multiply, negative, subtract
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import broadcast, op, same_as
 from shardtape.ops.transcendental import exp, square
@@ -294,6 +295,7 @@ def _(g, _y, a, x):
 
 
 # ---- public functions made of others ----------------------------------------------------------
+@takes_composites
 def erfcinv(x: Any, name: str | None = None) -> Any:
     """The inverse of `erfc`, of numbers in (0, 2)."""
     x = convert_to_tensor(x)
@@ -308,6 +310,7 @@ def lbeta(x: Any, name: str | None = None) -> Any:
     return subtract(reduce_sum(lgamma(x), [-1]), lgamma(reduce_sum(x, [-1])), name=name)
 
 
+@takes_composites
 def log_sigmoid(x: Any, name: str | None = None) -> Any:
     """log(1 / (1 + exp(-x))), exact for large numbers of both signs."""
     from shardtape.ops.activations import softplus

@@ -152,9 +152,15 @@ def as_string(
     input: Any, precision: int = -1, scientific: bool = False, shortest: bool = False,
     width: int = -1, fill: str = "", name: str | None = None,
 ) -> Any:  # fmt: skip
-    """The text of numbers: 6 digits after the point, or `precision`, or the shortest form."""
+    """The text of numbers: 6 digits after the point, or `precision`, or the shortest form.
+
+    Strings are what they are.
+    """
+    value = from_any(input)
+    if value.dtype is dt.string:
+        return value
     return text_parts.as_string_op(
-        from_any(input), precision=precision, scientific=scientific, shortest=shortest,
+        value, precision=precision, scientific=scientific, shortest=shortest,
         width=width, fill=fill, name=name,
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ from shardtape.ops.array import concat as _concat
 from shardtape.ops.array import reshape as _reshape
 from shardtape.ops.cast import cast as _cast
 from shardtape.ops.convert import convert_to_tensor as _convert_to_tensor
+from shardtape.ragged import members as _members
 from shardtape.ragged import partitions as _partitions
 from shardtape.ragged import reductions as _reductions
 from shardtape.ragged import shaped as _shaped
@@ -21,7 +22,7 @@ from shardtape.ragged.spec import RaggedTensorSpec
 from shardtape.ragged.tensor import RaggedTensor
 
 # importing them registers what they override
-_reductions, _shaped  # noqa: B018
+_members, _reductions, _shaped  # noqa: B018
 
 
 def stack(values: Any, axis: int = 0, name: str | None = None) -> Any:

@@ -226,6 +226,8 @@ def _attach_operators() -> None:
     own = RaggedTensor.__getitem__
     operators.attach(RaggedTensor)
     RaggedTensor.__getitem__ = own  # type: ignore[method-assign]
+    # NumPy's functions take it as an object, whose operators they call
+    del RaggedTensor.__array_ufunc__  # type: ignore[attr-defined]
     RaggedTensor.__hash__ = object.__hash__  # type: ignore[method-assign, assignment]
 
 

@@ -87,6 +87,10 @@ def _register(kind: str, whole: _Reduce, segment: _Reduce) -> None:
         return _reduced(whole, segment, x, axis, bool(keepdims))
 
 
+def _bools(x: Any) -> Any:
+    return x if x.dtype is dt.bool else cast(cast(x, dt.int32), dt.bool)
+
+
 def _all(data: Any, ids: Any, count: Any) -> Any:
     return cast(array.unsorted_segment_prod(cast(data, dt.int32), ids, count), dt.bool)
 
@@ -100,8 +104,8 @@ _register("Sum", reduce.reduce_sum, array.unsorted_segment_sum)
 _register("Prod", reduce.reduce_prod, array.unsorted_segment_prod)
 _register("Max", reduce.reduce_max, array.unsorted_segment_max)
 _register("Min", reduce.reduce_min, array.unsorted_segment_min)
-_register("All", reduce.reduce_all, _all)
-_register("Any", reduce.reduce_any, _any)
+_register("All", lambda x, *rest: reduce.reduce_all(_bools(x), *rest), _all)
+_register("Any", lambda x, *rest: reduce.reduce_any(_bools(x), *rest), _any)
 
 
 @overrides("Mean", RaggedTensor)
@@ -112,8 +116,8 @@ def _mean(x: Any, axis: Any, keepdims: Any) -> Any:
 
 @overrides("reduce_variance", RaggedTensor)
 def _variance(x: Any, axis: Any = None, keepdims: bool = False, name: Any = None) -> Any:
-    if x.dtype.is_integer:
-        raise TypeError(f"Input must be either real or complex. Received integer type {x.dtype}.")
+    if x.dtype.is_complex:
+        raise ValueError("reduce_variance is not supported for RaggedTensors with complex dtypes.")
     mean = reduce.reduce_mean(x, axis, keepdims)
     return reduce.reduce_mean(square(x), axis, keepdims) - square(mean)
 
