@@ -11,10 +11,9 @@ import builtins
 from collections.abc import Callable
 from typing import Any
 
-from malt.operators.variables import Undefined, UndefinedReturnValue
-
 from shardtape import dtypes as dt
 from shardtape import nest
+from shardtape.autograph.consistency import check_branches, check_turn, equal, is_undefined
 from shardtape.context import state
 from shardtape.graph.control_flow import cond as cond_op
 from shardtape.graph.control_flow import while_loop
@@ -31,10 +30,6 @@ def is_symbolic(value: Any) -> bool:
     if isinstance(value, SymbolicTensor):
         return True
     return state.graph is not None and hasattr(value, "_as_tensor") and hasattr(value, "_id")
-
-
-def _is_undefined(value: Any) -> bool:
-    return isinstance(value, (Undefined, UndefinedReturnValue))
 
 
 def _becomes_tensor(value: Any) -> bool:
@@ -67,6 +62,7 @@ def if_stmt(
         return
     before = get_state()
     statics: list[dict[int, Any]] = []
+    ends: list[tuple[Any, ...]] = []
 
     def branch(block: Callable[[], None], label: str) -> Callable[[], Any]:
         def run() -> Any:
@@ -76,11 +72,12 @@ def if_stmt(
             kept: dict[int, Any] = {}
             tensors = []
             for i, value in enumerate(after):
-                if _is_undefined(value) or not _becomes_tensor(value):
+                if is_undefined(value) or not _becomes_tensor(value):
                     kept[i] = value
                 else:
                     tensors.append(value)
             statics.append(kept)
+            ends.append(after)
             return tensors
 
         return run
@@ -88,48 +85,62 @@ def if_stmt(
     try:
         results = cond_op(convert_to_tensor(cond), branch(body, "main"), branch(orelse, "else"))
     except (TypeError, ValueError):
-        _explain_branches(symbol_names, statics)
+        if len(ends) == 2:
+            _explain_branches(symbol_names, statics, ends)
+            check_branches(symbol_names, *ends)
         raise
-    _explain_branches(symbol_names, statics)
+    _explain_branches(symbol_names, statics, ends)
     rest = iter(results)
     kept = statics[0]
     after = [kept[i] if i in kept else next(rest) for i in range(nouts)]
     set_state((*after, *before[nouts:]))
 
 
-def _explain_branches(symbol_names: tuple[str, ...], statics: list[dict[int, Any]]) -> None:
+def _explain_branches(
+    symbol_names: tuple[str, ...], statics: list[dict[int, Any]], ends: list[tuple[Any, ...]]
+) -> None:
     """Raises ValueError for a name that has a value in one branch only."""
-    if len(statics) != 2:
-        return
     main, other = statics
     for i in {*main, *other}:
         a, b = main.get(i), other.get(i)
         if (i in main) == (i in other):
-            if _is_undefined(a) and _is_undefined(b):
+            if is_undefined(a) and is_undefined(b):
                 continue
-            if a is b or (_is_undefined(a) == _is_undefined(b) and _equal(a, b)):
+            if a is b or (is_undefined(a) == is_undefined(b) and equal(a, b)):
                 continue
         name = symbol_names[i]
-        if _is_undefined(a) or _is_undefined(b):
-            where = "main" if _is_undefined(a) else "else"
+        if is_undefined(a) or is_undefined(b):
+            where = "main" if is_undefined(a) else "else"
             if name == "do_return" or name.startswith("retval_"):
                 raise ValueError(f"the {where} branch must also have a return statement.")
             raise ValueError(f"'{name}' must also be initialized in the {where} branch.")
+        a, b = ends[0][i], ends[1][i]
+        check_branches([name], [a], [b])
         raise TypeError(
-            f"'{name}' is {type(a).__name__} in one branch of `if` and {type(b).__name__} in the "
-            "other: only tensors can differ between branches"
+            f"'{name}' is {type(a).__name__} in one branch of `if` and {type(b).__name__} in "
+            "the other: only tensors can differ between branches"
         )
-
-
-def _equal(a: Any, b: Any) -> bool:
-    return type(a) is type(b) and isinstance(a, (str, bytes, type(None))) and a == b
 
 
 def if_exp(cond: Any, if_true: Any, if_false: Any, expr_repr: str) -> Any:
     """`if_true() if cond else if_false()`."""
-    if is_symbolic(cond):
-        return cond_op(convert_to_tensor(cond), if_true, if_false)
-    return if_true() if cond else if_false()
+    if not is_symbolic(cond):
+        return if_true() if cond else if_false()
+    ends: list[Any] = []
+
+    def branch(value: Any) -> Any:
+        def run() -> Any:
+            ends.append(value())
+            return ends[-1]
+
+        return run
+
+    try:
+        return cond_op(convert_to_tensor(cond), branch(if_true), branch(if_false))
+    except (TypeError, ValueError):
+        if len(ends) == 2:
+            check_branches([expr_repr], ends[:1], ends[1:])
+        raise
 
 
 # ---- loops --------------------------------------------------------------------------------------
@@ -161,7 +172,7 @@ def _graph_loop(
     test: Any, body: Any, get_state: Any, set_state: Any, symbol_names: Any, opts: Any
 ) -> None:
     before = get_state()
-    places = [i for i, v in enumerate(before) if not _is_undefined(v) and _becomes_tensor(v)]
+    places = [i for i, v in enumerate(before) if not is_undefined(v) and _becomes_tensor(v)]
     places, before = _loop_variables(body, before, places, set_state, get_state, symbol_names)
 
     def install(values: Any) -> None:
@@ -179,11 +190,13 @@ def _graph_loop(
         body()
         after = get_state()
         for i, (old, new) in enumerate(zip(before, after)):
-            if i not in places and not _is_undefined(old) and not _unchanged(old, new):
+            if i not in places and not is_undefined(old) and not _unchanged(old, new):
                 raise TypeError(
                     f"'{symbol_names[i]}' is {type(old).__name__} before the loop and "
                     f"{type(new).__name__} in it: a loop of the graph can only change tensors"
                 )
+        for i, value in zip(places, values):
+            check_turn(symbol_names[i], value, after[i])
         return [after[i] for i in places]
 
     opts = opts or {}
@@ -202,7 +215,7 @@ def _graph_loop(
 
 def _unchanged(old: Any, new: Any) -> bool:
     """Whether a value that is no tensor stays what it is; empty containers may be new ones."""
-    if new is old or _equal(old, new):
+    if new is old or equal(old, new):
         return True
     empty = nest.is_nested(old) and not nest.flatten(old) and not nest.flatten(new)
     return empty and type(new) is type(old)
@@ -216,7 +229,7 @@ def _loop_variables(
     Python never shows the zeros: where the loop does not run, reading such a name is an error in
     Python; in a graph it is zero, as in TensorFlow. So it is with names that are None before.
     """
-    undefined = [i for i, v in enumerate(before) if _is_undefined(v) or v is None]
+    undefined = [i for i, v in enumerate(before) if is_undefined(v) or v is None]
     if not undefined:
         return places, before
     from shardtape.graph.branches import Branch
@@ -228,7 +241,7 @@ def _loop_variables(
         body()
         for i in undefined:
             value = get_state()[i]
-            if not _is_undefined(value) and value is not None and _becomes_tensor(value):
+            if not is_undefined(value) and value is not None and _becomes_tensor(value):
                 found[i] = nest.map_structure(_type_of, value)
         return []
 
@@ -282,8 +295,16 @@ def for_stmt(
         return
     if not is_symbolic(iter_):
         for target in iter_:
-            if extra_test is not None and not extra_test():
-                break
+            if extra_test is not None:
+                more = extra_test()
+                if is_symbolic(more):
+                    raise NotImplementedError(
+                        "break and return statements which depend on a TF condition are not "
+                        "supported in Python for loops. Loop over a tensor instead, as that of "
+                        "tf.range."
+                    )
+                if not more:
+                    break
             body(target)
         return
     sequence = convert_to_tensor(iter_)

@@ -112,6 +112,23 @@ def structure_of(value: Any) -> Any:
     return (type(value).__name__, tuple(structure_of(v) for v in nest._children(value)))
 
 
+def contents(arguments: Mapping[str, Any]) -> dict[str, tuple[Any, list[Any]]]:
+    """Structure and leaves of the arguments that a function could change."""
+    return {
+        name: (structure_of(value), nest.flatten(value))
+        for name, value in arguments.items()
+        if nest.is_nested(value)
+    }
+
+
+def unchanged(before: tuple[Any, list[Any]], value: Any) -> bool:
+    """Whether a container still holds what it held."""
+    structure, leaves = before
+    if structure_of(value) != structure:
+        return False
+    return all(a is b for a, b in zip(leaves, nest.flatten(value)))
+
+
 def named_leaves(arguments: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
     """All leaves, each with the name that its TensorSpec or else its parameter gives it."""
     names, leaves = [], []

@@ -15,6 +15,7 @@ from shardtape.context import building, converting, recording, state
 from shardtape.graph.arguments import (
     components_of,
     composite_of,
+    contents,
     context_key,
     declared_type,
     in_nest_order,
@@ -24,6 +25,7 @@ from shardtape.graph.arguments import (
     ordered,
     spec_of,
     structure_of,
+    unchanged,
     valid_name,
 )
 from shardtape.graph.concrete_function import ConcreteFunction, as_output
@@ -187,8 +189,16 @@ class Function:
                 replaced.append(p if spec is None else spec._from_components(made_parts))
             rebuilt = nest.pack_sequence_as(dict(arguments), in_nest_order(arguments, replaced))
             bound = inspect.BoundArguments(self._signature, ordered(bound.arguments, rebuilt))
+            kept = contents(bound.arguments)
             with origins_noted():
                 result = self._traced_function()(*bound.args, **bound.kwargs)
+            changed = [n for n, was in kept.items() if not unchanged(was, bound.arguments[n])]
+            if changed:
+                raise ValueError(
+                    f"{self._name}{self._signature} should not modify its Python input arguments. "
+                    "Modifying a copy is allowed. The following parameter(s) were modified: "
+                    f"{', '.join(changed)}"
+                )
             result = nest.map_structure(as_output, result)
         if made:
             if self._made_variables is not None:

@@ -260,3 +260,72 @@ def test_names_that_are_none_before_a_loop():
     assert [v.numpy() for v in tested(two)] == [2, 2]
     # which TensorFlow refuses
     assert (left_alone(two)[0].numpy(), *left_alone(two)[1:]) == (5, None, [])
+
+
+def _branches(x, main, other):
+    if x > 0:
+        y = main
+    else:
+        y = other
+    return y
+
+
+def _turns(y, after):
+    for _ in tf.range(3):
+        y = after
+    return y
+
+
+def _expression(x):
+    return 1 if x > 0 else 2.0
+
+
+def _returns(x):
+    if x > 0:
+        return 1
+    else:
+        return 2.0
+
+
+def _breaks(x):
+    for i in range(3):
+        if x > i:
+            break
+    return x
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "error", "text"),
+    [
+        (_branches, (1, 1.0), TypeError,
+         "'y' has dtype int32 in the main branch, but dtype float32 in the else branch"),
+        (_branches, (1, "a"), TypeError,
+         "'y' has dtype int32 in the main branch, but dtype string in the else branch"),
+        (_branches, ([1, 2], [1]), TypeError,
+         "'y' does not have the same nested structure in the main and else branches"),
+        (_branches, (None, 1), ValueError, "'y' is None at the end of the main branch"),
+        (_branches, (1, None), ValueError, "'y' is None at the end of the else branch"),
+        (_returns, (), TypeError,
+         "'retval_' has dtype int32 in the main branch, but dtype float32 in the else branch"),
+        (_expression, (), TypeError,
+         "'x > 0' has dtype int32 in the main branch, but dtype float32 in the else branch"),
+        (_breaks, (), NotImplementedError, "break and return statements which depend on a TF cond"),
+    ],
+)  # fmt: skip
+def test_what_branches_leave_different(function, arguments, error, text):
+    # the classes and texts of TensorFlow 2.15
+    with pytest.raises(error, match=text):
+        tf.function(lambda x: function(x, *arguments))(tf.constant(1))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        (0, 1.5, "'y' has dtype int32 before the loop, but dtype float32 after one iteration"),
+        (1, "a", "'y' has dtype int32 before the loop, but dtype string after one iteration"),
+        ([1], [1, 2], "'y' does not have the same nested structure before and after one iterati"),
+    ],
+)
+def test_what_a_turn_changes(before, after, text):
+    with pytest.raises(TypeError, match=text):
+        tf.function(lambda: _turns(before, after))()

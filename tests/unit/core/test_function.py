@@ -195,3 +195,34 @@ def test_operations_print_their_node():
     text = str(graph.get_operation_by_name("x"))
     assert text.startswith('name: "x"\nop: "Placeholder"\n')
     assert graph.get_operation_by_name("pow").node_def.input == ["x", "pow/y"]
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [
+        (lambda a: a.append(1), [1]),
+        (lambda a: a.pop(), [1, tf.constant(2)]),
+        (lambda a: a[0].append(2), [[1]]),
+        (lambda a: a.update(k=1), {"a": 1}),
+        (lambda a: a.update(x=tf.constant(1)), {"x": tf.constant(2)}),
+    ],
+)
+def test_containers_among_the_arguments_may_not_be_changed(change, value):
+    @tf.function
+    def changing(a, b):
+        change(a)
+        return b
+
+    text = r"should not modify its Python input arguments.*parameter\(s\) were modified: a"
+    with pytest.raises(ValueError, match=text):
+        changing(value, 1)
+
+
+def test_copies_of_arguments_may_be_changed():
+    @tf.function
+    def longer(a):
+        a = a + [tf.constant(3)]
+        a.append(tf.constant(4))
+        return a
+
+    assert [v.numpy() for v in longer([1])] == [1, 3, 4]
