@@ -15,6 +15,7 @@ from shardtape.data.prefetching import PrefetchCursor
 from shardtape.data.run import Run, scalar
 
 # Elements that a thread reads ahead for a dataset that will have its turn.
+_OPEN_PER_TURN = 3  # datasets
 _AHEAD_TURNS = 2
 
 
@@ -87,6 +88,9 @@ class ParallelInterleaveDataset(InterleaveDataset):
         return turns(run) if calls == AUTOTUNE else calls
 
     def _default_cycle(self, run: Run) -> int:
+        if run.number(self._calls) == AUTOTUNE and run.key is None:
+            # as in TensorFlow: each of those that take turns has two more that are opened early
+            return -(-turns(run) // _OPEN_PER_TURN)
         return self._threads(run)
 
     def _make_cursor(self, run: Run) -> Cursor:

@@ -79,7 +79,7 @@ class Transformations:
 
         Args:
           cycle_length: datasets that take turns; default: the number of CPU cores (with
-            `num_parallel_calls`: that number).
+            `num_parallel_calls`: that number, a third of the cores for AUTOTUNE).
           block_length: elements of one turn, default 1.
           num_parallel_calls: threads that read ahead.
         """

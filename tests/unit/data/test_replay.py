@@ -257,3 +257,15 @@ def test_the_size_of_a_host_changes_no_order(monkeypatch):
         monkeypatch.setattr(parallel, "cores", lambda count=count: count)
         found += [values(dataset) for dataset in datasets]
     assert all(order == found[0] for order in found) and found[0][:5] == [0, 10, 20, 30, 1]
+
+
+@pytest.mark.parametrize(("cores", "start"), [(2, [0, 1, 2, 10]), (6, [0, 10, 1, 11])])
+def test_a_third_of_the_cores_take_turns_under_autotune(monkeypatch, cores, start):
+    """TensorFlow 2.15's order on two cores, and on more by its rule."""
+    from shardtape.data import parallel
+
+    monkeypatch.setattr(parallel, "cores", lambda: cores)
+    found = D.range(3).interleave(
+        lambda x: D.range(x * 10, x * 10 + 3), num_parallel_calls=tf.data.AUTOTUNE
+    )
+    assert [int(x) for x in found][:4] == start
