@@ -121,7 +121,7 @@ def _difference(
     lines.append(f"Condition x {sign} y did not hold.")
     a, b = np.asarray(x._host()), np.asarray(y._host())
     mask = np.logical_not(held._host())
-    if sign == "==" and a.shape == b.shape and mask.ndim:
+    if a.shape == b.shape and mask.ndim:
         places = np.argwhere(mask)[: count if count >= 0 else None]
         at = tuple(places.T)
         lines += [

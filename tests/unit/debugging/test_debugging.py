@@ -88,3 +88,37 @@ def test_everything_that_runs_is_checked_for_numbers():
     assert 'output 0 of eagerly-executing op "Log"' in str(caught.value)
     assert "# of -Inf elements: 1" in str(caught.value)
     tf.math.log(tf.constant(-1.0))
+
+
+# the texts are TensorFlow 2.15's
+@pytest.mark.parametrize(
+    ("check", "x", "y", "places", "of_x", "of_y"),
+    [
+        ("less", [1, 2, 3], [1, 2, 4], "[[0]\n [1]]", "[1 2]", "[1 2]"),
+        (
+            "less_equal",
+            [[1.0, 2.0], [3.0, 4.0]],
+            [[1.0, 1.0], [5.0, 4.0]],
+            "[[0 1]]",
+            "[2.]",
+            "[1.]",
+        ),
+        ("greater", [1, 2, 3], [1, 2, 2], "[[0]\n [1]]", "[1 2]", "[1 2]"),
+        ("greater_equal", [1, 2, 3], [2, 2, 4], "[[0]\n [2]]", "[1 3]", "[2 4]"),
+        ("none_equal", [1, 2, 3], [1, 2, 2], "[[0]\n [1]]", "[1 2]", "[1 2]"),
+    ],
+)
+def test_comparisons_say_where_they_fail(check, x, y, places, of_x, of_y):
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        getattr(tf.debugging, f"assert_{check}")(x, y)
+    count = places.count("[") - 1
+    assert (
+        f"did not hold.\nIndices of first {count} different values:\n{places}\n"
+        f"Corresponding x values:\n{of_x}\nCorresponding y values:\n{of_y}\nFirst 3 elements"
+    ) in str(caught.value)
+
+
+def test_comparisons_of_other_shapes_say_no_places():
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        tf.debugging.assert_less([1, 2, 3], 2)
+    assert "Indices" not in str(caught.value)
