@@ -26,8 +26,7 @@ def parameters(signature: Any, arguments: Mapping[str, Any]) -> list[tuple[str, 
     if signature is None:
         return [(name, "KEYWORD_ONLY", value) for name, value in sorted(arguments.items())]
     kinds = {n: p.kind for n, p in signature.parameters.items()}
-    several = any(len(arguments.get(n, ())) for n, k in kinds.items()
-                  if k is inspect.Parameter.VAR_POSITIONAL)  # fmt: skip
+    several = inspect.Parameter.VAR_POSITIONAL in kinds.values()
     out: list[tuple[str, str, Any]] = []
     for name, value in arguments.items():
         kind = kinds.get(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -70,12 +69,16 @@ def type_text(value: Any) -> str:
 
 def one_line(shown: list[tuple[str, str, Any]], result: Any) -> str:
     """`(x: TensorSpec(...)) -> TensorSpec(...)`."""
-    parts, starred = [], False
-    for name, kind, value in shown:
-        if kind == "KEYWORD_ONLY" and not starred:
+    parts: list[str] = []
+    before = ""
+    for name, kind, value in [*shown, ("", "", None)]:
+        if before == "POSITIONAL_ONLY" and kind != before:
+            parts.append("/")
+        if kind == "KEYWORD_ONLY" and before != kind:
             parts.append("*")
-            starred = True
-        parts.append(f"{name}: {type_text(value)}")
+        if kind:
+            parts.append(f"{name}: {type_text(value)}")
+        before = kind
     return f"({', '.join(parts)}) -> {type_text(result)}"
 
 

@@ -226,3 +226,31 @@ def test_copies_of_arguments_may_be_changed():
         return a
 
     assert [v.numpy() for v in longer([1])] == [1, 3, 4]
+
+
+def test_signatures_in_one_line_and_in_paragraphs():
+    # as TensorFlow 2.15 shows them
+    @tf.function
+    def several(a, b=3, *args, c=4, **kw):
+        return a
+
+    @tf.function
+    def marked(a, /, b):
+        return a
+
+    several(1.0), several(1.0, 2, 5, d=6), marked(1.0, tf.constant(2.0))
+    result = "-> TensorSpec(shape=(), dtype=tf.float32, name=None)"
+    assert several.pretty_printed_concrete_signatures(verbose=False).split("\n") == [
+        f"(a: Literal[1.0], b: Literal[3], /, *, c: Literal[4]) {result}",
+        "(a: Literal[1.0], b: Literal[2], args_0: Literal[5], /, *, c: Literal[4], d: Literal[6]) "
+        f"{result}",
+    ]
+    first = several.pretty_printed_concrete_signatures().split("\n")[1:4]
+    assert first == [
+        "  a (POSITIONAL_ONLY): Literal[1.0]",
+        "  b (POSITIONAL_ONLY): Literal[3]",
+        "  c (KEYWORD_ONLY): Literal[4]",
+    ]
+    assert marked.pretty_printed_concrete_signatures(verbose=False) == (
+        f"(a: Literal[1.0], /, b: TensorSpec(shape=(), dtype=tf.float32, name=None)) {result}"
+    )
