@@ -36,7 +36,10 @@ def matching(patterns: Iterable[str]) -> list[str]:
 
 
 def _local(pattern: str) -> list[str]:
-    """As TensorFlow matches: `*` stops at a slash, `**` is no more than `*`, no hidden rules."""
+    """As TensorFlow matches: `*` stops at a slash, `**` is no more than `*`, no hidden rules.
+
+    What a pattern finds in the working folder begins with "./".
+    """
     folder, _, last = pattern.rpartition("/")
     if not local_glob.has_magic(pattern):
         return local_glob.glob(local_glob.escape(pattern))
@@ -44,7 +47,7 @@ def _local(pattern: str) -> list[str]:
     found: list[str] = []
     for parent in folders:
         names = storage.names(parent or ("/" if pattern.startswith("/") else "."))
-        prefix = f"{parent}/" if parent or pattern.startswith("/") else ""
+        prefix = f"{parent}/" if parent or pattern.startswith("/") else "./"
         found.extend(prefix + name for name in names if fnmatch.fnmatchcase(name, last))
     return found
 

@@ -242,3 +242,28 @@ def test_images_as_guides_read_them(tmp_path):
     images, labels = next(iter(files.map(read, num_parallel_calls=2).batch(6)))
     assert images.numpy()[:, 0].tolist() == [0, 1, 2] * 2
     assert labels.numpy().tolist() == [b"cat"] * 3 + [b"dog"] * 3
+
+
+# the names are TensorFlow 2.15's
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("t*.txt", ["./t1.txt", "./t2.txt"]),
+        ("./t*.txt", ["./t1.txt", "./t2.txt"]),
+        ("t1.txt", ["t1.txt"]),
+        ("sub/*.txt", ["sub/a.txt"]),
+        ("s?b/a.*", ["./sub/a.txt"]),
+        ("*", ["./sub", "./t1.txt", "./t2.txt"]),
+        ("nope*", []),
+    ],
+)
+def test_names_that_match_in_the_working_folder(tmp_path, monkeypatch, pattern, names):
+    (tmp_path / "sub").mkdir()
+    for name in ("t1.txt", "t2.txt", "sub/a.txt"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    assert tf.io.gfile.glob(pattern) == names
+    assert tf.io.matching_files(pattern).numpy().tolist() == [n.encode() for n in names]
+    if names:
+        found = tf.data.Dataset.list_files(pattern, shuffle=False)
+        assert [n.numpy().decode() for n in found] == names
