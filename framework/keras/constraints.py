@@ -164,12 +164,14 @@ def get(identifier: Any) -> Any:
 
 
 def serialize(constraint: Any) -> Any:
-    """`{"class_name", "config"}`, None for None."""
+    """A constraint as Keras writes it, with its module; None for None."""
     if constraint is None:
         return None
     if not hasattr(constraint, "get_config"):
         return getattr(constraint, "__name__", str(constraint))  # a function of the user's
-    return {"class_name": type(constraint).__name__, "config": constraint.get_config()}
+    from shardtape.keras.saving.serialization import keras_form
+
+    return keras_form(constraint)
 
 
 deserialize = get

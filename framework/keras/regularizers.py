@@ -153,12 +153,14 @@ def get(identifier: Any) -> Any:
 
 
 def serialize(regularizer: Any) -> Any:
-    """`{"class_name", "config"}`, None for None."""
+    """A regularizer as Keras writes it, with its module; None for None."""
     if regularizer is None:
         return None
     if not hasattr(regularizer, "get_config"):
         return getattr(regularizer, "__name__", str(regularizer))  # a function of the user's
-    return {"class_name": type(regularizer).__name__, "config": regularizer.get_config()}
+    from shardtape.keras.saving.serialization import keras_form
+
+    return keras_form(regularizer)
 
 
 deserialize = get

@@ -82,8 +82,13 @@ def rule_from_config(config: dict[str, Any]) -> Rule:
 
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:
-    """`{"class_name", "config"}` of an optimizer."""
-    return {"class_name": type(optimizer).__name__, "config": optimizer.get_config()}
+    """An optimizer as Keras writes it, with its module."""
+    from shardtape.keras.saving.serialization import keras_form
+
+    form: dict[str, Any] = keras_form(optimizer)
+    if type(optimizer).__module__ == legacy.__name__:
+        form["module"] = "keras.optimizers.legacy"
+    return form
 
 
 def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Optimizer:
@@ -93,9 +98,13 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
 
     Raises ValueError that names an unknown class.
     """
+    from shardtape.keras.saving.serialization import without_modules
+
+    older = config.get("module") == "keras.optimizers.legacy"
+    config = without_modules(config)
     name = str(config.get("class_name"))
     held = config.get("config", {})
-    older = "decay" in held or config.get("module") == "keras.optimizers.legacy"
+    older = older or "decay" in held
     ours = {n: getattr(legacy, n, c) for n, c in _OPTIMIZERS.items()} if older else _OPTIMIZERS
     known = {**ours, **(custom_objects or {})}
     for other, cls in known.items():

@@ -291,7 +291,7 @@ class Optimizer(optimizer.Optimizer):
         if self._updates_by_step:
             return config
         base = super().get_config()
-        more = {n: base[n] for n, usual in _NOT_OF_KERAS.items() if base.get(n, usual) != usual}
+        more = {n: base[n] for n, usual in _NOT_OF_KERAS.items() if base.get(n) not in usual}
         own = self.rule.own_config()
         return {
             **config, **more, "learning_rate": self._serialize_hyperparameter("learning_rate"),
@@ -305,8 +305,8 @@ def _number(value: Any, name: str) -> Variable:
 
 
 _NOT_OF_KERAS = {
-    "weight_decay": None, "use_ema": False, "ema_momentum": 0.99, "ema_overwrite_frequency": None,
-    "loss_scale_factor": None, "lazy": False,
+    "weight_decay": (None,), "use_ema": (False,), "ema_momentum": (0.99,), "lazy": (None, False),
+    "ema_overwrite_frequency": (None, 100), "loss_scale_factor": (None,),
 }  # fmt: skip
 
 

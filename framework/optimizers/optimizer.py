@@ -484,8 +484,10 @@ class Optimizer(ListedState):
             "use_ema": self.use_ema,
             "ema_momentum": self.ema_momentum,
             "ema_overwrite_frequency": self.ema_overwrite_frequency,
-            "loss_scale_factor": self.loss_scale_factor,
-            **self.rule.own_config(),
+            "jit_compile": False,
+            "is_legacy_optimizer": False,
+            **{k: v for k, v in self.rule.own_config().items() if k != "lazy" or v},
+            **({"loss_scale_factor": self.loss_scale_factor} if self.loss_scale_factor else {}),
         }
 
     @classmethod

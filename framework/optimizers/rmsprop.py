@@ -123,7 +123,7 @@ class RMSprop(Optimizer):
         global_clipnorm: float | None = None,
         use_ema: bool = False,
         ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
+        ema_overwrite_frequency: int | None = 100,
         loss_scale_factor: float | None = None,
         name: str = "RMSprop",
         jit_compile: bool = True,

@@ -335,8 +335,11 @@ _SCHEDULES = {
 
 
 def serialize(schedule: LearningRateSchedule) -> dict[str, Any]:
-    """`{"class_name", "config"}` of a schedule."""
-    return schedule.config()
+    """A schedule as Keras writes it, with its module."""
+    from shardtape.keras.saving.serialization import keras_form
+
+    form: dict[str, Any] = keras_form(schedule)
+    return form
 
 
 def schedule_from_config(

@@ -155,17 +155,20 @@ from shardtape.keras.layers.spectral import SpectralNormalization
 from shardtape.keras.layers.text import TextVectorization
 from shardtape.keras.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 from shardtape.keras.saving.registry import known
+from shardtape.keras.saving.serialization import keras_form, without_modules
 
 from shardtape.keras.layers import experimental  # isort: skip
 
 
 def serialize(layer: Layer) -> dict[str, Any]:
-    """`{"class_name", "config"}` of a layer."""
-    return {"class_name": type(layer).__name__, "config": layer.get_config()}
+    """A layer as Keras writes it, with its module."""
+    form: dict[str, Any] = keras_form(layer)
+    return form
 
 
 def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
     """The layer of `serialize`'s dictionary. Raises ValueError naming an unknown class."""
+    config = without_modules(config)
     name = config["class_name"]
     found: Any = known(name, custom_objects) or globals().get(name)
     if not callable(getattr(found, "from_config", None)):

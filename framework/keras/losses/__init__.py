@@ -46,7 +46,11 @@ from shardtape.keras.losses.regression import (
     poisson,
 )
 from shardtape.keras.saving.registry import known
-from shardtape.keras.saving.serialization import deserialize_keras_object
+from shardtape.keras.saving.serialization import (
+    deserialize_keras_object,
+    keras_form,
+    without_modules,
+)
 
 bce = BCE = binary_crossentropy
 mse = MSE = mean_squared_error
@@ -89,6 +93,7 @@ def get(identifier: Any) -> Any:
 
     Raises ValueError for an unknown name.
     """
+    identifier = without_modules(identifier)
     if identifier is None or callable(identifier):
         return identifier
     name = identifier.get("class_name") if isinstance(identifier, dict) else identifier
@@ -98,7 +103,7 @@ def get(identifier: Any) -> Any:
     if isinstance(identifier, dict):
         config = identifier.get("config", {})
         if name in _CLASSES:
-            return _CLASSES[name](**config)
+            return _CLASSES[name].from_config(config)
     elif identifier in _FUNCTIONS:
         return _FUNCTIONS[identifier]
     elif identifier in _CLASSES:
@@ -110,12 +115,8 @@ def get(identifier: Any) -> Any:
 
 
 def serialize(loss: Any) -> Any:
-    """The name of a function, or `{"class_name", "config"}` of a loss object."""
-    if loss is None:
-        return None
-    if isinstance(loss, Loss):
-        return {"class_name": type(loss).__name__, "config": loss.get_config()}
-    return getattr(loss, "__name__", str(loss))
+    """A loss or a function as Keras writes it, with its module; None of None."""
+    return keras_form(loss)
 
 
 deserialize = get

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -98,7 +99,14 @@ class FunctionLoss(Loss):
         return convert_in_graph(self.fn)(y_true, y_pred, **self._arguments)
 
     def get_config(self) -> dict[str, Any]:
-        return {**self._arguments, **super().get_config()}
+        name = getattr(self.fn, "__name__", str(self.fn))
+        return {**self._arguments, **super().get_config(), "fn": name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """A loss from what `get_config` gave: which function it is, the class says."""
+        takes = "fn" in inspect.signature(cls.__init__).parameters
+        return cls(**{k: v for k, v in config.items() if takes or k != "fn"})
 
 
 class PlainLoss(FunctionLoss):

@@ -76,7 +76,11 @@ from shardtape.keras.metrics.scores import (
     R2Score,
 )
 from shardtape.keras.saving.registry import known
-from shardtape.keras.saving.serialization import deserialize_keras_object
+from shardtape.keras.saving.serialization import (
+    deserialize_keras_object,
+    keras_form,
+    without_modules,
+)
 
 mse = MSE = mean_squared_error
 mae = MAE = mean_absolute_error
@@ -123,6 +127,7 @@ def get(identifier: Any) -> Any:
 
     Raises ValueError for an unknown name.
     """
+    identifier = without_modules(identifier)
     if identifier is None or callable(identifier):
         return identifier
     name = identifier.get("class_name") if isinstance(identifier, dict) else identifier
@@ -144,10 +149,8 @@ def get(identifier: Any) -> Any:
 
 
 def serialize(metric: Any) -> Any:
-    """The name of a function, or `{"class_name", "config"}` of a metric object."""
-    if isinstance(metric, Metric):
-        return {"class_name": type(metric).__name__, "config": metric.get_config()}
-    return getattr(metric, "__name__", None if metric is None else str(metric))
+    """A metric or a function as Keras writes it, with its module; None of None."""
+    return keras_form(metric)
 
 
 deserialize = get

@@ -180,9 +180,9 @@ class Sequential(Model):
 
     def _own_form(self) -> dict[str, Any]:
         """The configuration with values of layers that JSON has no form for."""
-        from shardtape.keras.saving.serialization import serialize_keras_object
+        from shardtape.keras.saving.serialization import plain_form
 
-        return {"name": self.name, "layers": self._described(serialize_keras_object)}
+        return {"name": self.name, "layers": self._described(plain_form)}
 
     def _described(self, entry: Any) -> list[Any]:
         entrance = [] if self._entrance is None else [self._entrance]

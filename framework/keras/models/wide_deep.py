@@ -139,12 +139,12 @@ class WideDeepModel(Model):
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
-        from shardtape.keras.saving.serialization import serialize_keras_object
+        from shardtape.keras.saving.serialization import plain_form
 
         return {
             "name": self.name,
-            "linear_model": serialize_keras_object(self.linear_model),
-            "dnn_model": serialize_keras_object(self.dnn_model),
+            "linear_model": plain_form(self.linear_model),
+            "dnn_model": plain_form(self.dnn_model),
             "activation": activations.serialize(self.activation),
         }
 

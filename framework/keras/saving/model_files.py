@@ -25,7 +25,7 @@ from shardtape.keras.saving.serialization import (
     class_name,
     deserialize_keras_object,
     model_from_config,
-    serialize_keras_object,
+    plain_form,
 )
 from shardtape.keras.saving.weight_files import (
     check_free,
@@ -153,7 +153,7 @@ def _built_for(model: Any) -> Any:
 
 def _compile_config(model: Any) -> dict[str, Any]:
     given = dict(model._compile_arguments)
-    optimizer = serialize_keras_object(given.pop("optimizer"))
+    optimizer = plain_form(given.pop("optimizer"))
     flags = {k: given.pop(k) for k in ("run_eagerly", "steps_per_execution")}
     others = {name: values.encode(_described(value)) for name, value in given.items()}
     return {"optimizer": values.encode(optimizer), **flags, **others}
@@ -167,7 +167,7 @@ def _described(value: Any) -> Any:
         return {k: _described(v) for k, v in value.items()}
     if value is None or isinstance(value, (str, int, float)):
         return value
-    return serialize_keras_object(value)
+    return plain_form(value)
 
 
 def _revived(value: Any, get: Any) -> Any:

@@ -49,7 +49,7 @@ def find(name: str, custom_objects: dict[str, Any] | None = None) -> Any:
     )
 
 
-def serialize_keras_object(instance: Any) -> Any:
+def plain_form(instance: Any) -> Any:
     """`{"class_name", "config"}` of an object, the name of a function, None of None."""
     if instance is None:
         return None
@@ -58,6 +58,40 @@ def serialize_keras_object(instance: Any) -> Any:
     if hasattr(instance, "__name__"):
         return instance.__name__
     raise ValueError(f"Cannot serialize {instance} because it doesn't implement `get_config()`.")
+
+
+def keras_form(instance: Any) -> Any:
+    """What Keras's `serialize` gives of an object or a function, with modules.
+
+    Without modules where Keras's form has no place for something; None of None.
+    """
+    from shardtape.keras.saving.keras_form import NoKerasForm, described
+    from shardtape.keras.saving.registry import get_registered_name
+
+    if instance is None or isinstance(instance, (str, dict)):
+        return instance
+    if not hasattr(instance, "get_config"):
+        name = get_registered_name(instance)
+        own = name != getattr(instance, "__name__", None)
+        return {"module": "builtins", "class_name": "function",
+                "config": getattr(instance, "__name__", str(instance)),
+                "registered_name": name if own else "function"}  # fmt: skip
+    try:
+        return described(instance)
+    except NoKerasForm:
+        return plain_form(instance)
+
+
+serialize_keras_object = keras_form
+
+
+def without_modules(identifier: Any) -> Any:
+    """An entry of `keras_form` as `{"class_name", "config"}`, a function's name; others as is."""
+    if not isinstance(identifier, dict) or "module" not in identifier:
+        return identifier
+    from shardtape.keras.saving.keras_reading import plain_config
+
+    return plain_config(identifier)
 
 
 def class_name(instance: Any) -> str:
@@ -71,7 +105,7 @@ def deserialize_keras_object(
     custom_objects: dict[str, Any] | None = None, printable_module_name: str = "object",
     safe_mode: bool = True,
 ) -> Any:  # fmt: skip
-    """The object of `serialize_keras_object`'s result. Raises ValueError for unknown names.
+    """The object of `keras_form`'s result. Raises ValueError for unknown names.
 
     Args:
       safe_mode: False lets the configuration run code of its own (of Lambda layers).
@@ -81,6 +115,7 @@ def deserialize_keras_object(
             return deserialize_keras_object(
                 identifier, module_objects, custom_objects, printable_module_name
             )
+    identifier = without_modules(identifier)
     if identifier is None:
         return None
     if isinstance(identifier, str):
