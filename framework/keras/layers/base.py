@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,6 +77,17 @@ class _Calls(threading.local):
 
 
 _calls = _Calls()
+
+
+@contextlib.contextmanager
+def outside_calls() -> Iterator[None]:
+    """Block in which names are those of layers that no other layer calls."""
+    path, names = _calls.path, state.name_stack
+    _calls.path = state.name_stack = ""
+    try:
+        yield
+    finally:
+        _calls.path, state.name_stack = path, names
 
 
 class Layer(CalledSymbolically):

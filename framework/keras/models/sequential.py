@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape import nest
-from shardtape.context import state
-from shardtape.keras.layers.base import Layer
+from shardtape.context import building, state
+from shardtape.keras.layers.base import Layer, outside_calls
 from shardtape.keras.layers.core import InputLayer
 from shardtape.keras.layers.lambda_layer import Lambda
 from shardtape.keras.models.model import Model
@@ -28,6 +28,7 @@ class Sequential(Model):
     """
 
     _unseen = Model._unseen | {"_own_layers", "_entrance"}
+    _shape_is_guessed = False  # it is that of the first inputs, which others may differ from
     _opens_scope = False
 
     def __init__(self, layers: Any = None, name: str | None = None) -> None:
@@ -148,18 +149,32 @@ class Sequential(Model):
     def _build_for(self, inputs: Any) -> None:
         """Calls the layers once on a symbolic input of the same shape, as Keras does."""
         flat = nest.flatten(inputs)
-        alone = root_graph() is None and not isinstance(state.graph, KerasGraph)
-        if alone and self._own_layers and len(flat) == 1 and hasattr(flat[0], "shape"):
+        symbolic = isinstance(state.graph, KerasGraph)
+        outer = state.graph.outer_graph if symbolic else state.graph
+        if self._own_layers and len(flat) == 1 and hasattr(flat[0], "shape"):
             x = convert_to_tensor(flat[0])
-            self._build_input_shape = x.shape
-            self._build_from(x.shape, x.dtype)
+            # symbolic calls of their own, beside the one that this may be part of
+            with building(outer), outside_calls():
+                if root_graph() is None:
+                    self._build_input_shape = x.shape
+                    self._build_from(x.shape, x.dtype)
+                    self._shape_is_guessed = True
         self.built = True
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
-        x = inputs if self._network is None else self._network.fitted(inputs)
+        x = inputs if self._network is None else self._fitted(inputs)
         for layer in self._own_layers:
             x = layer(x) if training is None else layer(x, training=training)
         return x
+
+    def _fitted(self, inputs: Any) -> Any:
+        assert self._network is not None
+        try:
+            return self._network.fitted(inputs)
+        except ValueError:
+            if self._shape_is_guessed:
+                return inputs
+            raise
 
     def _cast_inputs(self, inputs: Any) -> Any:
         return inputs  # the first layer casts as it needs
