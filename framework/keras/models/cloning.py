@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from shardtape import nest
 from shardtape.keras import function_code
 from shardtape.keras.layers.additions import AddMetric
 from shardtape.keras.models.model import Model
@@ -19,7 +20,7 @@ def clone_model(
     """A model of new layers with the same configurations, with first weights.
 
     Args:
-      input_tensors: symbolic inputs of the new model (of a Sequential: one).
+      input_tensors: symbolic inputs of the new model in place of its own, as many.
       clone_function: function from a layer to the layer to use in its place.
 
     Raises ValueError for something that is no model.
@@ -52,8 +53,16 @@ def clone_model(
     by_name = {layer.name: layer for layer in model.layers}
     with function_code.kept():
         config = network_config(model._network)
-    inputs, outputs, added = rebuilt(config, lambda entry: copied(by_name[entry["name"]]))
+    entrances = None if input_tensors is None else nest.flatten(input_tensors)
+    wanted = len(model._network.flat_inputs)
+    if entrances is not None and len(entrances) != wanted:
+        raise ValueError(
+            f"the model {model.name!r} has {wanted} inputs, `input_tensors` has {len(entrances)}"
+        )
+    inputs, outputs, added = rebuilt(
+        config, lambda entry: copied(by_name[entry["name"]]), entrances
+    )
     made = Model(inputs, outputs, name=model.name)
     added.sort(key=lambda t: isinstance(node_of(t).layer, AddMetric))  # losses first, as Keras
     made._add_outputs(added)
-    return made if input_tensors is None else Model(input_tensors, made(input_tensors))
+    return made

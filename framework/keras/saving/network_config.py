@@ -79,11 +79,14 @@ def network_config(network: Network) -> dict[str, Any]:
     }
 
 
-def rebuilt(config: dict[str, Any], make_layer: Any = None) -> tuple[Any, Any, list[Any]]:
+def rebuilt(
+    config: dict[str, Any], make_layer: Any = None, entrances: list[Any] | None = None
+) -> tuple[Any, Any, list[Any]]:
     """(inputs, outputs, tensors added to losses and metrics), symbolic, of `network_config`.
 
     Args:
       make_layer: function from a layer's entry to the layer.
+      entrances: symbolic tensors to take in place of the inputs, in their order.
     """
     make = make_layer or made_layer
     layers = {entry["name"]: make(entry) for entry in config["layers"]}
@@ -102,6 +105,9 @@ def rebuilt(config: dict[str, Any], make_layer: Any = None) -> tuple[Any, Any, l
         return value
 
     for call in config["calls"]:
+        if "input" in call and entrances is not None:
+            made.append([entrances[len(made)]])
+            continue
         if "input" in call:
             shape = tuple(call["shape"])
             t = Input(shape[1:], shape[0], name=call["input"], dtype=call["dtype"])
