@@ -3,6 +3,7 @@
 from shardtape.absent import dtensor
 from shardtape.data.optional import Optional
 from shardtape.experimental import dlpack, extension_type, numpy
+from shardtape.experimental.batchable import BatchableExtensionType, ExtensionTypeBatchEncoder
 from shardtape.experimental.dispatching import (
     dispatch_for_api,
     dispatch_for_binary_elementwise_apis,
@@ -15,8 +16,10 @@ from shardtape.ragged.dynamic_shape import DynamicRaggedShape
 from shardtape.ragged.row_partition import RowPartition
 
 __all__ = [
+    "BatchableExtensionType",
     "DynamicRaggedShape",
     "ExtensionType",
+    "ExtensionTypeBatchEncoder",
     "ExtensionTypeSpec",
     "Optional",
     "RowPartition",

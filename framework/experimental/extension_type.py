@@ -237,7 +237,8 @@ class _Declaring(type):
         members: dict[str, Any] = {"_type": cls}
         if mixed and "__init__" in vars(mixed[0]):
             members["__init__"] = _filling(vars(mixed[0])["__init__"])
-        spec = type("Spec", (*mixed, ExtensionTypeSpec), members)
+        base = getattr(cls, "_spec_base", ExtensionTypeSpec)
+        spec = type("Spec", (*mixed, base), members)
         spec.__qualname__, spec.__module__ = f"{cls.__qualname__}.Spec", cls.__module__
         cls.Spec = spec
 

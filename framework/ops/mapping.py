@@ -97,8 +97,10 @@ def map_fn(
     """
     if not callable(fn):
         raise TypeError(f"The provided function {fn!r} is not callable.")
-    rows = _Rows(elems)
     signature = dtype if fn_output_signature is None else fn_output_signature
+    if any(map(_encodes, nest.flatten(elems))) or any(map(_encodes, nest.flatten(signature))):
+        return _map_encoded(fn, elems, signature)
+    rows = _Rows(elems)
     if signature is None:
         signature = nest.pack_sequence_as(elems, [_spec_of_row(x) for x in rows.leaves])
     specs = [s if isinstance(s, TypeSpec) else dt.as_dtype(s) for s in nest.flatten(signature)]
@@ -133,6 +135,38 @@ def map_fn(
             column.arrays = mine
     made = [c.result(rows.static) for c in columns]
     return nest.pack_sequence_as(signature, made) if nest.is_nested(signature) else made[0]
+
+
+def _encodes(value: Any) -> bool:
+    """Whether a value, or the values of a spec, go over rows by an encoding of their own."""
+    spec = value if isinstance(value, TypeSpec) else composite_spec(value)
+    return hasattr(spec, "_encoded_specs")
+
+
+def _map_encoded(fn: Callable[[Any], Any], elems: Any, signature: Any) -> Any:
+    """`map_fn` over what extension types are encoded as."""
+    leaves = nest.flatten(elems)
+    specs: list[Any] = [composite_spec(x) if _encodes(x) else None for x in leaves]
+    given = [x if s is None else s._encoded(x, 1) for x, s in zip(leaves, specs)]
+    ones = [None if s is None else s._unbatch() for s in specs]
+    if signature is None:
+        signature = nest.pack_sequence_as(
+            elems, [_spec_of_row(_leaf(x)) if s is None else s for x, s in zip(leaves, ones)]
+        )
+    wanted: list[Any] = nest.flatten(signature)
+
+    def encoded(row: Any) -> list[Any]:
+        values = [x if s is None else s._decoded(x) for x, s in zip(row, ones)]
+        result = fn(nest.pack_sequence_as(elems, values))
+        if nest.is_nested(signature):
+            nest.assert_same_structure(signature, result, check_types=False)
+        parts = nest.flatten(result) if nest.is_nested(signature) else [result]
+        return [s._encoded(x, 0) if _encodes(s) else x for x, s in zip(parts, wanted)]
+
+    outputs = [s._encoded_specs() if _encodes(s) else s for s in wanted]
+    made = map_fn(encoded, given, fn_output_signature=outputs)
+    whole = [s._batch(None)._decoded(x) if _encodes(s) else x for x, s in zip(made, wanted)]
+    return nest.pack_sequence_as(signature, whole) if nest.is_nested(signature) else whole[0]
 
 
 def _spec_of_row(x: Any) -> Any:
