@@ -7,6 +7,12 @@ from typing import Any
 
 import numpy as np
 
+# of strings inside of brackets and quotes, as C++ would write them
+_ESCAPES = {
+    **{code: f"\\{code:03o}" for code in (*range(32), 127)},
+    **{ord(c): "\\" + name for c, name in zip("\n\r\t\"'\\", "nrt\"'\\")},
+}
+
 
 def summarized(array: Any, summarize: int = 3) -> str:
     """The values of an array in brackets.
@@ -17,6 +23,8 @@ def summarized(array: Any, summarize: int = 3) -> str:
     array = np.asarray(array)
     if array.ndim == 0:
         return element(array[()])
+    if array.size == 0:
+        return "[" + "\n" * (array.ndim - 1) + " ...]" if array.shape[0] else "[]"
     return _axis(array, 0, array.ndim, summarize)
 
 
@@ -40,7 +48,7 @@ def _axis(part: Any, depth: int, rank: int, ends: int) -> str:
 def element(value: Any) -> str:
     """One value: the shortest digits that give it back, as C++ writes them."""
     if isinstance(value, (bytes, bytearray)):
-        return '"' + value.decode("utf-8", "surrogateescape") + '"'
+        return '"' + value.decode("utf-8", "surrogateescape").translate(_ESCAPES) + '"'
     kind = np.asarray(value).dtype
     if kind.kind == "b":
         return "1" if value else "0"

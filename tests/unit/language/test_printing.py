@@ -19,6 +19,13 @@ import shardtape as tf
         ((tf.constant([3.14159274, 1e10, float("nan")]),), "[3.14159274 1e+10 nan]"),
         ((tf.ragged.constant([[1, 2], [3]]),), "[[1, 2], [3]]"),
         ((), ""),
+        ((tf.constant("a\nb"),), "a\nb"),
+        ((tf.constant("a\nb"), 1), '"a\\nb" 1'),
+        ((tf.constant(["a\nb", 'c"d\\e\t', "it's"]),), '["a\\nb" "c\\"d\\\\e\\t" "it\\\'s"]'),
+        ((tf.constant(["\x01", "\x7f", "é"]),), '["\\001" "\\177" "é"]'),
+        ((tf.zeros([2, 0]),), "[\n ...]"),
+        ((tf.zeros([2, 0, 3]),), "[\n\n ...]"),
+        ((tf.zeros([0, 2]),), "[]"),
     ],
 )
 def test_text(values, text, capsys):
