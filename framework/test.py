@@ -141,7 +141,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def compute_gradient(
     f: Callable[..., Any], x: Sequence[Any], delta: float | None = None
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
+) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
     """Jacobians of f(*x), by its derivative and by differences, as matrices.
 
     Args:
@@ -174,7 +174,7 @@ def compute_gradient(
                 values.append(_array(f(*args)).reshape(-1))
             made[:, k] = (values[0] - values[1]) / (2 * step)
         numeric.append(made)
-    return theoretical, numeric
+    return tuple(theoretical), tuple(numeric)
 
 
 def is_gpu_available(cuda_only: bool = False, min_cuda_compute_capability: Any = None) -> bool:

@@ -199,6 +199,8 @@ class Function:
                     "Modifying a copy is allowed. The following parameter(s) were modified: "
                     f"{', '.join(changed)}"
                 )
+            # a range is a sequence of numbers, as a list is
+            result = nest.map_structure(lambda x: list(x) if type(x) is range else x, result)
             result = nest.map_structure(as_output, result)
         if made:
             if self._made_variables is not None:

@@ -249,7 +249,7 @@ def mask(a: Any, mask_indices: Any, name: str | None = None) -> Any:
 # ---- operators and functions on tensors -------------------------------------------------------
 _ON_VALUES = frozenset({"Neg", "Abs", "Sign", "Square", "Sqrt", "Cast", "Round", "Floor", "Ceil",
                         "Sin", "Tan", "Tanh", "Asin", "Atan", "Sinh", "Asinh", "Atanh", "Expm1",
-                        "Log1p", "Relu", "Identity"})  # fmt: skip
+                        "Log1p", "Identity"})  # fmt: skip
 
 
 def _dispatch(op: Op, inputs: Sequence[Any]) -> Any:
@@ -285,6 +285,7 @@ def _abs(x: Any, name: str | None = None) -> Any:
     return x.with_values(abs(x.values))
 
 
-@overrides("Sum", SparseTensor)
-def _sum(x: Any, axis: Any, keepdims: Any) -> Any:
-    return reduce_sum(x, axis, bool(keepdims))
+@overrides("size", SparseTensor)
+def _size(input: Any, out_type: Any = None, name: str | None = None) -> Any:
+    kind = dt.int32 if out_type is None else dt.as_dtype(out_type)
+    return cast(reduce_prod(input.dense_shape), kind)

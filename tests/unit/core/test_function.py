@@ -254,3 +254,11 @@ def test_signatures_in_one_line_and_in_paragraphs():
     assert marked.pretty_printed_concrete_signatures(verbose=False) == (
         f"(a: Literal[1.0], /, b: TensorSpec(shape=(), dtype=tf.float32, name=None)) {result}"
     )
+
+
+def test_a_range_that_a_function_returns_is_a_list_of_tensors():
+    found, inner = tf.function(lambda: (range(2), {"a": range(1)}))()
+    assert [type(x) for x in (found, inner["a"])] == [list, list]
+    assert [int(x) for x in found] == [0, 1] and [int(x) for x in inner["a"]] == [0]
+    assert found[0].dtype == tf.int32
+    assert tf.function(lambda: range(0))() == []

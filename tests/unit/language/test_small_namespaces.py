@@ -115,6 +115,7 @@ def test_compute_gradient_sees_a_wrong_derivative():
     theoretical, numeric = tf.test.compute_gradient(lambda v: v**3, [x])
     np.testing.assert_allclose(theoretical[0], np.diag([3.0, 12.0]))
     np.testing.assert_allclose(numeric[0], theoretical[0], atol=1e-5)
+    assert type(theoretical) is type(numeric) is tuple
 
     @tf.custom_gradient
     def wrong(v):

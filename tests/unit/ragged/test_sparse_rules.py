@@ -40,3 +40,14 @@ def test_safe_lookups():
     assert got.numpy().tolist() == [[1.0, 2.0], [0.0, 0.0], [5.0, 6.0]]
     got = tf.nn.safe_embedding_lookup_sparse(table, ids, default_id=1)
     assert got.numpy().tolist() == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+
+
+def test_the_size_of_a_sparse_tensor_counts_its_zeros():
+    sparse = tf.sparse.from_dense([[1.0, 0.0], [0.0, 2.0]])
+    assert tf.size(sparse).numpy() == 4 and tf.size(sparse).dtype == tf.int32
+
+
+@pytest.mark.parametrize("function", [tf.reduce_sum, tf.reduce_max, tf.nn.relu, tf.nn.sigmoid])
+def test_functions_that_take_no_sparse_tensors(function):
+    with pytest.raises((TypeError, ValueError), match="SparseTensor"):
+        function(tf.sparse.from_dense([[1.0, 0.0], [0.0, 2.0]]))
