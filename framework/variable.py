@@ -298,7 +298,9 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
     def _written(self, op: Any, inputs: tuple[Any, ...], name: Any, read_value: bool) -> Any:
         made = apply_resource(op, self, inputs, None, name)
         if made is None:
-            return self if read_value else None
+            if not read_value:
+                return None
+            return _unread(self) if type(self) is ResourceVariable else self
         if not read_value:
             return made
         with made.graph.control_dependencies([made]):
@@ -431,6 +433,32 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
 
 class ResourceVariable(Variable):
     """What `Variable(...)` makes; TensorFlow shows this name."""
+
+
+class _UnreadVariable(ResourceVariable):
+    """What an assignment gives in eager mode: the Variable under TensorFlow's name for this.
+
+    It shares everything with the Variable, also what is assigned later.
+    """
+
+    __slots__ = ("_origin",)
+
+    @property
+    def name(self) -> str:
+        return "UnreadVariable"
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self._origin.__deepcopy__(memo)  # type: ignore[attr-defined]
+
+    def _written(self, op: Any, inputs: tuple[Any, ...], name: Any, read_value: bool) -> Any:
+        return self._origin._written(op, inputs, name, read_value)  # type: ignore[attr-defined]
+
+
+def _unread(variable: ResourceVariable) -> _UnreadVariable:
+    made = object.__new__(_UnreadVariable)
+    made.__dict__ = variable.__dict__
+    made._origin = variable  # type: ignore[misc]
+    return made
 
 
 _PARAMETERS = tuple(inspect.signature(Variable.__init__).parameters)[1:]

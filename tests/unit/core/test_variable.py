@@ -1,5 +1,6 @@
 """Variables: TensorFlow's printed forms and rules of assignment."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -134,3 +135,26 @@ def test_parts_are_updated_in_functions_and_read_by_tapes():
     with tf.GradientTape() as tape:
         y = tf.reduce_sum(v.gather_nd([[1], [1], [2]]))
     np.testing.assert_array_equal(tf.convert_to_tensor(tape.gradient(y, v)).numpy(), [0, 2, 1])
+
+
+def test_what_an_assignment_gives():
+    # names and values of TensorFlow 2.15
+    v, w = tf.Variable([[1.0, 2.0], [3.0, 4.0]]), tf.Variable(1.0, name="w")
+    shown = "<tf.Variable 'UnreadVariable' shape=() dtype=float32, numpy=2.0>"
+    assert repr(w.assign_add(1.0)) == shown and str(w.assign(2.0)) == shown
+    rows = tf.IndexedSlices(tf.constant([[5.0, 6.0]]), [0])
+    for got in (v.assign(v), v.scatter_update(rows), v.scatter_nd_update([[0, 0]], [9.0]),
+                v[1, 1].assign(7.0)):  # fmt: skip
+        assert got.name == "UnreadVariable" and isinstance(got, tf.Variable) and got is not v
+    assert v.numpy().tolist() == got.numpy().tolist() == [[9.0, 6.0], [3.0, 7.0]]
+
+    kept = w.assign(1.0)
+    assert repr(kept.assign(2.0).assign_add(3.0)).endswith("numpy=5.0>")
+    w.assign(8.0)
+    assert kept.numpy() == 8 and w.name == "w:0"
+    with tf.GradientTape() as tape:
+        y = w.assign(3.0) * w
+    assert tape.gradient(y, w).numpy() == 6
+    copied = copy.deepcopy(w)
+    assert type(copied) is type(w) and copied.assign(1.0).numpy() == 1 and w.numpy() == 3
+    assert copy.deepcopy(kept).assign(2.0).numpy() == 2 and w.numpy() == 3

@@ -36,7 +36,7 @@ def test_rows_of_a_batch_are_set():
     v = tf.Variable(np.arange(12.0).reshape(2, 3, 2))
     rows = tf.IndexedSlices(tf.constant([[[9.0, 9]], [[8.0, 8]]], tf.float64), [[1], [2]])
     wanted = [[[0, 1], [9, 9], [4, 5]], [[6, 7], [8, 9], [8, 8]]]
-    assert v.batch_scatter_update(rows) is v
+    assert v.batch_scatter_update(rows).numpy().tolist() == wanted
     assert v.numpy().tolist() == wanted
     v.assign(np.arange(12.0).reshape(2, 3, 2))
 
