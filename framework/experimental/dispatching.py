@@ -13,6 +13,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from shardtape.ops import operators
 from shardtape.ops.registry import Op
 from shardtape.tensor import Tensor
 from shardtape.type_spec import TypeSpec
@@ -206,6 +207,24 @@ def _named_or_not(target: Callable[..., Any]) -> Callable[..., Any]:
 
     nameless._handler = target  # type: ignore[attr-defined]
     return nameless
+
+
+_OPERATORS = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "truediv",
+              "floordiv": "math.floordiv", "mod": "math.floormod", "pow": "pow",
+              "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}  # fmt: skip
+
+
+def _operated(name: str, x: Any, y: Any) -> Any:
+    """`tensor * value` and `value * tensor`, where `tf.multiply` was taken over for them."""
+    if name in _OPERATORS and (_own(x) or _own(y)):
+        api = _named(_OPERATORS[name])
+        target = None if api is None else api.target((x, y), {})
+        if target is not None:
+            return target(x, y)
+    return NotImplemented
+
+
+operators.takers.append(_operated)
 
 
 def dispatch_for_api(api: Callable[..., Any], *signatures: Mapping[Any, Any]) -> Any:

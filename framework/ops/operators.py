@@ -41,6 +41,18 @@ def _operand(value: Any, like: Any) -> Any:
     return convert_to_tensor(value, like.dtype)
 
 
+# `taker(name of the operator, x, y)` computes it for types of the user's own, or NotImplemented
+takers: list[Any] = []
+
+
+def _of_others(name: str, x: Any, y: Any) -> Any:
+    for taker in takers:
+        got = taker(name, x, y)
+        if got is not NotImplemented:
+            return got
+    return NotImplemented
+
+
 def _binary(op: Any, name: str) -> tuple[Any, Any]:
     """`x <op> y` and `y <op> x`; in a graph the node is called `name`."""
 
@@ -63,13 +75,19 @@ def _binary(op: Any, name: str) -> tuple[Any, Any]:
                 elif hasattr(other, "__array__") or isinstance(other, _NUMBERS):
                     raise
                 else:
-                    return NotImplemented
+                    return _of_others(name, self, other)
         if state.graph is None:
             return op(self, other)
         return op(self, other, name=name)
 
     def backward(self: Any, other: Any) -> Any:
-        other = _operand(other, self)
+        try:
+            other = _operand(other, self)
+        except (TypeError, ValueError):
+            taken = _of_others(name, other, self)
+            if taken is NotImplemented:
+                raise
+            return taken
         return op(other, self) if state.graph is None else op(other, self, name=name)
 
     return forward, backward
@@ -97,9 +115,16 @@ def _logical(bool_op: str, int_op: str) -> Any:
     return op
 
 
-def _compare(op: Any) -> Any:
+def _compare(op: Any, name: str) -> Any:
     def compare(self: Any, other: Any) -> Any:
-        return op(self, _operand(other, self))
+        try:
+            other = _operand(other, self)
+        except (TypeError, ValueError):
+            taken = _of_others(name, self, other)
+            if taken is NotImplemented:
+                raise
+            return taken
+        return op(self, other)
 
     return compare
 
@@ -148,8 +173,8 @@ def attach(cls: Any) -> None:
         setattr(cls, f"__{name}__", forward)
         setattr(cls, f"__r{name}__", backward)
     cls.__div__, cls.__rdiv__ = cls.__truediv__, cls.__rtruediv__
-    cls.__lt__, cls.__le__ = _compare(math.less), _compare(math.less_equal)
-    cls.__gt__, cls.__ge__ = _compare(math.greater), _compare(math.greater_equal)
+    cls.__lt__, cls.__le__ = _compare(math.less, "lt"), _compare(math.less_equal, "le")
+    cls.__gt__, cls.__ge__ = _compare(math.greater, "gt"), _compare(math.greater_equal, "ge")
     cls.__eq__ = _comparing(math.equal, False)
     cls.__ne__ = _comparing(math.not_equal, True)
     cls.__neg__ = lambda self: math.negative(self)

@@ -118,6 +118,24 @@ def test_functions_of_two_elements(registered):
     assert tf.debugging.assert_less(X, Y, message="m") == "asserted"
 
 
+def test_operators_with_tensors(registered):
+    binary = tf.experimental.dispatch_for_binary_elementwise_apis
+    registered(binary(tf.Tensor, Masked), lambda f, x, y: Masked(f(x, y.values), y.mask))
+    registered(binary(Masked, tf.Tensor), lambda f, x, y: Masked(f(x.values, y), x.mask))
+    two, mask = tf.constant(2.0), [True, True, False]
+    for run in (lambda f: f(two, X), lambda f: tf.function(f)(two, X)):
+        assert run(lambda t, x: t * x).lists() == ([2.0, -4.0, 6.0], mask)
+        assert run(lambda t, x: t - x).lists() == ([1.0, 4.0, -1.0], mask)
+        assert run(lambda t, x: t**x).lists() == ([2.0, 0.25, 8.0], mask)
+        assert run(lambda t, x: t // x).lists() == ([2.0, -1.0, 0.0], mask)
+        assert run(lambda t, x: t < x).lists() == ([False, False, True], mask)
+        assert run(lambda t, x: x - t).lists() == ([-1.0, -4.0, 1.0], mask)
+    with pytest.raises(TypeError):
+        X * 2.0
+    with pytest.raises(TypeError):
+        two @ X
+
+
 def test_signatures_that_are_wrong():
     api = tf.experimental.dispatch_for_api
     for decorator, function, text in (
