@@ -13,14 +13,18 @@ from shardtape.ops.registry import WRITES, op
 @op("ShardtapeApplyGradients", shape=lambda *args, **attrs: [], dtype=lambda dtypes, attrs: (),
     dtypes=dt.ANY, outputs=0, effects=WRITES, mixed=True, differentiable=False, retains=False,
     widen=False)  # fmt: skip
-def apply_gradients(xp, *inputs, optimizer, sparse):
+def apply_gradients(xp, *inputs, optimizer, sparse, trace=None):
     """Variables first, then per variable its gradient: one array, or (row ids, values)."""
     variables, arrays = inputs[: len(sparse)], list(inputs[len(sparse) :])
     gradients = []
     for rows_and_values in sparse:
         gradient = arrays.pop(0)
         gradients.append((gradient, arrays.pop(0)) if rows_and_values else gradient)
-    optimizer.run_update(list(zip(gradients, variables)))
+    pairs = list(zip(gradients, variables))
+    if trace is None:
+        optimizer.run_update(pairs)
+    else:
+        optimizer.run_traced_update(pairs, trace)
 
 
 def wanted(gradients: list[Any]) -> bool:
@@ -48,7 +52,7 @@ def add(optimizer: Any, pairs: list[tuple[Any, Any]]) -> Any:
                 f"variable {variable.shape}"
             )
         inputs.append(gradient)
-    attrs = {"optimizer": optimizer, "sparse": tuple(sparse)}
+    attrs = {"optimizer": optimizer, "sparse": tuple(sparse), "trace": optimizer.traced(len(pairs))}
     return graph.add_op(apply_gradients, inputs, attrs, f"{optimizer.name}/apply_gradients")
 
 

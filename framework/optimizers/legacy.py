@@ -343,6 +343,9 @@ class Nadam(Optimizer, nadam.Nadam):
         super().__init__(*args, **kwargs)
         self.rule.schedule_decay = schedule_decay
 
+    def traced(self, variables: int) -> None:
+        """Nothing: the older Nadam multiplies its momenta once for each update, traced or not."""
+
     @property
     def decay(self) -> Any:
         """That of the momentum's schedule."""

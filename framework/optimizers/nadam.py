@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from shardtape.optimizers.optimizer import Optimizer, hyperparameter
-from shardtape.optimizers.rule import Rule
+from shardtape.optimizers.rule import Rule, compute_dtype
+from shardtape.optimizers.schedules import LearningRateSchedule
 
 
 class NadamRule(Rule):
@@ -33,6 +34,7 @@ class NadamRule(Rule):
     ) -> None:
         super().__init__(learning_rate, **shared)
         self._product: tuple[Any, int, Any] | None = None
+        self.products: list[Any] = []  # of the next calls of `factors`, where the caller has them
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
@@ -66,7 +68,9 @@ class NadamRule(Rule):
     def factors(self, dtype: np.dtype, step: int, learning_rate: float) -> tuple[Any, ...]:
         one = dtype.type(1)
         momentum, following = self._momentum(dtype, step + 1), self._momentum(dtype, step + 2)
-        product = self._momentum_product(dtype, step + 1)
+        product = self.products.pop(0) if self.products else None
+        if product is None:
+            product = self._momentum_product(dtype, step + 1)
         power_2 = np.power(dtype.type(self.beta_2), dtype.type(step + 1))
         return (
             following / (one - product * following), (one - momentum) / (one - product),
@@ -100,6 +104,12 @@ class NadamRule(Rule):
 class Nadam(Optimizer):
     """Nadam: `NadamRule` on Variables.
 
+    Inside traced functions (`fit`, `tf.function`) of one process the product of the momenta is
+    Keras's there: Keras counts in Python how often it was multiplied, which happens while it
+    traces, so that traced updates multiply it for every Variable but one of some updates. Updates
+    that run eagerly, and those of shards, multiply it once for each update. Where Keras's first
+    update is infinite (one Variable, slots made in the trace) it is multiplied.
+
     Args: those of `NadamRule` and of `Optimizer`.
     """
 
@@ -130,3 +140,70 @@ class Nadam(Optimizer):
             ema_momentum, ema_overwrite_frequency, loss_scale_factor, jit_compile,
             beta_1=beta_1, beta_2=beta_2, epsilon=epsilon,
         )  # fmt: skip
+        self._traced_product: Any = None  # from the first traced update on
+        self._eager_updates = 0
+        self._history = 0  # Variables of the traced updates before, where a file had them
+        self._counter = 1  # what Keras counts in Python
+        if not isinstance(self.rule.learning_rate, LearningRateSchedule):
+            _ = self.learning_rate
+        _ = self.iterations  # made now, so that no trace makes them and is made twice
+
+    def traced(self, variables: int) -> int:
+        """Keras's counter as the trace sees it; a trace that makes the slots is made twice."""
+        if self._traced_product is None:
+            done = int(self.iterations._read_array())  # also while a graph is built
+            if done and not self._eager_updates:  # of a file: as if it were traced from the start
+                self._counter, self._history = 1 + variables, variables
+            else:
+                self._counter = 1 + done
+            self._traced_product = ()
+        start = self._counter + (variables if self._new else 0)
+        self._counter = start + variables
+        return start
+
+    def run_traced_update(self, pairs: list[tuple[Any, Any]], trace: int) -> None:
+        """One update of a trace that began with the counter `trace`."""
+        self._with_products(pairs, [trace + i for i in range(len(pairs))])
+
+    def run_update(self, pairs: list[tuple[Any, Any]]) -> None:
+        if self._traced_product is None:
+            super().run_update(pairs)
+            self._eager_updates += 1
+            return
+        counters = []
+        for _ in pairs:
+            counters.append(self._counter)
+            self._counter += self._counter != self._step() + 2
+        self._with_products(pairs, counters)
+
+    def _with_products(self, pairs: list[tuple[Any, Any]], counters: list[int]) -> None:
+        """Updates; the product is multiplied where a counter is not that of this update."""
+        step = self._step()
+        dtype = compute_dtype(pairs[0][1].dtype.numpy_dtype)
+        product = self._traced_product
+        if isinstance(product, tuple):
+            product = self._product_before(dtype, step)
+        products = []
+        for counter in counters:
+            if counter != step + 2 or product == 1:  # Keras divides by 1 - 1 there
+                product = product * self.rule._momentum(dtype, step + 1)
+            products.append(product)
+        self.rule.products[:] = products
+        try:
+            super().run_update(pairs)
+        finally:
+            self.rule.products.clear()
+        self._traced_product = product
+
+    def _product_before(self, dtype: Any, step: int) -> Any:
+        """The product after `step` updates: eager ones, or traced ones that a file had."""
+        if not self._history:
+            return self.rule._momentum_product(dtype, step)
+        product = dtype.type(1)
+        for done in range(step):
+            for counter in range(1 + self._history, 1 + 2 * self._history):
+                if counter != done + 2 or product == 1:
+                    product = product * self.rule._momentum(dtype, done + 1)
+            if not product:  # it stays zero
+                break
+        return product

@@ -288,6 +288,7 @@ class Optimizer(ListedState):
                 "you're using `model.compile()`, did you forget to provide a `loss` argument?",
                 stacklevel=2,
             )
+        self._new = not self._built_for
         self.build([v for _, v in pairs])
         if self._updates_by_step:
             custom.apply(self, present)
@@ -309,6 +310,16 @@ class Optimizer(ListedState):
             self._iterations += 1
         else:
             self._iterations.assign_add(1)
+
+    _new = False  # whether the update that is being applied or traced has made the slots
+
+    def traced(self, variables: int) -> Any:
+        """What the operation of one trace hands to `run_traced_update`; None: `run_update`."""
+        return None
+
+    def run_traced_update(self, pairs: list[tuple[Gradient, Any]], trace: Any) -> None:
+        """As `run_update`, of a trace for which `traced` gave something."""
+        self.run_update(pairs)
 
     def apply(self, grads: Iterable[Any], trainable_variables: Iterable[Any] | None = None) -> None:
         """Keras 3's form of `apply_gradients`; without variables: those of `build`, in order."""
