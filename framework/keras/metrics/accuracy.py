@@ -30,10 +30,14 @@ def accuracy(y_true: Any, y_pred: Any) -> Tensor:
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
     """The share, over the last axis, of predictions that lie on the right side of `threshold`."""
+    return reduce_mean(_binary_matches(y_true, y_pred, threshold), -1)
+
+
+def _binary_matches(y_true: Any, y_pred: Any, threshold: float) -> Tensor:
     y_pred = convert_to_tensor(y_pred)
     y_true = cast(convert_to_tensor(y_true), y_pred.dtype)
     chosen = cast(y_pred > convert_to_tensor(threshold, y_pred.dtype), y_pred.dtype)
-    return reduce_mean(_float(equal(y_true, chosen)), -1)
+    return _float(equal(y_true, chosen))
 
 
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
@@ -84,7 +88,8 @@ class BinaryAccuracy(MeanMetricWrapper):
     def __init__(
         self, name: str = "binary_accuracy", dtype: Any = None, threshold: float = 0.5
     ) -> None:
-        super().__init__(binary_accuracy, name, dtype, threshold=threshold)
+        # weights are those of single predictions
+        super().__init__(_binary_matches, name, dtype, threshold=threshold)
 
 
 class CategoricalAccuracy(MeanMetricWrapper):

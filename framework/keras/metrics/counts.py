@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
-from shardtape.debugging import Assert
 from shardtape.keras.losses.base import matched
 from shardtape.keras.metrics.base import fitted_weights
 from shardtape.ops.array import (
@@ -20,11 +19,12 @@ from shardtape.ops.array import (
     stack,
 )
 from shardtape.ops.cast import cast
+from shardtape.ops.clip import clip_by_value
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.gather import unsorted_segment_sum
-from shardtape.ops.math import ceil, logical_and, maximum
+from shardtape.ops.math import ceil, maximum
 from shardtape.ops.ordering import top_k as largest
-from shardtape.ops.reduce import reduce_max, reduce_min, reduce_sum
+from shardtape.ops.reduce import reduce_sum
 from shardtape.ops.scanning import cumsum
 from shardtape.ops.selecting import where
 from shardtape.tensor import Tensor
@@ -68,7 +68,8 @@ def confusions(
     """(true positives, false positives, true negatives, false negatives) for each threshold.
 
     Args:
-      y_true, y_pred: labels, and predictions in 0..1, of one shape.
+      y_true, y_pred: labels, and predictions, of one shape. Those outside 0..1 are compared as
+        they are, or count as 0 and 1 where the thresholds are spread.
       sample_weight: weights that broadcast against them.
       spread: the thresholds are those of `spread_thresholds` (a faster way to the same counts).
       top_k: of each row only the `top_k` largest predictions count as such.
@@ -76,13 +77,10 @@ def confusions(
       by_label: counts for each label: (thresholds, labels) instead of (thresholds,).
       label_weights: weights of the labels.
 
-    Raises InvalidArgumentError for predictions outside 0..1, ValueError for differing shapes.
+    Raises ValueError for differing shapes.
     """
     y_true = cast(convert_to_tensor(y_true), dtype)
     y_pred = cast(convert_to_tensor(y_pred), dtype)
-    inside = logical_and(reduce_min(y_pred) >= 0, reduce_max(y_pred) <= 1)
-    Assert(inside, ["predictions must be >= 0 and <= 1, got", reduce_min(y_pred), "to",
-                    reduce_max(y_pred)])  # fmt: skip
     y_pred, y_true = matched(y_pred, y_true)
     weights = None
     if sample_weight is not None:
@@ -126,7 +124,8 @@ def _by_comparing(y_pred: Tensor, true: Tensor, false: Tensor, thresholds: list[
 def _by_bucket(y_pred: Tensor, true: Tensor, false: Tensor, thresholds: list[float]) -> Any:
     # with even steps the last threshold below a prediction follows from its value alone
     count = len(thresholds)
-    bucket = cast(maximum(ceil(y_pred * (count - 1)) - 1, 0), dt.int32)
+    within = clip_by_value(y_pred, 0, 1)
+    bucket = cast(maximum(ceil(within * (count - 1)) - 1, 0), dt.int32)
     labels = range(int(y_pred.shape[1]))
 
     def over(weights: Tensor) -> Tensor:
