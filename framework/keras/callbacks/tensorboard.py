@@ -13,6 +13,7 @@ from shardtape import summary
 from shardtape.graph.graphdef import graph_def
 from shardtape.keras.callbacks.base import Callback
 from shardtape.optimizers.schedules import LearningRateSchedule
+from shardtape.summary.encoding import plugin_metadata
 
 _log = logging.getLogger("shardtape")
 
@@ -23,7 +24,7 @@ class TensorBoard(Callback):
     Args:
       log_dir: the files are in its folders `train` and `validation`.
       histogram_freq: epochs between two histograms of the weights; 0: none.
-      write_graph: write the graph of the train step.
+      write_graph: write the graph of the train step, and that of the layers.
       write_images: show weights as images, with the histograms.
       write_steps_per_second: write how many steps a second are done.
       update_freq: "epoch", "batch", or a number of batches between two points of the metrics.
@@ -56,6 +57,8 @@ class TensorBoard(Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         self._steps, self._graph_written = 0, False
         self._default: Any = None
+        if self.write_graph:
+            self._write_model()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch_began_at, self._epoch_time = self._steps, time.monotonic()
@@ -74,6 +77,18 @@ class TensorBoard(Callback):
                     elapsed = max(time.monotonic() - self._batch_time, 1e-9)
                     summary.scalar("batch_steps_per_second", 1 / elapsed)
         self._steps += 1
+
+    def _write_model(self) -> None:
+        """Writes the layers of a Sequential or functional model, as the "keras" graph."""
+        if self.model._network is None and type(self.model).__name__ != "Sequential":
+            return
+        try:
+            described = self.model.to_json()
+        except (NotImplementedError, TypeError, ValueError) as error:
+            _log.warning("TensorBoard: the layers are not written as a graph: %s", error)
+            return
+        with self._writer("train").as_default():
+            summary.write("keras", described, 0, plugin_metadata("graph_keras_model", content=b"1"))
 
     def _write_graph(self) -> None:
         self._graph_written = True

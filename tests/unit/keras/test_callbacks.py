@@ -1,5 +1,6 @@
 """Callbacks that write files: checkpoints, backups, TensorBoard."""
 
+import json
 import os
 
 import numpy as np
@@ -107,6 +108,20 @@ def test_tensorboard(tmp_path):
     assert {"epoch_loss", "evaluation_loss_vs_iterations"} <= set(held.Tags()["tensors"])
     steps = [e.step for e in held.Tensors("evaluation_loss_vs_iterations")]
     assert steps == [4, 8]
+
+
+def test_tensorboard_has_the_layers_as_a_graph(tmp_path):
+    m = model()
+    m.fit(X, Y, 10, verbose=0, callbacks=[keras.callbacks.TensorBoard(tmp_path)])
+    train = EventAccumulator(str(tmp_path / "train")).Reload()
+    (event,) = train.Tensors("keras")  # tag, step and plugin are those of Keras 2.15
+    data = train.summary_metadata["keras"].plugin_data
+    assert (event.step, data.plugin_name, data.content) == (0, "graph_keras_model", b"1")
+    described = json.loads(event.tensor_proto.string_val[0])
+    assert described["class_name"] == "Sequential"
+    assert [entry["config"]["name"] for entry in described["config"]["layers"]][1:] == [
+        layer.name for layer in m.layers
+    ]
 
 
 def test_terminate_on_nan(capsys):
