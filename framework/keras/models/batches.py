@@ -12,6 +12,7 @@ import numpy as np
 from shardtape import nest
 from shardtape.backend import random
 from shardtape.context import building, recording
+from shardtape.errors import InvalidArgumentError
 from shardtape.keras.data_sequence import DatasetCreator
 from shardtape.keras.floatx import floatx
 from shardtape.ops.composites import is_composite
@@ -287,12 +288,29 @@ class ClassWeighted:
 
 
 def class_weights(y: Any, sample_weight: Any, weights: dict[int, float]) -> np.ndarray:
-    """The weight of each example by its class: numbers, or one-hot rows."""
+    """The weight of each example by its class: numbers, or one-hot rows.
+
+    Raises:
+      ValueError: the classes of `weights` are not 0, 1, ... in any order.
+      InvalidArgumentError: a class that has no weight.
+    """
+    if set(weights) != set(range(len(weights))):
+        raise ValueError(
+            "Expected `class_weight` to be a dict with keys from 0 to one less than the number of "
+            f"classes, found {weights}"
+        )
     labels = np.asarray(y)
     if labels.ndim > 1 and labels.shape[-1] > 1:
         labels = labels.argmax(-1)
     flat = labels.reshape(labels.shape[0], -1)[:, 0]
-    made = np.array([weights.get(int(c), 1.0) for c in flat], np.float32)
+    classes = flat.astype(np.int64)
+    unknown = np.flatnonzero((classes < 0) | (classes >= len(weights)))
+    if unknown.size:
+        raise InvalidArgumentError(
+            f"indices[{unknown[0]}] = {classes[unknown[0]]} is not in [0, {len(weights)}): "
+            "`class_weight` has no weight for a class of the targets"
+        )
+    made = np.array([weights[c] for c in range(len(weights))], np.float32)[classes]
     return made if sample_weight is None else made * np.asarray(sample_weight)
 
 
@@ -362,6 +380,7 @@ def batches_of(
     """Batches of arrays or of an iterable.
 
     Args:
+      batch_size: for arrays; an iterable gives its own batches.
       steps: batches of an iteration.
       passes: over arrays, by all iterations together; see ArrayBatches.
 
@@ -377,11 +396,6 @@ def batches_of(
         raise ValueError(
             "`y` and `sample_weight` must not be given where `x` is a dataset, generator or other "
             "iterable: it gives them itself"
-        )
-    if batch_size is not None and hasattr(x, "element_spec"):
-        raise ValueError(
-            "The `batch_size` argument must not be specified for the given input type: a dataset "
-            "gives its own batches"
         )
     if hasattr(x, "__getitem__") and hasattr(x, "__len__") and not isinstance(x, (list, tuple)):
         return SequenceBatches(x, shuffle, steps)

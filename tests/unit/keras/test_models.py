@@ -454,3 +454,41 @@ def test_sequential_models_inside_subclasses_are_built():
     assert [w.name for w in model.weights] == ["a/kernel:0", "a/bias:0", "b/kernel:0", "b/bias:0"]
     shown = [" ".join(line.split()[3:5]) for line in summary_lines(model)]
     assert shown == ["(None, 3)", "(None, 2)"]
+
+
+def classes_model():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
+
+
+def test_a_batch_size_beside_data_that_has_its_own():
+    data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(20)
+    model, batches = classes_model(), []
+    watch = keras.callbacks.LambdaCallback(on_train_batch_end=lambda i, _: batches.append(i))
+    model.fit(data, batch_size=8, validation_data=data, validation_batch_size=4, verbose=0,
+              callbacks=[watch])  # fmt: skip
+    assert batches == [0, 1]
+    assert model.predict(data, batch_size=8, verbose=0).shape == (40, 3)
+    assert np.isfinite(model.evaluate(data, batch_size=8, verbose=0))
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_classes_without_a_weight_are_refused(one_hot):
+    labels = np.arange(40) % 3
+    model = classes_model()
+    if one_hot:
+        labels = np.eye(3)[labels]
+        model.compile("sgd", "categorical_crossentropy")
+    data = tf.data.Dataset.from_tensor_slices((X, labels)).batch(20)
+    short, gap = {0: 1.0, 1: 2.0}, {0: 1.0, 2: 2.0}
+    for train in (
+        lambda weights: model.fit(data, class_weight=weights, verbose=0),
+        lambda weights: model.fit(X, labels, class_weight=weights, shuffle=False, verbose=0),
+        lambda weights: model.train_on_batch(X, labels, class_weight=weights),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[2\] = 2 is not in \[0, 2\)"):
+            train(short)
+        with pytest.raises(ValueError, match="keys from 0 to one less than the number of classes"):
+            train(gap)
+        train({0: 1.0, 1: 2.0, 2: 1.0, 3: 9.0})
