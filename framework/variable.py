@@ -392,9 +392,6 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
     def __iter__(self) -> Any:
         return iter(self.value())  # type: ignore[call-overload]
 
-    def __len__(self) -> int:
-        return len(self.value())
-
     def __bool__(self) -> bool:
         return bool(self.value())
 

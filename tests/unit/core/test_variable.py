@@ -158,3 +158,10 @@ def test_what_an_assignment_gives():
     copied = copy.deepcopy(w)
     assert type(copied) is type(w) and copied.assign(1.0).numpy() == 1 and w.numpy() == 3
     assert copy.deepcopy(kept).assign(2.0).numpy() == 2 and w.numpy() == 3
+
+
+def test_a_variable_has_no_len():
+    v = tf.Variable([1.0, 2.0])
+    with pytest.raises(TypeError, match="has no len"):
+        len(v)
+    assert [float(x) for x in v] == [1.0, 2.0] and len(v.value()) == 2
