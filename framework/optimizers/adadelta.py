@@ -93,9 +93,10 @@ class Adadelta(Optimizer):
         loss_scale_factor: float | None = None,
         name: str = "Adadelta",
         jit_compile: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             learning_rate, name, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
             ema_momentum, ema_overwrite_frequency, loss_scale_factor, jit_compile,
-            rho=rho, epsilon=epsilon,
+            rho=rho, epsilon=epsilon, **kwargs,
         )  # fmt: skip

@@ -173,12 +173,13 @@ class Adafactor(Optimizer):
         jit_compile: bool = True,
         name: str = "Adafactor",
         loss_scale_factor: float | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             learning_rate, name, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
             ema_momentum, ema_overwrite_frequency, loss_scale_factor, jit_compile,
             beta_2_decay=beta_2_decay, epsilon_1=epsilon_1, epsilon_2=epsilon_2,
-            clip_threshold=clip_threshold, relative_step=relative_step,
+            clip_threshold=clip_threshold, relative_step=relative_step, **kwargs,
         )  # fmt: skip
 
     def rule_config(self) -> dict[str, Any]:

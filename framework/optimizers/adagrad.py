@@ -88,9 +88,10 @@ class Adagrad(Optimizer):
         loss_scale_factor: float | None = None,
         name: str = "Adagrad",
         jit_compile: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             learning_rate, name, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
             ema_momentum, ema_overwrite_frequency, loss_scale_factor, jit_compile,
-            initial_accumulator_value=initial_accumulator_value, epsilon=epsilon,
+            initial_accumulator_value=initial_accumulator_value, epsilon=epsilon, **kwargs,
         )  # fmt: skip

@@ -121,9 +121,10 @@ class Adam(Optimizer):
         jit_compile: bool = True,
         *,
         lazy: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             learning_rate, name, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
             ema_momentum, ema_overwrite_frequency, loss_scale_factor, jit_compile,
-            beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, amsgrad=amsgrad, lazy=lazy,
+            beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, amsgrad=amsgrad, lazy=lazy, **kwargs,
         )  # fmt: skip

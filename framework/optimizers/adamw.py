@@ -52,9 +52,10 @@ class AdamW(Adam):
         jit_compile: bool = True,
         *,
         lazy: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay, clipnorm, clipvalue,
             global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency, loss_scale_factor,
-            name, jit_compile, lazy=lazy,
+            name, jit_compile, lazy=lazy, **kwargs,
         )  # fmt: skip

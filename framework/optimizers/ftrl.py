@@ -146,6 +146,7 @@ class Ftrl(Optimizer):
         loss_scale_factor: float | None = None,
         name: str = "Ftrl",
         jit_compile: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             learning_rate, name, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
@@ -155,5 +156,5 @@ class Ftrl(Optimizer):
             l1_regularization_strength=l1_regularization_strength,
             l2_regularization_strength=l2_regularization_strength,
             l2_shrinkage_regularization_strength=l2_shrinkage_regularization_strength,
-            beta=beta,
+            beta=beta, **kwargs,
         )  # fmt: skip

@@ -91,9 +91,10 @@ class Lion(Optimizer):
         loss_scale_factor: float | None = None,
         name: str = "Lion",
         jit_compile: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             learning_rate, name, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
             ema_momentum, ema_overwrite_frequency, loss_scale_factor, jit_compile,
-            beta_1=beta_1, beta_2=beta_2,
+            beta_1=beta_1, beta_2=beta_2, **kwargs,
         )  # fmt: skip

@@ -134,11 +134,12 @@ class Nadam(Optimizer):
         loss_scale_factor: float | None = None,
         name: str = "Nadam",
         jit_compile: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             learning_rate, name, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
             ema_momentum, ema_overwrite_frequency, loss_scale_factor, jit_compile,
-            beta_1=beta_1, beta_2=beta_2, epsilon=epsilon,
+            beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, **kwargs,
         )  # fmt: skip
         self._traced_product: Any = None  # from the first traced update on
         self._eager_updates = 0

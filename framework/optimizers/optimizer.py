@@ -86,6 +86,18 @@ class Optimizer(ListedState):
         jit_compile: bool = True,
         **own: Any,
     ) -> None:
+        if "decay" in own:
+            raise ValueError(
+                "decay is deprecated in the new Keras optimizer, please check the docstring for "
+                "valid arguments, or use the legacy optimizer, e.g., "
+                f"tf.keras.optimizers.legacy.{type(self).__name__}."
+            )
+        if own.pop("lr", None) is not None:
+            warnings.warn(
+                "`lr` is ignored, as Keras 2.15 ignores it: use `learning_rate`, or the legacy "
+                f"optimizer tf.keras.optimizers.legacy.{type(self).__name__}.",
+                stacklevel=3,
+            )
         # the base of one's own optimizers takes the name first
         if isinstance(learning_rate, str) and self.rule_class is custom.CustomRule:
             learning_rate, name = 0.0, learning_rate

@@ -129,9 +129,10 @@ class RMSprop(Optimizer):
         jit_compile: bool = True,
         *,
         lazy: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             learning_rate, name, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
             ema_momentum, ema_overwrite_frequency, loss_scale_factor, jit_compile,
-            rho=rho, momentum=momentum, epsilon=epsilon, centered=centered, lazy=lazy,
+            rho=rho, momentum=momentum, epsilon=epsilon, centered=centered, lazy=lazy, **kwargs,
         )  # fmt: skip

@@ -127,9 +127,10 @@ class SGD(Optimizer):
         jit_compile: bool = True,
         *,
         lazy: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             learning_rate, name, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
             ema_momentum, ema_overwrite_frequency, loss_scale_factor, jit_compile,
-            momentum=momentum, nesterov=nesterov, lazy=lazy,
+            momentum=momentum, nesterov=nesterov, lazy=lazy, **kwargs,
         )  # fmt: skip

@@ -34,6 +34,7 @@ def print_summary(
         width += 11
         columns.append(width)
         heads.append("Trainable")
+    columns = columns[: len(heads)]  # positions without a column of their own mean nothing
 
     def show(layer: Any, level: int, last: bool) -> None:
         fields: list[Any] = [f"{layer.name} ({type(layer).__name__})", _shape(layer), _count(layer)]

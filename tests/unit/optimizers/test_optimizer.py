@@ -207,7 +207,7 @@ def test_wrong_arguments():
         SGD(use_ema=True, ema_overwrite_frequency=0.5)
     with pytest.raises(ValueError, match="learning_rate"):
         SGD("fast")
-    with pytest.raises(TypeError, match="decay"):
+    with pytest.raises(ValueError, match="decay"):
         SGD(decay=0.1)
     with pytest.raises(ValueError, match="decay_steps"):
         schedules.ExponentialDecay(0.1, 0, 0.5)
