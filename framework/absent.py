@@ -92,8 +92,6 @@ _NOT_YET = {
     "tf.gfile": "use tf.io.gfile",
     "tf.CriticalSection": "use threading.Lock around the calls",
     "tf.experimental.StructuredTensor": "use a dictionary of ragged tensors",
-    "tf.nn.fractional_avg_pool": "use tf.nn.avg_pool",
-    "tf.nn.fractional_max_pool": "use tf.nn.max_pool",
 }  # fmt: skip
 
 # The public namespaces, as users write them after "tf.".

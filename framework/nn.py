@@ -60,6 +60,7 @@ from shardtape.ops.embedding import (
     embedding_lookup,
     embedding_lookup_sparse,
 )
+from shardtape.ops.fractional_pool import fractional_avg_pool, fractional_max_pool
 from shardtape.ops.in_top_k import (
     in_top_k,
 )

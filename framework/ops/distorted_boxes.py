@@ -21,7 +21,7 @@ _EPSILON = 1e-7
 _Crop = tuple[int, int, int, int]  # y, x, height, width
 
 
-class _Words:
+class Words:
     """Words of a Philox stream one after the other, as numbers of several kinds."""
 
     def __init__(self, state: philox.Philox) -> None:
@@ -38,6 +38,11 @@ class _Words:
         """Uniform in [0, 1)."""
         return np.float32(self._next() & 0x7FFFFF) / np.float32(1 << 23)
 
+    def unit64(self) -> float:
+        """Uniform in [0, 1), with 52 bits."""
+        high = self._next() & 0xFFFFF
+        return (high << 32 | self._next()) / 2**52
+
     def below(self, n: int) -> int:
         """Uniform in 0..n-1."""
         if n & (n - 1) == 0:
@@ -53,7 +58,7 @@ def _nearest(value: np.float32) -> int:
 
 
 def _crop(
-    height: int, width: int, areas: tuple[float, float], ratio: np.float32, words: _Words
+    height: int, width: int, areas: tuple[float, float], ratio: np.float32, words: Words
 ) -> _Crop | None:
     """A random crop with this ratio of width to height; None where no size fits."""
     least, most = (
@@ -142,7 +147,7 @@ def _sampled(
     for top, left, bottom, right in (boxes.reshape(-1, 4) * scale).astype(np.int32).tolist():
         objects.append((top, left, bottom - top, right - left))
     objects = objects or [(0, 0, height, width)]
-    words = _Words(stream())
+    words = Words(stream())
     crop: _Crop = (0, 0, height, width)
     low, high = (np.float32(r) for r in ratios)
     for _ in range(attempts):
