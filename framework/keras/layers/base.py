@@ -20,7 +20,7 @@ from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.scopes import name_scope
 from shardtape.keras import policy, regularizers
 from shardtape.keras.layers.automatic_config import automatic_config
-from shardtape.keras.layers.calls import CalledSymbolically
+from shardtape.keras.layers.calls import CalledSymbolically, is_nested_shape
 from shardtape.keras.layers.input_spec import check_inputs
 from shardtape.keras.masks import mask_of, masks_of, set_masks
 from shardtape.keras.metrics.base import Mean, Metric
@@ -101,12 +101,15 @@ class Layer(CalledSymbolically):
       name: its name; default the class name in snake case, made unique.
       dtype: type of weights and of the computation, or a policy (default the global policy,
         which is float32 at first).
+      dynamic: `call` runs eagerly alone, as do the steps of models that have the layer; for
+        symbolic calls `compute_output_shape` is to be defined.
       input_shape, batch_input_shape, input_dim: shape of the inputs (without, with the batch
         size), so that a Sequential model of which it is the first layer can be built at once.
     """
 
     _unseen = Module._unseen | {"_inbound_nodes", "_made_weights", "_added_metrics", "_given"}
     _given: tuple[tuple[Any, ...], dict[str, Any]]
+    _dynamic = False
     # models whose layers are named as if they stood alone
     _opens_scope = True
 
@@ -130,7 +133,7 @@ class Layer(CalledSymbolically):
             raise TypeError(f"Expected `name` argument to be a string, but got: {name}")
         self._name = name or unique_object_name(snake_case(type(self).__name__))
         self._name_scope = self._name
-        self._trainable = trainable
+        self._trainable, self._dynamic = trainable, dynamic
         self._set_policy(policy.as_policy(dtype))
         self._autocast = kwargs.get("autocast", True)
         self.built = False
@@ -177,7 +180,7 @@ class Layer(CalledSymbolically):
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of the outputs for a shape of the inputs."""
         graph = KerasGraph(state.graph)
-        shapes = input_shape if _is_nested_shape(input_shape) else TensorShape(input_shape)
+        shapes = input_shape if is_nested_shape(input_shape) else TensorShape(input_shape)
 
         def placeholder(shape: Any) -> Any:
             return graph.add_op(
@@ -304,7 +307,8 @@ class Layer(CalledSymbolically):
             self._build_for(inputs)
         if self._autocast:
             inputs = self._cast_inputs(inputs)
-        call = convert_in_graph(self.call)
+        declared = self._dynamic and isinstance(state.graph, KerasGraph)
+        call = self._declared_outputs if declared else convert_in_graph(self.call)
         outer, state.autocast = state.autocast, self._read_in
         try:
             outputs = call(inputs, *args, **kwargs)
@@ -455,7 +459,8 @@ class Layer(CalledSymbolically):
 
     @property
     def dynamic(self) -> bool:
-        return False
+        """Whether `call` of this layer or of one inside it runs eagerly alone."""
+        return any(layer._dynamic for layer in self._flatten_layers())
 
     @property
     def activity_regularizer(self) -> Any:
@@ -502,12 +507,6 @@ def _own(x: Any, inputs: set[int]) -> Any:
     if isinstance(x, Tensor) and not is_keras_tensor(x):
         return state.graph.capture(x)
     return x
-
-
-def _is_nested_shape(shape: Any) -> bool:
-    return isinstance(shape, (list, tuple)) and any(
-        isinstance(s, (list, tuple, TensorShape)) for s in shape
-    )
 
 
 def _batch_size(t: Tensor) -> Any:

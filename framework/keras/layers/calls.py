@@ -5,10 +5,14 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from shardtape import dtypes as dt
 from shardtape import nest
+from shardtape.context import state
 from shardtape.keras.layers.weights import WeightHolder
 from shardtape.keras.masks import mask_of
 from shardtape.keras.symbolic import Node, is_keras_tensor
+from shardtape.ops import source
+from shardtape.shapes import TensorShape
 
 
 class CalledSymbolically(WeightHolder):
@@ -16,6 +20,7 @@ class CalledSymbolically(WeightHolder):
 
     _name: str
     _inbound_nodes: list[Node]
+    _dtype: dt.DType
 
     @property
     def inbound_nodes(self) -> list[Node]:
@@ -122,6 +127,27 @@ class CalledSymbolically(WeightHolder):
         """The masks of the outputs of a symbolic call."""
         return _masks(self._node_at(node_index, "output").outputs)
 
+    def _declared_outputs(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Symbolic outputs of a layer whose `call` is not to be traced."""
+        if type(self).compute_output_shape.__module__.startswith("shardtape."):
+            raise NotImplementedError(
+                "Please run in eager mode or implement the `compute_output_shape` method on your "
+                f"layer ({type(self).__name__})."
+            )
+        shapes = self.compute_output_shape(  # type: ignore[attr-defined]
+            nest.map_structure(lambda t: t.shape, inputs)
+        )
+        if not is_nested_shape(shapes):
+            shapes = TensorShape(shapes)
+
+        def placeholder(shape: Any) -> Any:
+            attrs = {"dtype": self._dtype, "shape": TensorShape(shape)}
+            return state.graph.add_op(source.placeholder, (), attrs)
+
+        if isinstance(shapes, TensorShape):
+            return placeholder(shapes)
+        return type(shapes)(placeholder(shape) for shape in shapes)
+
     @property
     def updates(self) -> list[Any]:
         """Always empty: updates run when they are added."""
@@ -130,6 +156,12 @@ class CalledSymbolically(WeightHolder):
             stacklevel=2,
         )
         return []
+
+
+def is_nested_shape(shape: Any) -> bool:
+    return isinstance(shape, (list, tuple)) and any(
+        isinstance(s, (list, tuple, TensorShape)) for s in shape
+    )
 
 
 def _inputs(node: Node) -> Any:

@@ -151,7 +151,8 @@ class Sequential(Model):
         flat = nest.flatten(inputs)
         symbolic = isinstance(state.graph, KerasGraph)
         outer = state.graph.outer_graph if symbolic else state.graph
-        if self._own_layers and len(flat) == 1 and hasattr(flat[0], "shape"):
+        single = len(flat) == 1 and hasattr(flat[0], "shape")
+        if self._own_layers and single and not self.dynamic:
             x = convert_to_tensor(flat[0])
             # symbolic calls of their own, beside the one that this may be part of
             with building(outer), outside_calls():

@@ -86,8 +86,17 @@ class Trainer(Fitting):
 
     @property
     def run_eagerly(self) -> bool:
-        """Whether a batch runs Python instead of a traced step; assignable."""
-        return bool(self._run_eagerly) or functions_run_eagerly()
+        """Whether a batch runs Python instead of a traced step; assignable.
+
+        Raises ValueError where it was set to False and a layer is `dynamic`.
+        """
+        dynamic = self.dynamic  # type: ignore[attr-defined]
+        if dynamic and self._run_eagerly is False:
+            raise ValueError(
+                "Your model contains layers that can only be successfully run in eager execution "
+                "(layers constructed with `dynamic=True`). You cannot set `run_eagerly=False`."
+            )
+        return bool(self._run_eagerly) or dynamic or functions_run_eagerly()
 
     @run_eagerly.setter
     def run_eagerly(self, value: Any) -> None:
