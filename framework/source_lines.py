@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import os
+import textwrap
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -62,18 +63,45 @@ def original_frame(frame: traceback.FrameSummary) -> traceback.FrameSummary:
 
 @contextmanager
 def origins_noted() -> Iterator[None]:
-    """Adds the user's lines on the way to an error in generated code to it, as a note; once.
+    """Puts the user's lines on the way to an error in generated code into its text, once.
 
-    The form is TensorFlow's ("in user code:").
+    The form is TensorFlow's ("in user code:"). Errors whose text is not simply their only
+    argument get a note instead.
     """
     try:
         yield
     except Exception as error:
-        told = any(note.startswith(_HEADING) for note in getattr(error, "__notes__", ()))
-        lines = [] if told else list(_origins(error))
+        lines = "".join(_origins(error)).rstrip()
         if lines:
-            error.add_note(_HEADING + "\n\n" + "".join(lines).rstrip())
+            _tell(error, f"{_HEADING}\n\n{lines}")
         raise
+
+
+def _tell(error: Exception, lines: str) -> None:
+    if not _replaced(error, lines) and not any(
+        note.startswith(_HEADING) for note in getattr(error, "__notes__", ())
+    ):
+        error.add_note(lines)
+
+
+def _replaced(error: Exception, lines: str) -> bool:
+    """Puts the lines before the text; False where the error makes its text in another way."""
+    given = error.args
+    if len(given) != 1 or not isinstance(given[0], str) or hasattr(error, "error_code"):
+        return False
+    text = plain_text(error)  # a function around tells it anew, with its own lines
+    shown = textwrap.indent(f"{type(error).__name__}: {text}", "    ")
+    error.args = (f"{lines}\n\n{shown}\n",)
+    if str(error) != error.args[0]:
+        error.args = given
+        return False
+    error._plain_text = text  # type: ignore[attr-defined]
+    return True
+
+
+def plain_text(error: BaseException) -> str:
+    """The error's text without the lines that `origins_noted` put before it."""
+    return getattr(error, "_plain_text", None) or str(error)
 
 
 def _origins(error: BaseException) -> Iterator[str]:

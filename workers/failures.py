@@ -13,7 +13,7 @@ import traceback
 from shardtape import errors
 from shardtape.protos import coordinator_pb2 as pb
 from shardtape.ps.ids import BatchId
-from shardtape.source_lines import original_frame
+from shardtape.source_lines import original_frame, plain_text
 
 _OWN = os.path.dirname(os.path.abspath(errors.__file__))
 _INSTALLED = tuple({os.path.abspath(sysconfig.get_path(n)) for n in ("stdlib", "purelib")})
@@ -49,7 +49,7 @@ def to_message(error: BaseException, generation: int, item: pb.Batch | None = No
         generation=generation,
         batch=item,
         error_type=type(error).__name__,
-        message=str(error),
+        message=plain_text(error),
         traceback=user_traceback(error),
         error_code=error.error_code if isinstance(error, errors.OpError) else errors.UNKNOWN,
     )

@@ -29,15 +29,16 @@ def line_of(text):
         return next(n for n, line in enumerate(file, 1) if text in line)
 
 
-def test_an_error_while_tracing_has_the_users_lines_as_a_note():
+def test_the_text_of_an_error_while_tracing_has_the_users_lines():
     with pytest.raises(ValueError) as caught:
         outer(tf.ones((2, 2)))
-    (note,) = caught.value.__notes__
-    assert note.startswith("in user code:\n")
-    assert f'File "{HERE}", line {line_of("y = inner(x)")}, in outer  *' in note
-    assert f'File "{HERE}", line {line_of("# the line that counts")}, in inner  *' in note
-    assert "__autograph_generated" not in note
-    assert note in "".join(traceback.format_exception(caught.value))
+    text = str(caught.value)
+    assert text.startswith("in user code:\n\n    File")
+    assert f'File "{HERE}", line {line_of("y = inner(x)")}, in outer  *' in text
+    assert f'File "{HERE}", line {line_of("# the line that counts")}, in inner  *' in text
+    assert "\n\n    ValueError: Dimensions must be equal, but are 2 and 3" in text
+    assert "__autograph_generated" not in text
+    assert "".join(traceback.format_exception(caught.value)).count("in user code:") == 1
 
 
 def test_nested_functions_tell_it_once():
@@ -47,7 +48,29 @@ def test_nested_functions_tell_it_once():
 
     with pytest.raises(ValueError) as caught:
         around(tf.ones((2, 2)))
-    assert len(caught.value.__notes__) == 1
+    text = str(caught.value)
+    assert text.count("in user code:") == text.count("ValueError:") == 1
+    assert text.index("in around  *") < text.index("in outer  *") < text.index("in inner  *")
+
+
+def test_errors_of_other_forms_have_the_lines_as_a_note():
+    @tf.function
+    def missing(x):
+        return {}["x"]  # no such key
+
+    with pytest.raises(KeyError) as caught:
+        missing(1)
+    (note,) = caught.value.__notes__
+    assert note.startswith("in user code:\n") and caught.value.args == ("x",)
+    assert f'File "{HERE}", line {line_of("# no such key")}, in missing  *' in note
+
+
+def test_a_job_does_not_tell_the_lines_twice():
+    with pytest.raises(ValueError) as caught:
+        outer(tf.ones((2, 2)))
+    sent = failures.to_message(caught.value, 1)
+    assert sent.message.startswith("Dimensions must be equal")
+    assert sent.traceback.count("# the line that counts") == 1
 
 
 def test_a_job_shows_the_users_lines_of_a_function():
