@@ -221,7 +221,7 @@ def _call_model(model: Any, feeds: Any, training: bool) -> Any:
     made = model(training=training) if takes_training else model()
     if isinstance(made, (Step, Tensor)) or not callable(made):
         return made
-    if hasattr(made, "call") and hasattr(made, "trainable_variables"):
+    if hasattr(made, "call") and hasattr(type(made), "trainable_variables"):
         raise TypeError(
             f"the model function returned the Keras object {made.name!r}: call it on the "
             "placeholders, and return tf.Step(loss) with a loss of its outputs"

@@ -75,13 +75,20 @@ def _model_children(model: Any) -> dict[str, Any]:
     """The optimizer of a compiled model and, unless attributes hold them, the layers by number."""
     children: dict[str, Any] = {}
     if getattr(model, "_is_graph_network", False) or hasattr(model, "_own_layers"):
-        weighted = [layer for layer in model.layers if layer.weights]
+        weighted = [layer for layer in model.layers if _has_weights(layer)]
         children = {f"layer_with_weights-{i}": layer for i, layer in enumerate(weighted)}
         children |= {f"layer-{i}": layer for i, layer in enumerate(model.layers)}
     optimizer = getattr(model, "optimizer", None)
     if isinstance(optimizer, Optimizer):
         children["optimizer"] = optimizer
     return children
+
+
+def _has_weights(layer: Any) -> bool:
+    try:
+        return bool(layer.weights)
+    except ValueError:  # a Sequential model that is not built yet
+        return False
 
 
 def _optimizer_children(optimizer: Optimizer) -> dict[str, Any]:

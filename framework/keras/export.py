@@ -39,7 +39,7 @@ class ExportArchive:
         Raises:
           ValueError: it is a layer that was not built, or holds no Variables by its kind.
         """
-        if not hasattr(resource, "trainable_variables"):
+        if not hasattr(type(resource), "trainable_variables"):
             raise ValueError(
                 "Invalid resource type. Expected a layer, a model or a tf.Module. Received: "
                 f"{resource!r} of type {type(resource).__name__}"

@@ -16,6 +16,7 @@ from shardtape.keras.symbolic import KerasGraph, is_keras_tensor
 from shardtape.module import Module
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.shapes import TensorShape
+from shardtape.variable import Variable
 
 
 class Sequential(Model):
@@ -102,6 +103,33 @@ class Sequential(Model):
     def _tracked(self) -> Any:
         yield from self._own_layers
         yield from super()._tracked()
+
+    def _check_created(self) -> None:
+        if not self.built:
+            raise ValueError(
+                f"Weights for model {self.name!r} have not yet been created. Weights are created "
+                "when the model is first called on inputs or `build()` is called with an "
+                "`input_shape`."
+            )
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """Weights that are trained. Raises ValueError before the model is built (so do the two
+        properties below)."""
+        self._check_created()
+        return super().trainable_weights
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """Weights that are not trained."""
+        self._check_created()
+        return super().non_trainable_weights
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All weights, layer by layer."""
+        self._check_created()
+        return super().weights
 
     # ---- building ---------------------------------------------------------------------------
     def _build_network(self) -> None:

@@ -492,3 +492,13 @@ def test_classes_without_a_weight_are_refused(one_hot):
         with pytest.raises(ValueError, match="keys from 0 to one less than the number of classes"):
             train(gap)
         train({0: 1.0, 1: 2.0, 2: 1.0, 3: 9.0})
+
+
+def test_weights_of_a_sequential_model_that_is_not_built():
+    model = keras.Sequential([keras.Sequential([layers.Dense(2)])], name="s")
+    for name in ("weights", "trainable_weights", "non_trainable_variables", "variables"):
+        with pytest.raises(ValueError, match="Weights for model 's' have not yet been created"):
+            getattr(model, name)
+    assert model.losses == model.metrics == [] and len(model.layers) == 1
+    model.build((None, 4))
+    assert len(model.weights) == 2
