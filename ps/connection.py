@@ -155,15 +155,17 @@ class Connection:
             self._channel = open_channel(self.address, self._limits, self._tls)
         return GrpcStream(self._channel, self._metadata, self._limits, self.name, self.shard)
 
-    def _ask_for_values(self, pull: pb.Pull, bytes: int, pending: Pending) -> Stream:
-        """Sends a pull whose answer has about so many bytes; who carries it. Raises OpError."""
+    def _ask_for_values(self, pull: pb.Pull, bytes: int, pending: Pending) -> tuple[Stream, int]:
+        """Sends a pull whose answer has about so many bytes; who carries it, under which number.
+
+        Raises OpError.
+        """
         stream = self._connected()
         if bytes > self._limits.chunk_bytes or not isinstance(stream, GrpcStream):
             with self._connecting:
                 stream = self._values_calls()
                 pull.hello.CopyFrom(self._hello)
-        stream.send(pb.ToShard(pull=pull), None, pending)
-        return stream
+        return stream, stream.send(pb.ToShard(pull=pull), None, pending)
 
     def _values_calls(self) -> ValueCalls:
         values = self._values

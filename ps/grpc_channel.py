@@ -227,6 +227,7 @@ class _PullAnswer(Answer[PullResult]):
         self._pull = pull
         self._into = into
         self._stream: Stream | None = None
+        self._asked: tuple[Stream, int] | None = None  # for values
         self._only_ready = False
         self._given_up = False
         self._writing = threading.Lock()
@@ -239,7 +240,10 @@ class _PullAnswer(Answer[PullResult]):
         self.carrier = None
         keys = self._into if self._pull.keys is None else self._pull.keys
         size = sum(self._into[key].nbytes for key in keys)
-        self._channel._ask_for_values(codec.encode_pull(self._pull), size, self)
+        header = codec.encode_pull(self._pull)
+        self._asked = self._channel._ask_for_values(header, size, self)
+        if self._given_up:  # meanwhile, where values are asked for again
+            self.give_up()
 
     def ask_when_ready(self, stream: Stream) -> None:
         self._stream, self._only_ready = stream, True
@@ -323,3 +327,6 @@ class _PullAnswer(Answer[PullResult]):
     def give_up(self) -> None:
         with self._writing:
             self._given_up = True
+        if self._asked is not None:
+            stream, number = self._asked
+            stream.give_up(number)

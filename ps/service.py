@@ -94,12 +94,15 @@ class ShardServer:
         self._lock = threading.Lock()
         self._pool = BufferPool()
         self._sessions: set[Session] = set()
+        self._pulls: set[Session] = set()
         self._stopped = threading.Event()
         self._lines: LineServer | None = None
-        # Streams hold a thread each; `control_threads` more are for everything else, because
-        # no stream beyond `streams` is let in (`_data`).
+        # Streams and pulls hold a thread each; `control_threads` more are for everything else,
+        # because no more than the limits are let in (`_admitted`).
+        limits = self.limits
         threads = ThreadPoolExecutor(
-            self.limits.streams + self.limits.control_threads, thread_name_prefix="shard-grpc"
+            limits.streams + limits.value_calls + limits.control_threads,
+            thread_name_prefix="shard-grpc",
         )
         self._threads = threads
         self._server = grpc.server(
@@ -219,7 +222,7 @@ class ShardServer:
         self._stopped.set()
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         with self._lock:
-            sessions = list(self._sessions)
+            sessions = [*self._sessions, *self._pulls]
         if self._lines is not None:
             self._lines.close()
         for session in sessions:
@@ -287,7 +290,7 @@ class ShardServer:
         """The answer to one pull, on a call of its own."""
         session = Session(self.host, self.job, self.limits, self._pool, share=self._share)
         try:
-            with self._admitted(session):
+            with self._admitted(session, pull=True):
                 context.add_callback(session.close)  # a pull may wait for its clock
                 yield from session.answer_alone(request)
         except OpError as error:
@@ -308,22 +311,26 @@ class ShardServer:
         return self._admitted(session)
 
     @contextmanager
-    def _admitted(self, session: Session) -> Iterator[Session]:
+    def _admitted(self, session: Session, *, pull: bool = False) -> Iterator[Session]:
         """Counts a session. Raises OpError if there may be no more."""
+        if pull:
+            admitted, limit, what = self._pulls, self.limits.value_calls, "pulls of many bytes"
+        else:
+            admitted, limit, what = self._sessions, self.limits.streams, "streams"
         with self._lock:
             if self._stopped.is_set():
                 raise UnavailableError(f"the shard at {self.address} is stopping")
-            if len(self._sessions) >= self.limits.streams:
+            if len(admitted) >= limit:
                 raise ResourceExhaustedError(
-                    f"the shard at {self.address} serves {self.limits.streams} streams already"
+                    f"the shard at {self.address} serves {limit} {what} already"
                 )
-            self._sessions.add(session)
+            admitted.add(session)
         try:
             yield session
         finally:
             session.close()
             with self._lock:
-                self._sessions.discard(session)
+                admitted.discard(session)
 
 
 def _same(handler: grpc.RpcMethodHandler) -> grpc.RpcMethodHandler:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import grpc
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from shardtape.errors import (
     FailedPreconditionError,
@@ -115,7 +116,10 @@ class Session:
         Raises OpError if the request is none.
         """
         header, _ = frames.split(message, self._limits.header_bytes)
-        request = pb.ToShard.FromString(header)
+        try:
+            request = pb.ToShard.FromString(header)
+        except DecodeError as error:
+            raise InvalidArgumentError(f"not a request: {error}") from error
         if request.WhichOneof("body") != "pull" or not request.pull.HasField("hello"):
             raise InvalidArgumentError("a call for values must be a pull that says who asks")
         try:

@@ -73,8 +73,8 @@ class Stream:
         self._sink = frames.Sink()
         self.broken: OpError | None = None
 
-    def send(self, request: pb.ToShard, payload: Payload | None, pending: Pending) -> None:
-        """Sends a frame; `pending` hears of its answer.
+    def send(self, request: pb.ToShard, payload: Payload | None, pending: Pending) -> int:
+        """Sends a frame; `pending` hears of its answer. Its number.
 
         The arrays of the payload must not change until then. Raises what broke the stream.
         """
@@ -92,6 +92,10 @@ class Stream:
         except UnavailableError:
             self._forget(number)
             raise
+        return number
+
+    def give_up(self, number: int) -> None:
+        """Nobody waits for the answer to a request any more."""
 
     def wait(self, done: Callable[[], bool], timeout_s: float | None) -> None:
         """Reads until `done`, or until the time is over (None: for ever)."""
@@ -165,7 +169,7 @@ class Stream:
     def _waited_for(self) -> str:
         with self._lock:
             count = len(self._pending)
-        return f"{count} answers" if count != 1 else "an answer"
+        return {0: "a connection", 1: "an answer"}.get(count, f"{count} answers")
 
 
 class GrpcStream(Stream):
@@ -242,7 +246,10 @@ class ValueCalls(Stream):
         self._metadata = metadata
         self._method = channel.unary_stream(VALUES, response_deserializer=self._sink.take)
         self._requests: queue.SimpleQueue[tuple[int, bytes] | None] = queue.SimpleQueue()
+        # the call under way, its request, and requests that nobody waits for any more
         self._call: Iterator[Message] | None = None
+        self._number = 0
+        self._given_up: set[int] = set()
         self._calling = threading.Lock()
         self._closed = False
         self._reader = threading.Thread(target=self._read, name=f"values-{name}", daemon=True)
@@ -256,6 +263,17 @@ class ValueCalls(Stream):
         if call is not None:
             call.cancel()  # type: ignore[attr-defined]
 
+    def give_up(self, number: int) -> None:
+        """Ends its call; those behind it need not wait for it."""
+        with self._calling:
+            with self._lock:
+                if self._pending.pop(number, None) is None:
+                    return
+            self._given_up.add(number)
+            call = self._call if self._number == number else None
+        if call is not None:
+            call.cancel()  # type: ignore[attr-defined]
+
     def _hand_over(self, number: int, messages: Iterable[bytes]) -> None:
         self._requests.put((number, b"".join(messages)))
 
@@ -263,18 +281,36 @@ class ValueCalls(Stream):
         error: BaseException = UnavailableError("the channel was closed")
         try:
             while (asked := self._requests.get()) is not None:
-                number, request = asked
-                with self._calling:
-                    if self._closed:
-                        break
-                    self._call = self._method(request, metadata=self._metadata)
-                for message in self._call:
-                    self._receive(message)
-                if number in self._pending:
-                    raise UnavailableError("it ended the call without an answer")
+                if not self._made(*asked):
+                    break
         except Exception as wrong:  # noqa: BLE001 - whoever waits must hear of it
             error = wrong
         self._end(error)
+
+    def _made(self, number: int, request: bytes) -> bool:
+        """Makes a call and reads its answer; False if the channel was closed."""
+        with self._calling:
+            if self._closed:
+                return False
+            if number in self._given_up:
+                self._given_up.remove(number)
+                return True
+            self._call, self._number = self._method(request, metadata=self._metadata), number
+        try:
+            for message in self._call:
+                self._receive(message)
+            if number in self._pending:
+                raise UnavailableError("it ended the call without an answer")
+        except Exception:
+            with self._calling:
+                given_up = number in self._given_up
+            if not given_up:
+                raise
+        finally:
+            with self._calling:
+                self._number = 0
+                self._given_up.discard(number)
+        return True
 
     def _next(self) -> Message:
         assert self._call is not None

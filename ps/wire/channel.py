@@ -39,7 +39,8 @@ class Limits:
       header_bytes: largest header of a frame; 1 MiB is some 20,000 parts.
       payload_bytes: largest payload of a frame: a push or pull of one shard.
       streams: data streams of one server; each holds two threads.
-      control_threads: threads that no data stream may take, so that heartbeats and control calls
+      value_calls: pulls of many bytes at the same time; each holds a thread, a client has one.
+      control_threads: threads that nothing of these may take, so that heartbeats and control calls
         are answered whatever the workers do.
       waiting_pulls: pulls of one stream that wait for their clock.
     """
@@ -49,6 +50,7 @@ class Limits:
     header_bytes: int = 1 << 20
     payload_bytes: int = 16 << 30
     streams: int = 256
+    value_calls: int = 256
     control_threads: int = 8
     waiting_pulls: int = 16
 

@@ -6,6 +6,7 @@ import grpc
 import numpy as np
 import pytest
 from integration.ps.served import (
+    FIRST,
     JOB,
     TOKEN,
     Served,
@@ -18,6 +19,7 @@ from integration.ps.served import (
 from shardtape.errors import (
     DeadlineExceededError,
     FailedPreconditionError,
+    ResourceExhaustedError,
     UnavailableError,
 )
 from shardtape.optimizers import SGD
@@ -25,6 +27,7 @@ from shardtape.protos import shard_pb2 as pb
 from shardtape.ps.client import Client, GrpcChannel
 from shardtape.ps.consistency import Consistency
 from shardtape.ps.ids import BatchId, VariableSpec
+from shardtape.ps.messages import Pull
 from shardtape.ps.partition import place
 from shardtape.ps.stream import VALUES
 from shardtape.ps.wire import frames
@@ -82,20 +85,60 @@ def test_a_call_waits_for_its_clock_no_longer_than_it_may():
         np.testing.assert_allclose(fast.parameters["large"], expected, rtol=1e-6)
 
 
+def test_a_pull_that_nobody_waits_for_holds_up_nothing():
+    with served("ssp", staleness=0) as shards:
+        slow, fast = shards.ready(0), shards.client(1)
+        shards.control()[0].members([0, 1], [])
+        fast.push(BatchId(0, 1, 0), 0, ones(fast)).wait()
+        for _ in range(3):
+            with pytest.raises(DeadlineExceededError):
+                fast.pull(1, deadline_s=0.1)
+        assert fast.pull(0, deadline_s=5) == 1
+        calls = fast.channels[0]._values
+        assert not calls._pending and not calls._given_up and calls.broken is None
+        # of which one waits: those behind it are not made at all
+        channel, into = fast.channels[0], {(s.key, 0): np.empty(s.shape, "float32") for s in SPECS}
+        waiting = [channel.pull(Pull(1, 1, 0, FIRST), into) for _ in range(4)]
+        for answer in (waiting[2], waiting[0]):
+            answer.give_up()
+        slow.push(BatchId(0, 0, 0), 0, ones(slow)).wait()
+        assert [waiting[i].result(10).version for i in (1, 3)] == [2, 2]
+        assert not waiting[0].done() and not waiting[2].done()
+        assert not calls._given_up
+
+
 def test_whoever_goes_away_waits_no_more():
     with served("ssp", staleness=0) as shards:
         shards.ready(0)
         fast = shards.client(1)
         shards.control()[0].members([0, 1], [])
         fast.push(BatchId(0, 1, 0), 0, ones(fast)).wait()
-        with pytest.raises(DeadlineExceededError):
-            fast.pull(1, deadline_s=0.2)
-        assert streams(shards) == 3
-        for channel in fast.channels:
-            channel.close()
-        assert eventually(lambda: streams(shards) == 1)
+        into = {(s.key, 0): np.empty(s.shape, "float32") for s in SPECS}
+        waiting = fast.channels[0].pull(Pull(1, 1, 0, FIRST), into)
+        pulls = shards.servers[0]._pulls
+        assert eventually(lambda: len(pulls) == 1)
+        fast.channels[0].close()
+        with pytest.raises(UnavailableError):
+            waiting.result(10)
+        assert eventually(lambda: not pulls)
         with pytest.raises(UnavailableError, match="is closed"):
             fast.pull(1)
+
+
+def test_pulls_take_no_place_of_a_stream():
+    limits = Limits(chunk_bytes=1 << 16, streams=2, value_calls=1)
+    with Served("grpc", "ssp", shards=1, specs=SPECS, limits=limits, staleness=0) as shards:
+        clients = [shards.ready(0), shards.client(1)]
+        shards.control()[0].members([0, 1], [])
+        clients[1].push(BatchId(0, 1, 0), 0, ones(clients[1])).wait()
+        into = {(s.key, 0): np.empty(s.shape, "float32") for s in SPECS}
+        waiting = clients[1].channels[0].pull(Pull(1, 1, 0, FIRST), into)
+        assert eventually(lambda: len(shards.servers[0]._pulls) == 1)
+        with pytest.raises(ResourceExhaustedError, match="serves 1 pulls of many bytes"):
+            clients[0].pull(0)
+        clients[0].push(BatchId(0, 0, 0), 0, ones(clients[0])).wait()
+        assert waiting.result(10).version == 2
+        assert clients[0].pull(1) == 2
 
 
 def test_a_shard_that_dies_while_a_call_waits():
@@ -136,6 +179,7 @@ def framed(**body):
     [
         (b"", "too short"),
         (b"\xff" * 40, "announces a header"),
+        (frames.PREFIX.pack(4, 0) + b"\xff\xff\xff\xff", "not a request"),
         (framed(hello=hello()), "must be a pull that says who asks"),
         (framed(pull=pb.Pull()), "must be a pull that says who asks"),
         (framed(push=pb.Push()), "must be a pull that says who asks"),
