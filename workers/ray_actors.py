@@ -18,7 +18,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError
 
 from shardtape.backend.environment import process_environment
-from shardtape.errors import OpError, UnavailableError
+from shardtape.errors import CancelledError, OpError, UnavailableError
 from shardtape.protos import coordinator_pb2 as pb
 from shardtape.ps.actor import ShardActor
 from shardtape.ps.client import Client
@@ -262,7 +262,10 @@ class RayFleet:
                     f"the process of shard-{index} did not start in {_SHARD_START_DEADLINE_S:g} s"
                 ) from None
             except RayActorError as error:
-                _log.warning("the process of shard-%d died at its start: %s", index, error)
+                if self._closed:
+                    raise CancelledError("the job was stopped while it started") from None
+                reason = str(error).partition("\n")[0]
+                _log.warning("the process of shard-%d died at its start: %s", index, reason)
                 self._shards[index] = self._start_shard(index)
         raise UnavailableError(
             f"the process of shard-{index} died {_START_TRIES} times at its start: Ray's session "
