@@ -134,6 +134,25 @@ class WeightHolder(Module):
             yield from layer._flatten_layers() if recursive else (layer,)
 
     @property
+    def submodules(self) -> tuple[Module, ...]:
+        """All layers, metrics and modules inside this one, those of each before what is in them."""
+        found: dict[int, Module] = {id(self): self}
+
+        def visit(module: Module) -> None:
+            own: Any = module._flatten(recursive=False)
+            if isinstance(module, WeightHolder):
+                network = getattr(module, "_network", None)  # which has inputs as layers, too
+                inputs = [] if network is None else network.layers
+                own = [*inputs, *module._sublayers(), *module._tracked()]
+            new = {id(m): m for m in own if isinstance(m, Module) and id(m) not in found}
+            found.update(new)
+            for inner in new.values():
+                visit(inner)
+
+        visit(self)
+        return tuple(found.values())[1:]
+
+    @property
     def trainable_weights(self) -> list[Variable]:
         """Weights that are trained: own ones, then those of the layers inside."""
         if not self.trainable:

@@ -92,3 +92,20 @@ def test_files_keep_the_state_of_metrics_where_keras_does(
     got = [float(second.mean.result()), float(second.inner.mean.result())]
     np.testing.assert_allclose(got, expected, rtol=1e-6)
     np.testing.assert_array_equal(first(X).numpy(), second(X).numpy())
+
+
+def test_submodules_of_models() -> None:
+    inner = K.Sequential([K.layers.Dense(3, name="a"), K.layers.ReLU(name="b")], name="s")
+    x = K.Input((2,), name="x")
+    model = K.Model(x, K.layers.Dense(2, name="c")(inner(x)))
+    expected = ["a", "a_input", "b", "c", "s", "x"]
+    assert sorted(m.name for m in model.submodules) == expected
+
+    class Holds(K.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.listed, self.inner = [K.layers.Dense(2, name="d")], model
+            self.mean = K.metrics.Mean(name="m")
+
+    assert sorted(m.name for m in Holds().submodules) == sorted([*expected, "d", "m", model.name])
+    assert K.layers.Dense(2).submodules == ()
