@@ -17,6 +17,8 @@ from shardtape.ops.registry import Op
 from shardtape.tensor import SymbolicTensor
 
 _OWN, _KERAS = "shardtape.", "shardtape.keras."
+# Frames of these only hand on what was called.
+_BETWEEN = ("shardtape.graph.", "shardtape.experimental.dispatching")
 _NUMPY = "shardtape.experimental.numpy"
 _SLICES = ("__operators__.getitem", "compat.v1.boolean_mask")
 
@@ -178,7 +180,7 @@ def entered() -> FrameType | None:
                 break
         elif module.startswith(_NUMPY) or frame.f_code.co_name in _TRANSPARENT.get(module, ()):
             break
-        elif not module.startswith("shardtape.graph."):
+        elif not module.startswith(_BETWEEN):
             found = frame
         frame = frame.f_back
     return found
@@ -225,10 +227,6 @@ class _PublicNames:
                     self._add(value, path)
 
     def _add(self, value: Any, path: str) -> None:
-        if isinstance(value, Op):
-            self._ops.setdefault(id(value), path)
-            self._types.setdefault(value.type, path)
-            return
         if isinstance(value, type):
             return
         while hasattr(value, "__code__"):  # what decorators put around it, then itself
@@ -236,6 +234,9 @@ class _PublicNames:
             if all(value is not other for other, _ in known):
                 known.append((value, path))
             value = getattr(value, "__wrapped__", None)
+        if isinstance(value, Op):
+            self._ops.setdefault(id(value), path)
+            self._types.setdefault(value.type, path)
 
     def of_op(self, op: Any) -> str | None:
         if not isinstance(op, Op):

@@ -7,8 +7,9 @@ from shardtape.backend import random
 
 
 @pytest.fixture(autouse=True)
-def _no_seed_is_left_behind():
-    """Tests with seeds of their own must not depend on those before them."""
+def _nothing_is_left_behind():
+    """Random numbers and names of layers must not depend on the tests before."""
     yield
+    tf.keras.backend.clear_session()
     if random.global_seed() is not None:
         tf.random.set_seed(None)
