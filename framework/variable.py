@@ -439,6 +439,7 @@ class _UnreadVariable(ResourceVariable):
     """
 
     __slots__ = ("_origin",)
+    _origin: ResourceVariable
 
     @property
     def name(self) -> str:

@@ -139,7 +139,7 @@ def _declared(spec: Any, value: Any, name: str, function: str) -> Any:
             )
         return Declared(value, spec)
     try:
-        t = value if isinstance(value, TypeSpec) else fed_tensor(value, spec.dtype)
+        t: Any = value if isinstance(value, TypeSpec) else fed_tensor(value, spec.dtype)
     except (TypeError, ValueError) as error:
         raise TypeError(
             f"Binding inputs to tf.function `{function}` failed: argument {name!r}: {error}"

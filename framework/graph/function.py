@@ -108,7 +108,8 @@ class Function:
     def get_concrete_function(self, *args: Any, **kwargs: Any) -> ConcreteFunction:
         """The trace for these arguments or TensorSpecs."""
         if not args and not kwargs and self._constraints is not None:
-            args, kwargs = self._constraints.arguments()
+            declared, kwargs = self._constraints.arguments()
+            args = tuple(declared)
         return self._find(args, kwargs)[0]
 
     @property

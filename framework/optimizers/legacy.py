@@ -343,8 +343,8 @@ class Nadam(Optimizer, nadam.Nadam):
         super().__init__(*args, **kwargs)
         self.rule.schedule_decay = schedule_decay
 
-    def traced(self, variables: int) -> None:
-        """Nothing: the older Nadam multiplies its momenta once for each update, traced or not."""
+    def traced(self, variables: int) -> Any:
+        """None: the older Nadam multiplies its momenta once for each update, traced or not."""
 
     @property
     def decay(self) -> Any:

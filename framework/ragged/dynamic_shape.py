@@ -55,8 +55,8 @@ class DynamicRaggedShape:
             kinds = {part.dtype for part in parts}
             kind = parts[0].dtype if len(kinds) == 1 else dt.int64
         else:
-            kind = getattr(inner_shape, "dtype", None)
-            kind = dt.int64 if kind is None else dt.as_dtype(kind)
+            given = getattr(inner_shape, "dtype", None)
+            kind = dt.int64 if given is None else dt.as_dtype(given)
         if kind not in partitions.ROW_TYPES:
             raise ValueError(f"dtype must be tf.int32 or tf.int64, got {kind.name}")
         self._parts = tuple(part.with_dtype(kind) for part in parts)

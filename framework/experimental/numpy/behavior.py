@@ -35,8 +35,8 @@ def experimental_enable_numpy_behavior(
     for kind in (Tensor, Variable):
         for form in forms:
             setattr(kind, form, _promoting(getattr(Tensor, form)))
-        kind.__matmul__ = lambda self, other: arrays.matmul(self, other)
-        kind.__rmatmul__ = lambda self, other: arrays.matmul(other, self)
+        setattr(kind, "__matmul__", lambda self, other: arrays.matmul(self, other))  # noqa: B010
+        setattr(kind, "__rmatmul__", lambda self, other: arrays.matmul(other, self))  # noqa: B010
     for name, method in _METHODS.items():
         setattr(Tensor, name, method)
     Tensor.__getitem__ = indexing.getitem  # type: ignore[method-assign]
