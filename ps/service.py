@@ -291,7 +291,9 @@ class ShardServer:
         session = Session(self.host, self.job, self.limits, self._pool, share=self._share)
         try:
             with self._admitted(session, pull=True):
-                context.add_callback(session.close)  # a pull may wait for its clock
+                # a pull may wait for its clock; no callback comes where the call is over already
+                if not context.add_callback(session.close):
+                    session.close()
                 yield from session.answer_alone(request)
         except OpError as error:
             context.abort(*grpc_status(error, "a call for values"))

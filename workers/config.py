@@ -135,7 +135,9 @@ class JobConfig:
     bad_batch_workers: int = _option(2, "different workers on which a batch must raise")
     logdir: str | None = _option(None, "directory for TensorBoard's events")
     log_every: int = _option(
-        10, "steps between two points of a curve; a step is one batch of any worker"
+        10,
+        "least steps between two points of a curve, more where workers report less often; "
+        "a step is one batch of any worker",
     )
     checkpoint_dir: str | None = _option(None, "directory for checkpoints")
     checkpoint_every: Any = _option(

@@ -53,10 +53,11 @@ def read_environment(
             found[names[variable]] = environment[variable]
         elif _looks_like_an_option(variable) and variable not in _warned:
             _warned.add(variable)
+            flag = variable == f"{ENVIRONMENT_PREFIX}CONFIG"
             _log.warning(
                 "warning: %s is set, but there is no such option%s",
                 variable,
-                nearest(variable, names),
+                "; give the file with --config" if flag else nearest(variable, names),
             )
     return found
 

@@ -6,6 +6,7 @@ seconds. Notes (deaths, roll-backs) are lines of their own in both.
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -188,7 +189,7 @@ def summary_lines(result: Result) -> list[str]:
     if result.checkpoint or result.checkpoint_failed:
         rows.append(("checkpoint", _checkpoint(result)))
     if figures["logdir"]:
-        rows.append(("curves", f"tensorboard --logdir {figures['logdir']}"))
+        rows.append(("curves", f"tensorboard --logdir {shlex.quote(figures['logdir'])}"))
     width = max(len(name) for name, _ in rows)
     return lines + [f"  {name:{width}}  {value}" for name, value in rows]
 

@@ -222,7 +222,10 @@ class Graph:
         elif state.name_stack and not absolute:
             name = f"{state.name_stack}/{name}"
         if not _NAME.match(name):
-            raise ValueError(f"'{name}' is not a valid scope name")
+            raise ValueError(
+                f"'{name}' is not a valid scope name: names of nodes have letters of English, "
+                "digits and _ . - / \\ >, and begin with a letter, a digit, . or >"
+            )
         key = name.lower()
         count = self._names.get(key, 0)
         unique = name

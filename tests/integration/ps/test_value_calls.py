@@ -1,6 +1,7 @@
 """Pulls of many bytes, which are gRPC calls of their own."""
 
 import threading
+import time
 
 import grpc
 import numpy as np
@@ -123,6 +124,24 @@ def test_whoever_goes_away_waits_no_more():
         assert eventually(lambda: not pulls)
         with pytest.raises(UnavailableError, match="is closed"):
             fast.pull(1)
+
+
+def test_calls_that_end_as_they_begin_leave_nothing_behind():
+    """gRPC tells nobody of the end of a call that was over before somebody asked to hear of it."""
+    with served("ssp", staleness=0) as shards:
+        shards.ready(0)
+        shards.client(1)
+        shards.control()[0].members([0, 1], [])
+        # clock 5 does not come
+        request = framed(pull=pb.Pull(worker=1, clock=5, hello=hello(worker=1)))
+        with grpc.insecure_channel(shards.servers[0].address) as channel:
+            call = channel.unary_stream(VALUES)
+            for number in range(300):
+                made = call(request, metadata=call_metadata(TOKEN, JOB), timeout=30)
+                time.sleep(number % 10 / 5000)
+                made.cancel()
+        assert eventually(lambda: not shards.servers[0]._pulls)
+        assert not shards.servers[0].host()._waiting
 
 
 def test_pulls_take_no_place_of_a_stream():
