@@ -224,7 +224,7 @@ class Graph:
         if not _NAME.match(name):
             raise ValueError(
                 f"'{name}' is not a valid scope name: names of nodes have letters of English, "
-                "digits and _ . - / \\ >, and begin with a letter, a digit, . or >"
+                "digits and _ . - / \\ >, and begin with a letter, a digit or ."
             )
         key = name.lower()
         count = self._names.get(key, 0)
