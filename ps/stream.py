@@ -301,7 +301,7 @@ class ValueCalls(Stream):
                 self._receive(message)
             if number in self._pending:
                 raise UnavailableError("it ended the call without an answer")
-        except Exception:
+        except (grpc.RpcError, OpError):  # also what cancelling it brings
             with self._calling:
                 given_up = number in self._given_up
             if not given_up:

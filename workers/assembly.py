@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from shardtape.workers.coordinator import Coordinator, Fleet
+from shardtape.workers.coordinator import Coordinator
 from shardtape.workers.curves import Curves
+from shardtape.workers.fleet import Fleet
 from shardtape.workers.job import Functions, Job, unpack
 from shardtape.workers.reporting import Reporter
 from shardtape.workers.saving import Saver

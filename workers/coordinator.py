@@ -13,20 +13,16 @@ import enum
 import logging
 import queue
 import time
-from typing import Any, Protocol
+from typing import Any
 
-from shardtape.errors import (
-    AbortedError,
-    OpError,
-    ResourceExhaustedError,
-    UnavailableError,
-)
+from shardtape.errors import AbortedError, OpError, ResourceExhaustedError, UnavailableError
 from shardtape.protos import coordinator_pb2 as pb
 from shardtape.ps.consistency import Consistency
 from shardtape.ps.partition import Placement
 from shardtape.workers import failures
 from shardtape.workers.config import JobConfig
 from shardtape.workers.data import DataSpec
+from shardtape.workers.fleet import Fleet
 from shardtape.workers.membership import Member, Membership
 from shardtape.workers.recovery import GiveUp, Restart, RollBack, ShardDeaths, WorkerDeaths
 from shardtape.workers.reporting import Reporter
@@ -58,19 +54,6 @@ _CUT_OFF_LIMIT = 5
 _STOP_DEADLINE_S = 15.0
 # Shards answer a heartbeat in so many seconds, or count as dead.
 _ALIVE_DEADLINE_S = 2.0
-
-
-class Fleet(Protocol):
-    """Replaces the processes of a job."""
-
-    def replace_shard(self, index: int) -> Any:
-        """Makes sure that a shard's process is dead and starts another; its channel."""
-
-    def restart_worker(self, index: int) -> None:
-        """Kills a worker that is frozen; another one starts in its place."""
-
-    def address(self, index: int) -> str:
-        """Where workers reach a shard."""
 
 
 class State(enum.Enum):
