@@ -68,11 +68,15 @@ class KerasGraph(FuncGraph):
         self._running = (frame, call)
         return call
 
+    def end_call(self) -> None:
+        """Lets go of the frame of the last call, and with it of all locals of its callers."""
+        self._running = None
+
     @contextlib.contextmanager
     def in_layer(self) -> Iterator[None]:
         """Block in which operations are a layer's, and no calls of functions."""
         outer, self.shows_calls = self.shows_calls, False
-        self._running = None  # lets go of the frame
+        self.end_call()
         try:
             yield
         finally:

@@ -50,6 +50,8 @@ class Network:
                     f"output from keras layer call(). Got: {t}"
                 )
         wanted = [*nest.flatten(outputs), *added]
+        for t in wanted:
+            t.graph.end_call()
         self._nodes, self._by_tensor = _ordered(self._flat_inputs, wanted)
         self.calls, self._callers = _calls(self._nodes, self._by_tensor)
         self.layers = _layers(self.calls, self._flat_inputs, wanted, self._callers)
