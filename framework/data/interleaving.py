@@ -14,8 +14,8 @@ from shardtape.data.parallel import AUTOTUNE, turns
 from shardtape.data.prefetching import PrefetchCursor
 from shardtape.data.run import Run, scalar
 
-# Elements that a thread reads ahead for a dataset that will have its turn.
 _OPEN_PER_TURN = 3  # datasets
+# Elements that a thread reads ahead for a dataset that will have its turn.
 _AHEAD_TURNS = 2
 
 

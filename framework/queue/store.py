@@ -8,6 +8,7 @@ from __future__ import annotations
 import bisect
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -32,7 +33,8 @@ class Store:
 
     def __init__(self, kind: str, capacity: int, reserve: int = 0) -> None:
         self.kind, self.capacity, self._reserve = kind, capacity, reserve
-        self._elements: list[Element] = []
+        self._elements: Any = deque()
+        self._wanted: list[int] = []  # what each call of `take` that waits needs there
         self._changed = threading.Condition()
         self.closed = self._cancelled = False
 
@@ -44,7 +46,7 @@ class Store:
         self._elements.append(element)
 
     def _remove(self) -> Element:
-        return self._elements.pop(0)
+        return self._elements.popleft()
 
     # ---- operations -----------------------------------------------------------------------
     def put(self, elements: list[Element]) -> None:
@@ -56,10 +58,7 @@ class Store:
             if self.closed:
                 raise errors.CancelledError(f"{self.kind} is closed: nothing can be enqueued")
             for element in elements:
-                self._wait(
-                    lambda: len(self._elements) < self.capacity or self._cancelled,
-                    f"room for an element (capacity {self.capacity})",
-                )
+                self._wait(self._has_room, f"room for an element (capacity {self.capacity})")
                 if self._cancelled:
                     raise errors.CancelledError(f"{self.kind} was closed while enqueue waited")
                 self._insert(element)
@@ -67,6 +66,8 @@ class Store:
 
     def take(self, count: int, fewer: bool = False) -> list[Element]:
         """`count` elements; waits until they are there.
+
+        Meanwhile as many have room, also above the capacity: it could wait for ever otherwise.
 
         Args:
           fewer: once it is closed, what is left will do.
@@ -78,7 +79,13 @@ class Store:
             return self.closed or len(self._elements) >= count + self._reserve
 
         with self._changed:
-            self._wait(enough, f"{count} elements (it has {len(self._elements)})")
+            if not enough():
+                self._wanted.append(count + self._reserve)
+                self._changed.notify_all()
+                try:
+                    self._wait(enough, f"{count} elements")
+                finally:
+                    self._wanted.remove(count + self._reserve)
             have = len(self._elements)
             if have < count and not (fewer and have):
                 raise errors.OutOfRangeError(
@@ -98,14 +105,17 @@ class Store:
             self._cancelled = self._cancelled or cancel_pending
             self._changed.notify_all()
 
+    def _has_room(self) -> bool:
+        return self._cancelled or len(self._elements) < max(self.capacity, *self._wanted, 0)
+
     def _wait(self, ready: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + WAIT_LIMIT_S
         while not ready():
             left = deadline - time.monotonic()
             if left <= 0:
                 raise errors.DeadlineExceededError(
-                    f"{self.kind} waited {WAIT_LIMIT_S:.0f} s for {what}; another thread has to "
-                    "enqueue, dequeue or close it"
+                    f"{self.kind} waited {WAIT_LIMIT_S:.0f} s for {what} and holds "
+                    f"{len(self._elements)}; another thread has to enqueue, dequeue or close it"
                 )
             self._changed.wait(left)
 
@@ -115,6 +125,7 @@ class ShuffledStore(Store):
 
     def __init__(self, kind: str, capacity: int, reserve: int, start: Philox) -> None:
         super().__init__(kind, capacity, reserve)
+        self._elements = []
         self._words = _words(start)
 
     def _remove(self) -> Element:
@@ -134,6 +145,13 @@ def _words(position: Philox) -> Iterator[int]:
 
 class SortedStore(Store):
     """Elements by their first part, the least first; of equals, the first in."""
+
+    def __init__(self, kind: str, capacity: int) -> None:
+        super().__init__(kind, capacity)
+        self._elements = []
+
+    def _remove(self) -> Element:
+        return self._elements.pop(0)
 
     def _insert(self, element: Element) -> None:
         bisect.insort(self._elements, element, key=lambda e: int(e[0]))

@@ -98,8 +98,29 @@ def test_between_threads():
     assert not producer.is_alive()
 
 
-def test_waiting_enqueues_can_be_cancelled():
+def test_more_than_there_is_room_for(monkeypatch):
+    # as in TensorFlow 2.15, also that what is there stays where too little comes
+    monkeypatch.setattr(store, "WAIT_LIMIT_S", 5.0)
+    q = tf.queue.FIFOQueue(2, [tf.int32], shapes=[[]])
+    producer = threading.Thread(target=lambda: [q.enqueue(i) for i in range(8)])
+    producer.start()
+    assert q.dequeue_many(5).numpy().tolist() == list(range(5))
+    assert q.dequeue().numpy() == 5
+    producer.join(10)
+    assert not producer.is_alive() and q.size().numpy() == 2
+    closing = threading.Timer(0.02, q.close)
+    closing.start()
+    with pytest.raises(_OUT, match=r"requested 5, current size 2"):
+        q.dequeue_many(5)
+    closing.join(10)
+    assert q.dequeue_many(2).numpy().tolist() == [6, 7]
+
+
+def test_waiting_enqueues_can_be_cancelled(monkeypatch):
     q, seen = tf.queue.FIFOQueue(1, [tf.int32]), []
+    q.enqueue(1)
+    waits, wait = threading.Event(), q._store._wait
+    monkeypatch.setattr(q._store, "_wait", lambda *args: (waits.set(), wait(*args)))
 
     def produce():
         try:
@@ -107,18 +128,18 @@ def test_waiting_enqueues_can_be_cancelled():
         except _CANCELLED as error:
             seen.append(str(error))
 
-    q.enqueue(1)
     producer = threading.Thread(target=produce)
     producer.start()
+    assert waits.wait(10)  # set under the lock that `close` takes, so the wait has begun
     q.close(cancel_pending_enqueues=True)
     producer.join(10)
-    assert len(seen) == 1 and "closed" in seen[0]
+    assert len(seen) == 1 and "closed while enqueue waited" in seen[0]
 
 
 def test_a_wait_has_an_end(monkeypatch):
     monkeypatch.setattr(store, "WAIT_LIMIT_S", 0.02)
     q = tf.queue.FIFOQueue(1, [tf.int32])
-    with pytest.raises(tf.errors.DeadlineExceededError, match="FIFOQueue.*1 elements"):
+    with pytest.raises(tf.errors.DeadlineExceededError, match="FIFOQueue.*1 elements and holds 0"):
         q.dequeue()
     q.enqueue(1)
     with pytest.raises(tf.errors.DeadlineExceededError, match="room"):
