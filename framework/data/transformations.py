@@ -127,7 +127,7 @@ class Transformations:
         Raises:
           InvalidArgumentError: a buffer of no elements.
         """
-        from shardtape.data.ordering import ShuffleDataset
+        from shardtape.data.shuffling import ShuffleDataset
 
         return ShuffleDataset(self, buffer_size, seed, reshuffle_each_iteration)  # type: ignore
 
