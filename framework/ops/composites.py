@@ -39,28 +39,18 @@ def takes_composites(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def dispatched(*args: Any, **kwargs: Any) -> Any:
-        for a in args:
-            kind = _composite(a)
-            if kind is not None:
+        # written out for speed: every call comes by here
+        for a in (*args, *kwargs.values()) if kwargs else args:
+            kind = type(a)
+            if kind in _types:
                 return _taken(name, kind)(*args, **kwargs)
-        for a in kwargs.values():
-            kind = _composite(a)
-            if kind is not None:
-                return _taken(name, kind)(*args, **kwargs)
+            if kind is list or kind is tuple:
+                for item in a:
+                    if type(item) in _types:
+                        return _taken(name, type(item))(*args, **kwargs)
         return function(*args, **kwargs)
 
     return dispatched
-
-
-def _composite(value: Any) -> type | None:
-    kind = type(value)
-    if kind in _types:
-        return kind
-    if kind is list or kind is tuple:
-        for item in value:
-            if type(item) in _types:
-                return type(item)
-    return None
 
 
 def _taken(name: str, kind: type) -> Callable[..., Any]:

@@ -158,11 +158,12 @@ def to_array(value: Any, dtype: dt.DType | None) -> Any:
     given = isinstance(value, (np.ndarray, np.generic))
     if not given and hasattr(value, "__array__") and not isinstance(value, (list, tuple)):
         value, given = np.asarray(value), True
-    if not given and isinstance(_first_leaf(value), (str, bytes)):
+    first = None if given else _first_leaf(value)
+    if isinstance(first, (str, bytes)):
         # numpy's own string types drop zero bytes at the end
         return _strings(np.array(value, object), value, dtype)
     array = value if given else _from_python(value)
-    if not given and _is_mixed(array, value, dtype):
+    if not given and _is_mixed(array, first, dtype):
         raise ValueError(f"{_MIXED} {value!r}")
     if array.dtype.kind in "SU" or (
         array.dtype.kind == "O" and not (given and dtype is not None and dtype.kind in "iufcb")
@@ -225,19 +226,21 @@ def _from_python(value: Any) -> np.ndarray:
     return made
 
 
-def _is_mixed(array: np.ndarray, value: Any, dtype: dt.DType | None) -> bool:
-    """Whether numpy found a common type that TensorFlow does not go to from the first leaf's.
+def _is_mixed(array: np.ndarray, first: Any, dtype: dt.DType | None) -> bool:
+    """Whether numpy found a common type that TensorFlow does not go to from that of the first leaf.
 
     It does where that type is asked for, and in graphs.
     """
     kind = array.dtype.kind
-    if kind in "SU":
+    if kind in "if":
+        wider = type(first) is bool
+    elif kind in "SU":
         return True
-    if state.graph is not None or (dtype is not None and dtype.kind in _WIDER.get(kind, "")):
+    else:
+        wider = kind == "c" and isinstance(first, (int, float))
+    if not wider or state.graph is not None:
         return False
-    if kind == "c":
-        return isinstance(_first_leaf(value), (int, float))
-    return kind in "if" and type(_first_leaf(value)) is bool
+    return dtype is None or dtype.kind not in _WIDER.get(kind, "")
 
 
 def _first_leaf(value: Any) -> Any:

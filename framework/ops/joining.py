@@ -367,12 +367,12 @@ def stack(values: Any, axis: int = 0, name: str = "stack") -> Tensor:
                 raise
     if isinstance(values, Tensor):
         values = unstack(values)
-    known = next((v.shape for v in values if isinstance(v, Tensor)), None)
-    if known is not None and known.rank is not None and not -known.rank - 1 <= axis <= known.rank:
-        raise ValueError(
-            f"Argument `axis` = {axis} of stack is not in range "
-            f"[{-known.rank - 1}, {known.rank + 1})"
-        )
+    if axis != 0:  # which is in range always
+        known = next((v.shape.rank for v in values if isinstance(v, Tensor)), None)
+        if known is not None and not -known - 1 <= axis <= known:
+            raise ValueError(
+                f"Argument `axis` = {axis} of stack is not in range [{-known - 1}, {known + 1})"
+            )
     return pack(*values, axis=axis, name=name)
 
 

@@ -25,7 +25,7 @@ def sum_over(
       out: array of the result's shape and dtype.
     """
     dtype = x.dtype if dtype is None else dtype
-    if xp is np and _folds(x, axes, dtype):
+    if xp is np and x.size >= _LEAST_ELEMENTS and _folds(x, axes, dtype):
         width = math.prod(x.shape[len(axes) :])
         made = sum_of_rows(x.reshape(-1, width))
         made = made.reshape([*([1] * len(axes) if keepdims else ()), *x.shape[len(axes) :]])
@@ -52,7 +52,7 @@ def sum_of_rows(rows: np.ndarray) -> np.ndarray:
 
 
 def _folds(x: np.ndarray, axes: Any, dtype: Any) -> bool:
-    if axes is None or x.size < _LEAST_ELEMENTS or dtype != x.dtype or x.dtype not in _FLOATS:
+    if axes is None or dtype != x.dtype or x.dtype not in _FLOATS:
         return False
     if len(axes) >= x.ndim or not x.flags.c_contiguous:
         return False

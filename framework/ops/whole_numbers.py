@@ -14,6 +14,8 @@ def refuse_fractions(value: Any, what: str, error: type[Exception] = TypeError) 
     first = value
     while isinstance(first, (list, tuple)) and first:
         first = first[0]
+    if type(first) is int:
+        return
     kind = getattr(first, "dtype", None)
     floating = isinstance(first, (float, np.floating))
     if isinstance(kind, dt.DType):

@@ -32,8 +32,10 @@ def _nested(tensor: Any, shape: Any, name: str | None = None) -> Any:
 
 def _shaped(op: Op, inputs: tuple[Any, ...]) -> Any:
     """What ops whose input is a shape make of a ragged one."""
+    if op.type not in ("Fill", "BroadcastTo"):
+        return NotImplemented
     at = next((i for i, x in enumerate(inputs) if isinstance(x, DynamicRaggedShape)), None)
-    if at is None or op.type not in ("Fill", "BroadcastTo"):
+    if at is None:
         return NotImplemented
     shape, value = inputs[at], inputs[1 - at]
 
