@@ -178,14 +178,14 @@ def _api_of(function: Any) -> _Api:
     return made
 
 
-def _named(path: str) -> _Api | None:
+def _public(path: str) -> Any:
+    """The function of this name, or what stands in its place; None where there is none."""
     import shardtape
     from shardtape.absent import namespace
 
     place, _, name = path.rpartition(".")
     module = namespace(shardtape, place) if place else shardtape
-    function = vars(module).get(name) if module is not None else None
-    return None if function is None else _api_of(function)
+    return vars(module).get(name) if module is not None else None
 
 
 def _add(api: _Api, wanted: Mapping[str, Any], target: Callable[..., Any], first: bool) -> None:
@@ -217,7 +217,7 @@ _OPERATORS = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "tr
 def _operated(name: str, x: Any, y: Any) -> Any:
     """`tensor * value` and `value * tensor`, where `tf.multiply` was taken over for them."""
     if name in _OPERATORS and (_own(x) or _own(y)):
-        api = _named(_OPERATORS[name])
+        api = _apis.get(id(_public(_OPERATORS[name])))
         target = None if api is None else api.target((x, y), {})
         if target is not None:
             return target(x, y)
@@ -285,8 +285,9 @@ def _elementwise(kind: str, paths: Sequence[str], types_: tuple[Any, ...]) -> An
             )
         _handlers[key] = handler
         for path in paths:
-            entry = _named(path)
-            if entry is not None:
+            function = _public(path)
+            if function is not None:
+                entry = _api_of(function)
                 leading = list(entry.signature.parameters)[: len(types_)]
                 _add(entry, dict(zip(leading, types_)), _handing(handler, entry, leading), False)
         return handler

@@ -33,6 +33,18 @@ def registered():
         tf.experimental.unregister_dispatch_for(function)
 
 
+def test_operators_take_no_function_over(registered):
+    """Stands before the tests that register for all functions of two elements."""
+    registered(
+        tf.experimental.dispatch_for_api(tf.concat, {"values": list[Masked]}),
+        lambda values, axis: 1,
+    )
+    before = tf.multiply
+    with pytest.raises(TypeError):
+        tf.constant([1.0]) * X
+    assert tf.multiply is before
+
+
 def test_one_function(registered):
     def stacked(values: typing.List[Masked], axis=0):  # noqa: UP006 - the older way to write it
         return Masked(
