@@ -32,9 +32,10 @@ def experimental_enable_numpy_behavior(
     forms = [f"__{name}__" for name in _COMPARED]
     for name in _PROMOTED:
         forms += [f"__{name}__", f"__r{name}__"]
+    promoting = {form: _promoting(getattr(Tensor, form)) for form in forms}
     for kind in (Tensor, Variable):
-        for form in forms:
-            setattr(kind, form, _promoting(getattr(Tensor, form)))
+        for form, operator in promoting.items():
+            setattr(kind, form, operator)
         setattr(kind, "__matmul__", lambda self, other: arrays.matmul(self, other))  # noqa: B010
         setattr(kind, "__rmatmul__", lambda self, other: arrays.matmul(other, self))  # noqa: B010
     for name, method in _METHODS.items():
