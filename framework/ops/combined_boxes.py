@@ -106,8 +106,10 @@ def combined_non_max_suppression_op(
     for b in range(count):
         found = []
         for c in range(classes):
-            own = boxes[b, :, c if boxes.shape[2] > 1 else 0]
-            kept, values = _chosen(_overlaps(own), scores[b, :, c], per_class, *limits, 0.0)
+            if c < boxes.shape[2]:  # else all classes share the boxes of the first
+                own = boxes[b, :, c]
+                overlaps = _overlaps(own)
+            kept, values = _chosen(overlaps, scores[b, :, c], per_class, *limits, 0.0)
             found += [(value, c, own[i]) for i, value in zip(kept, values)]
         found.sort(key=lambda entry: -entry[0])
         valid[b] = min(size, len(found))
