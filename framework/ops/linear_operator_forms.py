@@ -111,7 +111,6 @@ class LinearOperatorPermutation(LinearOperator):
         self.perm = convert_to_tensor(perm)
         if not self.perm.dtype.is_integer:
             raise TypeError(f"Argument `perm` must be integers, got {self.perm.dtype.name}")
-        self._tensor_dtype = dt.as_dtype(dtype)
         super().__init__(dtype, True, is_self_adjoint, is_positive_definite, True, name)
 
     @property

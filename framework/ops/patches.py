@@ -27,7 +27,8 @@ _SUMS_BYTES = 384 << 10  # arrays that one block of an input gradient touches
 _PLANE_CHANNELS = 4  # planes read the input with a stride of the channels
 
 
-def _blocks(xp: Any, images: int, image_bytes: int, budget_bytes: int) -> Iterator[slice]:
+def blocks_of_images(xp: Any, images: int, image_bytes: int, budget_bytes: int) -> Iterator[slice]:
+    """Images that together stay below so many bytes; all at once on a device."""
     step = images
     if xp is np and image_bytes:
         step = max(1, min(images, budget_bytes // image_bytes))
@@ -142,7 +143,7 @@ def convolve(xp: Any, x: Any, w: Any, axes: Axes, out: Any = None) -> Any:
         return out
     planes = _wants_planes(axes, channels)
     image_bytes = math.prod(shape[1:-1]) * matrix.shape[0] * x.dtype.itemsize
-    for block in _blocks(xp, x.shape[0], image_bytes, _WINDOWS_BYTES):
+    for block in blocks_of_images(xp, x.shape[0], image_bytes, _WINDOWS_BYTES):
         columns = _windows(xp, _pad(xp, x[block], axes), axes, planes)
         xp.matmul(columns, matrix, out=out[block].reshape(-1, features))
     return out
@@ -168,7 +169,7 @@ def filter_gradient(xp: Any, x: Any, g: Any, axes: Axes, out: Any = None) -> Any
     planes = _wants_planes(axes, channels)
     image_bytes = math.prod(g.shape[1:-1]) * total.shape[0] * x.dtype.itemsize
     part = None
-    for block in _blocks(xp, x.shape[0], image_bytes, _WINDOWS_BYTES):
+    for block in blocks_of_images(xp, x.shape[0], image_bytes, _WINDOWS_BYTES):
         columns = _windows(xp, _pad(xp, x[block], axes), axes, planes)
         rows = g[block].reshape(-1, features)
         if part is None:
@@ -205,7 +206,7 @@ def input_gradient(xp: Any, w: Any, g: Any, axes: Axes, out: Any = None) -> Any:
     itemsize = g.dtype.itemsize
     positions = math.prod(a.outputs for a in axes)
     image_bytes = itemsize * (positions * (features + channels) + math.prod(shape[1:]))
-    for block in _blocks(xp, g.shape[0], image_bytes, _SUMS_BYTES):
+    for block in blocks_of_images(xp, g.shape[0], image_bytes, _SUMS_BYTES):
         rows = g[block].reshape(-1, features)
         count = block.stop - block.start
         part = _buffer(xp, "part", (count, *[a.outputs for a in axes], channels), g.dtype)
@@ -303,4 +304,4 @@ def _image_blocks(xp: Any, x: Any, axes: Axes, channels: int, each: int) -> Iter
     outputs = math.prod(a.outputs for a in axes) * each
     inputs = math.prod(a.padded for a in axes)
     image_bytes = x.dtype.itemsize * channels * (2 * outputs + inputs)
-    return _blocks(xp, x.shape[0], image_bytes, _SUMS_BYTES)
+    return blocks_of_images(xp, x.shape[0], image_bytes, _SUMS_BYTES)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from shardtape.ops.patches import blocks_of_images
 from shardtape.ops.windows import Axis
 
 Axes = tuple[Axis, ...]
@@ -181,10 +182,9 @@ def _spread(xp: Any, x: Any, g: Any, axes: Axes) -> Any:
 def _image_blocks(xp: Any, x: Any) -> list[slice]:
     """Images that stay in the processor's cache with what is made of them."""
     images = x.shape[0]
-    if xp is not np or not x.size:
+    if not x.size:
         return [slice(0, images)]
-    step = max(1, _BLOCK_BYTES * images // x.nbytes)
-    return [slice(i, min(images, i + step)) for i in range(0, images, step)]
+    return list(blocks_of_images(xp, images, x.nbytes // images, _BLOCK_BYTES))
 
 
 def largest_gradient_to_all(xp: Any, x: Any, g: Any, axes: Axes) -> Any:

@@ -93,8 +93,8 @@ def longest(splits: Any) -> Any:
     return reduce_max(array.concat([array.zeros([1], splits.dtype), lengths], 0))
 
 
-def check_splits(splits: Any, values: Any, what: str) -> None:
-    """In eager mode: splits rise from 0 to the number of values.
+def check_splits(splits: Any, values: Any, what: str, kind: str = "RaggedTensor") -> None:
+    """In eager mode: splits rise from 0, to the number of values where these are given.
 
     Raises InvalidArgumentError naming what is wrong.
     """
@@ -103,7 +103,7 @@ def check_splits(splits: Any, values: Any, what: str) -> None:
     a = splits._host()
     from shardtape.ragged.tensor import rows_of
 
-    count = rows_of(values)
+    count = None if values is None else rows_of(values)
     wrong = None
     if len(a) == 0 or a[0] != 0:
         wrong = f"the first split is {a[:1].tolist()}, not 0"
@@ -113,7 +113,7 @@ def check_splits(splits: Any, values: Any, what: str) -> None:
         wrong = f"the last split is {a[-1]}, there are {int(count)} values"
     if wrong:
         raise errors.InvalidArgumentError(
-            f"Arguments to {what} do not form a valid RaggedTensor: {wrong}"
+            f"Arguments to {what} do not form a valid {kind}: {wrong}"
         )
 
 

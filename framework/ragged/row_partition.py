@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from shardtape import dtypes as dt
-from shardtape import errors
 from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.static import constant_value
 from shardtape.ops import array
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ragged import partitions
-from shardtape.tensor import EagerTensor
 from shardtape.type_spec import TypeSpec
 
 
@@ -230,15 +228,7 @@ def _shown(known: int | None, value: Any) -> Any:
 
 
 def _check(splits: Any, what: str) -> None:
-    """In eager mode: splits rise from 0. Raises InvalidArgumentError saying what is wrong."""
-    if type(splits) is not EagerTensor:
-        return
-    found = splits._host().tolist()
-    if found[:1] != [0] or any(a > b for a, b in zip(found, found[1:])):
-        raise errors.InvalidArgumentError(
-            f"Arguments to {what} do not form a valid RowPartition: the splits {found} do not rise "
-            "from 0"
-        )
+    partitions.check_splits(splits, None, what, "RowPartition")
 
 
 class RowPartitionSpec(TypeSpec):
