@@ -65,6 +65,7 @@ from shardtape.keras.layers.core import (
 from shardtape.keras.layers.crossing import HashedCrossing
 from shardtape.keras.layers.einsum_dense import EinsumDense
 from shardtape.keras.layers.embedding import Embedding
+from shardtape.keras.layers.gate_layers import GRU, LSTM, SimpleRNN
 from shardtape.keras.layers.input_spec import InputSpec
 from shardtape.keras.layers.lambda_layer import Lambda
 from shardtape.keras.layers.locally_connected import LocallyConnected1D, LocallyConnected2D
@@ -124,13 +125,12 @@ from shardtape.keras.layers.pooling import (
 )
 from shardtape.keras.layers.preprocessing import Normalization, PreprocessingLayer, Rescaling
 from shardtape.keras.layers.random_size import RandomHeight, RandomWidth
-from shardtape.keras.layers.recurrent import GRU, LSTM, RNN, SimpleRNN
+from shardtape.keras.layers.recurrent import RNN
 from shardtape.keras.layers.recurrent_cells import (
     AbstractRNNCell,
     GRUCell,
     LSTMCell,
     SimpleRNNCell,
-    StackedRNNCells,
 )
 from shardtape.keras.layers.regularization import (
     ActivityRegularization,
@@ -152,6 +152,7 @@ from shardtape.keras.layers.separable import (
     SeparableConvolution2D,
 )
 from shardtape.keras.layers.spectral import SpectralNormalization
+from shardtape.keras.layers.stacked_cells import StackedRNNCells
 from shardtape.keras.layers.text import TextVectorization
 from shardtape.keras.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 from shardtape.keras.saving.registry import known

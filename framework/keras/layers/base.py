@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import inspect
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +18,7 @@ from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.scopes import name_scope
 from shardtape.keras import policy, regularizers
 from shardtape.keras.layers.automatic_config import automatic_config
+from shardtape.keras.layers.call_signature import call_signature
 from shardtape.keras.layers.calls import CalledSymbolically, is_nested_shape
 from shardtape.keras.layers.input_spec import check_inputs
 from shardtape.keras.masks import mask_of, masks_of, set_masks
@@ -42,33 +41,6 @@ _OPTIONS = frozenset(
 
 
 _OTHER_THAN_USUAL = dt.FLOATING - {dt.float32}
-
-
-class _Signature(NamedTuple):
-    """What `call` takes, besides self."""
-
-    first: str
-    takes_training: bool
-    position: int | None  # of `training` among the arguments after the first
-    default: Any  # of `training`
-    takes_mask: bool
-    mask_position: int | None  # of `mask` among the arguments after the first
-
-
-@functools.lru_cache(maxsize=4096)
-def _signature(call: Callable[..., Any]) -> _Signature:
-    parameters = list(inspect.signature(call).parameters.values())[1:]
-    first = parameters[0].name if parameters else "inputs"
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    position = mask_position = default = None
-    for i, p in enumerate(parameters):
-        if p.name == "training":
-            position, default = i - 1, None if p.default is p.empty else p.default
-        elif p.name == "mask":
-            mask_position = i - 1
-    takes_training = open_ended or position is not None
-    takes_mask = open_ended or mask_position is not None
-    return _Signature(first, takes_training, position, default, takes_mask, mask_position)
 
 
 class _Calls(threading.local):
@@ -217,7 +189,7 @@ class Layer(CalledSymbolically):
         """
         if "_made_weights" not in self.__dict__:
             raise RuntimeError("You must call `super().__init__()` in the layer constructor.")
-        signature = _signature(type(self).call)
+        signature = call_signature(type(self).call)
         if args:
             inputs, args = args[0], args[1:]
         elif signature.first in kwargs:
@@ -252,7 +224,7 @@ class Layer(CalledSymbolically):
         Puts the result into `kwargs` where `call` takes it. None where nothing says so: then
         layers inside go by their own defaults.
         """
-        signature = _signature(type(self).call)
+        signature = call_signature(type(self).call)
         position = signature.position
         if position is not None and position < len(args):
             return args[position]
@@ -280,7 +252,7 @@ class Layer(CalledSymbolically):
 
     def _masked_call(self, inputs: Any, args: Any, kwargs: Any) -> Any:
         """Hands the inputs' masks to `call`, and puts those of `compute_mask` on the outputs."""
-        signature = _signature(type(self).call)
+        signature = call_signature(type(self).call)
         if not (self.supports_masking or signature.takes_mask):
             return self._built_call(inputs, args, kwargs)
         position = signature.mask_position

@@ -8,8 +8,9 @@ from shardtape import nn
 from shardtape.keras import activations
 from shardtape.keras.layers.convolution import channel_layout, per_axis
 from shardtape.keras.layers.core import weight_config
+from shardtape.keras.layers.gate_layers import GateLayer, of_cell
 from shardtape.keras.layers.input_spec import InputSpec
-from shardtape.keras.layers.recurrent import RNN, _GateLayer, _of_cell
+from shardtape.keras.layers.recurrent import RNN
 from shardtape.keras.layers.recurrent_cells import GateCell, LSTMCell
 from shardtape.ops.array import concat, shape, split, zeros, zeros_like
 from shardtape.ops.windows import output_size
@@ -146,7 +147,7 @@ class _ConvLSTMCell3D(ConvLSTMCell):
     _rank = 3
 
 
-class ConvLSTM2D(_GateLayer):
+class ConvLSTM2D(GateLayer):
     """A convolutional LSTM over images: (batch, steps, rows, columns, channels).
 
     Args:
@@ -197,14 +198,14 @@ class ConvLSTM2D(_GateLayer):
         self.cell.output_size = self.cell.state_size[0]
         return RNN.compute_output_shape(self, full)
 
-    filters = _of_cell("filters")
-    kernel_size = _of_cell("kernel_size")
-    strides = _of_cell("strides")
-    padding = _of_cell("padding")
-    data_format = _of_cell("data_format")
-    dilation_rate = _of_cell("dilation_rate")
-    recurrent_activation = _of_cell("recurrent_activation")
-    unit_forget_bias = _of_cell("unit_forget_bias")
+    filters = of_cell("filters")
+    kernel_size = of_cell("kernel_size")
+    strides = of_cell("strides")
+    padding = of_cell("padding")
+    data_format = of_cell("data_format")
+    dilation_rate = of_cell("dilation_rate")
+    recurrent_activation = of_cell("recurrent_activation")
+    unit_forget_bias = of_cell("unit_forget_bias")
 
 
 class ConvLSTM1D(ConvLSTM2D):

@@ -1,4 +1,4 @@
-"""Recurrent layers: RNN, SimpleRNN, LSTM, GRU."""
+"""RNN: runs a cell along sequences."""
 
 from __future__ import annotations
 
@@ -14,15 +14,12 @@ from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.input_spec import InputSpec
 from shardtape.keras.layers.recurrent_cells import (
     GateCell,
-    GRUCell,
-    LSTMCell,
-    SimpleRNNCell,
-    StackedRNNCells,
     cell_output_size,
     initial_state_of,
     is_several,
     takes,
 )
+from shardtape.keras.layers.stacked_cells import StackedRNNCells
 from shardtape.keras.recurrence import rnn
 from shardtape.ops.array import expand_dims, shape, squeeze, transpose, zeros_like
 from shardtape.ops.cast import cast
@@ -410,93 +407,3 @@ def standard_arguments(
         return list(x) if isinstance(x, tuple) else [x]
 
     return inputs, as_list(initial_state), as_list(constants)
-
-
-def _of_cell(name: str) -> Any:
-    return property(lambda self: getattr(self.cell, name), doc=f"The cell's `{name}`.")
-
-
-class _GateLayer(RNN):
-    """A recurrent layer with a cell of its own, whose arguments it takes."""
-
-    _cell: type[GateCell] = GateCell
-    _cell_name = ""
-    _loop_arguments = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll",
-                       "time_major")  # fmt: skip
-    _layer_arguments = ("name", "activity_regularizer", "input_shape", "batch_input_shape",
-                        "input_dim", "input_length", "batch_size", "weights",
-                        "zero_output_for_mask", "autocast")  # fmt: skip
-
-    def __init__(self, units: int, activation: Any = "tanh", **kwargs: Any) -> None:
-        own = {
-            k: kwargs.pop(k)
-            for k in (*self._loop_arguments, *self._layer_arguments) if k in kwargs
-        }  # fmt: skip
-        shared = {k: kwargs[k] for k in ("trainable", "dtype") if k in kwargs}
-        cell = self._cell(units, activation, name=self._cell_name, **kwargs)
-        super().__init__(cell, **own, **shared)
-        self.input_spec = [InputSpec(ndim=3)]
-
-    units = _of_cell("units")
-    activation = _of_cell("activation")
-    use_bias = _of_cell("use_bias")
-    kernel_initializer = _of_cell("kernel_initializer")
-    recurrent_initializer = _of_cell("recurrent_initializer")
-    bias_initializer = _of_cell("bias_initializer")
-    kernel_regularizer = _of_cell("kernel_regularizer")
-    recurrent_regularizer = _of_cell("recurrent_regularizer")
-    bias_regularizer = _of_cell("bias_regularizer")
-    kernel_constraint = _of_cell("kernel_constraint")
-    recurrent_constraint = _of_cell("recurrent_constraint")
-    bias_constraint = _of_cell("bias_constraint")
-    dropout = _of_cell("dropout")
-    recurrent_dropout = _of_cell("recurrent_dropout")
-
-    def get_config(self) -> dict[str, Any]:
-        from shardtape.keras import regularizers
-
-        inner = self.cell.get_config()
-        return {
-            **inner,
-            **Layer.get_config(self),
-            **self._loop_config(),
-            "activity_regularizer": regularizers.serialize(self._activity_regularizer),
-        }
-
-
-class SimpleRNN(_GateLayer):
-    """The output of each step is an input of the next; see `SimpleRNNCell` and `RNN`."""
-
-    _cell, _cell_name = SimpleRNNCell, "simple_rnn_cell"
-
-
-class LSTM(_GateLayer):
-    """Long short-term memory; see `LSTMCell` and `RNN`. States are [output, memory]."""
-
-    _cell, _cell_name = LSTMCell, "lstm_cell"
-
-    def __init__(
-        self, units: int, activation: Any = "tanh", recurrent_activation: Any = "sigmoid",
-        **kwargs: Any,
-    ) -> None:  # fmt: skip
-        super().__init__(units, activation, recurrent_activation=recurrent_activation, **kwargs)
-
-    recurrent_activation = _of_cell("recurrent_activation")
-    unit_forget_bias = _of_cell("unit_forget_bias")
-    implementation = _of_cell("implementation")
-
-
-class GRU(_GateLayer):
-    """Gated recurrent unit; see `GRUCell` and `RNN`."""
-
-    _cell, _cell_name = GRUCell, "gru_cell"
-
-    def __init__(
-        self, units: int, activation: Any = "tanh", recurrent_activation: Any = "sigmoid",
-        **kwargs: Any,
-    ) -> None:  # fmt: skip
-        super().__init__(units, activation, recurrent_activation=recurrent_activation, **kwargs)
-
-    recurrent_activation = _of_cell("recurrent_activation")
-    reset_after = _of_cell("reset_after")
-    implementation = _of_cell("implementation")

@@ -1,0 +1,92 @@
+"""Sequential models that are built by what they are called on, alone and inside other models."""
+
+import numpy as np
+import pytest
+
+import shardtape as tf
+
+layers, keras = tf.keras.layers, tf.keras
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    keras.backend.clear_session()
+
+
+def test_models_of_texts_inside_a_sequential_model():
+    texts = tf.constant(["good film", "bad"])
+    numbers = layers.TextVectorization(output_sequence_length=5)
+    numbers.adapt(["good film", "bad film a"])
+    inner = keras.Sequential([numbers, layers.Embedding(50, 4), layers.Flatten(), layers.Dense(1)])
+    expected = tf.sigmoid(inner(texts)).numpy()
+    outer = keras.Sequential([inner, layers.Activation("sigmoid")])
+    assert outer.inputs[0].dtype is tf.string
+    np.testing.assert_allclose(outer(texts).numpy(), expected, rtol=1e-6)
+    np.testing.assert_allclose(outer.predict(texts, verbose=0), expected, rtol=1e-6)
+    assert outer(tf.constant(["a", "b", "c"])).shape == (3, 1)
+    x = keras.Input((), dtype="string")
+    model = keras.Sequential([keras.Model(x, numbers(x))])
+    assert model(texts).numpy().tolist() == [[3, 2, 0, 0, 0], [4, 0, 0, 0, 0]]  # Keras's
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float64"])
+def test_the_type_of_the_inputs_of_a_model_inside(dtype):
+    x = keras.Input((3,), dtype=dtype, batch_size=4)
+    model = keras.Sequential([keras.Model(x, layers.Flatten()(x))])
+    assert model.inputs[0].dtype.name == dtype and model.inputs[0].shape == (4, 3)
+
+
+def deferred():
+    return keras.Sequential([layers.Dense(3, name="a"), layers.Dense(2, name="b")], name="s")
+
+
+class Around(keras.Model):
+    def __init__(self, inner):
+        super().__init__(name="around")
+        self.inner = inner
+
+    def call(self, x):
+        return self.inner(x)
+
+
+def summary_lines(model):
+    lines = []
+    model.summary(print_fn=lines.append, line_length=70, expand_nested=True)
+    return [line.rstrip("| ") for line in "\n".join(lines).splitlines() if "(Dense" in line]
+
+
+def test_a_symbolic_call_builds_a_sequential_model():
+    model, x = deferred(), keras.Input((6,))
+    y = model(x)
+    assert model.built and model.input_shape == (None, 6) and model.output_shape == (None, 2)
+    assert model.layers[0].output.shape == (None, 3) and model.input.shape == (None, 6)
+    a = " a (Dense)                     (None, 3)                   21"
+    b = " b (Dense)                     (None, 2)                   8"
+    assert summary_lines(model) == [a, b]
+    assert [w.name for w in model.weights] == ["a/kernel:0", "a/bias:0", "b/kernel:0", "b/bias:0"]
+    outer, part = keras.Model(x, y), keras.Model(model.input, model.layers[0].output)
+    data = np.ones((5, 6), "float32")
+    assert outer(data).shape == (5, 2) and part(data).shape == (5, 3)
+    assert len(model.inbound_nodes) == 1 and len(outer.layers) == 2
+    assert model(np.ones((2, 4, 6), "float32")).shape == (2, 4, 2)  # other shapes go on to work
+    moved = "| a (Dense)                    (None, 3)                   21"
+    assert summary_lines(outer) == [moved, moved.replace("a", "b").replace("3)", "2)")[:-2] + "8"]
+
+
+def test_sequential_models_inside_subclasses_are_built():
+    model = Around(deferred())
+    model.build((None, 6))
+    assert model.inner.layers[0].output.shape == (None, 3)
+    assert [w.name for w in model.weights] == ["a/kernel:0", "a/bias:0", "b/kernel:0", "b/bias:0"]
+    shown = [" ".join(line.split()[3:5]) for line in summary_lines(model)]
+    assert shown == ["(None, 3)", "(None, 2)"]
+
+
+def test_weights_of_a_sequential_model_that_is_not_built():
+    model = keras.Sequential([keras.Sequential([layers.Dense(2)])], name="s")
+    for name in ("weights", "trainable_weights", "non_trainable_variables", "variables"):
+        with pytest.raises(ValueError, match="Weights for model 's' have not yet been created"):
+            getattr(model, name)
+    assert model.losses == model.metrics == [] and len(model.layers) == 1
+    model.build((None, 4))
+    assert len(model.weights) == 2
