@@ -228,6 +228,8 @@ class Optimizer(ListedState):
     def build(self, var_list: Iterable[Any]) -> None:
         """Makes the slots of variables that have none yet."""
         for variable in var_list:
+            if variable._id in self._built_for:
+                continue
             self._slots_of(variable)
             self._built_for.add(variable._id)
             self._index_dict.setdefault(self._var_key(variable), len(self._index_dict))
