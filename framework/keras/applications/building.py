@@ -62,6 +62,27 @@ def pooled(x: Any, pooling: str | None, names: tuple[Any, Any] = (None, None)) -
     return x
 
 
+def topped(
+    x: Any, include_top: bool, classes: int, activation: Any, pooling: str | None,
+    names: tuple[Any, Any] = ("avg_pool", "max_pool"), dropout: float = 0.0,
+    start: Any = "glorot_uniform",
+) -> Any:  # fmt: skip
+    """The features of a network: classified from their means, or without a top as in `pooled`.
+
+    Args:
+      dropout: before the classifying layer.
+      start: that layer's initializer.
+    """
+    if not include_top:
+        return pooled(x, pooling, names)
+    x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="top_dropout")(x)
+    return layers.Dense(
+        classes, activation=activation, kernel_initializer=start, name="predictions"
+    )(x)  # fmt: skip
+
+
 def finished(inputs: Any, outputs: Any, name: str, weights: Any) -> Model:
     """The model, with the weights of a file where a path is given."""
     model = Model(nest.flatten(inputs)[0], outputs, name=name)

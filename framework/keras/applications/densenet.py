@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape.keras import layers
-from shardtape.keras.applications.building import entrance, finished, pooled
+from shardtape.keras.applications.building import entrance, finished, topped
 from shardtape.keras.applications.imagenet_utils import decode_predictions
 from shardtape.keras.applications.imagenet_utils import preprocess_input as _scaled
 from shardtape.keras.models import Model
@@ -52,11 +52,7 @@ def _densenet(
         for i in range(1, count + 1):
             x = _block(x, f"conv{stage}_block{i}")
     x = _activated(x, "bn", "relu")
-    if include_top:
-        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
-        x = layers.Dense(classes, activation=activation, name="predictions")(x)
-    else:
-        x = pooled(x, pooling, ("avg_pool", "max_pool"))
+    x = topped(x, include_top, classes, activation, pooling)
     return finished(inputs, x, name, weights)
 
 

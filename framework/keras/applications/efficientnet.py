@@ -11,8 +11,8 @@ from shardtape.keras.applications.building import (
     entrance,
     finished,
     margins,
-    pooled,
     squeezed,
+    topped,
 )
 from shardtape.keras.applications.imagenet_utils import decode_predictions
 from shardtape.keras.initializers import VarianceScaling
@@ -99,13 +99,7 @@ def _efficientnet(
             done += 1
     x = _conv(x, channels_by_eight(1280 * wide), 1, "top_conv", padding="same")
     x = _activated(x, "top_bn", "top_activation")
-    if include_top:
-        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
-        x = layers.Dropout(dropout, name="top_dropout")(x)
-        x = layers.Dense(classes, activation=activation, kernel_initializer=dense_start(),
-                         name="predictions")(x)  # fmt: skip
-    else:
-        x = pooled(x, pooling, ("avg_pool", "max_pool"))
+    x = topped(x, include_top, classes, activation, pooling, dropout=dropout, start=dense_start())
     return finished(inputs, x, name, weights)
 
 

@@ -9,8 +9,8 @@ from shardtape.keras import layers
 from shardtape.keras.applications.building import (
     entrance,
     finished,
-    pooled,
     squeezed,
+    topped,
 )
 from shardtape.keras.applications.efficientnet import (
     convolution_start,
@@ -114,13 +114,7 @@ def _efficientnet(
             done += 1
     x = _conv(x, _by_eight(1280 * wide), 1, 1, "top_conv")
     x = _activated(_normalized(x, "top_bn"), "top_activation")
-    if include_top:
-        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
-        x = layers.Dropout(0.2, name="top_dropout")(x)
-        x = layers.Dense(classes, activation=activation, kernel_initializer=dense_start(),
-                         name="predictions")(x)  # fmt: skip
-    else:
-        x = pooled(x, pooling, ("avg_pool", "max_pool"))
+    x = topped(x, include_top, classes, activation, pooling, dropout=0.2, start=dense_start())
     return finished(inputs, x, name, weights)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape.keras import layers
-from shardtape.keras.applications.building import entrance, finished, pooled
+from shardtape.keras.applications.building import entrance, finished, topped
 from shardtape.keras.applications.imagenet_utils import decode_predictions
 from shardtape.keras.applications.imagenet_utils import preprocess_input as _scaled
 from shardtape.keras.models import Model
@@ -53,11 +53,7 @@ def _resnet(
             stride = 2 if i == count and stage < 5 else 1
             x = _block(x, 16 << stage, stride, i == 1, f"conv{stage}_block{i}")
     x = _activated(x, "post")
-    if include_top:
-        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
-        x = layers.Dense(classes, activation=activation, name="predictions")(x)
-    else:
-        x = pooled(x, pooling, ("avg_pool", "max_pool"))
+    x = topped(x, include_top, classes, activation, pooling)
     return finished(inputs, x, name, weights)
 
 

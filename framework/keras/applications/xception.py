@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape.keras import layers
-from shardtape.keras.applications.building import entrance, finished, pooled
+from shardtape.keras.applications.building import entrance, finished, topped
 from shardtape.keras.applications.imagenet_utils import decode_predictions
 from shardtape.keras.applications.imagenet_utils import preprocess_input as _scaled
 from shardtape.keras.models import Model
@@ -69,11 +69,7 @@ def Xception(
     for i, filters in enumerate((1536, 2048), 1):
         name = f"block14_sepconv{i}"
         x = _activated(_separable(x, filters, name), name)
-    if include_top:
-        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
-        x = layers.Dense(classes, activation=classifier_activation, name="predictions")(x)
-    else:
-        x = pooled(x, pooling)
+    x = topped(x, include_top, classes, classifier_activation, pooling, (None, None))
     return finished(inputs, x, "xception", weights)
 
 
