@@ -1,0 +1,118 @@
+"""The learning rate of an optimizer and the count of its updates, on which a schedule depends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shardtape.context import building, state
+from shardtape.optimizers.schedules import LearningRateSchedule
+from shardtape.variable import Variable
+
+
+class Rated:
+    """What of `Optimizer` concerns its learning rate; its `__init__` sets what is named."""
+
+    rule: Any
+    _callable: Any
+    _rate: Variable | None
+    _iterations: Variable | int
+    _variables: list[Any]
+
+    @property
+    def iterations(self) -> Variable:
+        """Updates so far, an int64 Variable (assignable)."""
+        if not isinstance(self._iterations, Variable):
+            self._iterations = _scalar(self._iterations, "int64", "iteration")
+        return self._iterations
+
+    @iterations.setter
+    def iterations(self, variable: Any) -> None:
+        if self._variables:
+            raise RuntimeError(
+                "Cannot set `iterations` to a new Variable after the Optimizer weights have been "
+                "created."
+            )
+        self._iterations = variable
+
+    @property
+    def learning_rate(self) -> Any:
+        """A float32 Variable (assignable); of a schedule: its value for the next update."""
+        rate = self.rule.learning_rate
+        if isinstance(rate, LearningRateSchedule):
+            return rate(self._step()) if state.graph is None else self._scheduled_in_graph()
+        if self._callable is not None:
+            return self._callable()
+        if self._rate is None:
+            self._rate = _scalar(rate, "float32", "learning_rate")
+        return self._rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        if isinstance(value, LearningRateSchedule):
+            self.rule.learning_rate, self._rate, self._callable = value, None, None
+            return
+        if isinstance(self.rule.learning_rate, LearningRateSchedule):
+            raise TypeError(
+                "This optimizer was created with a `LearningRateSchedule` object as its "
+                "`learning_rate` constructor argument, hence its learning rate is not settable. "
+                "If you need the learning rate to be settable, you should instantiate the "
+                "optimizer with a float `learning_rate` argument."
+            )
+        self._callable = None
+        self.rule.learning_rate = checked_rate(value)
+        if self._rate is not None:
+            self._rate.assign(self.rule.learning_rate)
+
+    lr = learning_rate
+
+    def _scheduled_in_graph(self) -> Any:
+        """The rate that the schedule gives when the graph runs."""
+        from shardtape.graph.py_function import numpy_function
+
+        rate = self.rule.learning_rate_at
+        made = numpy_function(lambda n: np.float32(rate(int(n))), [self.iterations], np.float32)
+        made.set_shape([])
+        return made
+
+    def _build_learning_rate(self, learning_rate: Any) -> Any:
+        """Takes over a number, a schedule or a callable; returns what `learning_rate` is."""
+        if callable(learning_rate) and not isinstance(learning_rate, LearningRateSchedule):
+            self._callable, learning_rate = learning_rate, float(learning_rate())
+        self.rule.learning_rate, self._rate = checked_rate(learning_rate), None
+        scheduled = isinstance(self.rule.learning_rate, LearningRateSchedule)
+        return self.rule.learning_rate if scheduled else self.learning_rate
+
+    def _step(self) -> int:
+        return int(self._iterations)
+
+    def current_learning_rate(self) -> float:
+        """The learning rate of the next update."""
+        if self._rate is not None:
+            return float(self._rate)
+        if self._callable is not None:
+            return float(np.float32(self._callable()))
+        return self.rule.learning_rate_at(self._step())
+
+    def _rate_of_update(self) -> float:
+        """The learning rate as the next update takes it."""
+        return self.current_learning_rate()
+
+
+def checked_rate(value: Any) -> Any:
+    """A schedule as it is, anything else as a float. Raises ValueError where it is neither."""
+    if isinstance(value, LearningRateSchedule):
+        return value
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "Argument `learning_rate` should be float, or an instance of LearningRateSchedule, or "
+            f"a callable. Received instead: learning_rate={value!r}"
+        ) from None
+
+
+def _scalar(value: Any, dtype: str, name: str) -> Variable:
+    with building(None):
+        return Variable(value, trainable=False, name=name, dtype=dtype)
