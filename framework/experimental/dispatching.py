@@ -64,12 +64,12 @@ class _Api:
 
     Attributes:
       function: what there was before.
-      called: what stands in its place.
+      called: what stands in its place while there are targets.
       targets: (the types of arguments by name, the function for them), in order.
     """
 
-    def __init__(self, function: Any) -> None:
-        self.function = function
+    def __init__(self, function: Any, places: list[tuple[Any, str]]) -> None:
+        self.function, self._places = function, places
         self.targets: list[tuple[Mapping[str, Any], Callable[..., Any]]] = []
         self.signature = _signature(function)
 
@@ -82,6 +82,12 @@ class _Api:
             return function(*args, **kwargs)
 
         self.called = called
+
+    def set_targets(self, targets: Sequence[tuple[Mapping[str, Any], Callable[..., Any]]]) -> None:
+        """Other targets; without any the function itself is back in its places."""
+        self.targets[:] = targets
+        for module, name in self._places:
+            setattr(module, name, self.called if targets else self.function)
 
     def target(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """The first function whose types fit these arguments; None where there is none."""
@@ -155,7 +161,7 @@ def _namespaces() -> list[Any]:
 
 
 def _api_of(function: Any) -> _Api:
-    """The entry of a public function, which is put in its place at the first call.
+    """The entry of a public function, or of what stands in its place.
 
     Raises ValueError for what is no public function.
     """
@@ -171,9 +177,7 @@ def _api_of(function: Any) -> _Api:
     if not callable(function) or not places:
         name = getattr(function, "__name__", function)
         raise ValueError(f"{name} does not support dispatch: it is no function of tf")
-    made = _Api(function)
-    for module, name in places:
-        setattr(module, name, made.called)
+    made = _Api(function, places)
     _apis[id(function)] = _apis[id(made.called)] = made
     return made
 
@@ -192,7 +196,8 @@ def _add(api: _Api, wanted: Mapping[str, Any], target: Callable[..., Any], first
     global _types
     for kind in wanted.values():
         _types = tuple({*_types, *_classes(kind)})
-    api.targets.insert(0 if first else len(api.targets), (wanted, target))
+    added = [(wanted, target)]
+    api.set_targets([*added, *api.targets] if first else [*api.targets, *added])
 
 
 def _named_or_not(target: Callable[..., Any]) -> Callable[..., Any]:
@@ -347,7 +352,8 @@ def unregister_dispatch_for(dispatch_target: Callable[..., Any]) -> None:
             if dispatch_target is not target
             and getattr(target, "_handler", None) is not dispatch_target
         ]
-        found = found or len(kept) < len(entry.targets)
-        entry.targets[:] = kept
+        if len(kept) < len(entry.targets):
+            found = True
+            entry.set_targets(kept)
     if not found:
         raise ValueError(f"Function {dispatch_target} was not registered.")

@@ -34,7 +34,6 @@ def registered():
 
 
 def test_operators_take_no_function_over(registered):
-    """Stands before the tests that register for all functions of two elements."""
     registered(
         tf.experimental.dispatch_for_api(tf.concat, {"values": list[Masked]}),
         lambda values, axis: 1,
@@ -82,8 +81,9 @@ def test_functions_of_one_element(registered):
     def handler(api_func, x):
         return Masked(api_func(x.values), x.mask)
 
-    unary = tf.experimental.dispatch_for_unary_elementwise_apis
+    unary, original = tf.experimental.dispatch_for_unary_elementwise_apis, tf.abs
     registered(unary(Masked), handler)
+    assert tf.abs is not original
     mask = [True, True, False]
     assert tf.abs(X).lists() == tf.math.abs(X).lists() == ([1.0, 2.0, 3.0], mask)
     assert tf.ones_like(X, dtype=tf.int32).lists() == ([1, 1, 1], mask)
@@ -98,6 +98,7 @@ def test_functions_of_one_element(registered):
     with pytest.raises(ValueError, match="already been registered"):
         unary(Masked)(lambda api_func, x: x)
     tf.experimental.unregister_dispatch_for(handler)
+    assert tf.abs is tf.math.abs is original
     with pytest.raises(ValueError):
         tf.abs(X)
     with pytest.raises(ValueError, match="was not registered"):
