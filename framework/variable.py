@@ -6,7 +6,6 @@ import enum
 import functools
 import inspect
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +19,7 @@ from shardtape.ops import state as ops
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.state import apply_resource
 from shardtape.tensor import EagerTensor, Reference, SymbolicTensor, Tensor, value_text
+from shardtape.variable_creation import creation_listeners, listeners
 from shardtape.variable_rows import ScatteredParts
 
 
@@ -57,30 +57,13 @@ class _Creating(type):
     """Calls the creators of the blocks that are open before a Variable is made."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if not _listeners.creators or cls is not Variable:
+        if not listeners.creators or cls is not Variable:
             return super().__call__(*args, **kwargs)
         given = {**dict(zip(_PARAMETERS, args)), **kwargs}
         make = super().__call__
-        for creator in _listeners.creators:
+        for creator in listeners.creators:
             make = functools.partial(creator, make)
         return make(**given)
-
-
-class variable_creator_scope:
-    """Block in which `variable_creator(next_creator, **kwargs)` makes Variables.
-
-    It returns what `next_creator(**kwargs)` made, with other arguments if it likes. Of nested
-    blocks the inner one is asked first.
-    """
-
-    def __init__(self, variable_creator: Callable[..., Any]) -> None:
-        self._creator = variable_creator
-
-    def __enter__(self) -> None:
-        _listeners.creators.append(self._creator)
-
-    def __exit__(self, *exc: Any) -> None:
-        _listeners.creators.pop()
 
 
 class Variable(Operators, ScatteredParts, metaclass=_Creating):
@@ -495,30 +478,3 @@ def _scoped_name(name: str) -> str:
         state.graph.variable_names.add(unique)
         return unique
     return scoped
-
-
-class _Listeners(threading.local):
-    """What this thread calls with each Variable that it makes."""
-
-    def __init__(self) -> None:
-        self.functions: list[Any] = []
-        self.creators: list[Any] = []
-
-
-_listeners = _Listeners()
-
-
-def creation_listeners() -> tuple[Any, ...]:
-    return tuple(_listeners.functions)
-
-
-class collecting:
-    """Context that gathers the Variables made inside it, in order of creation."""
-
-    def __enter__(self) -> list[Any]:
-        self.variables: list[Any] = []
-        _listeners.functions.append(self.variables.append)
-        return self.variables
-
-    def __exit__(self, *exc: Any) -> None:
-        _listeners.functions.remove(self.variables.append)

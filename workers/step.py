@@ -32,7 +32,8 @@ from shardtape.ps.partition import VariableSpec
 from shardtape.step import Step
 from shardtape.tape import GradientTape
 from shardtape.tensor import Tensor
-from shardtape.variable import Variable, collecting
+from shardtape.variable import Variable
+from shardtape.variable_creation import collecting
 
 _log = logging.getLogger("shardtape.workers")
 

@@ -35,7 +35,8 @@ from shardtape.graph.retracing import MAX_TRACES, Relaxed
 from shardtape.ops import source
 from shardtape.source_lines import origins_noted
 from shardtape.tensor import SymbolicTensor
-from shardtape.variable import Variable, collecting
+from shardtape.variable import Variable
+from shardtape.variable_creation import collecting
 
 _log = logging.getLogger("shardtape")
 _TRACES_BEFORE_WARNING = 5
