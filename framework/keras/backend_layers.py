@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 from shardtape import dtypes as dt
 from shardtape import sparse
 from shardtape.keras import floatx as _floatx
 from shardtape.keras.image_sampling import resize
+from shardtape.keras.layers.merging import products
 from shardtape.ops import array, convolutions, ctc, math, poolings
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
@@ -166,8 +168,6 @@ def local_conv2d(
 def _local(
     x: Any, kernel: Any, sizes: Any, strides: Any, output_shape: Any, data_format: str | None
 ) -> Any:
-    from itertools import product
-
     _last(data_format)
     x, kernel = convert_to_tensor(x), convert_to_tensor(kernel)
     places = list(output_shape) if output_shape is not None else [kernel.shape[0]]
@@ -267,14 +267,7 @@ def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
     a, b = axes[0] % first, axes[1] % second
     if not a or not b:
         raise ValueError("Cannot perform batch_dot over axis 0. Use tf.tensordot instead.")
-    x = array.transpose(x, [*[i for i in range(first) if i != a], a])
-    y = array.transpose(y, [0, b, *[i for i in range(1, second) if i != b]])
-    sizes = [*[array.shape(x)[i] for i in range(1, first - 1)],
-             *[array.shape(y)[i] for i in range(2, second)]]  # fmt: skip
-    batch, common = array.shape(x)[0], array.shape(x)[first - 1]
-    made = matmul(array.reshape(x, array.stack([batch, -1, common])),
-                  array.reshape(y, array.stack([batch, common, -1])))  # fmt: skip
-    return array.reshape(made, array.stack([batch, *(sizes or [1])]))
+    return products(x, y, a, b)
 
 
 def ctc_batch_cost(y_true: Any, y_pred: Any, input_length: Any, label_length: Any) -> Any:
@@ -327,12 +320,10 @@ def ctc_decode(
 
 def ctc_label_dense_to_sparse(labels: Any, label_lengths: Any) -> Any:
     """A SparseTensor of the labels that count in each row of a matrix."""
-    from shardtape.ops.array import where
-
     labels = convert_to_tensor(labels)
     counts = cast(array.reshape(label_lengths, [-1, 1]), dt.int32)
     inside = array.range(array.shape(labels)[1]) < counts
-    indices = where(inside)
+    indices = array.where(inside)
     return sparse.SparseTensor(
         indices, array.gather_nd(labels, indices), cast(array.shape(labels), dt.int64)
     )

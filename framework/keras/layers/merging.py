@@ -257,13 +257,7 @@ class Dot(Merge):
         a, b = self._axes_of([x.shape.rank, y.shape.rank])
         if self.normalize:
             x, y = nn.l2_normalize(x, a), nn.l2_normalize(y, b)
-        letters = iter("abcdefghijklmnopqrstuvwxyz")
-        left = [next(letters) for _ in range(x.shape.rank)]
-        right = [next(letters) for _ in range(y.shape.rank)]
-        right[0], right[b] = left[0], left[a]
-        out = [c for c in left if c != left[a]] + [c for c in right[1:] if c != left[a]]
-        made = einsum(f"{''.join(left)},{''.join(right)}->{''.join(out)}", x, y)
-        return expand_dims(made, -1) if len(out) == 1 else made
+        return products(x, y, a, b)
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         shapes = self._shapes(input_shape)
@@ -277,6 +271,17 @@ class Dot(Merge):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axes": self.axes, "normalize": self.normalize}
+
+
+def products(x: Tensor, y: Tensor, a: int, b: int) -> Tensor:
+    """Products of two batches summed along axis a of x and b of y, example by example."""
+    letters = iter("abcdefghijklmnopqrstuvwxyz")
+    left = [next(letters) for _ in range(x.shape.rank)]
+    right = [next(letters) for _ in range(y.shape.rank)]
+    right[0], right[b] = left[0], left[a]
+    out = [c for c in left if c != left[a]] + [c for c in right[1:] if c != left[a]]
+    made = einsum(f"{''.join(left)},{''.join(right)}->{''.join(out)}", x, y)
+    return expand_dims(made, -1) if len(out) == 1 else made
 
 
 def add(inputs: Any, **kwargs: Any) -> Any:

@@ -188,6 +188,8 @@ def test_functions_of_symbolic_tensors() -> None:
     ones = np.ones((1, 2), np.float32)
     twice, more = B.function([x], [x * 2.0, x + 2.0])([ones])
     np.testing.assert_array_equal([twice, more], [[[2.0, 2.0]], [[3.0, 3.0]]])
+    product = B.batch_dot(B.placeholder((None, 3, 4)), B.placeholder((None, 4, 5)))
+    assert product.shape.as_list() == [None, 3, 5]
     model = K.Sequential([K.layers.Dense(3, input_shape=(2,)), K.layers.Dense(1)])
     hidden = B.function([model.input], [model.layers[0].output])
     np.testing.assert_allclose(hidden([ones])[0], model.layers[0](ones), rtol=1e-6)
