@@ -129,16 +129,20 @@ def unchanged(before: tuple[Any, list[Any]], value: Any) -> bool:
     return all(a is b for a, b in zip(leaves, nest.flatten(value)))
 
 
-def named_leaves(arguments: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
-    """All leaves, each with the name that its TensorSpec or else its parameter gives it."""
-    names, leaves = [], []
+def leaves_of(arguments: Mapping[str, Any]) -> list[Any]:
+    """All leaves, in the order of the arguments."""
+    return [leaf for value in arguments.values() for leaf in nest.flatten(value)]
+
+
+def names_of(arguments: Mapping[str, Any]) -> list[str]:
+    """For each leaf the name that its TensorSpec or else its parameter gives it."""
+    names = []
     for name, value in arguments.items():
         for leaf in nest.flatten(value):
             declared = leaf.spec if isinstance(leaf, Declared) else leaf
             own = declared.name if isinstance(declared, TensorSpec) else None
             names.append(own or name)
-            leaves.append(leaf)
-    return names, leaves
+    return names
 
 
 def in_nest_order(arguments: Mapping[str, Any], leaves: list[Any]) -> list[Any]:

@@ -80,6 +80,9 @@ class Constraints:
         for name, value in given.items():
             if name in self.by_name:
                 spec = self.by_name[name]
+                if isinstance(spec, TypeSpec):
+                    out[name] = _declared(spec, value, name, function)
+                    continue
                 if self._parameters[name].kind is inspect.Parameter.VAR_POSITIONAL and (
                     len(spec) != len(value)
                 ):

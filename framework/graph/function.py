@@ -21,7 +21,8 @@ from shardtape.graph.arguments import (
     in_nest_order,
     is_tensor_like,
     key_of,
-    named_leaves,
+    leaves_of,
+    names_of,
     ordered,
     spec_of,
     structure_of,
@@ -132,7 +133,7 @@ class Function:
         arguments = bound.arguments
         if self._constraints is not None:
             arguments = self._constraints.conform(arguments, self._name)
-        names, leaves = named_leaves(arguments)
+        leaves = leaves_of(arguments)
         key = tuple([key_of(x) for x in leaves]) + (structure_of(arguments), context_key())
         with self._lock:
             found = self._traces.get(key)
@@ -141,10 +142,11 @@ class Function:
                 if found is None:
                     wide = self._relaxed.widened(key[len(leaves) :], leaves)
                     general = nest.pack_sequence_as(dict(arguments), in_nest_order(arguments, wide))
-                    found = self._trace_new(key, bound, ordered(arguments, general), names, wide)
+                    general = ordered(arguments, general)
+                    found = self._trace_new(key, bound, general, names_of(arguments), wide)
                     self._relaxed.add(key[len(leaves) :], wide, found)
             elif found is None:
-                found = self._trace_new(key, bound, arguments, names, leaves)
+                found = self._trace_new(key, bound, arguments, names_of(arguments), leaves)
         return found, [part for x in leaves if is_tensor_like(x) for part in components_of(x)]
 
     def _trace_new(
