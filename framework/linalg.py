@@ -8,6 +8,11 @@ from shardtape.ops.grids import (
     eye,
 )
 from shardtape.ops.linalg import matmul, matvec
+from shardtape.ops.linear_operator_diagonals import (
+    LinearOperatorDiag,
+    LinearOperatorIdentity,
+    LinearOperatorScaledIdentity,
+)
 from shardtape.ops.linear_operator_forms import (
     LinearOperatorCirculant,
     LinearOperatorCirculant2D,
@@ -17,10 +22,6 @@ from shardtape.ops.linear_operator_forms import (
     LinearOperatorToeplitz,
     LinearOperatorTridiag,
     LinearOperatorZeros,
-)
-from shardtape.ops.linear_operator_identities import (
-    LinearOperatorIdentity,
-    LinearOperatorScaledIdentity,
 )
 from shardtape.ops.linear_operator_products import (
     LinearOperatorAdjoint,
@@ -32,7 +33,6 @@ from shardtape.ops.linear_operator_products import (
 )
 from shardtape.ops.linear_operators import (
     LinearOperator,
-    LinearOperatorDiag,
     LinearOperatorFullMatrix,
     LinearOperatorLowerTriangular,
 )

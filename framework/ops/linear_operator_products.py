@@ -9,7 +9,8 @@ from typing import Any
 from shardtape.ops import array, grids, linalg, math, matrix_parts
 from shardtape.ops.complex_numbers import conj
 from shardtape.ops.convert import convert_to_tensor
-from shardtape.ops.linear_operators import LinearOperator, LinearOperatorDiag, _at_least
+from shardtape.ops.linear_operator_diagonals import LinearOperatorDiag
+from shardtape.ops.linear_operators import LinearOperator, _at_least
 from shardtape.shapes import TensorShape, broadcast_shapes
 
 
