@@ -10,6 +10,7 @@ from shardtape.experimental.numpy import arrays as _arrays
 from shardtape.experimental.numpy import behavior as _behavior
 from shardtape.experimental.numpy import choosing as _choosing
 from shardtape.experimental.numpy import elementwise as _elementwise
+from shardtape.experimental.numpy import products as _products
 from shardtape.experimental.numpy import random as random
 from shardtape.experimental.numpy import reductions as _reductions
 from shardtape.experimental.numpy import types as _types
@@ -26,7 +27,7 @@ for _name in ("bool_", "int8", "int16", "int32", "int64", "uint8", "uint16", "ui
     globals()[_name] = getattr(_np, _name)
 float_, complex_, string_, unicode_ = _np.float64, _np.complex128, _np.bytes_, _np.str_
 
-for _module in (_elementwise, _reductions, _arrays, _choosing):
+for _module in (_elementwise, _reductions, _arrays, _products, _choosing):
     for _name, _value in _builtins.list(vars(_module).items()):
         _own = getattr(_value, "__module__", None) == _module.__name__
         if not _name.startswith("_") and callable(_value) and _own:

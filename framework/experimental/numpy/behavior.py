@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from shardtape.experimental.numpy import arrays, elementwise, indexing, reductions, types
+from shardtape.experimental.numpy import arrays, elementwise, indexing, products, reductions, types
 from shardtape.ops.cast import cast
 from shardtape.tensor import Tensor
 from shardtape.variable import Variable
@@ -36,8 +36,8 @@ def experimental_enable_numpy_behavior(
     for kind in (Tensor, Variable):
         for form, operator in promoting.items():
             setattr(kind, form, operator)
-        setattr(kind, "__matmul__", lambda self, other: arrays.matmul(self, other))  # noqa: B010
-        setattr(kind, "__rmatmul__", lambda self, other: arrays.matmul(other, self))  # noqa: B010
+        setattr(kind, "__matmul__", lambda self, other: products.matmul(self, other))  # noqa: B010
+        setattr(kind, "__rmatmul__", lambda self, other: products.matmul(other, self))  # noqa: B010
     for name, method in _METHODS.items():
         setattr(Tensor, name, method)
     Tensor.__getitem__ = indexing.getitem  # type: ignore[method-assign]

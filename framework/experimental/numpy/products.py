@@ -1,0 +1,100 @@
+"""NumPy's products of vectors, matrices and arrays, on tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardtape import dtypes as dt
+from shardtape import linalg
+from shardtape import math as m
+from shardtape.experimental.numpy.arrays import diagonal, ravel
+from shardtape.experimental.numpy.types import promoted
+from shardtape.ops import array as arrays
+from shardtape.ops.cast import cast
+
+
+def matmul(x1: Any, x2: Any) -> Any:
+    """As `numpy.matmul`."""
+    a, b = promoted(x1, x2)
+    for x in (a, b):
+        if x.shape.rank == 0:
+            raise ValueError("matmul takes no scalars: use multiply")
+    if a.shape.rank is None or b.shape.rank is None:
+        return _matmul_of_any_rank(a, b)
+    if b.shape.rank == 1:
+        if a.shape.rank == 1:
+            return linalg.tensordot(a, b, 1)
+        return linalg.matvec(a, b)
+    if a.shape.rank == 1:
+        return arrays.squeeze(linalg.matmul(a[None], b), [-2])
+    return linalg.matmul(a, b)
+
+
+def _matmul_of_any_rank(a: Any, b: Any) -> Any:
+    """While a graph is built: vectors become matrices at run time, and the result loses that."""
+    row, column = (cast(arrays.rank(x) == 1, dt.int32) for x in (a, b))
+    left = arrays.reshape(a, arrays.concat([arrays.ones([row], dt.int32), arrays.shape(a)], 0))
+    right = arrays.reshape(b, arrays.concat([arrays.shape(b), arrays.ones([column], dt.int32)], 0))
+    made = linalg.matmul(left, right)
+    sizes = arrays.shape(made)
+    kept = arrays.concat([sizes[:-2], sizes[-2:-1][row:], sizes[-1:][column:]], 0)
+    return arrays.reshape(made, kept)
+
+
+def dot(a: Any, b: Any) -> Any:
+    """As `numpy.dot`."""
+    x, y = promoted(a, b)
+    if x.shape.rank == 0 or y.shape.rank == 0:
+        return x * y
+    return linalg.tensordot(x, y, [[x.shape.rank - 1], [max(0, y.shape.rank - 2)]])
+
+
+def inner(a: Any, b: Any) -> Any:
+    """As `numpy.inner`."""
+    x, y = promoted(a, b)
+    if x.shape.rank == 0 or y.shape.rank == 0:
+        return x * y
+    return linalg.tensordot(x, y, [[-1], [-1]])
+
+
+def outer(a: Any, b: Any) -> Any:
+    """As `numpy.outer`."""
+    x, y = promoted(a, b)
+    return ravel(x)[:, None] * ravel(y)[None, :]
+
+
+def vdot(a: Any, b: Any) -> Any:
+    """As `numpy.vdot`."""
+    x, y = promoted(a, b)
+    return dot(ravel(m.conj(x)), ravel(y))
+
+
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    """As `numpy.tensordot`."""
+    x, y = promoted(a, b)
+    return linalg.tensordot(x, y, axes)
+
+
+def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
+    """As `numpy.einsum`."""
+    return linalg.einsum(subscripts, *promoted(*operands))
+
+
+def kron(a: Any, b: Any) -> Any:
+    """As `numpy.kron` of two matrices or vectors."""
+    x, y = promoted(a, b)
+    rank = max(x.shape.rank, y.shape.rank)
+    x, y = [arrays.reshape(v, [1] * (rank - v.shape.rank) + v.shape.as_list()) for v in (x, y)]
+    spread_x = arrays.reshape(x, [d for n in x.shape for d in (n, 1)])
+    spread_y = arrays.reshape(y, [d for n in y.shape for d in (1, n)])
+    return arrays.reshape(spread_x * spread_y, [p * q for p, q in zip(x.shape, y.shape)])
+
+
+def cross(a: Any, b: Any) -> Any:
+    """As `numpy.cross` of vectors of three in the last axis."""
+    return linalg.cross(*promoted(a, b))
+
+
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """As `numpy.trace`."""
+    return m.reduce_sum(diagonal(a, offset, axis1, axis2), -1)
