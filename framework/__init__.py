@@ -248,10 +248,9 @@ from shardtape.ops.math import (
 from shardtape.ops.norms import (
     norm,
 )
+from shardtape.ops.positions import argmax, argmin
 from shardtape.ops.printing import print
 from shardtape.ops.reduce import (
-    argmax,
-    argmin,
     reduce_all,
     reduce_any,
     reduce_logsumexp,

@@ -117,9 +117,8 @@ from shardtape.ops.math import div_no_nan as divide_no_nan
 from shardtape.ops.normalization import (
     l2_normalize,
 )
+from shardtape.ops.positions import argmax, argmin
 from shardtape.ops.reduce import (
-    argmax,
-    argmin,
     count_nonzero,
     reduce_all,
     reduce_any,

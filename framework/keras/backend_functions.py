@@ -8,7 +8,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape.keras import floatx as _floatx
-from shardtape.ops import activations, array, compare, math, reduce, scanning
+from shardtape.ops import activations, array, compare, math, positions, reduce, scanning
 from shardtape.ops.activations import relu as _relu
 from shardtape.ops.cast import cast as _cast
 from shardtape.ops.clip import clip_by_value
@@ -72,12 +72,12 @@ def all(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 def argmax(x: Any, axis: int = -1) -> Any:
     """The place of the largest element."""
-    return reduce.argmax(x, axis)
+    return positions.argmax(x, axis)
 
 
 def argmin(x: Any, axis: int = -1) -> Any:
     """The place of the smallest element."""
-    return reduce.argmin(x, axis)
+    return positions.argmin(x, axis)
 
 
 def pow(x: Any, a: Any) -> Any:

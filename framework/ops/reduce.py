@@ -1,4 +1,4 @@
-"""Reductions over axes: sums, means, products, extremes, logic, positions."""
+"""Reductions over axes: sums, means, products, extremes, logic."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from shardtape.ops.filling import range as range_
 from shardtape.ops.filling import zeros_like_op
 from shardtape.ops.leading_sums import sum_over
 from shardtape.ops.node_names import scoped
-from shardtape.ops.registry import Arg, op, same_as, scalar
+from shardtape.ops.registry import op, same_as, scalar
 from shardtape.ops.scanning import cumprod_op
 from shardtape.ops.selecting import select
-from shardtape.ops.shape_rules import axes_of, axis_index, known_int, reduced
+from shardtape.ops.shape_rules import axes_of, reduced
 from shardtape.ops.shaping import (
     invert_permutation,
     rank_op,
@@ -32,7 +32,7 @@ from shardtape.ops.shaping import (
 )
 from shardtape.ops.transcendental import exp, log, sqrt, square
 from shardtape.ops.whole_numbers import refuse_fractions
-from shardtape.shapes import UNKNOWN, TensorShape
+from shardtape.shapes import TensorShape
 from shardtape.tensor import EagerTensor, Tensor
 
 
@@ -287,7 +287,7 @@ max_op.gradient(_extreme_gradient)
 min_op.gradient(_extreme_gradient)
 
 
-# ---- logic and positions ----------------------------------------------------------------------
+# ---- logic ------------------------------------------------------------------------------------
 def _logic_samples(rng: np.random.Generator) -> Any:
     x = rng.random((2, 3)) > 0.4
     return [
@@ -309,48 +309,6 @@ def all_op(xp, input, axis, *, keep_dims=False):
 def any_op(xp, input, axis, *, keep_dims=False):
     """Whether any element over `axis` is True."""
     return xp.any(input, axis=axes_of(axis, input.ndim), keepdims=keep_dims)
-
-
-def _arg_shape(input: Arg, axis: Arg, **attrs: Any) -> TensorShape:
-    rank, at = input.shape.rank, known_int(axis)
-    if rank is None:
-        return UNKNOWN
-    if at is None:
-        return TensorShape([None] * (rank - 1))
-    at = axis_index(at, rank)
-    return TensorShape([d for i, d in enumerate(input.shape) if i != at])
-
-
-def _arg_samples(rng: np.random.Generator) -> Any:
-    x = rng.normal(size=(3, 4))
-    return [
-        ((x, np.int32(0)), {}),
-        ((x, np.int32(-1)), {"output_type": dt.int32}),
-        ((np.array([1.0, 3.0, 3.0, 0.0]), np.int32(0)), {}),
-    ]
-
-
-def _check_dimension(input: Any, dimension: Any) -> None:
-    if not -input.ndim <= int(dimension) < input.ndim:
-        raise ValueError(
-            f"Expected dimension in the range [{-input.ndim}, {input.ndim}), but got {dimension}"
-        )
-
-
-@op("ArgMax", dtypes=dt.REAL | dt.BOOL, dtype="output_type", host=("dimension",),
-    shape=_arg_shape, widen=False, differentiable=False, samples=_arg_samples)  # fmt: skip
-def arg_max_op(xp, input, dimension, *, output_type=dt.int64):
-    """The position of the largest element along an axis, the first of equal ones."""
-    _check_dimension(input, dimension)
-    return xp.argmax(input, axis=int(dimension))
-
-
-@op("ArgMin", dtypes=dt.REAL | dt.BOOL, dtype="output_type", host=("dimension",),
-    shape=_arg_shape, widen=False, differentiable=False, samples=_arg_samples)  # fmt: skip
-def arg_min_op(xp, input, dimension, *, output_type=dt.int64):
-    """The position of the smallest element along an axis, the first of equal ones."""
-    _check_dimension(input, dimension)
-    return xp.argmin(input, axis=int(dimension))
 
 
 # ---- public functions -------------------------------------------------------------------------
@@ -498,18 +456,6 @@ def count_nonzero(
     x = convert_to_tensor(input)
     there = cast(compare.not_equal(x, zeros_like_op(x)), dt.int64)
     return cast(reduce_sum(there, axis, keepdims), dtype, name)
-
-
-def argmax(input: Any, axis: Any = None, output_type: Any = dt.int64, name: Any = None) -> Any:
-    """The position of the largest element along `axis` (default 0), the first of equal ones."""
-    axis = 0 if axis is None else axis
-    return arg_max_op(input, axis, output_type=dt.as_dtype(output_type), name=name)
-
-
-def argmin(input: Any, axis: Any = None, output_type: Any = dt.int64, name: Any = None) -> Any:
-    """The position of the smallest element along `axis` (default 0), the first of equal ones."""
-    axis = 0 if axis is None else axis
-    return arg_min_op(input, axis, output_type=dt.as_dtype(output_type), name=name)
 
 
 def l2_loss(t: Any, name: str | None = None) -> Any:

@@ -12,7 +12,8 @@ from shardtape.ops.array import reshape, shape, squeeze
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.math import equal
-from shardtape.ops.reduce import argmax, reduce_mean
+from shardtape.ops.positions import argmax
+from shardtape.ops.reduce import reduce_mean
 from shardtape.tensor import Tensor
 
 

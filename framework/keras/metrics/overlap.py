@@ -12,7 +12,8 @@ from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.counting import confusion_matrix
 from shardtape.ops.math import div_no_nan, not_equal
 from shardtape.ops.matrix_parts import matrix_diag_part
-from shardtape.ops.reduce import argmax, reduce_sum
+from shardtape.ops.positions import argmax
+from shardtape.ops.reduce import reduce_sum
 
 
 class IoU(Metric):
