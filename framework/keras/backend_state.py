@@ -11,12 +11,20 @@ import numpy as np
 
 from shardtape import context, nest
 from shardtape.keras import floatx as _floatx
-from shardtape.keras.backend_functions import cast, random_normal, random_uniform, variable
+from shardtape.keras.backend_functions import (
+    cast,
+    random_normal,
+    random_uniform,
+    switch,
+    variable,
+)
 from shardtape.ops import array, mapping
 from shardtape.ops import dropout as _dropout
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.in_top_k import in_top_k as _in_top_k
 from shardtape.ops.ordering import reverse as _reverse
+from shardtape.sparse_tensor import SparseTensor
+from shardtape.sparse_tensor import to_dense as _to_dense
 
 
 def backend() -> str:
@@ -114,8 +122,6 @@ def in_train_phase(x: Any, alt: Any, training: Any = None) -> Any:
     if training is True or training is False or training in (0, 1):
         chosen = x if training else alt
         return chosen() if callable(chosen) else chosen
-    from shardtape.keras.backend_functions import switch
-
     return switch(training, x, alt)
 
 
@@ -184,14 +190,12 @@ def in_top_k(predictions: Any, targets: Any, k: int) -> Any:
 
 def is_sparse(tensor: Any) -> bool:
     """Whether it is a SparseTensor."""
-    return hasattr(tensor, "dense_shape") and hasattr(tensor, "indices")
+    return isinstance(tensor, SparseTensor)
 
 
 def to_dense(tensor: Any) -> Any:
     """A SparseTensor as a tensor; anything else as it is."""
-    from shardtape import sparse
-
-    return sparse.to_dense(tensor) if is_sparse(tensor) else tensor
+    return _to_dense(tensor) if is_sparse(tensor) else tensor
 
 
 def repeat(x: Any, n: int) -> Any:

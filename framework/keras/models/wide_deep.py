@@ -9,6 +9,7 @@ from typing import Any
 
 from shardtape import nest
 from shardtape.keras import activations, initializers, regularizers
+from shardtape.keras.layers.calls import is_nested_shape
 from shardtape.keras.layers.core import Dense
 from shardtape.keras.models.batches import unpack
 from shardtape.keras.models.model import Model
@@ -44,9 +45,8 @@ class LinearModel(Model):
         shapes = [input_shape]
         if isinstance(input_shape, dict):
             shapes = [input_shape[name] for name in sorted(input_shape)]
-        elif isinstance(input_shape, (list, tuple)) and not isinstance(input_shape, TensorShape):
-            nested = all(isinstance(s, (TensorShape, list, tuple)) for s in input_shape)
-            shapes = list(input_shape) if nested else shapes
+        elif is_nested_shape(input_shape):
+            shapes = list(input_shape)
         for shape in shapes:
             layer = Dense(
                 self.units, use_bias=False, kernel_initializer=self.kernel_initializer,

@@ -214,3 +214,4 @@ def test_phases_and_settings(capsys: Any) -> None:
     with pytest.raises(ValueError, match="axis 0"):
         B.batch_dot(tf.ones((2, 3)), tf.ones((2, 3)), axes=(0, 1))
     assert B.is_sparse(tf.sparse.from_dense([[1.0]])) and not B.is_sparse(tf.ones(1))
+    assert not B.is_sparse(tf.IndexedSlices(tf.ones((1, 2)), tf.constant([0]), tf.constant([3, 2])))
