@@ -5,6 +5,7 @@ They are the optimizers of today with `lr` and `decay`, and the way of that time
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import Any
 
@@ -162,9 +163,10 @@ class Optimizer(optimizer.Optimizer):
     def build(self, var_list: Any) -> None:
         """Makes the slots of variables that have none yet."""
         variables = list(var_list)
-        new = [v for v in variables if v._id not in self._built_for]
+        own = variables if self._updates_by_step else []
+        new = [v for v in own if v._id not in self._built_for]
         super().build(variables)
-        if new and self._updates_by_step:
+        if new:
             with init_scope():
                 self._create_slots(new)
 
@@ -213,7 +215,7 @@ class Optimizer(optimizer.Optimizer):
             given: tuple[Any, ...] = (sums, variable, rows)
         else:
             update, given = self._resource_apply_dense, (gradient, variable)
-        if "apply_state" in inspect.signature(update).parameters:
+        if _takes_state(getattr(update, "__func__", update)):
             self._prepare_local(*place, apply_state)
             update(*given, apply_state=apply_state)
         else:
@@ -298,6 +300,11 @@ class Optimizer(optimizer.Optimizer):
             "decay": self._serialize_hyperparameter("decay"),
             **{n: v for n, v in own.items() if n not in _NOT_OF_KERAS},
         }  # fmt: skip
+
+
+@functools.lru_cache(maxsize=64)  # looked at for each Variable of each update
+def _takes_state(update: Any) -> bool:
+    return "apply_state" in inspect.signature(update).parameters
 
 
 def _number(value: Any, name: str) -> Variable:
