@@ -199,7 +199,10 @@ class TFConfigClusterResolver(ClusterResolver):
 
 
 def _tf_config() -> dict[str, Any]:
-    found = json.loads(os.environ.get("TF_CONFIG", "{}"))
+    try:
+        found = json.loads(os.environ.get("TF_CONFIG", "{}"))
+    except ValueError as error:
+        raise ValueError(f"the environment variable TF_CONFIG is not JSON: {error}") from error
     if not isinstance(found, dict):
         raise ValueError(f"the environment variable TF_CONFIG must be a JSON object, got {found!r}")
     return found

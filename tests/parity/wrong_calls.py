@@ -1,4 +1,4 @@
-"""Wrong calls of common functions; the class of the error is TensorFlow 2.15's.
+"""Wrong calls of common functions with TensorFlow 2.15's errors: one table, long for its rows.
 
     PYTHON_OF_TF215 tests/parity/wrong_calls.py tests/parity/data/wrong_calls_tf215.json
 

@@ -88,6 +88,13 @@ def test_tf_config_is_read(tf_config):
     assert resolver.master() == "sm"
 
 
+@pytest.mark.parametrize("given", ["", "worker", "[1]"])
+def test_a_tf_config_of_another_form_is_told(given, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", given)
+    with pytest.raises(ValueError, match="TF_CONFIG"):
+        resolvers.TFConfigClusterResolver().cluster_spec()
+
+
 def test_resolvers_are_united():
     cluster = tf.train.ClusterSpec
     united = resolvers.UnionResolver(
