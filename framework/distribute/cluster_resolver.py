@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import json
 import os
-from typing import Any
+from typing import Any, NoReturn
 
 from shardtape.devices import list_logical_devices
 from shardtape.distribute.cluster import ClusterSpec
@@ -277,21 +277,12 @@ class _Foreign(ClusterResolver):
 
     _instead = "write the tasks into TF_CONFIG, or give them to SimpleClusterResolver"
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __new__(cls, *args: Any, **kwargs: Any) -> NoReturn:
         raise UnimplementedError(
             None, None,
-            f"{type(self).__name__} is not part of this framework: {self._instead}; "
+            f"{cls.__name__} is not part of this framework: {cls._instead}; "
             "`shardtape train JOB.py` starts and finds its processes by itself",
         )  # fmt: skip
-
-    def cluster_spec(self) -> ClusterSpec:
-        return ClusterSpec({})
-
-    def master(
-        self, task_type: str | None = None, task_id: int | None = None,
-        rpc_layer: str | None = None,
-    ) -> str:  # fmt: skip
-        return ""
 
 
 class GCEClusterResolver(_Foreign):

@@ -91,7 +91,7 @@ def test_random_order_of_a_global_seed():
 
 def test_between_threads():
     q = tf.queue.FIFOQueue(2, [tf.int32], shapes=[[]])
-    producer = threading.Thread(target=lambda: [q.enqueue(i) for i in range(20)])
+    producer = threading.Thread(target=lambda: [q.enqueue(i) for i in range(20)], daemon=True)
     producer.start()
     assert [q.dequeue().numpy() for _ in range(20)] == list(range(20))
     producer.join(10)
@@ -102,7 +102,7 @@ def test_more_than_there_is_room_for(monkeypatch):
     # as in TensorFlow 2.15, also that what is there stays where too little comes
     monkeypatch.setattr(store, "WAIT_LIMIT_S", 5.0)
     q = tf.queue.FIFOQueue(2, [tf.int32], shapes=[[]])
-    producer = threading.Thread(target=lambda: [q.enqueue(i) for i in range(8)])
+    producer = threading.Thread(target=lambda: [q.enqueue(i) for i in range(8)], daemon=True)
     producer.start()
     assert q.dequeue_many(5).numpy().tolist() == list(range(5))
     assert q.dequeue().numpy() == 5
@@ -128,7 +128,7 @@ def test_waiting_enqueues_can_be_cancelled(monkeypatch):
         except _CANCELLED as error:
             seen.append(str(error))
 
-    producer = threading.Thread(target=produce)
+    producer = threading.Thread(target=produce, daemon=True)
     producer.start()
     assert waits.wait(10)  # set under the lock that `close` takes, so the wait has begun
     q.close(cancel_pending_enqueues=True)
