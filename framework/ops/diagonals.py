@@ -157,7 +157,7 @@ def matrix_diag_op(xp, diagonal, k, num_rows, num_cols, padding_value, *, align=
         )
     i, j, row, place = _places(xp, low, high, rows, columns, _checked(align))
     out = xp.full((*batch, rows, columns), padding_value, diagonal.dtype)
-    out[..., i, j] = diagonal.reshape(*batch, -1, n)[..., row, place]
+    out[..., i, j] = diagonal.reshape(*batch, high - low + 1, n)[..., row, place]
     return out
 
 
@@ -243,7 +243,8 @@ def matrix_set_diag_op(xp, input, diagonal, k, *, align="RIGHT_LEFT"):
         raise ValueError(f"`diagonal` must have shape {wanted}, got {diagonal.shape}")
     i, j, row, place = _places(xp, low, high, rows, columns, _checked(align))
     out = input.copy()
-    out[..., i, j] = diagonal.reshape(*input.shape[:-2], -1, n)[..., row, place]
+    packed = diagonal.reshape(*input.shape[:-2], high - low + 1, n)
+    out[..., i, j] = packed[..., row, place]
     return out
 
 

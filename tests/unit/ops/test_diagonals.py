@@ -49,3 +49,12 @@ def test_a_band_in_a_function_with_unknown_sizes():
         return found
 
     np.testing.assert_array_equal(packed(X), [[2, 7], [1, 6]])
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 3)])
+def test_diagonals_without_elements(shape):
+    diagonal = np.zeros(shape)
+    made = tf.linalg.diag(diagonal)
+    assert made.shape.as_list() == [*shape, shape[-1]]
+    assert tf.linalg.set_diag(made, diagonal).shape == made.shape
+    assert tf.linalg.diag_part(made).shape.as_list() == list(shape)
