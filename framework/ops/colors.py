@@ -17,6 +17,7 @@ from shardtape.ops.math import maximum, pow, sqrt
 from shardtape.ops.reduce import reduce_max, reduce_mean, reduce_prod, reduce_variance
 from shardtape.ops.registry import Arg, op
 from shardtape.shapes import TensorShape
+from shardtape.tensor import EagerTensor
 
 _FLOATS = frozenset(dt.FLOATING)
 _COLORS = samples.uniform(0.05, 0.95, (2, 3, 3), (4, 3))
@@ -161,9 +162,10 @@ def adjust_gamma(image: Any, gamma: Any = 1, gain: Any = 1) -> Any:
 def adjust_hue(image: Any, delta: Any, name: str | None = None) -> Any:
     """The hue of an RGB image turned by `delta` (-1..1).
 
-    Raises ValueError (InvalidArgumentError in a graph's run) for a delta outside.
+    Raises ValueError for a delta outside, where it is a number or a tensor with a value.
     """
-    if isinstance(delta, (int, float)) and not -1 <= delta <= 1:
+    known = isinstance(delta, (int, float, np.ndarray, np.number, EagerTensor))
+    if known and not -1 <= float(delta) <= 1:
         raise ValueError(f"delta of adjust_hue must be in the interval [-1, 1], got {delta}")
     return _in_float(
         image, lambda x: adjust_hue_op(x, convert_to_tensor(delta, dtype_hint=dt.float32))
