@@ -17,6 +17,7 @@ from shardtape.shapes import TensorShape
 from shardtape.variable import Variable, VariableAggregation, VariableSynchronization
 
 _NO_ARRAYS = ("string", "resource", "variant")
+_HOLDING = (Variable, Module, list, tuple, dict)  # what `_members` looks into
 
 
 class WeightHolder(Module):
@@ -115,7 +116,8 @@ class WeightHolder(Module):
     def _tracked(self) -> Iterator[Any]:
         """Layers, modules, Variables and metrics among the attributes, in order."""
         for name, value in self.__dict__.items():
-            if name not in self._unseen:
+            # most are neither: each call of a layer walks over all of them
+            if isinstance(value, _HOLDING) and name not in self._unseen:
                 yield from _members(value)
 
     def _sublayers(self) -> list[Any]:

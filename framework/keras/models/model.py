@@ -135,17 +135,6 @@ class Model(Trainer, Layer):
         """All weights, layer by layer."""
         return unique([v for s in self._sublayers() for v in s.weights], self._own_variables())
 
-    def _own_metrics(self) -> list[Any]:
-        """Metrics of this model and of the layers inside it."""
-        found: dict[int, Any] = {}
-        for layer in self._flatten_layers():
-            for m in layer._tracked():
-                if isinstance(m, Metric):
-                    found[id(m)] = m
-            for m in layer._added_metrics.values():
-                found[id(m)] = m
-        return list(found.values())
-
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by name or by position.
 

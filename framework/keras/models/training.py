@@ -155,15 +155,13 @@ class Trainer(Fitting):
         if self.compiled_loss is not None and self.compiled_metrics is not None:
             found = [*self.compiled_loss.metrics, *self.compiled_metrics.metrics]
         known = {id(m) for m in found}
-        return found + [m for m in self._own_metrics() if id(m) not in known]
+        own = super().metrics  # type: ignore[misc]  # of Layer, which a Model is too
+        return found + [m for m in own if id(m) not in known]
 
     @property
     def metrics_names(self) -> list[str]:
         """The names of `metrics`; those of `compile` are known after the first batch."""
         return [m.name for m in self.metrics]
-
-    def _own_metrics(self) -> list[Any]:
-        return []
 
     def reset_metrics(self) -> None:
         """Forgets what the metrics have gathered."""
