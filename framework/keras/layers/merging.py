@@ -276,8 +276,8 @@ class Dot(Merge):
 def products(x: Tensor, y: Tensor, a: int, b: int) -> Tensor:
     """Products of two batches summed along axis a of x and b of y, example by example."""
     letters = iter("abcdefghijklmnopqrstuvwxyz")
-    left = [next(letters) for _ in range(x.shape.rank)]
-    right = [next(letters) for _ in range(y.shape.rank)]
+    left = [next(letters) for _ in x.shape]
+    right = [next(letters) for _ in y.shape]
     right[0], right[b] = left[0], left[a]
     out = [c for c in left if c != left[a]] + [c for c in right[1:] if c != left[a]]
     made = einsum(f"{''.join(left)},{''.join(right)}->{''.join(out)}", x, y)
