@@ -9,6 +9,7 @@ import numpy as np
 
 from shardtape.context import building, state
 from shardtape.errors import UnimplementedError
+from shardtape.indexed_slices import IndexedSlices
 from shardtape.optimizers.rule import Rule
 from shardtape.variable import Variable
 
@@ -70,7 +71,10 @@ def variable_like(
 
 
 def apply(optimizer: Any, pairs: list[tuple[Any, Any]]) -> None:
-    """Clips, decays, runs `update_step` for each (gradient, Variable), counts; all in ops."""
+    """Clips, decays, runs `update_step` for each (gradient, Variable), counts; all in ops.
+
+    Sparse gradients come to `update_step` with each row once.
+    """
     from shardtape.ops.convert import convert_to_tensor
 
     gradients = [_tensor(g) for g, _ in pairs]
@@ -82,7 +86,7 @@ def apply(optimizer: Any, pairs: list[tuple[Any, Any]]) -> None:
             taken = convert_to_tensor(variable)
             variable.assign_sub(taken * _cast(rate, taken.dtype) * _cast(decay, taken.dtype))
     for gradient, variable in zip(_clipped(optimizer, gradients), variables):
-        optimizer.update_step(gradient, variable)
+        optimizer.update_step(_summed(gradient), variable)
     if optimizer.use_ema:
         _average(optimizer, variables)
     optimizer.iterations.assign_add(1)
@@ -133,9 +137,25 @@ def _average(optimizer: Any, variables: list[Any]) -> None:
 def _tensor(gradient: Any) -> Any:
     from shardtape.ops.convert import convert_to_tensor
 
-    if hasattr(gradient, "indices") and hasattr(gradient, "values"):
+    return gradient if isinstance(gradient, IndexedSlices) else convert_to_tensor(gradient)
+
+
+def _summed(gradient: Any) -> Any:
+    """A sparse gradient with the sum of each row's values, others as they are."""
+    from shardtape.ops.array import shape, unique
+    from shardtape.ops.gather import unsorted_segment_sum
+
+    if not isinstance(gradient, IndexedSlices):
         return gradient
-    return convert_to_tensor(gradient)
+    rows, places = unique(gradient.indices)
+    sums = unsorted_segment_sum(gradient.values, places, shape(rows)[0])
+    return IndexedSlices(sums, rows, gradient.dense_shape)
+
+
+def _unscaled(gradient: Any, scale: Any) -> Any:
+    if not isinstance(gradient, IndexedSlices):
+        return gradient / scale
+    return IndexedSlices(gradient.values / scale, gradient.indices, gradient.dense_shape)
 
 
 def _clipped(optimizer: Any, gradients: list[Any]) -> list[Any]:
@@ -143,7 +163,7 @@ def _clipped(optimizer: Any, gradients: list[Any]) -> list[Any]:
 
     scale = optimizer.loss_scale_factor
     if scale:
-        gradients = [g / scale for g in gradients]
+        gradients = [_unscaled(g, scale) for g in gradients]
     if optimizer.clipnorm and optimizer.clipnorm > 0:
         return [clip.clip_by_norm(g, optimizer.clipnorm) for g in gradients]
     if optimizer.global_clipnorm and optimizer.global_clipnorm > 0:

@@ -14,9 +14,8 @@ import numpy as np
 from shardtape.context import building
 from shardtape.errors import UnimplementedError
 from shardtape.graph.scopes import init_scope
-from shardtape.ops.array import shape, unique
+from shardtape.indexed_slices import IndexedSlices
 from shardtape.ops.cast import cast
-from shardtape.ops.gather import unsorted_segment_sum
 from shardtape.optimizers import (
     adadelta,
     adagrad,
@@ -208,13 +207,11 @@ class Optimizer(optimizer.Optimizer):
         dtype = variable.dtype
         place = getattr(variable, "device", None), dtype
         apply_state: dict[Any, dict[str, Any]] = {place: {}}
-        if hasattr(gradient, "indices") and hasattr(gradient, "values"):
-            update: Any = self._resource_apply_sparse
-            rows, places = unique(gradient.indices)
-            sums = unsorted_segment_sum(gradient.values, places, shape(rows)[0])
-            given: tuple[Any, ...] = (sums, variable, rows)
-        else:
-            update, given = self._resource_apply_dense, (gradient, variable)
+        update: Any = self._resource_apply_dense
+        given: tuple[Any, ...] = (gradient, variable)
+        if isinstance(gradient, IndexedSlices):
+            update = self._resource_apply_sparse
+            given = (gradient.values, variable, gradient.indices)
         if _takes_state(getattr(update, "__func__", update)):
             self._prepare_local(*place, apply_state)
             update(*given, apply_state=apply_state)

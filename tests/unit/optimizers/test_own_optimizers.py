@@ -64,6 +64,34 @@ def test_decay_and_clipping_come_before_the_step() -> None:
     np.testing.assert_allclose(w, [3.332407], rtol=1e-6)
 
 
+class Squares(K.optimizers.Optimizer):
+    def update_step(self, gradient: Any, variable: Any) -> None:
+        values = gradient.values * gradient.values
+        variable.scatter_sub(tf.IndexedSlices(values, gradient.indices))
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({}, [[0.0, 1.0], [-13.0, -32.0], [5.0, 6.0]]),
+        ({"clipnorm": 1.0}, [[0.96875, 1.96875], [2.5, 2.875], [5.0, 6.0]]),
+        ({"clipvalue": 0.5}, [[0.75, 1.75], [2.0, 3.0], [5.0, 6.0]]),
+        ({"loss_scale_factor": 2.0}, [[0.75, 1.75], [-1.0, -5.0], [5.0, 6.0]]),  # by hand
+    ],
+)
+@pytest.mark.parametrize("wrap", [lambda f: f, tf.function])
+def test_sparse_gradients_come_with_each_row_once(wrap: Any, options: Any, wanted: Any) -> None:
+    optimizer, v = Squares(name="s", **options), tf.Variable([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    optimizer.build([v])
+
+    def update() -> None:
+        rows = tf.constant([[1.0, 2.0], [3.0, 4.0], [1.0, 1.0]])
+        optimizer.apply_gradients([(tf.IndexedSlices(rows, tf.constant([1, 1, 0]), [3, 2]), v)])
+
+    wrap(update)()
+    np.testing.assert_allclose(v, wanted, rtol=1e-6)
+
+
 def test_a_schedule_goes_on_inside_a_function() -> None:
     (v, w), optimizer = _pair(), Heavy(K.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5))
     optimizer.build([v, w])
