@@ -113,12 +113,11 @@ def fill(dims: Any, value: Any, name: str | None = None) -> Tensor:
 def zeros(shape: Any, dtype: Any = dt.float32, name: str | None = None) -> Tensor:
     """Zeros (False, empty strings) of `shape`."""
     dtype = dt.as_dtype(dtype)
-    if type(shape) in (list, tuple):
-        refuse_fractions(shape, "a size of zeros")
+    sizes = _sizes(shape, "a size of zeros")
     value = np.array(b"", object) if dtype is dt.string else dtype.numpy_dtype.type(0)
     if state.graph is not None:
-        return _filled(shape, value, name or "zeros")
-    return fill_op(host_shape(shape), convert_to_tensor(value, dtype), name=name)
+        return _filled(sizes, value, name or "zeros")
+    return fill_op(sizes, convert_to_tensor(value, dtype), name=name)
 
 
 def ones(shape: Any, dtype: Any = dt.float32, name: str | None = None) -> Tensor:
@@ -126,16 +125,23 @@ def ones(shape: Any, dtype: Any = dt.float32, name: str | None = None) -> Tensor
     dtype = dt.as_dtype(dtype)
     if dtype is dt.string:
         raise TypeError("there are no ones of dtype string: use tf.fill")
-    if type(shape) in (list, tuple):
-        refuse_fractions(shape, "a size of ones")
+    sizes = _sizes(shape, "a size of ones")
     if state.graph is not None:
-        return _filled(shape, dtype.numpy_dtype.type(1), name or "ones")
-    return fill_op(host_shape(shape), convert_to_tensor(dtype.numpy_dtype.type(1)), name=name)
+        return _filled(sizes, dtype.numpy_dtype.type(1), name or "ones")
+    return fill_op(sizes, convert_to_tensor(dtype.numpy_dtype.type(1)), name=name)
 
 
-def _filled(shape: Any, value: Any, name: str) -> Tensor:
-    """In a graph: a constant where it is small, else a node."""
+def _sizes(shape: Any, what: str) -> Any:
+    """Sizes as ops take them. Raises TypeError, which names `what`, for a fraction among them."""
     sizes = host_shape(shape)
+    if sizes is shape and type(shape) in (list, tuple):
+        for size in shape:
+            refuse_fractions(size, what)
+    return sizes
+
+
+def _filled(sizes: Any, value: Any, name: str) -> Tensor:
+    """In a graph: a constant where it is small, else a node."""
     known = isinstance(sizes, np.ndarray) and sizes.ndim == 1 and (sizes >= 0).all()
     if known and sizes.prod() < _MAX_CONSTANT_ELEMENTS:
         return state.graph.constant(np.full(sizes.tolist(), value), name)

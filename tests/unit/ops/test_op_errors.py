@@ -148,3 +148,10 @@ def test_ranks_signs_and_empty_lists_are_checked():
         tf.math.bincount([1, -1])
     with pytest.raises(ValueError, match="at least one function"):
         tf.switch_case(tf.constant(0), [])
+
+
+@pytest.mark.parametrize("make", [tf.zeros, tf.ones])
+@pytest.mark.parametrize("shape", [[1.5], (2, 2.5), [tf.constant(1.0)]])
+def test_sizes_are_whole_numbers(make, shape):
+    with pytest.raises(TypeError):
+        make(shape)
