@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
-from shardtape.ops import array, positions
+from shardtape.ops import array
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.math import multiply
-from shardtape.ops.reduce import reduce_sum
+from shardtape.ops.reduce import reduce_min, reduce_sum
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.ops.scanning import cumsum
 from shardtape.ops.shaping import transpose
@@ -281,9 +281,10 @@ def ctc_unique_labels(labels: Any, name: str | None = None) -> tuple[Any, Any]:
     """
     labels = cast(convert_to_tensor(labels), dt.int64)
     same = array.expand_dims(labels, 1) == array.expand_dims(labels, 2)
-    first = positions.argmax(cast(same, dt.int32), -1, dt.int32)  # the first place of each label
     most = array.shape(labels)[1]
-    is_first = first == array.range(most)
+    order = array.range(most)
+    first = reduce_min(array.where(same, order, most), -1)  # the first place of each label
+    is_first = first == order
     rank = cumsum(cast(is_first, dt.int32), 1) - 1
     places = array.gather(rank, first, batch_dims=1)
     spread = array.one_hot(array.where(is_first, rank, -1), most, dtype=dt.int64)

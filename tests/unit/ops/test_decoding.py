@@ -47,6 +47,8 @@ def test_unique_labels():
     unique, places = tf.nn.ctc_unique_labels([[1, 1, 3], [2, 2, 0]])  # TensorFlow 2.15's
     assert unique.dtype is tf.int64 and unique.numpy().tolist() == [[1, 3, 0], [2, 0, 0]]
     assert places.dtype is tf.int32 and places.numpy().tolist() == [[0, 0, 1], [0, 0, 1]]
+    for part in tf.nn.ctc_unique_labels(np.zeros((2, 0), np.int32)):
+        assert part.shape.as_list() == [2, 0]
 
 
 def test_beam_refusals():
