@@ -82,10 +82,10 @@ class LinearOperatorSpec(TypeSpec):
 
 def _parts(operator: LinearOperator) -> list[tuple[str, list[Any], bool]]:
     """(argument, its tensors, Variables or operators, whether it is a list)."""
-    out = []
+    out, given = [], operator.parameters
     for name in operator._tensors:
         value = getattr(operator, name)
-        if operator.parameters[name] is None:
+        if given[name] is None:
             continue
         several = isinstance(value, (list, tuple)) or hasattr(value, "__iter__") and not hasattr(
             value, "dtype"

@@ -9,6 +9,7 @@ import difflib
 from typing import Any
 
 from shardtape.compat.v1 import logging
+from shardtape.context import executing_eagerly
 
 __all__ = ["enable_eager_execution", "enable_v2_behavior", "executing_eagerly", "logging"]
 
@@ -40,13 +41,6 @@ def enable_eager_execution(
 
 def enable_v2_behavior() -> None:
     """Nothing: there is no other behaviour."""
-
-
-def executing_eagerly() -> bool:
-    """As `tf.executing_eagerly`."""
-    from shardtape.context import executing_eagerly
-
-    return executing_eagerly()
 
 
 def __getattr__(name: str) -> Any:
