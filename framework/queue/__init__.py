@@ -47,13 +47,9 @@ class QueueBase:
         self._store: Store = queue_ref
 
     def _checked_shapes(self, shapes: Any) -> list[TensorShape] | None:
-        if shapes is None or (isinstance(shapes, (list, tuple)) and not len(shapes)):
-            return None if shapes is None or len(self._dtypes) != 1 else [TensorShape([])]
-        if isinstance(shapes, TensorShape) or not all(
-            isinstance(s, (list, tuple, TensorShape)) for s in shapes
-        ):
-            shapes = [shapes]
-        made = [as_shape(s) for s in shapes]
+        made = _shape_list(shapes, len(self._dtypes))
+        if made is None:
+            return None
         if len(made) != len(self._dtypes):
             raise errors.InvalidArgumentError(
                 "Different number of component types. Types: "
@@ -228,6 +224,17 @@ def _listed(dtypes: Any) -> list[Any]:
     return list(dtypes) if isinstance(dtypes, (list, tuple)) else [dtypes]
 
 
+def _shape_list(shapes: Any, count: int) -> list[TensorShape] | None:
+    """The shapes of `count` components, which may be given as the shape of the only one."""
+    if shapes is None or (isinstance(shapes, (list, tuple)) and not shapes):
+        return None if shapes is None or count != 1 else [TensorShape([])]
+    if isinstance(shapes, TensorShape) or not all(
+        isinstance(s, (list, tuple, TensorShape)) for s in shapes
+    ):
+        shapes = [shapes]
+    return [as_shape(s) for s in shapes]
+
+
 def _kind(name: str, given: str | None) -> str:
     return f"{name} '{given or next(_numbers)}'"
 
@@ -291,9 +298,10 @@ class PriorityQueue(QueueBase):
         self, capacity: int, types: Any, shapes: Any = None, names: Any = None,
         shared_name: str | None = None, name: str = "priority_queue",
     ) -> None:  # fmt: skip
-        types = [dt.int64, *_listed(types)]
-        if shapes is not None:
-            shapes = [TensorShape([]), *shapes]
+        types = _listed(types)
+        made = _shape_list(shapes, len(types))
+        types = [dt.int64, *types]
+        shapes = None if made is None else [TensorShape([]), *made]
         store = SortedStore(_kind("PriorityQueue", shared_name), _room(capacity))
         super().__init__(types, shapes, names, store)
 

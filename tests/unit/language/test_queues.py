@@ -69,6 +69,12 @@ def test_priorities():
     assert keys.numpy().tolist() == [1, 2, 3] and texts.numpy().tolist() == [b"a", b"b", b"c"]
 
 
+def test_the_shape_of_the_only_component_stands_alone():
+    for shapes, wanted in (((), []), ([2], [2]), ([[2]], [2]), (tf.TensorShape([2]), [2])):
+        assert tf.queue.FIFOQueue(5, tf.int32, shapes).shapes == [wanted]
+        assert tf.queue.PriorityQueue(5, tf.int32, shapes).shapes == [[], wanted]
+
+
 def test_random_order_is_tensorflows():
     q = tf.queue.RandomShuffleQueue(20, 0, [tf.int32], [[]], seed=3)
     q.enqueue_many([list(range(10))])
