@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
-from shardtape import nest
+from shardtape import errors, nest
 from shardtape.ops import array, text, text_parts, unicode
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
@@ -154,10 +154,14 @@ def as_string(
 ) -> Any:  # fmt: skip
     """The text of numbers: 6 digits after the point, or `precision`, or the shortest form.
 
-    Strings are what they are.
+    Strings are what they are. Raises UnimplementedError for a width of strings.
     """
     value = from_any(input)
     if value.dtype is dt.string:
+        if width > 0:
+            raise errors.UnimplementedError(
+                f"as_string pads numbers only, got strings and width={width}"
+            )
         return value
     return text_parts.as_string_op(
         value, precision=precision, scientific=scientific, shortest=shortest,

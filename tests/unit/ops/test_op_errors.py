@@ -155,3 +155,9 @@ def test_ranks_signs_and_empty_lists_are_checked():
 def test_sizes_are_whole_numbers(make, shape):
     with pytest.raises(TypeError):
         make(shape)
+
+
+def test_strings_are_not_padded():
+    assert tf.strings.as_string(tf.constant(["a"])).numpy().tolist() == [b"a"]
+    with pytest.raises(errors.UnimplementedError, match="width=5"):
+        tf.strings.as_string(tf.constant(["a"]), width=5)
