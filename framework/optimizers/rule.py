@@ -119,7 +119,7 @@ class Rule:
     ) -> None:
         """Updates one block: all arrays are flat, of one length and of the compute dtype.
 
-        `p` and `slots` are written, `g` is not; `t` and `u` are temporaries.
+        `p` and `slots` (the rule's own) are written, `g` is not; `t` and `u` are temporaries.
         """
         raise NotImplementedError
 
@@ -324,7 +324,7 @@ class Rule:
             xp.multiply(p, self.weight_decay, t)
             xp.multiply(t, learning_rate, t)
             xp.subtract(p, t, p)
-        self.block(xp, p, g, slots, t, u, f)
+        self.block(xp, p, g, slots[:-1] if self.use_ema else slots, t, u, f)
         if self.use_ema:
             average = slots[-1]
             xp.multiply(average, self.ema_momentum, average)

@@ -138,6 +138,23 @@ def test_moving_averages_are_written_every_so_often() -> None:
         np.testing.assert_allclose(run(steps, **options), [0.875, 1.75], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("SGD", [0.94851, 2.0103]), ("Adam", [0.89701, 2.10299]), ("AdamW", [0.8966, 2.10216]),
+        ("Adagrad", [0.94344, 2.02862]), ("Adadelta", [0.99985, 2.00015]),
+        ("Adamax", [0.89701, 2.10299]), ("RMSprop", [0.79932, 2.20068]),
+        ("Ftrl", [0.36937, 0.25087]), ("Lion", [0.89701, 2.10299]), ("Nadam", [0.92598, 2.07402]),
+    ],
+)  # fmt: skip
+def test_every_optimizer_keeps_moving_averages(name: str, wanted: Any) -> None:
+    v = tf.Variable([1.0, 2.0])
+    optimizer = getattr(K.optimizers, name)(0.1, use_ema=True, ema_overwrite_frequency=2)
+    for _ in range(3):
+        optimizer.apply_gradients([(tf.constant([0.5, -0.1]), v)])
+    np.testing.assert_allclose(v, wanted, atol=6e-6)
+
+
 def test_checkpoints_hold_the_state(tmp_path: Any) -> None:
     (v, w), optimizer = _pair(), Heavy()
     _steps(optimizer, v, w, 1)
