@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayError
+from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayActorError, RayError
 
 from shardtape.backend.environment import process_environment
 from shardtape.errors import (
@@ -28,6 +28,7 @@ from shardtape.workers.config import JobConfig
 from shardtape.workers.data import DataSpec, portable
 from shardtape.workers.job import Functions, Job, clipping_of, pack, strip
 from shardtape.workers.ray_actors import CoordinatorProcess
+from shardtape.workers.ray_groups import groups_of_their_own
 from shardtape.workers.ray_output import adapt_ray_output
 from shardtape.workers.status import Outcome, Status
 from shardtape.workers.title import coordinator_title
@@ -40,6 +41,9 @@ NAMESPACE = "shardtape"
 _PROCESS_BYTES = 120_000_000
 # Answers of the coordinator's own actor to the driver.
 _ANSWER_DEADLINE_S = 30.0
+# How long a driver that cannot reach the coordinator asks again, and how often.
+_UNREACHED_LIMIT_S = 30.0
+_ASK_AGAIN_S = 0.5
 
 
 class RayRunner:
@@ -63,6 +67,7 @@ class RayRunner:
         self._config = config
         self._coordinator: Any = None
         self._status = Status(workers=config.workers, epochs=config.epochs)
+        self._unreached_s: float | None = None  # since when, by the monotonic clock
         packed = pack(functions)
         if config.address == "local" and config.port:
             wire.check_free("127.0.0.1", config.port)  # before anything is started
@@ -109,6 +114,7 @@ class RayRunner:
         try:
             reference = self._coordinator.status.remote(after_note)
             self._status = ray.get(reference, timeout=_ANSWER_DEADLINE_S)
+            self._unreached_s = None
         except (RayError, GetTimeoutError):
             # `wait` tells what became of the coordinator
             self._status.notes = []
@@ -124,6 +130,14 @@ class RayRunner:
             return None
         try:
             return ray.get(self._outcome)
+        except ActorUnavailableError as error:
+            # the connection broke, which says nothing of the job: it is asked again
+            self._unreached_s = self._unreached_s or time.monotonic()
+            if time.monotonic() - self._unreached_s > _UNREACHED_LIMIT_S:
+                raise _coordinator_died(self._config, error) from error
+            time.sleep(min(timeout_s, _ASK_AGAIN_S))
+            self._outcome = self._coordinator.outcome.remote()
+            return None
         except RayActorError as error:
             raise _coordinator_died(self._config, error) from error
 
@@ -154,12 +168,13 @@ def _join_cluster(config: JobConfig) -> bool:
     if config.address == "local":
         cores = os.cpu_count() or 1
         wanted = math.ceil(config.workers * config.cpus_per_worker)
-        ray.init(
-            address="local",
-            num_cpus=max(cores, wanted),
-            include_dashboard=False,
-            **common,
-        )
+        with groups_of_their_own():
+            ray.init(
+                address="local",
+                num_cpus=max(cores, wanted),
+                include_dashboard=False,
+                **common,
+            )
         return True
     try:
         ray.init(address=config.address, **common)

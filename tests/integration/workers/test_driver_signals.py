@@ -100,6 +100,9 @@ def test_a_killed_driver_leaves_no_process_and_the_next_run_goes_on(start):
     wait_gone("test-driver-death")
     again, _ = start("test-driver-death")
     output_before = again.seen
+    # what signals the whole group must not end the raylet under the job's feet
+    groups = {p.name(): os.getpgid(p.pid) for p in descendants(again)}
+    assert again.pid not in (groups["raylet"], groups["gcs_server"])
     os.killpg(again.pid, signal.SIGTERM)
     output = again.communicate(timeout=60)[0]
     assert again.returncode == 128 + signal.SIGTERM, output
