@@ -18,6 +18,7 @@ from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.scopes import name_scope
 from shardtape.keras import policy, regularizers
 from shardtape.keras.layers.automatic_config import automatic_config
+from shardtape.keras.layers.call_errors import told
 from shardtape.keras.layers.call_signature import call_signature
 from shardtape.keras.layers.calls import CalledSymbolically, is_nested_shape
 from shardtape.keras.layers.input_spec import check_inputs
@@ -284,6 +285,10 @@ class Layer(CalledSymbolically):
         outer, state.autocast = state.autocast, self._read_in
         try:
             outputs = call(inputs, *args, **kwargs)
+        except Exception as error:  # of any kind: it is raised again, with its layer's name
+            if (made := told(error, self, inputs, args, kwargs)) is error:
+                raise
+            raise made from None
         finally:
             state.autocast = outer
         if self._activity_regularizer is not None:
@@ -291,6 +296,10 @@ class Layer(CalledSymbolically):
                 batch = cast(_batch_size(t), t.dtype)
                 self.add_loss(self._activity_regularizer(t) / batch)
         return outputs
+
+    def _is_called_symbolically(self) -> bool:
+        """Whether this is the outermost layer of a call on symbolic tensors."""
+        return _calls.depth == 1 and isinstance(state.graph, KerasGraph)
 
     def _cast_inputs(self, inputs: Any) -> Any:
         wanted = self._dtype

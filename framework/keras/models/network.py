@@ -7,6 +7,7 @@ from typing import Any
 from shardtape import nest
 from shardtape.keras.function_calls import CallNode
 from shardtape.keras.layers.base import Layer
+from shardtape.keras.layers.call_errors import as_check
 from shardtape.keras.symbolic import (
     Node,
     OperationCall,
@@ -116,7 +117,11 @@ class Network:
 
         Raises ValueError where their number differs.
         """
-        values = dict(zip([t._id for t in self._flat_inputs], self._given(inputs)))
+        try:
+            given = self._given(inputs)
+        except ValueError as error:
+            raise as_check(error) from None
+        values = dict(zip([t._id for t in self._flat_inputs], given))
         for node in self._nodes:
             args = nest.map_structure(lambda t: _value(t, values), node.args)
             kwargs = nest.map_structure(lambda t: _value(t, values), node.kwargs)
@@ -136,7 +141,12 @@ class Network:
     def fitted(self, inputs: Any) -> Any:
         """The only input as the network takes it; see `_fitted`."""
         flat = nest.flatten(inputs)
-        return self._fitted(0, flat[0]) if len(flat) == 1 else inputs
+        if len(flat) != 1:
+            return inputs
+        try:
+            return self._fitted(0, flat[0])
+        except ValueError as error:
+            raise as_check(error) from None
 
     def _given(self, inputs: Any) -> list[Any]:
         if isinstance(inputs, dict) and not isinstance(self.inputs, dict):
