@@ -17,6 +17,7 @@ from shardtape.context import next_id, state
 from shardtape.operator_types import Operators
 from shardtape.ops import state as ops
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.refusals import refusal
 from shardtape.ops.state import apply_resource
 from shardtape.tensor import EagerTensor, Reference, SymbolicTensor, Tensor, value_text
 from shardtape.variable_creation import creation_listeners, listeners
@@ -271,8 +272,7 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
     def _delta(self, delta: Any) -> Tensor:
         delta = self._operand(delta)
         if not self._shape.is_compatible_with(delta.shape):
-            kind = errors.InvalidArgumentError if state.graph is None else ValueError
-            raise kind(
+            raise refusal(
                 f"Cannot update variable '{self.name}' with shape {self._shape}: the update has "
                 f"shape {delta.shape}."
             )

@@ -321,9 +321,14 @@ def _(g, _z, y, x):
 
 
 @ufunc_op("NextAfter", "nextafter", 2, dtypes=frozenset((dt.float32, dt.float64)),
-          samples=_PAIRS, differentiable=False)  # fmt: skip
+          samples=_PAIRS)  # fmt: skip
 def nextafter_op(x, y):
     """The representable number after x in the direction of y."""
+
+
+@nextafter_op.gradient
+def _(g, _z, _x, _y):
+    return g, zeros_like_op(g)
 
 
 # ---- sums of many -----------------------------------------------------------------------------

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from shardtape import errors
-from shardtape.context import state
 from shardtape.ops.array import expand_dims, reshape, shape, squeeze
 from shardtape.ops.conv import conv2d_backprop_input, conv2d_op
 from shardtape.ops.conv3d import conv3d_backprop_input, conv3d_op
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.depthwise import depthwise_conv2d_op
 from shardtape.ops.joining import concat
+from shardtape.ops.refusals import refusal
 from shardtape.ops.windows import is_channels_first, padding_attrs, per_dimension
 from shardtape.tensor import Tensor
 
@@ -55,8 +54,7 @@ def conv2d(
     if rank is None or rank == 4:
         return conv2d_op(x, filters, name=name, **attrs)
     if rank < 4:
-        kind = errors.InvalidArgumentError if state.graph is None else ValueError
-        raise kind(f"conv2d needs an input of rank 4 or more, got shape {x.shape}")
+        raise refusal(f"conv2d needs an input of rank 4 or more, got shape {x.shape}")
     sizes = shape(x)
     y = conv2d_op(reshape(x, concat([[-1], sizes[-3:]], 0)), filters, name=name, **attrs)
     return reshape(y, concat([sizes[:-3], shape(y)[1:]], 0))

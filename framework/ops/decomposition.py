@@ -228,13 +228,24 @@ def _(g, y, matrix, rhs, *, lower, adjoint):
     ),
 )
 def cholesky(xp, input):
-    """The lower triangle L with L L^H = input, of positive definite matrices."""
+    """The lower triangle L with L L^H = input; NaN for matrices that are not positive definite."""
+    if input.ndim < 2 or input.shape[-1] != input.shape[-2]:
+        raise errors.InvalidArgumentError(
+            f"Input matrix must be square. Got shape {list(input.shape)} [Op:Cholesky]"
+        )
     try:
         return xp.linalg.cholesky(input)
     except np.linalg.LinAlgError:
-        raise errors.InvalidArgumentError(
-            "Cholesky decomposition was not successful. The input might not be valid. [Op:Cholesky]"
-        ) from None
+        factors = [_factor_or_nan(xp, matrix) for matrix in input.reshape(-1, *input.shape[-2:])]
+        return xp.stack(factors).reshape(input.shape)
+
+
+def _factor_or_nan(xp: Any, matrix: Any) -> Any:
+    """One matrix's factor; a lower triangle of NaN where it is not positive definite."""
+    try:
+        return xp.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return xp.tril(xp.full_like(matrix, np.nan))
 
 
 @cholesky.gradient

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
-from shardtape import errors
-from shardtape.context import executing_eagerly, state
+from shardtape.context import state
 from shardtape.ops import samples
 from shardtape.ops.broadcasting import sum_to_shape_of
 from shardtape.ops.composites import takes_composites
 from shardtape.ops.constants import DATA
 from shardtape.ops.convert import convert_to_tensor, to_array
+from shardtape.ops.refusals import refusal
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.ops.shape_rules import (
     from_vector,
@@ -196,8 +196,7 @@ def range(
         start, limit = 0, start
     given = [start, limit, delta]
     if all(type(v) in (int, float) for v in given) and (limit - start) * delta < 0:
-        wrong = errors.InvalidArgumentError if executing_eagerly() else ValueError
-        raise wrong(
+        raise refusal(
             f"range needs start <= limit for a positive delta, start >= limit for a negative one, "
             f"got start={start}, limit={limit}, delta={delta}"
         )

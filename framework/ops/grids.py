@@ -24,6 +24,7 @@ from shardtape.ops.joining import concat, stack, tile
 from shardtape.ops.node_names import scope_itself, scoped
 from shardtape.ops.padding import slice_
 from shardtape.ops.reduce import reduce_max
+from shardtape.ops.refusals import refusal
 from shardtape.ops.registry import Arg, op
 from shardtape.ops.selecting import where
 from shardtape.ops.shape_rules import axis_index, known_int
@@ -131,8 +132,7 @@ def eye(
     batch = [] if batch_shape is None else batch_shape
     if all(isinstance(n, (int, np.integer)) for n in (num_rows, columns)):
         if num_rows < 0 or columns < 0:
-            wrong = errors.InvalidArgumentError if executing_eagerly() else ValueError
-            raise wrong(f"eye cannot have {num_rows} rows and {columns} columns")
+            raise refusal(f"eye cannot have {num_rows} rows and {columns} columns")
         one = np.eye(num_rows, columns, dtype=dtype.numpy_dtype)
         if batch_shape is None:
             return convert_to_tensor(one, name=name)

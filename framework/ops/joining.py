@@ -8,12 +8,12 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors
-from shardtape.context import executing_eagerly
 from shardtape.ops import samples
 from shardtape.ops.composites import takes_composites
 from shardtape.ops.constants import DATA, int_scalar
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import zeros_like_op
+from shardtape.ops.refusals import refusal
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.ops.shape_rules import (
     axis_index,
@@ -368,7 +368,8 @@ def stack(values: Any, axis: int = 0, name: str = "stack") -> Tensor:
     if isinstance(values, Tensor):
         values = unstack(values)
     if axis != 0:  # which is in range always
-        known = next((v.shape.rank for v in values if isinstance(v, Tensor)), None)
+        first = values[0] if values else 0
+        known = first.shape.rank if isinstance(first, Tensor) else np.ndim(first)
         if known is not None and not -known - 1 <= axis <= known:
             raise ValueError(
                 f"Argument `axis` = {axis} of stack is not in range [{-known - 1}, {known + 1})"
@@ -400,8 +401,7 @@ def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
     if len(values) == 1:
         return identity(values[0], name=name)
     if not values:
-        wrong = errors.InvalidArgumentError if executing_eagerly() else ValueError
-        raise wrong("concat needs one tensor at least, got an empty list")
+        raise refusal("concat needs one tensor at least, got an empty list")
     return concat_op(*values, int_scalar(axis) if type(axis) is int else axis, name=name)
 
 
@@ -418,8 +418,7 @@ def split(
     axis = int_scalar(axis) if type(axis) is int else axis
     if isinstance(num_or_size_splits, (int, np.integer)):
         if num_or_size_splits < 1:
-            wrong = errors.InvalidArgumentError if executing_eagerly() else ValueError
-            raise wrong(f"Number of ways to split should be > 0, but got {num_or_size_splits}")
+            raise refusal(f"Number of ways to split should be > 0, but got {num_or_size_splits}")
         return list(split_op(axis, value, num_split=int(num_or_size_splits), name=name))
     sizes = convert_to_tensor(num_or_size_splits)
     if sizes.shape.rank == 0:
@@ -437,6 +436,5 @@ def split(
 def tile(input: Any, multiples: Any, name: str | None = None) -> Tensor:
     """`input` repeated `multiples[i]` times along axis i."""
     if isinstance(multiples, (int, np.integer)):
-        wrong = errors.InvalidArgumentError if executing_eagerly() else ValueError
-        raise wrong(f"multiples of tile must be a list, one entry per axis, got {multiples}")
+        raise refusal(f"multiples of tile must be a list, one entry per axis, got {multiples}")
     return tile_op(input, host_shape(multiples), name=name)

@@ -8,7 +8,6 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors
-from shardtape.context import executing_eagerly
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.diagonals import matrix_diag as matrix_diag
 from shardtape.ops.diagonals import matrix_diag_part as matrix_diag_part
@@ -17,6 +16,7 @@ from shardtape.ops.filling import range as range_
 from shardtape.ops.joining import concat, stack
 from shardtape.ops.node_names import scoped
 from shardtape.ops.reduce import reduce_prod, reduce_sum
+from shardtape.ops.refusals import refusal
 from shardtape.ops.registry import op, same_as
 from shardtape.ops.shaping import rank as rank_of
 from shardtape.ops.shaping import reshape, shape, transpose
@@ -99,8 +99,10 @@ def cross(a: Any, b: Any, name: str | None = None) -> Tensor:
     a, b = convert_to_tensor(a), convert_to_tensor(b)
     for x in (a, b):
         if x.shape.rank is not None and (not x.shape.rank or x.shape[-1] not in (None, 3)):
-            wrong = errors.FailedPreconditionError if executing_eagerly() else ValueError
-            raise wrong(f"Cross-products are only defined for 3-element vectors, got {x.shape}")
+            raise refusal(
+                f"Cross-products are only defined for 3-element vectors, got {x.shape}",
+                errors.FailedPreconditionError,
+            )
     a1, a2, a3 = a[..., 0], a[..., 1], a[..., 2]
     b1, b2, b3 = b[..., 0], b[..., 1], b[..., 2]
     parts = [a2 * b3 - a3 * b2, a3 * b1 - a1 * b3, a1 * b2 - a2 * b1]

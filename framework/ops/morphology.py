@@ -6,15 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from shardtape import errors
-from shardtape.context import state
 from shardtape.ops.arithmetic import maximum, negative
 from shardtape.ops.array import pad, reverse
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.refusals import refusal
 from shardtape.tensor import Tensor
-
-
-def _refuse(text: str) -> None:
-    raise (errors.InvalidArgumentError if state.graph is None else ValueError)(text)
 
 
 def _middle(values: Sequence[int], called: str) -> tuple[int, int]:
@@ -58,20 +54,22 @@ def dilation2d(
     x = convert_to_tensor(input)
     window = convert_to_tensor(filters, None if isinstance(filters, Tensor) else x.dtype)
     if padding not in ("SAME", "VALID"):
-        _refuse(f"padding must be 'SAME' or 'VALID', got {padding!r}")
+        raise refusal(f"padding must be 'SAME' or 'VALID', got {padding!r}")
     if x.shape.rank != 4 or window.shape.rank != 3:
-        _refuse(f"input needs rank 4 and filters rank 3, got {x.shape} and {window.shape}")
+        raise refusal(f"input needs rank 4 and filters rank 3, got {x.shape} and {window.shape}")
     _, height, width, depth = x.shape.as_list()
     rows, columns, channels = window.shape.as_list()
     if None in (height, width, rows, columns):
         raise ValueError(f"height and width must be known, got {x.shape} and {window.shape}")
     if None not in (depth, channels) and depth != channels:
-        _refuse(f"input and filters need one depth, got {depth} and {channels}")
+        raise refusal(f"input and filters need one depth, got {depth} and {channels}")
     (down, right), (far, wide) = _middle(strides, "strides"), _middle(dilations, "dilations")
     high, above, below = _span(height, (rows - 1) * far + 1, down, padding)
     broad, before, after = _span(width, (columns - 1) * wide + 1, right, padding)
     if high < 1 or broad < 1:
-        _refuse(f"filters of shape {window.shape} do not fit into an input of shape {x.shape}")
+        raise refusal(
+            f"filters of shape {window.shape} do not fit into an input of shape {x.shape}"
+        )
     framed = pad(
         x, [[0, 0], [above, below], [before, after], [0, 0]], constant_values=-float("inf")
     )

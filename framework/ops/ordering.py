@@ -9,13 +9,13 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors
-from shardtape.context import executing_eagerly
 from shardtape.ops import samples
 from shardtape.ops.composites import takes_composites
 from shardtape.ops.constants import DATA, int_scalar
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.gather import scatter_like
 from shardtape.ops.node_names import scoped
+from shardtape.ops.refusals import refusal
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.ops.shape_rules import axes_of, known_int, with_dim
 from shardtape.ops.shaping import reshape, shape, transpose
@@ -251,8 +251,7 @@ ListDiff = namedtuple("ListDiff", ["out", "idx"])
 def reverse(tensor: Any, axis: Any, name: str | None = None) -> Tensor:
     """`tensor` with the order along `axis` (a list) reversed."""
     if type(axis) is int:
-        wrong = errors.InvalidArgumentError if executing_eagerly() else ValueError
-        raise wrong(f"axis of reverse must be a list of axes, like [{axis}], got {axis}")
+        raise refusal(f"axis of reverse must be a list of axes, like [{axis}], got {axis}")
     return reverse_op(tensor, axis, name=name)
 
 
@@ -288,8 +287,7 @@ def _last_axis(x: Any, axis: int) -> Any:
     """`x` with `axis` in the last place, and the permutation that undoes it (None: it is)."""
     rank = len(x.shape)
     if not -rank <= axis < rank:
-        wrong = errors.InvalidArgumentError if executing_eagerly() else ValueError
-        raise wrong(f"axis {axis} of sort or argsort is out of range for shape {x.shape}")
+        raise refusal(f"axis {axis} of sort or argsort is out of range for shape {x.shape}")
     at = axis % rank
     if at == rank - 1:
         return x, None

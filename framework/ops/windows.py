@@ -9,8 +9,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from shardtape import errors
-from shardtape.context import executing_eagerly
+from shardtape.ops.refusals import refusal
 from shardtape.shapes import TensorShape
 
 CHANNELS_LAST = frozenset(("NHWC", "NWC", "NDHWC"))
@@ -242,8 +241,7 @@ def padding_attrs(padding: Any, rank: int) -> tuple[str, tuple[int, ...]]:
     if isinstance(padding, str):
         name = padding.upper()
         if name not in ("SAME", "VALID"):
-            wrong = errors.InvalidArgumentError if executing_eagerly() else ValueError
-            raise wrong(f"padding must be 'SAME', 'VALID' or a list of pairs, got {padding!r}")
+            raise refusal(f"padding must be 'SAME', 'VALID' or a list of pairs, got {padding!r}")
         return name, ()
     pairs = [tuple(int(v) for v in pair) for pair in padding]
     if len(pairs) != rank or any(len(p) != 2 for p in pairs):

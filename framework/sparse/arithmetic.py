@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
-from shardtape import errors
-from shardtape.context import executing_eagerly
 from shardtape.ops import array
 from shardtape.ops.cast import cast
 from shardtape.ops.compare import logical_or
@@ -18,6 +16,7 @@ from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.dispatch import add_dispatcher
 from shardtape.ops.math import abs, conj, maximum, minimum, multiply, truediv
 from shardtape.ops.reduce import reduce_prod
+from shardtape.ops.refusals import refusal
 from shardtape.ops.registry import Op
 from shardtape.sparse.places import keys, places, reorder, retain
 from shardtape.sparse_tensor import SparseTensor, SparseTensorValue, checked
@@ -105,8 +104,7 @@ def sparse_dense_matmul(
     row, column = (1, 0) if adjoint_a else (0, 1)
     inner, rows = sp.shape[column] if sp.shape.rank == 2 else None, dense.shape[0]
     if inner is not None and rows is not None and inner != rows:
-        wrong = errors.InvalidArgumentError if executing_eagerly() else ValueError
-        raise wrong(
+        raise refusal(
             f"cannot multiply a sparse matrix of shape {sp.shape} and a matrix of shape "
             f"{dense.shape}: {inner} columns against {rows} rows"
         )

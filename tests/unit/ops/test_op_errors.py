@@ -72,11 +72,53 @@ def test_split_and_squeeze_name_the_axis():
         tf.squeeze(tf.ones([2, 1]), axis=0)
 
 
-def test_singular_and_indefinite_matrices():
+def test_singular_matrices():
     with pytest.raises(errors.InvalidArgumentError, match="not invertible"):
         tf.linalg.inv(tf.zeros([2, 2]))
-    with pytest.raises(errors.InvalidArgumentError, match="Cholesky decomposition was not"):
-        tf.linalg.cholesky(-tf.eye(2))
+
+
+def test_indefinite_matrices_have_a_factor_of_nan():
+    # as TensorFlow 2.15 on a CPU: the lower triangle is NaN, other matrices of the batch are whole
+    both = tf.stack([4 * tf.eye(2), tf.constant([[1.0, 2.0], [2.0, 1.0]])])
+    for factor in (tf.linalg.cholesky(both), tf.function(tf.linalg.cholesky)(both)):
+        np.testing.assert_array_equal(factor[0], [[2, 0], [0, 2]])
+        np.testing.assert_array_equal(np.isnan(factor[1]), [[True, False], [True, True]])
+    assert np.isnan(tf.linalg.cholesky([[1.0, 0.0], [0.0, 0.0]])[1, 1])
+    with pytest.raises(errors.InvalidArgumentError, match="matrix must be square"):
+        tf.linalg.cholesky(tf.zeros([2, 3]))
+
+
+@pytest.mark.parametrize("values", [[1, 2], [1, tf.constant(2)], [tf.constant(1), 2]])
+def test_stack_refuses_an_axis_whatever_the_values_are(values):
+    for stack in (tf.stack, tf.function(tf.stack)):
+        for axis in (3, -3):
+            with pytest.raises(ValueError, match=rf"`axis` = {axis} .*not in range \[-1, 1\)"):
+                stack(values, axis=axis)
+
+
+def test_next_number_has_the_gradient_of_its_first_argument():
+    x, y = tf.Variable([[1.0, 2.0]]), tf.Variable(3.0)
+    with tf.GradientTape() as tape:
+        z = 5.0 * tf.math.nextafter(x, y)
+    of_x, of_y = tape.gradient(z, [x, y])
+    np.testing.assert_array_equal(of_x, [[5.0, 5.0]])
+    assert of_y.shape == () and float(of_y) == 0
+
+
+def test_refused_arguments_raise_as_kernels_do_or_as_shape_rules_do():
+    calls = (
+        lambda: tf.range(3, 0, 1), lambda: tf.eye(-1), lambda: tf.concat([], 0),
+        lambda: tf.split(tf.ones(2), 0), lambda: tf.tile([1], 2), lambda: tf.reverse([1], 0),
+        lambda: tf.nn.conv2d(tf.ones((1, 1)), tf.ones((1, 1, 1, 1)), 1, "SAME"),
+    )  # fmt: skip
+    for call in calls:
+        with pytest.raises(errors.InvalidArgumentError):
+            call()
+        with pytest.raises(ValueError) as caught:
+            tf.function(call)()
+        assert type(caught.value) is ValueError
+    with pytest.raises(errors.FailedPreconditionError, match="3-element"):
+        tf.linalg.cross(tf.ones(2), tf.ones(2))
 
 
 def test_ensure_shape():
