@@ -6,13 +6,20 @@ from typing import Any
 
 from shardtape import dtypes as dt
 from shardtape import nn
+from shardtape.context import state
 from shardtape.keras import constraints, initializers, regularizers
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.core import weight_config
+from shardtape.keras.symbolic import KerasGraph
+from shardtape.ops.array import expand_dims, reshape, shape, tile
 from shardtape.ops.cast import cast
 from shardtape.ops.compare import not_equal
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.filling import range as count_to
+from shardtape.ops.grids import repeat
+from shardtape.ops.joining import concat
 from shardtape.shapes import TensorShape
+from shardtape.sparse_tensor import SparseTensor, from_dense, to_dense
 from shardtape.tensor import Tensor
 
 
@@ -26,6 +33,8 @@ class Embedding(Layer):
       output_dim: their size.
       mask_zero: whether 0 is padding, which layers that follow skip.
       input_length: number of integers per example, where it is fixed.
+      sparse: whether the rows come as a SparseTensor. A SparseTensor of integers gives such a one
+        with rows for its entries alone; else integers that it lacks are 0.
     """
 
     def __init__(
@@ -46,8 +55,6 @@ class Embedding(Layer):
                 "Both `input_dim` and `output_dim` should be positive, Received input_dim = "
                 f"{input_dim} and output_dim = {output_dim}"
             )
-        if sparse:
-            raise NotImplementedError("Embedding gives dense tensors only (sparse=True was asked)")
         # the one layer that knows the shape of its inputs by itself
         if "input_shape" not in kwargs and "batch_input_shape" not in kwargs:
             kwargs["input_shape"] = (input_length,) if isinstance(input_length, int) else (None,)
@@ -58,6 +65,7 @@ class Embedding(Layer):
         self.embeddings_constraint = constraints.get(embeddings_constraint)
         self.mask_zero = self.supports_masking = mask_zero
         self.input_length = input_length
+        self.sparse = sparse
 
     def build(self, input_shape: Any = None) -> None:
         self.embeddings = self.add_weight(
@@ -68,12 +76,39 @@ class Embedding(Layer):
         self.built = True
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        return not_equal(inputs, convert_to_tensor(0, inputs.dtype)) if self.mask_zero else None
+        if not self.mask_zero:
+            return None
+        if isinstance(inputs, SparseTensor):
+            raise ValueError(
+                "`mask_zero` cannot be enabled when `tf.keras.layers.Embedding` is used with "
+                "`tf.SparseTensor` input."
+            )
+        return not_equal(inputs, convert_to_tensor(0, inputs.dtype))
 
-    def call(self, inputs: Any) -> Tensor:
+    def call(self, inputs: Any) -> Any:
         if inputs.dtype not in (dt.int32, dt.int64):
             inputs = cast(inputs, dt.int32)
-        return cast(nn.embedding_lookup(self.embeddings, inputs), self._dtype)
+        if isinstance(inputs, SparseTensor):
+            if not self.sparse:
+                return self._rows(to_dense(inputs))
+            return self._spread(inputs, self._rows(inputs.values))
+        rows = self._rows(inputs)
+        if not self.sparse or isinstance(state.graph, KerasGraph):  # that has dense tensors alone
+            return rows
+        return from_dense(rows)
+
+    def _rows(self, numbers: Any) -> Tensor:
+        return cast(nn.embedding_lookup(self.embeddings, numbers), self._dtype)
+
+    def _spread(self, inputs: SparseTensor, rows: Tensor) -> SparseTensor:
+        """Each entry of `inputs` as the row (of the same place in `rows`) that it stands for."""
+        width = self.output_dim
+        count = shape(inputs.values)[0]
+        places = repeat(inputs.indices, width, axis=0)
+        within = cast(tile(count_to(width), [count]), dt.int64)
+        sizes = concat([inputs.dense_shape, convert_to_tensor([width], dt.int64)], 0)
+        indices = concat([places, expand_dims(within, 1)], 1)
+        return SparseTensor(indices, reshape(rows, [-1]), sizes)
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         dims = TensorShape(input_shape).as_list()
