@@ -1,6 +1,7 @@
 """Image files: PNG, JPEG, GIF and BMP to pixels and back, by the package Pillow.
 
-JPEG is not bit-exact between decoders: values may differ by a few from TensorFlow's.
+Pixels of JPEG files are TensorFlow's bit for bit, but for those of CMYK, of unusual grids of
+colours, and of a `ratio`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from shardtape.ops import array
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.image import convert_image_dtype
+from shardtape.ops.jpeg_pixels import decode_fast
 from shardtape.ops.registry import Arg, op
 from shardtape.ops.text import STRING, objects
 from shardtape.shapes import TensorShape
@@ -45,12 +47,27 @@ def _opened(data: bytes, formats: tuple[str, ...]) -> Any:
         ) from None
 
 
-def pixels(data: bytes, channels: int, formats: tuple[str, ...], sixteen: bool = False) -> Any:
+def pixels(
+    data: bytes, channels: int, formats: tuple[str, ...], sixteen: bool = False,
+    fast: bool = True, interpolate: bool = True,
+) -> Any:  # fmt: skip
     """(height, width, channels), uint8 or uint16.
 
-    Raises InvalidArgumentError for data of another format.
+    Args:
+      fast, interpolate: how JPEG files are decoded, see `jpeg_pixels.decode_fast`.
+
+    Raises InvalidArgumentError for data of another format, or that is damaged.
     """
     opened = _opened(data, formats)
+    if opened.format == "JPEG" and fast and channels in (0, 1, 3):
+        try:
+            found = decode_fast(opened, channels == 1, interpolate)
+        except OSError as error:
+            raise errors.InvalidArgumentError(f"the image is damaged: {error}") from None
+        if found is not None:
+            found = np.repeat(found, 3, 2) if channels == 3 and found.shape[2] == 1 else found
+            return found.astype(np.uint16) * 257 if sixteen else found
+        opened = _opened(data, formats)
     if opened.mode.startswith("I;16") or opened.mode == "I":
         found = np.asarray(opened).astype(np.uint16)[:, :, None]
         found = np.repeat(found, max(channels, 1), 2)
@@ -128,7 +145,8 @@ def decode_jpeg_op(xp, contents, *, channels=0, ratio=1, fancy_upscaling=True,
     """The pixels of a JPEG file, in 1/`ratio` of its size."""
     data = _scalar(contents)
     if ratio == 1:
-        return pixels(data, channels, ("JPEG",))
+        fast = dct_method != "INTEGER_ACCURATE"
+        return pixels(data, channels, ("JPEG",), fast=fast, interpolate=fancy_upscaling)
     opened = _opened(data, ("JPEG",))
     size = -(-opened.size[0] // ratio), -(-opened.size[1] // ratio)
     count = channels or _COUNTS.get(opened.mode, 3)
@@ -246,20 +264,15 @@ def decode_png(
 
 
 def _check_decoding(function: str, fancy_upscaling: bool, dct_method: str) -> None:
-    if dct_method == "INTEGER_FAST":
-        raise errors.UnimplementedError(
-            f"{function}: dct_method='INTEGER_FAST' is not part of this framework, whose decoder "
-            "is always accurate; leave dct_method out or give 'INTEGER_ACCURATE'"
-        )
-    if dct_method not in ("", "INTEGER_ACCURATE"):
+    if dct_method not in ("", "INTEGER_FAST", "INTEGER_ACCURATE"):
         raise errors.InvalidArgumentError(
             f"{function}: dct_method must be one of '', 'INTEGER_FAST' and 'INTEGER_ACCURATE', "
             f"got {dct_method!r}"
         )
-    if not fancy_upscaling:
+    if not fancy_upscaling and dct_method == "INTEGER_ACCURATE":
         raise errors.UnimplementedError(
-            f"{function}: fancy_upscaling=False is not part of this framework, whose decoder "
-            "always interpolates the colours; leave the argument out"
+            f"{function}: fancy_upscaling=False together with dct_method='INTEGER_ACCURATE' is not "
+            "part of this framework; leave one of them out"
         )
 
 
@@ -273,15 +286,18 @@ def decode_jpeg(
     Args:
       channels: 0 as in the file, else 1 or 3.
       ratio: 1, 2, 4 or 8: the size is divided by it.
-      fancy_upscaling: only True: colours of a coarser grid are interpolated.
-      dct_method: "" or "INTEGER_ACCURATE", which are the same here: the values are those of
-        TensorFlow with "INTEGER_ACCURATE" (its own default is the coarser "INTEGER_FAST").
+      fancy_upscaling: colours of a coarser grid are interpolated, else repeated.
+      dct_method: "" or "INTEGER_FAST", which are the same, or "INTEGER_ACCURATE", the finer.
+        Files of CMYK, and any file with a `ratio`, are always decoded by the latter.
 
     Raises:
-      UnimplementedError: "INTEGER_FAST", or `fancy_upscaling=False`.
+      UnimplementedError: `fancy_upscaling=False` with "INTEGER_ACCURATE".
     """
     _check_decoding("decode_jpeg", fancy_upscaling, dct_method)
-    return decode_jpeg_op(contents, channels=channels, ratio=ratio, name=name)
+    return decode_jpeg_op(
+        contents, channels=channels, ratio=ratio, fancy_upscaling=fancy_upscaling,
+        dct_method=dct_method, name=name,
+    )  # fmt: skip
 
 
 def decode_and_crop_jpeg(
@@ -297,7 +313,9 @@ def decode_and_crop_jpeg(
     Raises InvalidArgumentError for a window that is not inside the image.
     """
     _check_decoding("decode_and_crop_jpeg", fancy_upscaling, dct_method)
-    whole = decode_jpeg(contents, channels, ratio, name=name)
+    whole = decode_jpeg(
+        contents, channels, ratio, fancy_upscaling, dct_method=dct_method, name=name
+    )
     top, left, height, width = array.unstack(cast(convert_to_tensor(crop_window), dt.int32), 4)
     begin, size = array.stack([top, left, 0]), array.stack([height, width, -1])
     return array.slice(whole, begin, size)
@@ -377,6 +395,7 @@ def adjust_jpeg_quality(image: Any, jpeg_quality: int, dct_method: str = "",
     image = convert_to_tensor(image)
     as_bytes = convert_image_dtype(image, dt.uint8, saturate=True)
     made = decode_jpeg(
-        encode_jpeg(as_bytes, quality=int(jpeg_quality)), channels=image.shape[-1] or 0
-    )
+        encode_jpeg(as_bytes, quality=int(jpeg_quality)), channels=image.shape[-1] or 0,
+        dct_method=dct_method,
+    )  # fmt: skip
     return convert_image_dtype(made, image.dtype, saturate=True)
