@@ -18,6 +18,14 @@ from shardtape.keras.preprocessing.image_files import (
     smart_resize,
 )
 from shardtape.keras.preprocessing.image_generator import ImageDataGenerator
+from shardtape.keras.preprocessing.image_random import (
+    random_brightness,
+    random_channel_shift,
+    random_rotation,
+    random_shear,
+    random_shift,
+    random_zoom,
+)
 
 __all__ = [
     "DirectoryIterator",
@@ -30,6 +38,12 @@ __all__ = [
     "array_to_img",
     "img_to_array",
     "load_img",
+    "random_brightness",
+    "random_channel_shift",
+    "random_rotation",
+    "random_shear",
+    "random_shift",
+    "random_zoom",
     "save_img",
     "smart_resize",
 ]

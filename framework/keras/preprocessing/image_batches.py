@@ -11,10 +11,10 @@ import numpy as np
 from shardtape.errors import NotFoundError
 from shardtape.keras.data_sequence import Sequence
 from shardtape.keras.floatx import floatx
-from shardtape.keras.preprocessing.image_files import img_to_array, load_img
+from shardtape.keras.preprocessing.image_files import array_to_img, img_to_array, load_img
 from shardtape.keras.progress_bar import tell
 
-_FORMATS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")
+FORMATS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")
 
 
 class Iterator(Sequence):
@@ -73,14 +73,35 @@ class Iterator(Sequence):
         raise NotImplementedError
 
 
+class Saving:
+    """Writes each image of a batch into a folder, to look at what is trained on.
+
+    Args:
+      folder: where to; None writes nothing.
+      prefix: of the files' names, which go on with the image's number and a random one.
+      kind: "png", "jpeg" or another format of Pillow.
+    """
+
+    def __init__(self, folder: Any, prefix: str, kind: str) -> None:
+        self._folder, self._prefix, self._kind = folder, prefix, kind
+
+    def write(self, images: np.ndarray, rows: np.ndarray) -> None:
+        if self._folder is None:
+            return
+        for image, row in zip(images, rows):
+            name = f"{self._prefix}_{row}_{np.random.randint(10**7)}.{self._kind}"
+            array_to_img(image, scale=True).save(os.path.join(os.fspath(self._folder), name))
+
+
 class NumpyArrayIterator(Iterator):
     """Batches of arrays; see `ImageDataGenerator.flow`."""
 
     def __init__(
         self, x: Any, y: Any, generator: Any, batch_size: int = 32, shuffle: bool = False,
         sample_weight: Any = None, seed: int | None = None, subset: str | None = None,
-        dtype: Any = None,
+        dtype: Any = None, saving: Saving | None = None,
     ) -> None:  # fmt: skip
+        self._saving = saving
         self.dtype = floatx() if dtype is None else dtype
         more = [np.asarray(v) for v in x[1]] if isinstance(x, tuple) else []
         x = x[0] if isinstance(x, tuple) else x
@@ -113,6 +134,8 @@ class NumpyArrayIterator(Iterator):
     def _batch(self, rows: np.ndarray) -> Any:
         made = np.stack([self.image_data_generator._changed(self.x[i]) for i in rows])
         made = made.astype(self.dtype)
+        if self._saving is not None:
+            self._saving.write(made, rows)
         images: Any = made if not self.x_misc else [made, *(v[rows] for v in self.x_misc)]
         if self.y is None:
             return images
@@ -121,7 +144,41 @@ class NumpyArrayIterator(Iterator):
         return images, self.y[rows], self.sample_weight[rows]
 
 
-class DirectoryIterator(Iterator):
+class FileIterator(Iterator):
+    """Batches of images that are read from files when they are asked for."""
+
+    filepaths: list[str]
+
+    def _load_as(
+        self, generator: Any, target_size: tuple[int, int], color_mode: str, interpolation: str,
+        keep_aspect_ratio: bool, dtype: Any, saving: Saving | None,
+    ) -> None:  # fmt: skip
+        self.image_data_generator, self._saving = generator, saving
+        self.target_size, self.color_mode = tuple(target_size), color_mode
+        self.dtype = floatx() if dtype is None else dtype
+        self._loading = {"color_mode": color_mode, "target_size": self.target_size,
+                         "interpolation": interpolation,
+                         "keep_aspect_ratio": keep_aspect_ratio}  # fmt: skip
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        return *self.target_size, {"rgb": 3, "rgba": 4}.get(self.color_mode, 1)
+
+    def _loaded(self, rows: np.ndarray) -> np.ndarray:
+        """The images of `rows`, changed."""
+        paths = self.filepaths
+        made = np.stack([
+            self.image_data_generator._changed(
+                img_to_array(load_img(paths[i], **self._loading))  # type: ignore[arg-type]
+            )
+            for i in rows
+        ]).astype(self.dtype)  # fmt: skip
+        if self._saving is not None:
+            self._saving.write(made, rows)
+        return made
+
+
+class DirectoryIterator(FileIterator):
     """Batches of the images in a folder; see `ImageDataGenerator.flow_from_directory`.
 
     Attributes:
@@ -133,7 +190,7 @@ class DirectoryIterator(Iterator):
         color_mode: str = "rgb", classes: Any = None, class_mode: str | None = "categorical",
         batch_size: int = 32, shuffle: bool = True, seed: int | None = None,
         follow_links: bool = False, subset: str | None = None, interpolation: str = "nearest",
-        keep_aspect_ratio: bool = False, dtype: Any = None,
+        keep_aspect_ratio: bool = False, dtype: Any = None, saving: Saving | None = None,
     ) -> None:  # fmt: skip
         if class_mode not in ("categorical", "binary", "sparse", "input", None):
             raise ValueError(
@@ -143,12 +200,9 @@ class DirectoryIterator(Iterator):
         folder = os.fspath(directory)
         if not os.path.isdir(folder):
             raise NotFoundError(f"Could not find directory {folder}")
-        self.directory, self.image_data_generator = folder, generator
-        self.class_mode, self.color_mode = class_mode, color_mode
-        self.dtype = floatx() if dtype is None else dtype
-        self._loading = {"color_mode": color_mode, "target_size": tuple(target_size),
-                         "interpolation": interpolation,
-                         "keep_aspect_ratio": keep_aspect_ratio}  # fmt: skip
+        self.directory, self.class_mode = folder, class_mode
+        self._load_as(generator, target_size, color_mode, interpolation, keep_aspect_ratio,
+                      dtype, saving)  # fmt: skip
         names = list(classes or sorted(
             d for d in os.listdir(folder) if os.path.isdir(os.path.join(folder, d))
         ))  # fmt: skip
@@ -170,7 +224,7 @@ class DirectoryIterator(Iterator):
         super().__init__(self.samples, batch_size, shuffle, seed)
 
     @property
-    def filepaths(self) -> list[str]:
+    def filepaths(self) -> list[str]:  # type: ignore[override]
         return [os.path.join(self.directory, name) for name in self.filenames]
 
     @property
@@ -178,13 +232,7 @@ class DirectoryIterator(Iterator):
         return self.classes
 
     def _batch(self, rows: np.ndarray) -> Any:
-        paths = self.filepaths
-        made = np.stack([
-            self.image_data_generator._changed(
-                img_to_array(load_img(paths[i], **self._loading))  # type: ignore[arg-type]
-            )
-            for i in rows
-        ]).astype(self.dtype)  # fmt: skip
+        made = self._loaded(rows)
         labels = self.classes[rows]
         if self.class_mode is None:
             return made
@@ -200,5 +248,5 @@ def _images(folder: str, name: str, follow_links: bool) -> list[str]:
     walked = os.walk(os.path.join(folder, name), followlinks=follow_links)
     for root, _, files in sorted(walked, key=lambda entry: entry[0]):
         found += [os.path.relpath(os.path.join(root, f), folder) for f in sorted(files)
-                  if f.lower().endswith(_FORMATS)]  # fmt: skip
+                  if f.lower().endswith(FORMATS)]  # fmt: skip
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,12 @@ from shardtape.keras.preprocessing.affine import (
     apply_brightness_shift,
     apply_channel_shift,
 )
-from shardtape.keras.preprocessing.image_batches import DirectoryIterator, NumpyArrayIterator
+from shardtape.keras.preprocessing.image_batches import (
+    DirectoryIterator,
+    NumpyArrayIterator,
+    Saving,
+)
+from shardtape.keras.preprocessing.image_frames import FrameIterator
 
 _SMALL = 1e-6
 
@@ -25,6 +31,8 @@ class ImageDataGenerator:
     Args:
       featurewise_center, featurewise_std_normalization: by the mean and deviation of all images,
         which `fit` learns; samplewise_...: by those of each image.
+      zca_whitening: turn the pixels of all images so that they are not correlated, by a matrix
+        that `fit` learns; zca_epsilon: keeps it finite.
       rotation_range: degrees.
       width_shift_range, height_shift_range: a share (below 1), pixels, or a list to choose from.
       brightness_range: (least, greatest) factor.
@@ -47,8 +55,6 @@ class ImageDataGenerator:
         data_format: str | None = None, validation_split: float = 0.0,
         interpolation_order: int = 1, dtype: Any = None,
     ) -> None:  # fmt: skip
-        if zca_whitening:
-            raise NotImplementedError("ImageDataGenerator: zca_whitening is not supported")
         if (data_format or image_data_format()) != "channels_last":
             raise NotImplementedError("ImageDataGenerator takes channels_last images only")
         if validation_split and not 0 < validation_split < 1:
@@ -68,8 +74,16 @@ class ImageDataGenerator:
                 "`zoom_range` should be a float or a tuple or list of two floats. Received: "
                 f"{zoom_range}"
             )
-        self.featurewise_center = featurewise_center or featurewise_std_normalization
+        if zca_whitening and featurewise_std_normalization:
+            warnings.warn("ImageDataGenerator: zca_whitening takes the place of "
+                          "featurewise_std_normalization", stacklevel=2)  # fmt: skip
+            featurewise_std_normalization = False
+        self.featurewise_center = (
+            featurewise_center or featurewise_std_normalization or zca_whitening
+        )
         self.featurewise_std_normalization = featurewise_std_normalization
+        self.zca_whitening, self.zca_epsilon = zca_whitening, zca_epsilon
+        self.zca_whitening_matrix: Any = None
         self.samplewise_center = samplewise_center or samplewise_std_normalization
         self.samplewise_std_normalization = samplewise_std_normalization
         self.rotation_range, self.shear_range = rotation_range, shear_range
@@ -87,17 +101,24 @@ class ImageDataGenerator:
     # ---- batches ----------------------------------------------------------------------------
     def flow(
         self, x: Any, y: Any = None, batch_size: int = 32, shuffle: bool = True,
-        sample_weight: Any = None, seed: int | None = None, subset: str | None = None,
+        sample_weight: Any = None, seed: int | None = None, save_to_dir: Any = None,
+        save_prefix: str = "", save_format: str = "png", subset: str | None = None,
         ignore_class_split: bool = False,
     ) -> NumpyArrayIterator:  # fmt: skip
-        """Endless batches of arrays (n, height, width, channels): x, (x, y) or (x, y, weight)."""
+        """Endless batches of arrays (n, height, width, channels): x, (x, y) or (x, y, weight).
+
+        Args:
+          save_to_dir: a folder into which the changed images are written, to look at them.
+        """
         return NumpyArrayIterator(x, y, self, batch_size, shuffle, sample_weight, seed, subset,
-                                  self.dtype)  # fmt: skip
+                                  self.dtype,
+                                  Saving(save_to_dir, save_prefix, save_format))  # fmt: skip
 
     def flow_from_directory(
         self, directory: Any, target_size: tuple[int, int] = (256, 256), color_mode: str = "rgb",
         classes: Any = None, class_mode: str | None = "categorical", batch_size: int = 32,
-        shuffle: bool = True, seed: int | None = None, follow_links: bool = False,
+        shuffle: bool = True, seed: int | None = None, save_to_dir: Any = None,
+        save_prefix: str = "", save_format: str = "png", follow_links: bool = False,
         subset: str | None = None, interpolation: str = "nearest",
         keep_aspect_ratio: bool = False,
     ) -> DirectoryIterator:  # fmt: skip
@@ -109,7 +130,38 @@ class ImageDataGenerator:
         """
         return DirectoryIterator(directory, self, target_size, color_mode, classes, class_mode,
                                  batch_size, shuffle, seed, follow_links, subset, interpolation,
-                                 keep_aspect_ratio, self.dtype)  # fmt: skip
+                                 keep_aspect_ratio, self.dtype,
+                                 Saving(save_to_dir, save_prefix, save_format))  # fmt: skip
+
+    def flow_from_dataframe(
+        self, dataframe: Any, directory: Any = None, x_col: str = "filename",
+        y_col: Any = "class", weight_col: str | None = None,
+        target_size: tuple[int, int] = (256, 256), color_mode: str = "rgb", classes: Any = None,
+        class_mode: str | None = "categorical", batch_size: int = 32, shuffle: bool = True,
+        seed: int | None = None, save_to_dir: Any = None, save_prefix: str = "",
+        save_format: str = "png", subset: str | None = None, interpolation: str = "nearest",
+        validate_filenames: bool = True, **kwargs: Any,
+    ) -> FrameIterator:  # fmt: skip
+        """Endless batches (images, labels[, weights]) of the files that a table names.
+
+        Args:
+          dataframe: a pandas DataFrame, or a mapping of names to columns.
+          directory: where the names in column `x_col` begin; None takes them as whole paths.
+          y_col: the column of labels, a list of columns for "multi_output" and "raw".
+          class_mode: "categorical" (one-hot), "binary", "sparse", "input" (the images), "raw"
+            (numbers as they are), "multi_output" (a list of arrays) or None.
+          validate_filenames: leave out rows whose file is not there or is no image.
+        """
+        if "has_ext" in kwargs:
+            raise ValueError("has_ext is not taken any more: filenames in column `x_col` need "
+                             "their extension")  # fmt: skip
+        kwargs.pop("sort", None), kwargs.pop("drop_duplicates", None)
+        if kwargs:
+            raise TypeError(f"flow_from_dataframe() got unexpected arguments: {sorted(kwargs)}")
+        return FrameIterator(dataframe, directory, self, x_col, y_col, weight_col, target_size,
+                             color_mode, classes, class_mode, batch_size, shuffle, seed, subset,
+                             interpolation, self.dtype, validate_filenames,
+                             Saving(save_to_dir, save_prefix, save_format))  # fmt: skip
 
     def _changed(self, x: np.ndarray) -> np.ndarray:
         x = np.array(x, self.dtype)
@@ -127,6 +179,7 @@ class ImageDataGenerator:
         if self.samplewise_std_normalization:
             x /= np.std(x, keepdims=True) + _SMALL
         for wanted, learned in ((self.featurewise_center, self.mean),
+                                (self.zca_whitening, self.zca_whitening_matrix),
                                 (self.featurewise_std_normalization, self.std)):  # fmt: skip
             if wanted and learned is None:
                 raise ValueError(
@@ -137,6 +190,8 @@ class ImageDataGenerator:
             x -= self.mean
         if self.featurewise_std_normalization:
             x /= self.std + _SMALL
+        if self.zca_whitening:
+            x = np.reshape(x.reshape(1, -1) @ self.zca_whitening_matrix, x.shape)
         return x
 
     def get_random_transform(
@@ -204,6 +259,12 @@ class ImageDataGenerator:
             x = np.stack([self.random_transform(one) for _ in range(rounds) for one in x])
         self.mean = np.mean(x, axis=(0, 1, 2), keepdims=True)[0]
         self.std = np.std(x - self.mean, axis=(0, 1, 2), keepdims=True)[0]
+        if self.zca_whitening:
+            rows = np.reshape(x - self.mean, (len(x), -1))
+            turn, spread, _ = np.linalg.svd(rows.T, full_matrices=False)
+            # directions without any spread stay as small as epsilon makes them
+            factor = np.sqrt(len(x)) / (spread + self.zca_epsilon)
+            self.zca_whitening_matrix = (turn * factor) @ turn.T
 
 
 def _shift(given: Any, size: int) -> float:

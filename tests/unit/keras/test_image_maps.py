@@ -25,7 +25,6 @@ def test_resampled_equals_scipy(mode: str, order: int, seed: int) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"zca_whitening": True}, NotImplementedError, "zca_whitening"),
         ({"data_format": "channels_first"}, NotImplementedError, "channels_last"),
         ({"zoom_range": [1, 2, 3]}, ValueError, "zoom_range"),
         ({"validation_split": 1.5}, ValueError, "validation_split"),
