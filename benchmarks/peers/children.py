@@ -30,9 +30,11 @@ def free_ports(count: int) -> list[int]:
 class Child:
     """A script started with arguments; BENCH_DEBUG=1 shows what it prints on standard error."""
 
-    def __init__(self, script: str, arguments: Sequence[object]) -> None:
+    def __init__(
+        self, script: str, arguments: Sequence[object], python: str = sys.executable
+    ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, script, *map(str, arguments)],
+            [python, script, *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if os.environ.get("BENCH_DEBUG") else subprocess.DEVNULL,
