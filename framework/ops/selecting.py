@@ -9,6 +9,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.context import state
+from shardtape.ops.choosing import choose
 from shardtape.ops.composites import is_composite, takes_composites
 from shardtape.ops.constants import DATA
 from shardtape.ops.convert import convert_to_tensor
@@ -51,13 +52,12 @@ def _select_samples(rng: np.random.Generator) -> Any:
 )
 def select(xp, condition, t, e):
     """Elements of `t` where `condition` (bool) holds, else of `e`; all three broadcast."""
-    return xp.where(condition, t, e)
+    return choose(xp, condition, t, e)
 
 
 @select.writes_into()
 def _(xp, out, condition, t, e):
-    xp.copyto(out, e)
-    xp.copyto(out, t, where=condition)
+    choose(xp, condition, t, e, out)
 
 
 @select.gradient
