@@ -33,6 +33,10 @@ class AdadeltaRule(Rule):
         self.epsilon = epsilon
 
     @property
+    def touches_only_rows(self) -> bool:  # type: ignore[override]
+        return self.older
+
+    @property
     def own_slots(self) -> tuple[str, ...]:
         return ("accumulated_grad", "accumulated_delta_var")
 
@@ -43,15 +47,15 @@ class AdadeltaRule(Rule):
         }
 
     def factors(self, dtype: np.dtype, step: int, learning_rate: float) -> tuple[Any, ...]:
-        return (dtype.type(learning_rate),)
+        return dtype.type(learning_rate), self.rest(self.rho, dtype)
 
     def block(
         self, xp: Any, p: Any, g: Any, slots: list[Any], t: Any, u: Any, f: tuple[Any, ...]
     ) -> None:
-        (rate,) = f
+        rate, new = f
         squares, deltas = slots
         xp.multiply(g, g, t)
-        xp.multiply(t, 1 - self.rho, t)
+        xp.multiply(t, new, t)
         xp.multiply(squares, self.rho, squares)
         xp.add(squares, t, squares)
         xp.add(deltas, self.epsilon, t)
@@ -61,7 +65,7 @@ class AdadeltaRule(Rule):
         xp.sqrt(u, u)
         xp.divide(t, u, t)
         xp.multiply(t, t, u)
-        xp.multiply(u, 1 - self.rho, u)
+        xp.multiply(u, new, u)
         xp.multiply(deltas, self.rho, deltas)
         xp.add(deltas, u, deltas)
         xp.multiply(t, rate, t)

@@ -64,19 +64,20 @@ class AdamRule(Rule):
         one, number = dtype.type(1), dtype.type(step + 1)
         power_1 = np.power(dtype.type(self.beta_1), number)
         power_2 = np.power(dtype.type(self.beta_2), number)
-        return (dtype.type(learning_rate) * np.sqrt(one - power_2) / (one - power_1),)
+        alpha = dtype.type(learning_rate) * np.sqrt(one - power_2) / (one - power_1)
+        return alpha, self.rest(self.beta_1, dtype), self.rest(self.beta_2, dtype)
 
     def block(
         self, xp: Any, p: Any, g: Any, slots: list[Any], t: Any, u: Any, f: tuple[Any, ...]
     ) -> None:
-        (alpha,) = f
+        alpha, new_m, new_v = f
         m, v = slots[0], slots[1]
         xp.subtract(g, m, t)
-        xp.multiply(t, 1 - self.beta_1, t)
+        xp.multiply(t, new_m, t)
         xp.add(m, t, m)
         xp.multiply(g, g, t)
         xp.subtract(t, v, t)
-        xp.multiply(t, 1 - self.beta_2, t)
+        xp.multiply(t, new_v, t)
         xp.add(v, t, v)
         if self.amsgrad:
             largest = slots[2]

@@ -36,6 +36,10 @@ class AdamaxRule(Rule):
         self.epsilon = epsilon
 
     @property
+    def touches_only_rows(self) -> bool:  # type: ignore[override]
+        return self.older
+
+    @property
     def own_slots(self) -> tuple[str, ...]:
         return ("m", "u")
 
@@ -48,15 +52,15 @@ class AdamaxRule(Rule):
 
     def factors(self, dtype: np.dtype, step: int, learning_rate: float) -> tuple[Any, ...]:
         power = np.power(dtype.type(self.beta_1), dtype.type(step + 1))
-        return dtype.type(learning_rate), dtype.type(1) - power
+        return dtype.type(learning_rate), dtype.type(1) - power, self.rest(self.beta_1, dtype)
 
     def block(
         self, xp: Any, p: Any, g: Any, slots: list[Any], t: Any, u: Any, f: tuple[Any, ...]
     ) -> None:
-        rate, correction = f
+        rate, correction, new_m = f
         m, largest = slots
         xp.subtract(g, m, t)
-        xp.multiply(t, 1 - self.beta_1, t)
+        xp.multiply(t, new_m, t)
         xp.add(m, t, m)
         xp.absolute(g, t)
         xp.multiply(largest, self.beta_2, largest)

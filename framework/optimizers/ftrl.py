@@ -60,6 +60,10 @@ class FtrlRule(Rule):
         self.beta = beta
 
     @property
+    def touches_only_rows(self) -> bool:  # type: ignore[override]
+        return self.older
+
+    @property
     def own_slots(self) -> tuple[str, ...]:
         return ("accumulator", "linear")
 

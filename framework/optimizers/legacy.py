@@ -29,6 +29,7 @@ from shardtape.optimizers import (
     sgd,
 )
 from shardtape.optimizers.listing import VariableList
+from shardtape.optimizers.rule import compute_dtype
 from shardtape.optimizers.schedules import InverseTimeDecay, LearningRateSchedule, serialize
 from shardtape.shapes import TensorShape
 from shardtape.variable import Variable
@@ -72,6 +73,7 @@ class Optimizer(optimizer.Optimizer):
         if lr is not None and not own:
             kwargs["learning_rate"] = lr
         super().__init__(*args, **kwargs)
+        self.rule.older = True
 
     @property
     def decay(self) -> Any:
@@ -276,6 +278,9 @@ class Optimizer(optimizer.Optimizer):
         """Sets `weights` from arrays. Raises ValueError where number or shapes do not fit."""
         self._set(self.weights, list(weights))
 
+    def _slot_name(self, of: str, slot: str) -> str:
+        return f"{self.name}/{of}/{dict(self._named_slots()).get(slot, slot)}"
+
     def _named_slots(self) -> list[tuple[str, str]]:
         """(name in the rule, name in Keras 2.10) of each slot."""
         kind = self.rule.class_name
@@ -346,6 +351,48 @@ class Nadam(Optimizer, nadam.Nadam):
         kwargs.pop("decay", None)
         super().__init__(*args, **kwargs)
         self.rule.schedule_decay = schedule_decay
+        self._cache: Variable | None = None
+        self._cache_step = 0  # the update after which it was set
+
+    @property
+    def weights(self) -> list[Any]:
+        """`iterations`, the product of the momenta so far, then the slots."""
+        first, *slots = super().weights
+        return [first, self._momentum_cache(), *slots] if self.updated_variables else [first]
+
+    def set_weights(self, weights: Any) -> None:
+        """As in the base."""
+        super().set_weights(weights)
+        self._cache_step = self._step()
+
+    def _momentum_cache(self) -> Variable:
+        """The product of the momenta of the updates so far; what it is set to counts."""
+        step = self._step()
+        if self._cache is None:
+            dtype = compute_dtype(self.updated_variables[0].dtype.numpy_dtype)
+            with init_scope():
+                self._cache = Variable(
+                    np.ones((), dtype), trainable=False, name=f"{self.name}/momentum_cache"
+                )
+        elif self._cache_step == step:
+            return self._cache
+        dtype = self._cache.dtype.numpy_dtype
+        self._cache._storage()[...] = self.rule._momentum_product(dtype, step)
+        self._cache_step = step
+        return self._cache
+
+    def run_update(self, pairs: list[tuple[Any, Any]]) -> None:
+        """As in the base, with the product of the momenta as it is after `_momentum_cache`."""
+        cache = self._momentum_cache()._storage()
+        step = self._step()
+        product = cache * self.rule._momentum(cache.dtype, step + 1)
+        self.rule.products[:] = [product] * len(pairs)
+        try:
+            super(nadam.Nadam, self).run_update(pairs)
+        finally:
+            self.rule.products.clear()
+        cache[...] = product
+        self._cache_step = step + 1
 
     def traced(self, variables: int) -> Any:
         """None: the older Nadam multiplies its momenta once for each update, traced or not."""

@@ -53,6 +53,8 @@ class _SlotVariable(Variable):
 
         return EagerTensor(self._array.copy())
 
+    _as_operand = value
+
     def numpy(self) -> Any:
         return self._array.copy()
 
@@ -94,14 +96,16 @@ class ListedState:
         key = (variable._id, slot)
         found = self._slot_variables.get(key)
         if found is None or (array is not None and found._array is not array):
-            of = variable.name.removesuffix(":0")
             first = np.zeros(tuple(variable.shape), np.float32) if array is None else array.copy()
-            name = f"{self.name}/{short_name(self, slot)}/{of}"
+            name = self._slot_name(variable.name.removesuffix(":0"), slot)
             found = _SlotVariable(first, trainable=False, name=name)
             if array is not None:
                 found.bind(array)
             self._slot_variables[key] = found
         return found
+
+    def _slot_name(self, of: str, slot: str) -> str:
+        return f"{self.name}/{short_name(self, slot)}/{of}"
 
     def set_weights(self, weights: Any) -> None:
         """Sets `variables` from arrays in their order.

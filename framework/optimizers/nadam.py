@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,17 @@ class NadamRule(Rule):
             one - power_2, dtype.type(learning_rate),
             one - dtype.type(self.beta_1), one - dtype.type(self.beta_2),
         )  # fmt: skip
+
+    def rows(
+        self, xp: Any, param: Any, rows: Any, grad: Any, slots: Mapping[str, Any], step: int,
+        learning_rate: float, scale: float = 1.0,
+    ) -> None:  # fmt: skip
+        """As in `Rule`; the older one's moments decay everywhere, but it moves the rows alone."""
+        before = param.copy() if self.older else None
+        super().rows(xp, param, rows, grad, slots, step, learning_rate, scale)
+        if before is not None:
+            before[rows] = param[rows]
+            param[...] = before
 
     def block(
         self, xp: Any, p: Any, g: Any, slots: list[Any], t: Any, u: Any, f: tuple[Any, ...]

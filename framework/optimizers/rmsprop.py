@@ -16,7 +16,7 @@ class RMSpropRule(Rule):
     Args:
       rho: decay of the moving averages.
       momentum: 0 needs no slot.
-      epsilon: added under the root.
+      epsilon: added under the root; of the `older` one without momentum to the root.
       centered: subtract the square of the gradient's moving average from the velocity.
       lazy: rows without gradient keep their slots and values (Keras decays and moves them).
       Others as in `Rule`.
@@ -43,7 +43,7 @@ class RMSpropRule(Rule):
 
     @property
     def touches_only_rows(self) -> bool:  # type: ignore[override]
-        return self.lazy
+        return self.lazy or (self.older and self.momentum > 0)
 
     @property
     def own_slots(self) -> tuple[str, ...]:
@@ -64,28 +64,31 @@ class RMSpropRule(Rule):
         }
 
     def factors(self, dtype: np.dtype, step: int, learning_rate: float) -> tuple[Any, ...]:
-        return (dtype.type(learning_rate),)
+        return dtype.type(learning_rate), self.rest(self.rho, dtype)
 
     def block(
         self, xp: Any, p: Any, g: Any, slots: list[Any], t: Any, u: Any, f: tuple[Any, ...]
     ) -> None:
-        (rate,) = f
+        rate, new = f
         velocity = slots[0]
+        added = 0.0 if self.older and not self.momentum > 0 else self.epsilon  # under the root
         xp.multiply(velocity, self.rho, velocity)
         xp.multiply(g, g, t)
-        xp.multiply(t, 1 - self.rho, t)
+        xp.multiply(t, new, t)
         xp.add(velocity, t, velocity)
         if self.centered:
             average = slots[2] if self.momentum > 0 else slots[1]
             xp.multiply(average, self.rho, average)
-            xp.multiply(g, 1 - self.rho, t)
+            xp.multiply(g, new, t)
             xp.add(average, t, average)
             xp.multiply(average, average, t)
             xp.subtract(velocity, t, t)
-            xp.add(t, self.epsilon, t)
+            xp.add(t, added, t)
         else:
-            xp.add(velocity, self.epsilon, t)
+            xp.add(velocity, added, t)
         xp.sqrt(t, t)
+        if not added:
+            xp.add(t, self.epsilon, t)
         xp.multiply(g, rate, u)
         xp.divide(u, t, u)
         if self.momentum > 0:

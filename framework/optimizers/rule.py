@@ -72,6 +72,8 @@ class Rule:
         the slot "average", and write it over them every so many steps (None: never).
       exclude_from_weight_decay: regular expressions; a variable whose name one of them finds is
         not decayed (see `for_variable`).
+      older: compute as Keras's legacy optimizers do: most of them change only the rows that a
+        sparse gradient names, and they round 1 - beta in the type of the computation.
 
     A subclass names its slots, computes `factors` once per call, and updates one block.
     """
@@ -89,6 +91,7 @@ class Rule:
         ema_momentum: float = 0.99,
         ema_overwrite_frequency: int | None = None,
         exclude_from_weight_decay: tuple[str, ...] = (),
+        older: bool = False,
     ) -> None:
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
@@ -97,6 +100,7 @@ class Rule:
         self.ema_momentum = ema_momentum
         self.ema_overwrite_frequency = ema_overwrite_frequency
         self.exclude_from_weight_decay = tuple(exclude_from_weight_decay)
+        self.older = older
 
     # ---- what a subclass gives ---------------------------------------------------------------
 
@@ -122,6 +126,10 @@ class Rule:
         `p` and `slots` (the rule's own) are written, `g` is not; `t` and `u` are temporaries.
         """
         raise NotImplementedError
+
+    def rest(self, decay: float, dtype: np.dtype) -> Any:
+        """1 - decay, of a moving average."""
+        return dtype.type(1) - dtype.type(decay) if self.older else 1 - decay
 
     # ---- what a caller uses ------------------------------------------------------------------
 
@@ -226,7 +234,7 @@ class Rule:
 
         The result is that of `dense` with zeros in the other rows, bit for bit, as in Keras (a
         rule with momentum moves those too); only a rule that leaves them as they are, or was made
-        with `lazy=True`, works on the given rows alone.
+        with `lazy=True` (or `older=True`, most of them), works on the given rows alone.
 
         Args:
           rows: (n,) int64, unique, in range.
@@ -350,6 +358,7 @@ class Rule:
                 "ema_momentum": self.ema_momentum,
                 "ema_overwrite_frequency": self.ema_overwrite_frequency,
                 "exclude_from_weight_decay": list(self.exclude_from_weight_decay),
+                **({"older": True} if self.older else {}),
                 **self.own_config(),
             },
         }

@@ -39,7 +39,7 @@ class SGDRule(Rule):
 
     @property
     def touches_only_rows(self) -> bool:  # type: ignore[override]
-        return self.lazy or not self.momentum
+        return self.lazy or self.older or not self.momentum
 
     @property
     def own_slots(self) -> tuple[str, ...]:

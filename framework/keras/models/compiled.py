@@ -68,6 +68,11 @@ class CompiledLosses:
         self.total = Mean(name="loss")
         self._each: dict[int, Mean] = {}
 
+    def build(self, y_pred: Any) -> None:
+        """Makes the losses and their running means before the first call."""
+        names = self._output_names(y_pred)
+        self._build(names, output_keys(y_pred, names))
+
     def _build(self, names: list[str], keys: list[str]) -> None:
         self._losses = [_as_loss(loss) for loss in by_output(self._given, names, keys)]
         given = self._given_weights
@@ -182,6 +187,22 @@ class CompiledMetrics:
         self._given, self._given_weighted = metrics, weighted
         self._output_names = output_names
         self._built: list[tuple[int, Metric, bool]] | None = None
+        # before the first targets: which accuracy ... "accuracy" is
+        self._undecided: list[tuple[int, str, Any]] | None = None
+
+    def build(self, y_pred: Any) -> None:
+        """Makes the metrics before the first targets are known."""
+        names = self._output_names(y_pred)
+        self._undecided = []
+        predictions = nest.flatten(y_pred)
+        self._build(names, output_keys(y_pred, names), predictions, predictions)
+
+    def _decide(self, targets: list[Any], predictions: list[Any]) -> None:
+        for i, kind, metric in self._undecided or ():
+            if targets[i] is not None:
+                made = _as_metric(kind, targets[i], predictions[i])
+                metric._fn = made._fn  # type: ignore[attr-defined]
+        self._undecided = None
 
     def _build(
         self, names: list[str], keys: list[str], targets: list[Any], predictions: list[Any]
@@ -193,7 +214,7 @@ class CompiledMetrics:
         for i, name in enumerate(names):
             prefix = f"{name}_" if len(names) > 1 else ""
             for metric in plain[i]:
-                made = _as_metric(metric, targets[i], predictions[i])
+                made = self._made(i, metric, targets, predictions)
                 made._name = f"{prefix}{made._name}"
                 if made._name in taken:
                     raise ValueError(
@@ -203,12 +224,18 @@ class CompiledMetrics:
                 taken.add(made._name)
                 built.append((i, made, False))
             for metric in weighted[i]:
-                made = _as_metric(metric, targets[i], predictions[i])
+                made = self._made(i, metric, targets, predictions)
                 taken_name = f"{prefix}{made._name}" in taken
                 made._name = f"{prefix}{'weighted_' if taken_name else ''}{made._name}"
                 taken.add(made._name)
                 built.append((i, made, True))
         self._built = built
+
+    def _made(self, i: int, given: Any, targets: list[Any], predictions: list[Any]) -> Metric:
+        made = _as_metric(given, targets[i], predictions[i])
+        if self._undecided is not None and isinstance(given, str) and given in _BY_SHAPES:
+            self._undecided.append((i, given, made))
+        return made
 
     @property
     def metrics(self) -> list[Metric]:
@@ -220,11 +247,14 @@ class CompiledMetrics:
         keys = output_keys(y_pred, names)
         predictions = nest.flatten(y_pred)
         targets = _in_order(y, names, keys)
-        if self._built is None:
+        if self._built is None or self._undecided is not None:
             fitted = [
                 t if t is None else _fitting(t, p, None)[0] for t, p in zip(targets, predictions)
             ]
-            self._build(names, keys, fitted, predictions)
+            if self._built is None:
+                self._build(names, keys, fitted, predictions)
+            else:
+                self._decide(fitted, predictions)
         weights = _in_order(sample_weight, names, keys, spread=True)
         for i, metric, takes_weights in self._built or ():
             if targets[i] is None:
@@ -250,7 +280,16 @@ def _metrics_by_output(given: Any, names: list[str], keys: list[str]) -> list[li
     given = _as_list(given)
     if len(names) > 1 and len(given) == len(names) and any(isinstance(m, list) for m in given):
         return [_as_list(m) for m in given]
-    return [list(given) for _ in names]
+    if len(names) > 1:  # each output has a state of its own
+        return [[_copied(m) for m in given] for _ in names]
+    return [list(given)]
+
+
+def _copied(metric: Any) -> Any:
+    return type(metric).from_config(metric.get_config()) if isinstance(metric, Metric) else metric
+
+
+_BY_SHAPES = ("accuracy", "acc", "crossentropy", "ce")
 
 
 def _as_list(x: Any) -> list[Any]:
@@ -262,7 +301,7 @@ def _as_metric(metric: Any, target: Any, prediction: Any) -> Metric:
     if isinstance(metric, Metric):
         return metric
     name = metric if isinstance(metric, str) else None
-    if name in ("accuracy", "acc", "crossentropy", "ce"):
+    if name in _BY_SHAPES:
         kind = _kind(target, prediction)
         suffix = "accuracy" if name in ("accuracy", "acc") else "crossentropy"
         return MeanMetricWrapper(metrics_module.get(f"{kind}_{suffix}"), name)

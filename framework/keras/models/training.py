@@ -160,8 +160,20 @@ class Trainer(Fitting):
 
     @property
     def metrics_names(self) -> list[str]:
-        """The names of `metrics`; those of `compile` are known after the first batch."""
+        """The names of `metrics`; those of `compile` are known after the first batch, or where a
+        folder or an `.h5` file was loaded."""
         return [m.name for m in self.metrics]
+
+    def _build_compiled(self) -> None:
+        """Makes the metrics of `compile` now, where the model knows its outputs."""
+        outputs = self._symbolic_outputs()
+        if outputs is not None and self.compiled_loss is not None:
+            self.compiled_loss.build(outputs)
+            self.compiled_metrics.build(outputs)  # type: ignore[union-attr]
+
+    def _symbolic_outputs(self) -> Any:
+        network = getattr(self, "_network", None)
+        return None if network is None else network.outputs
 
     def reset_metrics(self) -> None:
         """Forgets what the metrics have gathered."""

@@ -103,7 +103,10 @@ def load_hdf5_model(path: str, custom_objects: Any, compile: bool) -> Any:
                 "compiled. Compile it manually."
             )
             return model
-        if compile_from(model, json.loads(training)) and "optimizer_weights" in file:
+        compiled = compile_from(model, json.loads(training))
+        if compiled:
+            model._build_compiled()
+        if compiled and "optimizer_weights" in file:
             group = file["optimizer_weights"]
             optimizer_state.restore(model.optimizer, model, hdf5_layout.read_arrays(group))
     return model

@@ -268,5 +268,6 @@ def _compile(model: Any, config: dict[str, Any]) -> None:
         custom = None if own is None else {described["class_name"]: own}
         optimizer = optimizers.deserialize(described, custom)
     model.compile(optimizer=optimizer, **arguments)
+    model._build_compiled()
     if model.built:
         optimizer.build(model.trainable_variables)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from shardtape.optimizers import Optimizer
+from shardtape.optimizers import Optimizer, legacy
 from shardtape.optimizers.listing import listed_slots, short_name
 
 _log = logging.getLogger("shardtape")
@@ -27,6 +27,10 @@ def is_known(optimizer: Any) -> bool:
 def named_arrays(optimizer: Optimizer) -> list[tuple[str, np.ndarray]]:
     """The state with the names that Keras gives it."""
     optimizer = inner(optimizer)
+    if isinstance(optimizer, legacy.Optimizer):
+        first, *others = optimizer.weights
+        named = [(f"{optimizer.name}/iter:0", first), *[(v.name, v) for v in others]]
+        return [(name, v.numpy()) for name, v in named]
     out: list[tuple[str, np.ndarray]] = [("iteration:0", np.asarray(optimizer._step(), np.int64))]
     for slot, variable, array in listed_slots(optimizer):
         short = short_name(optimizer, slot)
@@ -52,18 +56,29 @@ def restore(optimizer: Optimizer, model: Any, state: list[np.ndarray]) -> None:
     if len(state) == 1:  # it had not run yet
         optimizer.iterations.assign(int(state[0]))
         return
+    if isinstance(optimizer, legacy.Optimizer):
+        wanted = optimizer.weights
+        if [a.shape for a in state] == [tuple(v.shape) for v in wanted]:
+            optimizer.set_weights(state)
+        else:
+            _warn(optimizer, len(wanted), len(state))
+        return
     listed = listed_slots(optimizer)
     fits = len(state) == 1 + len(listed) and all(
         array.shape == (tuple(v.shape) if live is None else live.shape)
         for array, (_, v, live) in zip(state[1:], listed)
     )
     if not fits:
-        _log.warning(
-            "Skipping variable loading for optimizer '%s', because it has %d variables whereas the "
-            "saved optimizer has %d variables.", optimizer.name, 1 + len(listed), len(state)
-        )  # fmt: skip
+        _warn(optimizer, 1 + len(listed), len(state))
         return
     for (_, _, live), array in zip(listed, state[1:]):
         if live is not None:
             live[...] = np.asarray(array).reshape(live.shape)
     optimizer.iterations.assign(int(state[0]))
+
+
+def _warn(optimizer: Any, wanted: int, given: int) -> None:
+    _log.warning(
+        "Skipping variable loading for optimizer '%s', because it has %d variables whereas the "
+        "saved optimizer has %d variables.", optimizer.name, wanted, given
+    )  # fmt: skip

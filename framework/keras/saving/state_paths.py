@@ -98,8 +98,8 @@ def _check_storable(layer: Any) -> None:
 def read_state(file: Any, model: Any, skip_mismatch: bool = False) -> None:
     """Gives a model the weights of a file and, where it is compiled, the optimizer's state.
 
-    Raises ValueError for another number of weights of a layer or another shape, unless
-    `skip_mismatch`; then that layer is left as it is, with a warning.
+    Raises ValueError for another number of weights of a layer or another shape (of a metric's
+    state too), unless `skip_mismatch`; then that layer or metric is left as it is, with a warning.
     """
     for path, item in objects_with_paths(model):
         full = f"{path}/vars" if path else "vars"
@@ -108,17 +108,17 @@ def read_state(file: Any, model: Any, skip_mismatch: bool = False) -> None:
             arrays = [np.asarray(stored[str(i)]) for i in range(len(stored))]
             if arrays:
                 optimizer_state.restore(item, model, arrays)
-        elif isinstance(item, Layer):
-            try:
-                if own_weights(item) or not _keeps_seed(item):
-                    item.load_own_variables(stored)
-            except ValueError as error:
-                if not skip_mismatch:
-                    raise
-                _log.warning("Could not load weights in object %s. Skipping object. %s",
-                             item, error)  # fmt: skip
-        elif isinstance(item, Metric) and len(stored) == len(item.variables):
-            item.set_weights([np.asarray(stored[str(i)]) for i in range(len(stored))])
+            continue
+        try:
+            if isinstance(item, Metric):
+                if len(stored) == len(item.variables):
+                    item.set_weights([np.asarray(stored[str(i)]) for i in range(len(stored))])
+            elif own_weights(item) or not _keeps_seed(item):
+                item.load_own_variables(stored)
+        except ValueError as error:
+            if not skip_mismatch:
+                raise
+            _log.warning("Could not load weights in object %s. Skipping object. %s", item, error)
 
 
 def _keeps_seed(layer: Any) -> bool:
