@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import unittest
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from shardtape import errors, nest
-from shardtape.devices import list_physical_devices
+from shardtape.case_assertions import Assertions
+from shardtape.devices import DeviceSpec, list_physical_devices
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.tape import GradientTape
 
@@ -31,7 +33,21 @@ def _array(value: Any) -> np.ndarray:
     return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
 
 
-class TestCase(unittest.TestCase):
+class EagerSession:
+    """What a test's session is where operations run at once: `run` gives values."""
+
+    def __init__(self, case: TestCase) -> None:
+        self._case = case
+
+    def run(self, fetches: Any, *args: Any, **kwargs: Any) -> Any:
+        """The values of tensors. Raises RuntimeError if values are fed."""
+        if args or kwargs.get("feed_dict"):
+            raise RuntimeError("there is no feed_dict where operations run at once: call a "
+                               "function with the values")  # fmt: skip
+        return self._case.evaluate(fetches)
+
+
+class TestCase(Assertions):
     """unittest's, with comparisons of tensors, arrays and structures of them."""
 
     def evaluate(self, tensors: Any) -> Any:
@@ -72,17 +88,25 @@ class TestCase(unittest.TestCase):
         self._each(a, b, close)
 
     def assertAllCloseAccordingToType(
-        self, a: Any, b: Any, rtol: float = 1e-6, atol: float = 1e-6, half_rtol: float = 1e-3,
-        half_atol: float = 1e-3, msg: str | None = None, **others: Any,
+        self, a: Any, b: Any, rtol: float = 1e-6, atol: float = 1e-6, float_rtol: float = 1e-6,
+        float_atol: float = 1e-6, half_rtol: float = 1e-3, half_atol: float = 1e-3,
+        bfloat16_rtol: float = 1e-2, bfloat16_atol: float = 1e-2, msg: str | None = None,
     ) -> None:  # fmt: skip
-        """As `assertAllClose`, with wider tolerances for float16."""
-        half = any(_array(x).dtype == np.float16 for x in nest.flatten([a, b]))
-        self.assertAllClose(a, b, half_rtol if half else rtol, half_atol if half else atol, msg)
+        """As `assertAllClose`, with the widest tolerances of the types that there are."""
+        found = {_array(x).dtype.name for x in nest.flatten([a, b])}
+        for name, far, apart in (("float32", float_rtol, float_atol),
+                                 ("float16", half_rtol, half_atol),
+                                 ("bfloat16", bfloat16_rtol, bfloat16_atol)):  # fmt: skip
+            if name in found:
+                rtol, atol = max(rtol, far), max(atol, apart)
+        self.assertAllClose(a, b, rtol, atol, msg)
 
-    def assertNotAllClose(self, a: Any, b: Any, **options: Any) -> None:
+    def assertNotAllClose(
+        self, a: Any, b: Any, rtol: float = 1e-6, atol: float = 1e-6, msg: str | None = None
+    ) -> None:
         """Not within the tolerances."""
         try:
-            self.assertAllClose(a, b, **options)
+            self.assertAllClose(a, b, rtol, atol, msg)
         except AssertionError:
             return
         self.fail("The two values are close at all elements")
@@ -112,10 +136,20 @@ class TestCase(unittest.TestCase):
         """The element type."""
         self.assertEqual(_array(target).dtype, np.dtype(expected_dtype))
 
-    def assertAllInRange(self, target: Any, lower_bound: Any, upper_bound: Any) -> None:
-        """All values within the bounds, which are in it."""
+    def assertAllInRange(
+        self, target: Any, lower_bound: Any, upper_bound: Any, open_lower_bound: bool = False,
+        open_upper_bound: bool = False,
+    ) -> None:  # fmt: skip
+        """All values within the bounds, which are in it unless they are open."""
         x = _array(target)
-        self.assertTrue(((x >= lower_bound) & (x <= upper_bound)).all(), x)
+        above = x > lower_bound if open_lower_bound else x >= lower_bound
+        below = x < upper_bound if open_upper_bound else x <= upper_bound
+        self.assertTrue((above & below).all(), x)
+
+    def assertAllInSet(self, target: Any, expected_set: Any) -> None:
+        """All values are of the set."""
+        surplus = sorted(set(_array(target).ravel().tolist()) - set(expected_set))
+        self.assertFalse(surplus, f"{surplus} are not in {expected_set}")
 
     def assertAllGreater(self, a: Any, comparison_target: Any) -> None:
         """All values above a bound."""
@@ -124,6 +158,68 @@ class TestCase(unittest.TestCase):
     def assertAllLess(self, a: Any, comparison_target: Any) -> None:
         """All values below a bound."""
         self.assertTrue((_array(a) < comparison_target).all(), a)
+
+    def assertAllGreaterEqual(self, a: Any, comparison_target: Any) -> None:
+        """No value below a bound."""
+        self.assertTrue((_array(a) >= comparison_target).all(), a)
+
+    def assertAllLessEqual(self, a: Any, comparison_target: Any) -> None:
+        """No value above a bound."""
+        self.assertTrue((_array(a) <= comparison_target).all(), a)
+
+    def assertArrayNear(
+        self, farray1: Any, farray2: Any, err: float, msg: str | None = None
+    ) -> None:
+        """Vectors whose numbers are at most `err` apart."""
+        self.assertEqual(len(farray1), len(farray2), msg)
+        for one, other in zip(farray1, farray2):
+            self.assertNear(float(one), float(other), err, msg)
+
+    def assertNDArrayNear(
+        self, ndarray1: Any, ndarray2: Any, err: float, msg: str | None = None
+    ) -> None:
+        """Arrays whose difference has at most the norm `err`."""
+        distance = np.linalg.norm(_array(ndarray1) - _array(ndarray2))
+        self.assertTrue(distance <= err, msg or f"the norm of the difference is {distance}")
+
+    def assertDeviceEqual(self, device1: Any, device2: Any, msg: str | None = None) -> None:
+        """Names of one device, however they are written."""
+        names = [DeviceSpec.from_string(d or "").to_string() for d in (device1, device2)]
+        self.assertEqual(*names, msg)
+
+    def assertProtoEquals(
+        self, expected_message_maybe_ascii: Any, message: Any, msg: str | None = None,
+        relative_tolerance: float | None = None,
+    ) -> None:  # fmt: skip
+        """A message that equals another, or what its text form says."""
+        expected = expected_message_maybe_ascii
+        if isinstance(expected, (str, bytes)):
+            from google.protobuf import text_format
+
+            expected = text_format.Parse(expected, type(message)())
+        self.assertIs(type(expected), type(message), msg)
+        self.assertEqual(str(expected), str(message), msg)
+
+    def assertRaisesIncompatibleShapesError(
+        self, exception_type: Any = errors.InvalidArgumentError, *args: Any, **kwargs: Any
+    ) -> Any:
+        """A block that raises for shapes which do not fit each other."""
+        return self.assertRaisesRegex(
+            exception_type, "(?i)incompatible shapes|must be equal|dimensions|shape|rank"
+        )
+
+    @contextlib.contextmanager
+    def session(self, *args: Any, **kwargs: Any) -> Iterator[EagerSession]:
+        """A block whose session gives the values of tensors."""
+        yield EagerSession(self)
+
+    cached_session = session
+
+    def test_session(self, *args: Any, **kwargs: Any) -> Any:
+        """TF1's name of `session`; loaders of tests take it for a test, which is skipped."""
+        if self.id().endswith(".test_session"):
+            self.skipTest("Not a test.")
+        return self.session(*args, **kwargs)
 
     def assertNear(self, f1: Any, f2: Any, err: float, msg: str | None = None) -> None:
         """Two numbers at most `err` apart."""

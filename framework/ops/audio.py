@@ -74,7 +74,8 @@ def _decoded_shape(contents: Arg, *, desired_channels: int, desired_samples: int
     return [TensorShape(sizes), TensorShape([])]
 
 
-def _file(samples: Any, rate: int) -> bytes:
+def wav_file(samples: Any, rate: int) -> bytes:
+    """The bytes of a WAV file of 16-bit PCM: samples (samples, channels) from -1 to 1."""
     scaled = np.asarray(samples, np.float32) * np.float32(_FULL_SCALE)
     rounded = np.copysign(np.floor(np.abs(scaled) + 0.5), scaled)  # halves go away from zero
     body = np.clip(rounded, -_FULL_SCALE, _FULL_SCALE - 1).astype("<i2").tobytes()
@@ -110,7 +111,7 @@ def _written_by_wave(audio: Any, sample_rate: Any) -> Any:
 
 
 def _wav_samples(rng: np.random.Generator) -> Any:
-    made = _file(rng.uniform(-1, 1, (5, 2)), 8000)
+    made = wav_file(rng.uniform(-1, 1, (5, 2)), 8000)
     given = objects([made], (1,)).reshape(())
     return [
         ((given,), {}),
@@ -145,7 +146,7 @@ def encode_wav_op(xp, audio, sample_rate):
     samples = np.asarray(backend.to_host(audio))
     if samples.ndim != 2 or not samples.shape[1]:
         raise ValueError(f"audio must be (samples, channels), got shape {list(samples.shape)}")
-    return objects([_file(samples, int(sample_rate))], (1,)).reshape(())
+    return objects([wav_file(samples, int(sample_rate))], (1,)).reshape(())
 
 
 def decode_wav(
@@ -185,4 +186,4 @@ def encode_wav(audio: Any, sample_rate: Any, name: str | None = None) -> Tensor:
     return encode_wav_op(audio, convert_to_tensor(sample_rate, dt.int32), name=name)
 
 
-__all__ = ["DecodeWav", "decode_wav", "encode_wav"]
+__all__ = ["DecodeWav", "decode_wav", "encode_wav", "wav_file"]

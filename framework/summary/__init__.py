@@ -2,7 +2,7 @@
 
 from shardtape.summary import experimental
 from shardtape.summary.hyperparameters import hparams, hparams_config
-from shardtape.summary.summaries import graph, histogram, image, scalar, text, write
+from shardtape.summary.summaries import audio, graph, histogram, image, scalar, text, write
 from shardtape.summary.tracing import trace_export, trace_off, trace_on
 from shardtape.summary.v1 import FileWriter
 from shardtape.summary.writer import (
@@ -17,6 +17,7 @@ from shardtape.summary.writer import (
 __all__ = [
     "FileWriter",
     "SummaryWriter",
+    "audio",
     "create_file_writer",
     "create_noop_writer",
     "experimental",

@@ -1,7 +1,8 @@
 """`tf.summary.scalar` and its sisters: a value, a name and a step into the default writer.
 
 Each returns True if the summary was recorded and False if there is no default writer or
-`record_if` says no; then the data is not even looked at.
+`record_if` says no; then the data is not even looked at. In a function that is being traced they
+add an operation which writes at each run, and return a tensor.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from typing import Any
 import numpy as np
 
 from shardtape import errors
-from shardtape.summary import encoding, png
+from shardtape.ops.audio import wav_file
+from shardtape.summary import encoding as protos
+from shardtape.summary import png
 from shardtape.summary.buckets import DEFAULT_BUCKETS, linear_buckets
+from shardtape.summary.deferred import defer, in_graph
 from shardtape.summary.writer import full_tag, resolve_step, target
 
 DEFAULT_MAX_OUTPUTS = 3
@@ -36,13 +40,15 @@ def scalar(name: str, data: Any, step: Any = None, description: str | None = Non
       ...     tf.summary.scalar("loss", 0.5, step=1)
       True
     """
+    if in_graph():
+        return defer(lambda x, at: scalar(name, x, at, description), [data], step)
     writer = target()
     if writer is None:
         return False
     if type(data) is not float:
         data = _single(name, data)
-    template = encoding.scalar_template(full_tag(name), description)
-    writer.add_record(encoding.scalar_event(template, data, resolve_step(step)))
+    template = protos.scalar_template(full_tag(name), description)
+    writer.add_record(protos.scalar_event(template, data, resolve_step(step)))
     return True
 
 
@@ -74,13 +80,15 @@ def histogram(
     Raises:
       ValueError: there is no step.
     """
+    if in_graph():
+        return defer(lambda x, at: histogram(name, x, at, buckets, description), [data], step)
     writer = target()
     if writer is None:
         return False
     count = DEFAULT_BUCKETS if buckets is None else max(0, int(buckets))
     table = linear_buckets(np.asarray(data), count)
-    metadata = encoding.plugin_metadata("histograms", description)
-    return _record(writer, name, encoding.tensor_proto(table), step, metadata)
+    metadata = protos.plugin_metadata("histograms", description)
+    return _record(writer, name, protos.tensor_proto(table), step, metadata)
 
 
 def image(
@@ -104,6 +112,8 @@ def image(
       InvalidArgumentError: another shape.
       ValueError: there is no step.
     """
+    if in_graph():
+        return defer(lambda x, at: image(name, x, at, max_outputs, description), [data], step)
     writer = target()
     if writer is None:
         return False
@@ -120,8 +130,60 @@ def image(
     pictures = [png.encode(p) for p in png.to_bytes_range(pixels[:max_outputs])]
     _, height, width, _ = pixels.shape
     items = [str(width).encode(), str(height).encode(), *pictures]
-    tensor = encoding.tensor_proto(np.array(items, object))
-    metadata = encoding.plugin_metadata("images", description)
+    tensor = protos.tensor_proto(np.array(items, object))
+    metadata = protos.plugin_metadata("images", description)
+    return _record(writer, name, tensor, step, metadata)
+
+
+_WAV = b"\x10\x0b"  # the message of the page's plugin: its field 2, the encoding, is WAV
+
+
+def audio(
+    name: str,
+    data: Any,
+    sample_rate: Any,
+    step: Any = None,
+    max_outputs: int = DEFAULT_MAX_OUTPUTS,
+    encoding: str | None = None,
+    description: str | None = None,
+) -> bool:
+    """Writes sounds for the Audio page.
+
+    Args:
+      name: of the series; name scopes are put in front.
+      data: (sounds, samples, channels), floating point from -1 to 1; what is beyond is clipped.
+      sample_rate: samples per second.
+      step: the default step if None.
+      max_outputs: sounds kept of `data`, the first ones.
+      encoding: "wav" or None, which is the same today.
+      description: Markdown shown beside the sounds.
+
+    Raises:
+      InvalidArgumentError: another shape.
+      ValueError: there is no step, or another protos.
+    """
+    if in_graph():
+        return defer(
+            lambda x, rate, at: audio(name, x, rate, at, max_outputs, encoding, description),
+            [data, sample_rate], step,
+        )  # fmt: skip
+    writer = target()
+    if writer is None:
+        return False
+    if encoding not in (None, "wav"):
+        raise ValueError(f"Unknown encoding: {encoding!r}")
+    sounds = np.asarray(data)
+    if sounds.ndim != 3:
+        raise errors.InvalidArgumentError(
+            f"audio summary {name!r} expects shape (sounds, samples, channels), got {sounds.shape}"
+        )
+    if max_outputs < 0:
+        raise errors.InvalidArgumentError(
+            f"audio summary {name!r}: max_outputs must not be negative, got {max_outputs}"
+        )
+    files = [wav_file(sound, int(sample_rate)) for sound in sounds[:max_outputs]]
+    tensor = protos.tensor_proto(np.array(files, object))
+    metadata = protos.plugin_metadata("audio", description, _WAV)
     return _record(writer, name, tensor, step, metadata)
 
 
@@ -138,6 +200,8 @@ def text(name: str, data: Any, step: Any = None, description: str | None = None)
       InvalidArgumentError: `data` holds something else than strings.
       ValueError: there is no step.
     """
+    if in_graph():
+        return defer(lambda x, at: text(name, x, at, description), [data], step)
     writer = target()
     if writer is None:
         return False
@@ -146,8 +210,8 @@ def text(name: str, data: Any, step: Any = None, description: str | None = None)
         raise errors.InvalidArgumentError(
             f"text summary {name!r} expects strings, got {strings.dtype}"
         )
-    metadata = encoding.plugin_metadata("text", description)
-    return _record(writer, name, encoding.tensor_proto(strings), step, metadata)
+    metadata = protos.plugin_metadata("text", description)
+    return _record(writer, name, protos.tensor_proto(strings), step, metadata)
 
 
 def write(
@@ -165,22 +229,27 @@ def write(
     Raises:
       ValueError: there is no step.
     """
+    if in_graph():
+        given = tensor() if callable(tensor) else tensor
+        return defer(lambda x, at: write(tag, x, at, metadata), [given], step)
     writer = target()
     if writer is None:
         return False
     value = tensor() if callable(tensor) else tensor
-    summary = encoding.summary_bytes(tag, encoding.tensor_proto(value), metadata)
-    writer.add_record(encoding.event(resolve_step(step), summary))
+    summary = protos.summary_bytes(tag, protos.tensor_proto(value), metadata)
+    writer.add_record(protos.event(resolve_step(step), summary))
     return True
 
 
 def write_raw_pb(tensor: Any, step: Any = None, name: str | None = None) -> bool:
     """Writes a serialised Summary (bytes or a scalar string tensor) as it is."""
+    if in_graph():
+        return defer(lambda x, at: write_raw_pb(bytes(x), at), [tensor], step)
     writer = target()
     if writer is None:
         return False
     summary: Any = np.asarray(tensor, object)[()] if not isinstance(tensor, bytes) else tensor
-    writer.add_record(encoding.event(resolve_step(step), summary))
+    writer.add_record(protos.event(resolve_step(step), summary))
     return True
 
 
@@ -196,7 +265,7 @@ def graph(graph_data: Any) -> bool:
     writer = target()
     if writer is None:
         return False
-    writer.add_record(encoding.graph_event(graph_def_bytes(graph_data), step=0))
+    writer.add_record(protos.graph_event(graph_def_bytes(graph_data), step=0))
     return True
 
 
@@ -214,6 +283,6 @@ def graph_def_bytes(graph_data: Any) -> bytes:
 
 
 def _record(writer: Any, name: str, tensor: Any, step: Any, metadata: Any) -> bool:
-    summary = encoding.summary_bytes(full_tag(name), tensor, metadata)
-    writer.add_record(encoding.event(resolve_step(step), summary))
+    summary = protos.summary_bytes(full_tag(name), tensor, metadata)
+    writer.add_record(protos.event(resolve_step(step), summary))
     return True

@@ -11,6 +11,11 @@ from shardtape import context, errors, storage
 from shardtape.summary import encoding
 from shardtape.summary.event_file_writer import DEADLINE_S, EventFileWriter
 
+NO_STEP = (
+    "No step set. Please specify one either through the `step` argument or through "
+    "tf.summary.experimental.set_step()"
+)
+
 
 class _State(threading.local):
     writer: SummaryWriter | None = None
@@ -51,7 +56,7 @@ class SummaryWriter:
         finally:
             state.writer, state.step = outer_writer, outer_step
             if self._events is not None and not self._events.closed:
-                self._events.flush()
+                self.flush()
 
     def set_as_default(self, step: Any = None) -> None:
         """Makes this the thread's writer from now on; `step` as in `as_default`."""
@@ -81,8 +86,17 @@ class SummaryWriter:
         """Nothing to do: the file is open since the writer was made."""
 
     def flush(self, deadline_s: float = DEADLINE_S) -> None:
-        """Waits until all summaries so far are in the file; raises what writing them met."""
-        if self._events is not None:
+        """Waits until all summaries so far are in the file; raises what writing them met.
+
+        In a function that is being traced: at each of its runs.
+        """
+        if self._events is None:
+            return
+        if context.state.graph is not None:
+            from shardtape.summary.deferred import at_each_run
+
+            at_each_run(lambda: self.flush(deadline_s))
+        else:
             self._events.flush(deadline_s)
 
     def close(self, deadline_s: float = DEADLINE_S) -> None:
@@ -181,10 +195,7 @@ def resolve_step(step: Any) -> int:
     if step is None:
         step = state.step
         if step is None:
-            raise ValueError(
-                "No step set. Please specify one either through the `step` argument or through "
-                "tf.summary.experimental.set_step()"
-            )
+            raise ValueError(NO_STEP)
     if hasattr(step, "numpy"):  # a tensor, or a Variable, whose value is read now
         step = step.numpy()
     try:
