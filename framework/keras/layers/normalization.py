@@ -11,6 +11,7 @@ from shardtape.keras.layers.axes import given_axes, known_axes, known_sizes
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.core import weight_config
 from shardtape.keras.layers.input_spec import InputSpec
+from shardtape.keras.layers.renormalization import Renormalization
 from shardtape.ops.array import broadcast_to, expand_dims, ones_like, reshape, shape, size
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
@@ -88,6 +89,7 @@ class BatchNormalization(_Scaled):
       momentum: share of the old moving average that stays with each batch.
       epsilon: added to the variance.
       center, scale: whether `beta` is added, whether there is a factor `gamma`.
+      renorm, renorm_clipping, renorm_momentum: see `renormalization.Renormalization`.
 
     A layer whose `trainable` is False uses its moving averages in training, too.
     """
@@ -110,17 +112,21 @@ class BatchNormalization(_Scaled):
         synchronized: bool = False,
         **kwargs: Any,
     ) -> None:
-        for option in ("renorm", "virtual_batch_size", "adjustment"):
+        renorm = kwargs.pop("renorm", False)
+        if renorm and kwargs.get("fused"):
+            raise ValueError("Passing both `fused=True` and `renorm=True` is not supported")
+        corrected = kwargs.pop("renorm_clipping", None), kwargs.pop("renorm_momentum", 0.99)
+        for option in ("virtual_batch_size", "adjustment"):
             if kwargs.pop(option, None):
                 raise NotImplementedError(f"BatchNormalization has no option `{option}` here")
-        for option in ("fused", "renorm_clipping", "renorm_momentum"):
-            kwargs.pop(option, None)
+        kwargs.pop("fused", None)
         super().__init__(
             epsilon, center, scale, beta_initializer, gamma_initializer, beta_regularizer,
             gamma_regularizer, beta_constraint, gamma_constraint, **kwargs,
         )  # fmt: skip
         self.axis = given_axes(axis)
         self.momentum, self.synchronized = momentum, synchronized
+        self._renorm = Renormalization(*corrected) if renorm else None
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
 
@@ -137,6 +143,8 @@ class BatchNormalization(_Scaled):
         self.moving_variance = self._moving(
             "moving_variance", sizes, dtype, self.moving_variance_initializer
         )
+        if self._renorm is not None:
+            self._renorm.build(self, sizes, dtype)
         self.built = True
 
     def _moving(self, name: str, sizes: Any, dtype: Any, initializer: Any) -> Variable:
@@ -160,30 +168,38 @@ class BatchNormalization(_Scaled):
         x = cast(inputs, dt.float32) if given in dt.HALVES else inputs
         if not self.trainable:
             training = False
-        mean, variance = self._statistics(x, training, mask)
+        mean, variance, beta, gamma = self._statistics(x, training, mask)
         y = nn.batch_normalization(
-            x, self._spread(mean, x), self._spread(variance, x), self._spread(self.beta, x),
-            self._spread(self.gamma, x), self.epsilon,
+            x, self._spread(mean, x), self._spread(variance, x), self._spread(beta, x),
+            self._spread(gamma, x), self.epsilon,
         )  # fmt: skip
         return cast(y, given) if y.dtype is not given else y
 
-    def _statistics(self, x: Any, training: Any, mask: Any) -> tuple[Any, Any]:
+    def _statistics(self, x: Any, training: Any, mask: Any) -> tuple[Any, Any, Any, Any]:
+        """Mean, variance, offset and factor to normalise with."""
+        beta, gamma = self.beta, self.gamma
         moving_mean, moving_variance = self.moving_mean.value(), self.moving_variance.value()
         is_tensor = isinstance(training, (Tensor, Variable))
         if not is_tensor and not training:
-            return moving_mean, moving_variance
+            return moving_mean, moving_variance, beta, gamma
         mean, variance = self._batch_statistics(x, mask)
         decay = 1.0 - self.momentum
         if is_tensor:
             training = cast(training, dt.bool)
             decay = decay * cast(training, mean.dtype)
-        kept = variance if mask is not None else self._unbiased(variance, x)
         self.moving_mean.assign_sub((moving_mean - mean) * decay)
-        self.moving_variance.assign_sub((moving_variance - kept) * decay)
+        if self._renorm is not None:
+            r, d = self._renorm.corrections(self, mean, variance, training)
+            shift = d if gamma is None else d * gamma
+            beta = shift if beta is None else beta + shift
+            gamma = r if gamma is None else r * gamma
+        else:
+            kept = variance if mask is not None else self._unbiased(variance, x)
+            self.moving_variance.assign_sub((moving_variance - kept) * decay)
         if is_tensor:
             mean = where(training, mean, moving_mean)
             variance = where(training, variance, moving_variance)
-        return mean, variance
+        return mean, variance, beta, gamma
 
     def _batch_statistics(self, x: Any, mask: Any) -> tuple[Any, Any]:
         axes = [i for i in range(x.shape.rank) if i not in self.axis]
@@ -215,6 +231,7 @@ class BatchNormalization(_Scaled):
             "momentum": self.momentum,
             "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
             "moving_variance_initializer": initializers.serialize(self.moving_variance_initializer),
+            **({} if self._renorm is None else self._renorm.config()),
         }
 
 
