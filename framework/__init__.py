@@ -34,6 +34,7 @@ from shardtape import (
     nn,
     optimizers,
     profiler,
+    quantization,
     queue,
     ragged,
     random,

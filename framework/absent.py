@@ -48,7 +48,6 @@ _NOT_PART = {
     "tf.keras.layers.DenseFeatures": _REASONS["feature_column"],
     "tf.lite": "export weights with numpy for mobile runtimes",
     "tf.mlir": "there is no compiler beneath",
-    "tf.quantization": "use float16 or bfloat16",
     "tf.tpu": "it runs on CPUs and GPUs",
     "tf.tools": "use the `shardtape` command",
     "tf.xla": "tf.function compiles its graph by itself",
@@ -108,9 +107,10 @@ NAMESPACES = (
     "keras.optimizers.legacy", "keras.optimizers.schedules", "keras.preprocessing",
     "keras.regularizers", "keras.saving", "keras.utils", "linalg", "lookup",
     "lookup.experimental", "math", "math.special", "nest", "nn", "nn.experimental", "optimizers",
-    "profiler", "profiler.experimental", "queue", "ragged", "random", "random.experimental",
-    "saved_model", "sets", "signal", "sparse", "strings", "summary", "summary.experimental",
-    "sysconfig", "test", "train", "train.experimental", "types", "types.experimental", "version",
+    "profiler", "profiler.experimental", "quantization", "queue", "ragged", "random",
+    "random.experimental", "saved_model", "sets", "signal", "sparse", "strings", "summary",
+    "summary.experimental", "sysconfig", "test", "train", "train.experimental", "types",
+    "types.experimental", "version",
 )  # fmt: skip
 
 
