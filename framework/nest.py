@@ -75,6 +75,10 @@ def pack_sequence_as(
 ) -> Any:
     """The structure again with `flat_sequence` as leaves. Raises ValueError on a wrong count."""
     flat = list(flat_sequence)
+    kind = type(structure)
+    plain = (kind is list or kind is tuple) and not expand_composites
+    if plain and len(structure) == len(flat) and not any(map(is_nested, structure)):
+        return kind(flat)  # what nearly all callers have
     spec = composite_spec(structure) if expand_composites else None
     if not is_nested(structure) and spec is None:
         if len(flat) != 1:

@@ -188,6 +188,21 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
 
     read_value = value
 
+    def _as_operand(self) -> Tensor:
+        """The current value for an op that is applied to it at once, and for nobody else.
+
+        To tapes it is the Variable itself, so that its gradient takes no step more.
+        """
+        recorders = state.eager
+        if recorders is None:
+            return self.value()
+        read = EagerTensor(self._array)
+        if recorders:
+            read._id = self._id
+            for recorder in recorders:
+                recorder.read(self)
+        return read
+
     def read_value_no_copy(self) -> Tensor:
         """The current value; here no read copies."""
         return self.value()

@@ -35,6 +35,9 @@ class AutoCastVariable(Variable):
 
     read_value = value
 
+    def _as_operand(self) -> Tensor:
+        return self._cast(super()._as_operand())
+
     def sparse_read(self, indices: Any, name: str | None = None) -> Tensor:
         """Rows at `indices`, in `read_dtype`; the gradient is IndexedSlices."""
         return self._cast(super().sparse_read(indices, name))

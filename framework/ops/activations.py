@@ -7,6 +7,7 @@ the processor guesses wrong.
 from __future__ import annotations
 
 import functools
+import mmap
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from shardtape.tensor import Tensor
 _SELU_SCALE = 1.0507009873554805
 _SELU_SCALE_ALPHA = 1.7580993408473768  # scale times alpha
 _PAIR = [(2, 3), (2, 3)]
-_BLOCK_ELEMENTS = 16384
+_FEW_ELEMENTS, _BLOCK_ELEMENTS = 1024, 1 << 18
 
 
 def _merged(*args: Any, **attrs: Any) -> Any:
@@ -39,7 +40,7 @@ def _merged(*args: Any, **attrs: Any) -> Any:
     reference=lambda x: x * (x > 0))  # fmt: skip
 def relu_op(xp, features):
     """max(x, 0), elementwise."""
-    if xp is np and features.size >= _BLOCK_ELEMENTS and features.flags.c_contiguous:
+    if xp is np and features.size >= _FEW_ELEMENTS and features.flags.c_contiguous:
         return _positive_part(features, np.empty_like(features))
     return xp.maximum(features, 0)
 
@@ -47,15 +48,15 @@ def relu_op(xp, features):
 @relu_op.writes_into(0)
 def _(xp, out, features):
     whole = features.flags.c_contiguous and out.flags.c_contiguous
-    if xp is np and features.size >= _BLOCK_ELEMENTS and whole:
+    if xp is np and features.size >= _FEW_ELEMENTS and whole:
         _positive_part(features, out)
     else:
         xp.maximum(features, 0, out=out)
 
 
 def _positive_part(x: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """max(x, 0) of contiguous arrays. numpy compares two arrays 2.7 times as fast as an array and
-    a number (131,072 float32: 15 and 41 us)."""
+    """max(x, 0) of contiguous arrays. numpy compares two arrays 3 times as fast as an array and
+    a number (131,072 float32: 12 and 39 us)."""
     zeros = _zeros(x.dtype)
     flat, into = x.reshape(-1), out.reshape(-1)
     for start in range(0, flat.size, _BLOCK_ELEMENTS):
@@ -66,7 +67,9 @@ def _positive_part(x: np.ndarray, out: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _zeros(dtype: np.dtype) -> np.ndarray:
-    return np.zeros(_BLOCK_ELEMENTS, dtype)
+    # pages that nobody writes to are all one page of the kernel's, which stays in the cache
+    pages = mmap.mmap(-1, _BLOCK_ELEMENTS * dtype.itemsize, access=mmap.ACCESS_READ)
+    return np.frombuffer(pages, dtype)
 
 
 @relu_op.gradient

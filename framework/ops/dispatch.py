@@ -19,6 +19,7 @@ _HALF = {t.numpy_dtype for t in dt.HALVES}
 # Composite types (IndexedSlices, ragged, sparse) and other tensor-likes take an op over here.
 _MOST_SIGNATURES = 1000  # of one op; attributes can have any number of values
 _dispatchers: list[Any] = []
+_PLAIN = (Tensor, np.ndarray, float, int, str, bytes, list, tuple, complex)
 
 
 def add_dispatcher(handler: Any) -> None:
@@ -104,7 +105,7 @@ def _as_tensors(op: Op, inputs: tuple[Any, ...], name: str | None) -> Any:
                 with building(x.graph):
                     return _as_tensors(op, inputs, name)
     for x in inputs:
-        if not isinstance(x, (Tensor, np.ndarray, float, int, str, bytes, list, tuple, complex)):
+        if not isinstance(x, _PLAIN) and not hasattr(x, "_as_operand"):
             for handler in _dispatchers:
                 got = handler(op, inputs)
                 if got is not NotImplemented:
@@ -145,7 +146,9 @@ def _converted(op: Op, inputs: tuple[Any, ...], names: bool) -> tuple[Any, ...]:
         elif wanted is not None:
             try:
                 inner = getattr(x, "dtype", None)
-                if isinstance(inner, dt.DType):
+                if hasattr(x, "_as_operand"):
+                    out.append(x._as_operand())
+                elif isinstance(inner, dt.DType):
                     out.append(convert_to_tensor(x, name=name))
                 else:
                     out.append(convert_to_tensor(x, wanted, name=name))
@@ -200,7 +203,10 @@ def _run(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
             expected = key = None
         if expected is not None:
             try:
-                return EagerTensor(_as_dtype(op.kernel(np, *arrays, **attrs), expected))
+                result = op.kernel(np, *arrays, **attrs)
+                if getattr(result, "dtype", None) is not expected:
+                    result = _as_dtype(result, expected)
+                return EagerTensor(result)
             except (ValueError, TypeError, IndexError, np.linalg.LinAlgError) as error:
                 raise kernel_error(op, arrays, error) from error
     check_dtypes(op, [t.dtype for t in inputs])

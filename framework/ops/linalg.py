@@ -203,12 +203,12 @@ def matmul(
             f"Only one of `transpose_{which}` and `adjoint_{which}` can be True. Received "
             f"`transpose_{which}`=True, `adjoint_{which}`=True."
         )
-    if type(a) is EagerTensor and not (transpose_a or transpose_b or adjoint_a or adjoint_b):
-        # what layers do all the time: a matrix times a Variable
-        if type(b) is not EagerTensor and state.graph is None and hasattr(b, "_read_array"):
-            b = convert_to_tensor(b)
-        if type(b) is EagerTensor and a._array.ndim == b._array.ndim == 2 and output_type is None:
-            return mat_mul(a, b, name=name)
+    if type(b) is not EagerTensor and state.graph is None and hasattr(b, "_as_operand"):
+        b = b._as_operand()
+    as_they_are = not (transpose_a or transpose_b or adjoint_a or adjoint_b or output_type)
+    # what layers do all the time
+    if as_they_are and type(a) is type(b) is EagerTensor and a._array.ndim == b._array.ndim == 2:
+        return mat_mul(a, b, name=name)
     plain = type(a) in _TENSORS and type(b) in _TENSORS
     taken = None if plain else override_of("matmul", a) or override_of("matmul", b)
     if taken is not None:

@@ -33,7 +33,7 @@ def _operand(value: Any, like: Any) -> Any:
     if isinstance(value, Tensor):
         return value
     if hasattr(value, "_read_array"):
-        return value.value() if type(like) is EagerTensor else value
+        return value._as_operand() if type(like) is EagerTensor else value
     if isinstance(getattr(value, "dtype", None), dt.DType):
         return value
     if state.graph is not None and type(value) in _PLAIN:
@@ -61,7 +61,9 @@ def _binary(op: Any, name: str) -> tuple[Any, Any]:
             if type(other) is EagerTensor:
                 return op(self, other)
         elif type(other) is not SymbolicTensor and hasattr(self, "_read_array"):
-            self = self.value()  # a Variable; beside a graph's tensor it is read in that graph
+            self = (
+                self._as_operand()
+            )  # a Variable; beside a graph's tensor it is read in that graph
         if type(other) is not type(self):
             if getattr(other, "_takes_operators", False):
                 return NotImplemented

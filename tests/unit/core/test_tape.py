@@ -184,3 +184,27 @@ def test_a_sparse_gradient_prints_its_parts():
         "values=tf.Tensor([1. 1. 1.], shape=(3,), dtype=float32), "
         "dense_shape=tf.Tensor([2], shape=(1,), dtype=int32))"
     )
+
+
+def test_a_variable_that_is_an_operand_is_a_source_across_writes():
+    v = tf.Variable([1.0, 2.0])
+    with tf.GradientTape(persistent=True) as tape:
+        before = v * 2.0
+        read = v.read_value()
+        v.assign_add([1.0, 1.0])
+        total = before + v * v + read * read * read + tf.matmul([[1.0, 2.0]], v[:, None])[0]
+    # 2 from before; 2 (v + 1); 3 v^2; [1, 2] from each of the two results
+    np.testing.assert_allclose(tape.gradient(total, v), [2 + 4 + 3 + 2, 2 + 6 + 12 + 4])
+    np.testing.assert_allclose(tape.gradient(total, read), [3.0, 12.0])
+
+
+def test_second_derivative_by_a_variable_that_is_an_operand():
+    v = tf.Variable(3.0)
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            y = v * v * v
+        first = inner.gradient(y, v)
+    assert float(first) == 27.0 and float(outer.gradient(first, v)) == 18.0
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        y = v * v
+    assert tape.gradient(y, v) is None
