@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
-from shardtape.ops import patches
+from shardtape.ops import depthwise_arrays
 from shardtape.ops.array import shape
 from shardtape.ops.conv_arrays import (
     axes_of,
@@ -114,7 +114,7 @@ def depthwise_conv2d_op(xp, input, filter, *, strides, padding, explicit_padding
     if x.shape[-1] != filter.shape[2]:
         raise ValueError(f"input depth and filter depth differ: {x.shape[-1]} vs {filter.shape[2]}")
     attrs = conv_attrs(strides, padding, explicit_paddings, data_format, dilations)
-    y = patches.depthwise(xp, x, filter, axes_of(x.shape[1:3], filter.shape[:2], attrs))
+    y = depthwise_arrays.depthwise(xp, x, filter, axes_of(x.shape[1:3], filter.shape[:2], attrs))
     return channels_first(xp, y) if first else y
 
 
@@ -138,7 +138,7 @@ def depthwise_backprop_input(xp, input_sizes, filter, out_backprop, *, strides, 
     sizes = input_sizes.tolist()
     attrs = conv_attrs(strides, padding, explicit_paddings, data_format, dilations)
     axes = axes_of(sizes[2:] if first else sizes[1:3], filter.shape[:2], attrs)
-    dx = patches.depthwise_input_gradient(xp, filter, g, axes)
+    dx = depthwise_arrays.depthwise_input_gradient(xp, filter, g, axes)
     return channels_first(xp, dx) if first else dx
 
 
@@ -163,7 +163,7 @@ def depthwise_backprop_filter(xp, input, filter_sizes, out_backprop, *, strides,
         x, g = channels_last(xp, x), channels_last(xp, g)
     attrs = conv_attrs(strides, padding, explicit_paddings, data_format, dilations)
     axes = axes_of(x.shape[1:3], filter_sizes.tolist()[:2], attrs)
-    return patches.depthwise_filter_gradient(xp, x, g, axes)
+    return depthwise_arrays.depthwise_filter_gradient(xp, x, g, axes)
 
 
 @depthwise_backprop_filter.gradient

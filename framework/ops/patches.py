@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from shardtape.ops.leading_sums import sum_over
 from shardtape.ops.scratch import scratch
 from shardtape.ops.windows import Axis
 
@@ -36,7 +35,7 @@ def blocks_of_images(xp: Any, images: int, image_bytes: int, budget_bytes: int) 
         yield slice(first, min(images, first + step))
 
 
-def _buffer(xp: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
+def buffer(xp: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
     return scratch(name, shape, dtype) if xp is np else xp.empty(shape, dtype)
 
 
@@ -45,26 +44,26 @@ def is_pointwise(axes: Axes) -> bool:
     return all(a.window == 1 and a.stride == 1 and not a.before and not a.after for a in axes)
 
 
-def _inner(axes: Axes) -> tuple[slice, ...]:
+def inner(axes: Axes) -> tuple[slice, ...]:
     return (slice(None), *[slice(a.before, a.before + a.size) for a in axes])
 
 
-def _is_padded(axes: Axes) -> bool:
+def is_padded(axes: Axes) -> bool:
     return any(a.before or a.after for a in axes)
 
 
-def _pad(xp: Any, x: Any, axes: Axes) -> Any:
+def pad(xp: Any, x: Any, axes: Axes) -> Any:
     """`x` with zeros around it; `x` itself where there are none."""
-    if not _is_padded(axes):
+    if not is_padded(axes):
         return x
     shape = (x.shape[0], *[a.padded for a in axes], x.shape[-1])
-    padded = _buffer(xp, "padded", shape, x.dtype)
+    padded = buffer(xp, "padded", shape, x.dtype)
     padded.fill(0)
-    padded[_inner(axes)] = x
+    padded[inner(axes)] = x
     return padded
 
 
-def _window_slices(axes: Axes, offset: tuple[int, ...]) -> tuple[slice, ...]:
+def window_slices(axes: Axes, offset: tuple[int, ...]) -> tuple[slice, ...]:
     """What member `offset` of all windows reads in the padded input."""
     out = [slice(None)]
     for a, o in zip(axes, offset):
@@ -74,7 +73,7 @@ def _window_slices(axes: Axes, offset: tuple[int, ...]) -> tuple[slice, ...]:
     return tuple(out)
 
 
-def _offsets(axes: Axes) -> Iterator[tuple[int, ...]]:
+def offsets(axes: Axes) -> Iterator[tuple[int, ...]]:
     return itertools.product(*[range(a.window) for a in axes])
 
 
@@ -113,9 +112,9 @@ def _windows(xp: Any, x: Any, axes: Axes, planes: bool) -> Any:
         return columns.reshape(members, -1).T if planes else columns.reshape(-1, members)
     out = [a.outputs for a in axes]
     columns = xp.empty((x.shape[0], *out, *[a.window for a in axes], x.shape[-1]), x.dtype)
-    for offset in _offsets(axes):
+    for offset in offsets(axes):
         place = (*[slice(None)] * (1 + len(axes)), *offset)
-        columns[place] = x[_window_slices(axes, offset)]
+        columns[place] = x[window_slices(axes, offset)]
     return columns.reshape(-1, members)
 
 
@@ -144,7 +143,7 @@ def convolve(xp: Any, x: Any, w: Any, axes: Axes, out: Any = None) -> Any:
     planes = _wants_planes(axes, channels)
     image_bytes = math.prod(shape[1:-1]) * matrix.shape[0] * x.dtype.itemsize
     for block in blocks_of_images(xp, x.shape[0], image_bytes, _WINDOWS_BYTES):
-        columns = _windows(xp, _pad(xp, x[block], axes), axes, planes)
+        columns = _windows(xp, pad(xp, x[block], axes), axes, planes)
         xp.matmul(columns, matrix, out=out[block].reshape(-1, features))
     return out
 
@@ -170,11 +169,11 @@ def filter_gradient(xp: Any, x: Any, g: Any, axes: Axes, out: Any = None) -> Any
     image_bytes = math.prod(g.shape[1:-1]) * total.shape[0] * x.dtype.itemsize
     part = None
     for block in blocks_of_images(xp, x.shape[0], image_bytes, _WINDOWS_BYTES):
-        columns = _windows(xp, _pad(xp, x[block], axes), axes, planes)
+        columns = _windows(xp, pad(xp, x[block], axes), axes, planes)
         rows = g[block].reshape(-1, features)
         if part is None:
             xp.matmul(columns.T, rows, out=total)
-            part = _buffer(xp, "part", total.shape, total.dtype)
+            part = buffer(xp, "part", total.shape, total.dtype)
         else:
             xp.matmul(columns.T, rows, out=part)
             total += part
@@ -202,106 +201,23 @@ def input_gradient(xp: Any, w: Any, g: Any, axes: Axes, out: Any = None) -> Any:
         matrix = w.reshape(channels, features)
         xp.matmul(g.reshape(-1, features), matrix.T, out=out.reshape(-1, channels))
         return out
-    padded = _is_padded(axes)
+    is_larger = is_padded(axes)
     itemsize = g.dtype.itemsize
     positions = math.prod(a.outputs for a in axes)
     image_bytes = itemsize * (positions * (features + channels) + math.prod(shape[1:]))
     for block in blocks_of_images(xp, g.shape[0], image_bytes, _SUMS_BYTES):
         rows = g[block].reshape(-1, features)
         count = block.stop - block.start
-        part = _buffer(xp, "part", (count, *[a.outputs for a in axes], channels), g.dtype)
+        part = buffer(xp, "part", (count, *[a.outputs for a in axes], channels), g.dtype)
         flat = part.reshape(-1, channels)
         total = out[block]
-        if padded:
-            total = _buffer(xp, "padded", (count, *[a.padded for a in axes], channels), g.dtype)
+        if is_larger:
+            total = buffer(xp, "padded", (count, *[a.padded for a in axes], channels), g.dtype)
         total.fill(0)
-        for offset in _offsets(axes):
+        for offset in offsets(axes):
             xp.matmul(rows, w[offset].T, out=flat)
-            target = total[_window_slices(axes, offset)]
+            target = total[window_slices(axes, offset)]
             target += part
-        if padded:
-            out[block] = total[_inner(axes)]
+        if is_larger:
+            out[block] = total[inner(axes)]
     return out
-
-
-def depthwise(xp: Any, x: Any, w: Any, axes: Axes) -> Any:
-    """Each channel by filters of its own: x (n, ..., c), w (window..., c, m) to (n, ..., c * m)."""
-    channels, each = w.shape[-2:]
-    inner, rows_of_w = _channel_rows(xp, w, axes)
-    shape = (x.shape[0], *[a.outputs for a in axes], *inner)
-    total = xp.empty(shape, x.dtype)
-    for block in _image_blocks(xp, x, axes, channels, each):
-        padded = _widened(_pad(xp, x[block], axes), inner)
-        sums = total[block]
-        part = _buffer(xp, "part", sums.shape, x.dtype)
-        for number, offset in enumerate(_offsets(axes)):
-            made = part if number else sums
-            xp.multiply(padded[_window_slices(axes, offset)], rows_of_w[offset], out=made)
-            if number:
-                sums += part
-    return total.reshape(*shape[: 1 + len(axes)], channels * each)
-
-
-def depthwise_input_gradient(xp: Any, w: Any, g: Any, axes: Axes) -> Any:
-    """w (window..., c, m), g (n, outputs..., c * m) to (n, spatial..., c)."""
-    channels, each = w.shape[-2:]
-    inner, rows_of_w = _channel_rows(xp, w, axes)
-    split = g.reshape(*g.shape[:-1], *inner)
-    out = xp.empty((g.shape[0], *[a.size for a in axes], channels), g.dtype)
-    for block in _image_blocks(xp, g, axes, channels, each):
-        rows, sums = split[block], out[block]
-        total = sums
-        if _is_padded(axes):
-            shape = (rows.shape[0], *[a.padded for a in axes], channels)
-            total = _buffer(xp, "padded", shape, g.dtype)
-        total.fill(0)
-        part = _buffer(xp, "part", rows.shape, g.dtype)
-        for offset in _offsets(axes):
-            xp.multiply(rows, rows_of_w[offset], out=part)
-            target = total[_window_slices(axes, offset)]
-            target += part if each == 1 else part.sum(axis=-1)
-        if total is not sums:
-            sums[...] = total[_inner(axes)]
-    return out
-
-
-def depthwise_filter_gradient(xp: Any, x: Any, g: Any, axes: Axes) -> Any:
-    """x (n, spatial..., c), g (n, outputs..., c * m) to (window..., c, m)."""
-    channels = x.shape[-1]
-    each = g.shape[-1] // channels
-    inner: tuple[int, ...] = (channels,) if each == 1 else (channels, each)
-    split = g.reshape(*g.shape[:-1], *inner)
-    out = xp.zeros((*[a.window for a in axes], *inner), x.dtype)
-    outer = tuple(range(1 + len(axes)))
-    for block in _image_blocks(xp, x, axes, channels, each):
-        padded = _widened(_pad(xp, x[block], axes), inner)
-        rows = split[block]
-        part = _buffer(xp, "part", rows.shape, x.dtype)
-        for offset in _offsets(axes):
-            xp.multiply(padded[_window_slices(axes, offset)], rows, out=part)
-            out[offset] += sum_over(xp, part, outer)
-    return out.reshape(*[a.window for a in axes], channels, each)
-
-
-def _channel_rows(xp: Any, w: Any, axes: Axes) -> tuple[tuple[int, ...], Any]:
-    """The last axes of outputs, (c,) where each channel has one filter, and the filters.
-
-    Each filter is repeated for all outputs of a row, so that numpy multiplies whole rows at once.
-    """
-    channels, each = w.shape[-2:]
-    inner: tuple[int, ...] = (channels,) if each == 1 else (channels, each)
-    window = w.shape[:-2]
-    spread = w.reshape(*window, 1, *inner)
-    return inner, xp.ascontiguousarray(xp.broadcast_to(spread, (*window, axes[-1].outputs, *inner)))
-
-
-def _widened(x: Any, inner: tuple[int, ...]) -> Any:
-    return x if len(inner) == 1 else x[..., None]
-
-
-def _image_blocks(xp: Any, x: Any, axes: Axes, channels: int, each: int) -> Iterator[slice]:
-    """Images whose inputs, sums and products stay in the processor's cache."""
-    outputs = math.prod(a.outputs for a in axes) * each
-    inputs = math.prod(a.padded for a in axes)
-    image_bytes = x.dtype.itemsize * channels * (2 * outputs + inputs)
-    return blocks_of_images(xp, x.shape[0], image_bytes, _SUMS_BYTES)
