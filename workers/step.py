@@ -129,7 +129,7 @@ class CompiledStep:
 
     def graph_def(self) -> Any:
         """The step's graph as TensorBoard's GraphDef proto."""
-        return graph_def(self._train.graph)
+        return graph_def(self._train.graph, add_shapes=True)
 
 
 class _Trace:

@@ -48,6 +48,9 @@ class _Transpiler(api.PyToPy):
 
     _extra_locals: dict[str, Any] | None
 
+    def get_transformed_name(self, node: Any) -> str:
+        return f"tf__{super(api.PyToPy, self).get_transformed_name(node)}"
+
     def get_extra_locals(self) -> dict[str, Any]:
         if self._extra_locals is None:
             spec = importlib.machinery.ModuleSpec("shardtape_autograph", None)

@@ -41,7 +41,7 @@ def _analyse(traced: Any) -> bool:
         return False
     captured = {p._id for _, p in traced.graph.captures}
     for node in traced._plan.nodes:
-        if node.type == "Placeholder":
+        if node.op_def.type == "Placeholder":
             continue
         of_rows = [t._id in rows for t in node.inputs]
         if not any(of_rows):

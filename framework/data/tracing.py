@@ -129,7 +129,7 @@ class TracedFunction:
     def pure(self) -> bool:
         """Whether leaving out a call changes nothing."""
         return not self._effects and all(
-            node.op_def.effects in (PURE, READS) or node.type == "Placeholder"
+            node.op_def.effects in (PURE, READS) or node.op_def.type == "Placeholder"
             for node in self._plan.nodes
         )
 

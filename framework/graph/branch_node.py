@@ -18,9 +18,11 @@ from shardtape.context import building, state
 from shardtape.graph.branches import Branch
 from shardtape.graph.parts import put_together
 from shardtape.graph.plan import Plan, _needed
+from shardtape.graph.shown import is_stateless
 from shardtape.ops import registry, tensor_list
 from shardtape.ops.array import zeros_like
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.node_names import NODE_NAMES
 from shardtape.ops.registry import Op
 from shardtape.tensor import SymbolicTensor, Tensor
 
@@ -69,7 +71,12 @@ class BranchNode:
                 if all(v is not w for w in self.variables):
                     self.variables.append(v)
         self.effects = any(b.has_effects for b in branches)
+        self.stateless = is_stateless([b.graph for b in branches])
         self.backwards: list[Any] | None = None
+
+    def kind(self, base: str) -> str:
+        """The type of the node: one without effects is of the `Stateless` kind."""
+        return f"Stateless{base}" if self.stateless else base
 
     def captured_of(self, branch: int, values: Sequence[Any]) -> list[Any]:
         return [values[i] for i in self.positions[branch]]
@@ -128,7 +135,7 @@ def computed_again(node: Any) -> bool:
     """Whether running a node once more gives the same: it reads, draws and changes nothing."""
     kind = node.type
     pure = node.op_def.effects == registry.PURE
-    return pure or kind == "VarHandleOp" or kind.startswith("TensorList")
+    return pure or node.is_handle or kind.startswith("TensorList")
 
 
 def _read_or_drawn(branch: Branch, backward: Any) -> list[Any]:
@@ -156,6 +163,13 @@ def add_node(
 ) -> Any:
     """Adds the node, and shows it to the tapes with its Variables as inputs."""
     inputs = [*leading, *node.outer]
+    new = [i for i, v in enumerate(node.variables) if v._id not in graph._handles]
+    if new and graph.takes_resources:
+        scope = graph.unique_name(name or NODE_NAMES.get(made.type, made.type))
+        name = f"{scope}/"
+        first = len(inputs) + (2 if made.type == "While" else -1)  # a loop has two more in front
+        for i in new:
+            graph.variable_handle(node.variables[i], f"{scope}/input_{first + i}")
     handles = [graph.variable_handle(v) for v in node.variables]
     outputs = graph.add_op(made, [*inputs, *handles], {}, name)
     if state.recorders:

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from shardtape import errors, nest
-from shardtape.context import state
+from shardtape.context import next_id, state
 from shardtape.graph.arguments import Declared, components_of, is_tensor_like
 from shardtape.graph.func_graph import FuncGraph, TensorSpec, inline
 from shardtape.graph.segment import Segment
+from shardtape.graph.shown import end_of
 from shardtape.graph.signatures import (
+    FunctionType,
     one_line,
-    paragraph,
     parameters,
     structured_input,
     type_text,
@@ -51,9 +52,10 @@ class ConcreteFunction:
         structure: Any,
         signature: inspect.Signature | None = None,
     ) -> None:
-        self.graph, self.name, self._signature = graph, name, signature
+        self.graph, self.function_name, self._signature = graph, name, signature
+        self._number = next_id()
         self._arguments = arguments
-        self.structured_outputs = self._structure = structure
+        self._structure = structure
         flat = nest.flatten(structure)
         # positions of tensors among the flat outputs; the rest are Python values
         self._tensors: list[tuple[int, Any]] = []
@@ -68,18 +70,39 @@ class ConcreteFunction:
             else:
                 continue
             self._tensors.append((i, leaf))
-        self.outputs = fetches
-        self.inputs = [p for _, p in arguments] + [p for _, p in graph.captures]
-        self._segment = Segment(graph, self.inputs, fetches, graph.effects())
+        self._fetches = fetches
+        self._feeds = [p for _, p in arguments] + [p for _, p in graph.captures]
+        self._segment = Segment(graph, self._feeds, fetches, graph.effects())
         self._variables = graph.variables()
+        # what is shown of the results; runs know nothing of it
+        shown = graph.results or [graph.shown.result(t) for t in fetches]
+        end_of(graph, shown)
+        self.outputs = shown
+        self.structured_outputs = self._filled(iter(shown))
         graph.finished = True
         # what the function was traced for, by parameter: specs of tensors, and other values
         self.bound_arguments: dict[str, Any] = {}
         self.was_loaded = False  # its constants are its own
 
     @property
+    def name(self) -> bytes:
+        """A name that no other trace has."""
+        return f"__inference_{self.function_name}_{self._number}".encode()
+
+    @property
+    def inputs(self) -> list[SymbolicTensor]:
+        """The arguments, then what was captured: tensors, and handles of Variables."""
+        return [p for _, p in self._arguments] + [p for _, p in self._captures()]
+
+    @property
     def captured_inputs(self) -> list[Any]:
-        return [outer for outer, _ in self.graph.captures]
+        """The tensors and Variables from outside that the trace uses."""
+        return [outer for outer, _ in self._captures()]
+
+    def _captures(self) -> list[tuple[Any, SymbolicTensor]]:
+        """(from outside, its stand-in) in the order in which the trace met them."""
+        handles = [(h.op.attrs["variable"], h) for h in self.graph._handles.values()]
+        return sorted([*self.graph.captures, *handles], key=lambda pair: pair[1].op.index)
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -117,8 +140,8 @@ class ConcreteFunction:
             if t.dtype is not p.dtype or not p.shape.is_compatible_with(t.shape):
                 refused = plain or t.dtype is p.dtype
                 raise (TypeError if refused else errors.InvalidArgumentError)(
-                    f"{self.name} was traced for {p.op.name}: {p.dtype.name}{p.shape}, it got "
-                    f"{t.dtype.name}{t.shape}"
+                    f"{self.function_name} was traced for {p.op.name}: {p.dtype.name}{p.shape}, it "
+                    f"got {t.dtype.name}{t.shape}"
                 )
             values.append(t)
         return self.call_flat(values)
@@ -149,7 +172,7 @@ class ConcreteFunction:
         """The tensors to feed, for all tensors in order, or by the names of the inputs."""
         names = [self._input_name(i) for i in range(len(self._arguments))]
         flat = [part for leaf in nest.flatten(args) for part in components_of(leaf)]
-        shown = f"{self.name}({', '.join(names)})"
+        shown = f"{self.function_name}({', '.join(names)})"
         if len(flat) > len(names):
             raise TypeError(f"{shown} takes {len(names)} positional arguments, got {len(flat)}")
         surplus = [k for k in kwargs if k not in names]
@@ -193,8 +216,13 @@ class ConcreteFunction:
         """Parameters, results and captures; in one line if not `verbose`."""
         if not verbose:
             return self._one_line()
-        captures = [*self._variables, *([] if self.was_loaded else self.captured_inputs)]
-        return paragraph(self._shown(), self.structured_outputs, captures)
+        return repr(self.function_type)
+
+    @property
+    def function_type(self) -> FunctionType:
+        """What it takes, returns and captures."""
+        captures = self._variables if self.was_loaded else self.captured_inputs
+        return FunctionType(self._shown(), self.structured_outputs, captures)
 
     def call_flat(self, values: Sequence[Tensor]) -> Any:
         values = [*values, *[outer for outer, _ in self.graph.captures]]
@@ -202,9 +230,9 @@ class ConcreteFunction:
         if symbolic is None:
             symbolic = next((v.graph for v in values if type(v) is SymbolicTensor), None)
         if symbolic is not None:
-            given = {p._id: v for p, v in zip(self.inputs, values)}
+            given = {p._id: v for p, v in zip(self._feeds, values)}
             got: Sequence[Any] = inline(
-                symbolic, self.outputs, self._segment.effects, given, self.name
+                symbolic, self._fetches, self._segment.effects, given, self.function_name
             )
         else:
             got = self._segment.call(values, self._variables)
@@ -224,6 +252,20 @@ class ConcreteFunction:
                 flat[i] = next(got)
         return nest.pack_sequence_as(self._structure, flat)
 
+    def _filled(self, shown: Any) -> Any:
+        """The structure of the results with the nodes that show them."""
+        flat = nest.flatten(self._structure)
+        for i, leaf in self._tensors:
+            if isinstance(leaf, IndexedSlices):
+                parts = [next(shown) for _ in _parts_of(leaf)]
+                rest = [leaf.dense_shape] if len(parts) == 2 else []
+                flat[i] = IndexedSlices(*parts, *rest)
+            elif isinstance(leaf, Composite):
+                flat[i] = Composite(leaf.spec, [next(shown) for _ in leaf.components])
+            else:
+                flat[i] = next(shown)
+        return nest.pack_sequence_as(self._structure, flat)
+
     def __str__(self) -> str:
         return f"ConcreteFunction {self.pretty_printed_signature()}"
 
@@ -236,6 +278,19 @@ def _parts_of(slices: IndexedSlices) -> list[Any]:
     parts = [slices.values, slices.indices]
     unknown = slices.dense_shape is not None and slices.shape_anywhere() is None
     return [*parts, slices.dense_shape] if unknown else parts
+
+
+def shown_output(x: Any) -> Any:
+    """A result of the function that is traced, which gets the nodes that show it."""
+    made = as_output(x)
+    if isinstance(made, SymbolicTensor):
+        parts = [made]
+    elif isinstance(made, IndexedSlices):
+        parts = _parts_of(made)
+    else:
+        parts = list(made.components) if isinstance(made, Composite) else []
+    state.graph.results += [state.graph.shown.result(t) for t in parts]
+    return made
 
 
 def as_output(x: Any) -> Any:

@@ -26,6 +26,7 @@ from shardtape.graph.branches import Branch, common_shape
 from shardtape.graph.loops import while_loop
 from shardtape.graph.parts import general_specs
 from shardtape.graph.replay import Replay, differentiated, zeros_for
+from shardtape.graph.scopes import name_scope
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Op
 from shardtape.tensor import SymbolicTensor
@@ -82,7 +83,9 @@ def switch_case(
     pick.keys = keys  # type: ignore[attr-defined]
     if not isinstance(branch_index, SymbolicTensor) and not _is_symbolic_now(branch_index):
         return functions[pick(branch_index)]()
-    return switch(functions, convert_to_tensor(branch_index), pick, "Case", name)
+    index = convert_to_tensor(branch_index)
+    with building(state.graph or index.graph), name_scope(name or "switch_case"):
+        return switch(functions, index, pick, "Case", None)
 
 
 def case(
@@ -110,7 +113,10 @@ def switch(
     """A node that runs one of `functions`, which `pick(index value)` chooses."""
     graph = state.graph if state.graph is not None else index.graph
     with building(graph) if state.graph is None else nothing():
-        branches = [Branch(f, (), f"{kind.lower()}_{i}") for i, f in enumerate(functions)]
+        names = _BRANCH_NAMES.get(kind) or [
+            f"switch_case_indexed_case_branch{i}" for i in range(len(functions))
+        ]
+        branches = [Branch(f, (), n) for f, n in zip(functions, names)]
     first = branches[0]
     for other in branches[1:]:
         _same_results(first, other, kind)
@@ -120,7 +126,14 @@ def switch(
     structure = first.structure
     for other in branches[1:]:
         structure = general_specs(structure, other.structure)
-    return node.structured(add_node(graph, made, [index], node, name), structure)
+    outputs = add_node(graph, made, [index], node, name)
+    if graph.shows_copies and type(outputs) is tuple:
+        for out in outputs[:-1]:
+            graph.shown.copy(out, f"{out.op.name}/Identity")
+    return node.structured(outputs, structure)
+
+
+_BRANCH_NAMES = {"If": ("cond_true", "cond_false")}
 
 
 def _pair(outs: Sequence[Any]) -> tuple[Any, Any]:
@@ -159,8 +172,9 @@ def _switch_op(
         return results([*outputs, Frame((chosen, kept))])
 
     made = node_op(
-        kind, kernel, [*dtypes, dt.variant], [*out_shapes, shapes.TensorShape([])], node.effects
-    )
+        node.kind(kind), kernel, [*dtypes, dt.variant], [*out_shapes, shapes.TensorShape([])],
+        node.effects,
+    )  # fmt: skip
     made.control = node, {"keys": getattr(pick, "keys", None)}  # type: ignore[attr-defined]
 
     @made.gradient

@@ -11,7 +11,9 @@ from shardtape import errors, shapes
 from shardtape.backend import random
 from shardtape.context import building, next_id, state
 from shardtape.graph.ir import Graph, Operation
+from shardtape.graph.shown import add_shown
 from shardtape.ops import source
+from shardtape.ops import state as variable_ops
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import PURE, READS, Op
 from shardtape.tensor import SymbolicTensor, Tensor
@@ -82,14 +84,19 @@ class TensorSpec(TypeSpec):
 class FuncGraph(Graph):
     """See the module's text; `captures` holds (outer tensor, placeholder) pairs."""
 
+    takes_resources = True
+    shows_copies = True  # nodes that compute nothing are shown as TensorFlow has them
+
     def __init__(self, name: str, outer: Graph | None) -> None:
         super().__init__()
         self.name, self.outer_graph = name, outer
+        self.function_name = f"{name}_{next_id()}"
         self.seed = random.global_seed() if outer is None else outer.seed
         self.captures: list[tuple[Any, SymbolicTensor]] = []
+        self.results: list[SymbolicTensor] = []  # what is shown of what the function returned
         self.takes_any = False  # a copier, which knows what stands for tensors of other graphs
 
-    def capture(self, value: Any) -> SymbolicTensor:
+    def capture(self, value: Any, name: str | None = None) -> SymbolicTensor:
         if not isinstance(value, Tensor):
             return super().capture(value)
         if type(value) is SymbolicTensor and value.op.graph is self:
@@ -103,13 +110,27 @@ class FuncGraph(Graph):
                     f"of '{getattr(value.op.graph, 'name', 'another graph')}'. Return it from "
                     "that function, or keep it in a tf.Variable or a tf.TensorArray."
                 )
+            attrs = {"dtype": value.dtype, "shape": value.shape}
             with building(self):
-                found = self.add_op(
-                    source.placeholder, (), {"dtype": value.dtype, "shape": value.shape}
-                )
+                if name is None:
+                    found = self.add_op(source.placeholder, (), attrs)
+                else:
+                    found = add_shown(self, source.placeholder, (), attrs, name)
             self._captured[key] = found
             self.captures.append((value, found))
         return found
+
+    def variable_handle(self, variable: Any, name: str | None = None) -> SymbolicTensor:
+        found = self._handles.get(variable._id)
+        if found is None and name is not None and self.takes_resources:
+            attrs = {"variable": variable}
+            found = add_shown(self, variable_ops.var_handle, (), attrs, name)
+            self._handles[variable._id] = found
+            self.shown.names[found.op.index] = "resource"
+        return super().variable_handle(variable) if found is None else found
+
+    def __str__(self) -> str:
+        return f"FuncGraph(name={self.name}, id={id(self)})"
 
     def _reaches(self, graph: Any) -> bool:
         """Whether `graph` is around this one, or is no function's graph (Keras's, TF1's)."""
@@ -136,7 +157,7 @@ def _scope_name(name: str) -> str:
 
 def _show_tapes(node: Operation, op: Op, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
     """Shows a copied node to the tapes, with Variables in place of their handles."""
-    handles = [t.op.attrs["variable"] if t.op.type == "VarHandleOp" else None for t in node.inputs]
+    handles = [t.op.attrs["variable"] if t.op.is_handle else None for t in node.inputs]
     seen = tuple([x if v is None else v for x, v in zip(inputs, handles)])
     for recorder in state.recorders:
         for variable in handles:
@@ -181,7 +202,7 @@ def inline(
     made: dict[int, Any] = {}
     with building(target), name_scope(_scope_name(scope)):
         for node in _needed([*fetches, *effects], set(given)):
-            if node.type == "VarHandleOp":
+            if node.is_handle:
                 copies[node.outputs[0]._id] = target.variable_handle(node.attrs["variable"])
                 continue
             op, attrs = node.op_def, node.attrs

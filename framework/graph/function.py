@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from shardtape import nest
+from shardtape import errors, nest
 from shardtape.context import building, converting, recording, state
 from shardtape.graph.arguments import (
     components_of,
@@ -29,7 +29,7 @@ from shardtape.graph.arguments import (
     unchanged,
     valid_name,
 )
-from shardtape.graph.concrete_function import ConcreteFunction, as_output
+from shardtape.graph.concrete_function import ConcreteFunction, shown_output
 from shardtape.graph.constraints import Constraints
 from shardtape.graph.func_graph import FuncGraph
 from shardtape.graph.retracing import MAX_TRACES, Relaxed
@@ -65,8 +65,9 @@ class Function:
         input_signature: Sequence[Any] | None = None,
         reduce_retracing: bool = False,
         autograph: bool = True,
+        jit_compile: bool | None = None,
     ) -> None:
-        self._autograph = autograph
+        self._autograph, self._jit_compile = autograph, jit_compile
         functools.update_wrapper(self, python_function)
         self.python_function = python_function
         self._name: str = name or getattr(python_function, "__name__", None) or "function"
@@ -89,7 +90,7 @@ class Function:
         if instance not in self._methods:
             self._methods[instance] = Function(
                 self.python_function.__get__(instance, owner), self._name, self.input_signature,
-                self._relax, self._autograph,
+                self._relax, self._autograph, self._jit_compile,
             )  # fmt: skip
         return self._methods[instance]
 
@@ -97,6 +98,7 @@ class Function:
         # where it arrives it is traced again
         return Function, (
             self.python_function, self._name, self.input_signature, self._relax, self._autograph,
+            self._jit_compile,
         )  # fmt: skip
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -122,6 +124,23 @@ class Function:
         """What the traces that exist take and return, one after the other."""
         joined = "\n\n" if verbose else "\n"
         return joined.join(t.pretty_printed_signature(verbose) for t in self._traces.values())
+
+    def experimental_get_compiler_ir(self, *args: Any, **kwargs: Any) -> Any:
+        """Raises: traces run as plans of numpy calls, no compiler has a form of them.
+
+        Raises:
+          ValueError: the function was not made with `jit_compile=True`.
+          UnimplementedError: it was.
+        """
+        if not self._jit_compile:
+            raise ValueError(
+                "Compiler IR can only be returned for functions marked with 'jit_compile=True', "
+                f"which {self._name!r} is not"
+            )
+        raise errors.UnimplementedError(
+            f"there is no XLA compiler here and so no compiler IR of {self._name!r}: a trace runs "
+            "as a plan of numpy calls. `get_concrete_function(...).graph` shows its nodes"
+        )
 
     def experimental_get_tracing_count(self) -> int:
         return self._count
@@ -189,6 +208,7 @@ class Function:
                         source.placeholder, (), {"dtype": dtype, "shape": shape}, valid_name(name)
                     )
                     placeholders.append((leaf, p))
+                    graph.shown.names[p.op.index] = name
                     made_parts.append(p)
                 replaced.append(p if spec is None else spec._from_components(made_parts))
             rebuilt = nest.pack_sequence_as(dict(arguments), in_nest_order(arguments, replaced))
@@ -205,7 +225,7 @@ class Function:
                 )
             # a range is a sequence of numbers, as a list is
             result = nest.map_structure(lambda x: list(x) if type(x) is range else x, result)
-            result = nest.map_structure(as_output, result)
+            result = nest.map_structure(shown_output, result)
         if made:
             if self._made_variables is not None:
                 raise ValueError(
@@ -253,6 +273,7 @@ def function(
     """
 
     def decorate(inner: Callable[..., Any]) -> Function:
-        return Function(inner, None, input_signature, reduce_retracing, autograph)
+        compiled = experimental_compile if jit_compile is None else jit_compile
+        return Function(inner, None, input_signature, reduce_retracing, autograph, compiled)
 
     return decorate if func is None else decorate(func)

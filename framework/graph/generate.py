@@ -159,7 +159,7 @@ class Generated:
             n
             for n in self._live
             if not (n.outputs and all(t._id in self._known for t in n.outputs))
-            and n.type != "VarHandleOp"
+            and not n.is_handle
             and n.index not in skipped
         ]
 
@@ -251,7 +251,7 @@ class Generated:
         key = self._canonical(tensor._id)
         if key in self._known:
             return self._constant(self._values[key], host)
-        if tensor.op.type == "VarHandleOp":
+        if tensor.op.is_handle:
             return self._constant(tensor.op.attrs["variable"], True)
         name = self._names[key]
         if host and self._xp is not np:

@@ -1,7 +1,11 @@
-"""Graphs as TensorFlow's GraphDef protos, which TensorBoard draws."""
+"""Graphs as TensorFlow's GraphDef messages, which guides print and TensorBoard draws."""
 
 from __future__ import annotations
 
+import functools
+import json
+import pathlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +13,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape import shapes
 from shardtape.graph.ir import Graph, Operation
+from shardtape.graph.shown import order_of_effects
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto import (
@@ -21,38 +26,136 @@ if TYPE_CHECKING:
 _MAX_SHOWN_ELEMENTS = 1024  # larger constants are named by type and shape only
 
 
-def graph_def(graph: Graph) -> graph_pb2.GraphDef:
-    """All nodes with their names, types, inputs, attributes and output shapes."""
+def graph_def(graph: Graph, add_shapes: bool = False) -> graph_pb2.GraphDef:
+    """All nodes with their names, types, inputs and attributes.
+
+    Args:
+      add_shapes: also says the shapes of all outputs, which TensorBoard draws.
+    """
     from tensorboard.compat.proto import graph_pb2  # slow to load: not before a graph is shown
 
     out = graph_pb2.GraphDef()
     out.versions.producer = 1645  # TensorFlow 2.15's
     for operation in graph.get_operations():
-        out.node.append(node_def(operation))
+        out.node.append(node_def(operation, add_shapes))
     return out
 
 
-def node_def(operation: Operation) -> node_def_pb2.NodeDef:
+def node_def(operation: Operation, add_shapes: bool = False) -> node_def_pb2.NodeDef:
     """One node."""
     from tensorboard.compat.proto import node_def_pb2
 
+    graph = operation.graph
+    leading = graph.shown.leading.get(operation.index, ())
     node = node_def_pb2.NodeDef(
         name=operation.name, op=operation.type, device=operation.device or ""
     )
-    for t in operation.inputs:
-        node.input.append(t.op.name if t.value_index == 0 else f"{t.op.name}:{t.value_index}")
-    node.input.extend(f"^{c.name}" for c in operation.control_inputs)
-    for key, value in operation.attrs.items():
-        attr = _attr(value)
-        if attr is not None:
-            node.attr[key].CopyFrom(attr)
-    if operation.outputs:
+    node.input.extend([graph.shown.input(operation, t) for t in (*leading, *operation.inputs)])
+    order = order_of_effects(graph).get(operation.index, ()) if graph.takes_resources else ()
+    controls = (*operation.control_inputs, *order)
+    node.input.extend(sorted({f"^{c.name}" for c in controls}))
+    _add_attributes(node, operation, leading)
+    if add_shapes and operation.outputs:
         listed = node.attr["_output_shapes"].list
-        for t in operation.outputs:
+        for t in results_of(operation):
             listed.shape.append(shape_proto(t.shape))
-        if "T" not in node.attr and "dtype" not in node.attr:
-            node.attr["T"].type = operation.outputs[0].dtype.as_datatype_enum
     return node
+
+
+def results_of(operation: Operation) -> Sequence[Any]:
+    """The outputs of a node, without the frame of one that holds branches."""
+    control = getattr(operation.op_def, "control", None)
+    return operation.outputs if control is None else operation.outputs[:-1]
+
+
+@functools.cache
+def _known_attributes() -> dict[str, dict[str, Any]]:
+    """By type: where each attribute of the op comes from, see record_op_attributes.py."""
+    file = pathlib.Path(__file__).with_name("op_attributes.json")
+    return json.loads(file.read_text())
+
+
+def _add_attributes(node: Any, operation: Operation, leading: Sequence[Any]) -> None:
+    known = _known_attributes().get(operation.type)
+    given = {"shape": ()} if operation.is_handle else dict(operation.attrs)
+    if known is None:  # an op of one's own
+        for key, value in given.items():
+            attr = _attr(value)
+            if attr is not None:
+                node.attr[key].CopyFrom(attr)
+        tensors = operation.inputs or operation.outputs
+        if tensors and "T" not in node.attr and "dtype" not in node.attr:
+            node.attr["T"].type = tensors[0].dtype.as_datatype_enum
+        return
+    given |= _branch_attributes(operation)
+    inputs, outputs = (*leading, *operation.inputs), results_of(operation)
+    for key, place in known.items():
+        if isinstance(place, str):
+            _fill(node.attr[key], place, inputs, outputs)
+            continue
+        kind, *default = place
+        if (operation.type, key) in _GIVEN:
+            default = [True]
+        value = given.get(key, *default) if default else given.get(key)
+        made = _attr_of(kind, value)
+        if made is not None:
+            node.attr[key].CopyFrom(made)
+    for key in _OF_BRANCHES:
+        if key in given:
+            node.attr[key].CopyFrom(given[key])
+    named = operation.graph.shown.names.get(operation.index)
+    if named is not None:
+        node.attr["_user_specified_name"].s = named.encode()
+
+
+_GIVEN = {("AssignVariableOp", "validate_shape")}  # flags that TensorFlow's own code sets
+_OF_BRANCHES = ("_lower_using_switch_merge", "_num_original_outputs", "_read_only_resource_inputs")
+
+
+def _fill(attr: Any, place: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+    """A type, a list of types or a number that the node's tensors tell."""
+    if place[0] == "#":
+        attr.i = len(inputs) - int(place[1:])
+        return
+    tensors = inputs if place[0] == "i" else outputs
+    first, several, last = place[1:].partition("*")
+    if several:
+        chosen = tensors[int(first) : len(tensors) - int(last)]
+        attr.list.type.extend([t.dtype.as_datatype_enum for t in chosen])
+        attr.list.SetInParent()
+    elif -len(tensors) <= int(first) < len(tensors):
+        attr.type = tensors[int(first)].dtype.as_datatype_enum
+
+
+def _branch_attributes(operation: Operation) -> dict[str, Any]:
+    """What an If, Case or While says of its branches."""
+    from tensorboard.compat.proto import attr_value_pb2
+
+    control = getattr(operation.op_def, "control", None)
+    if control is None:
+        return {}
+    node, _ = control
+    kind = operation.type.removeprefix("Stateless")
+    names = {"If": ("then_branch", "else_branch"), "While": ("cond", "body")}.get(kind)
+    found: dict[str, Any] = {"_lower_using_switch_merge": attr_value_pb2.AttrValue(b=True)}
+    if names is None:
+        found["branches"] = [b.graph.function_name for b in node.branches]
+    else:
+        found |= {n: b.graph.function_name for n, b in zip(names, node.branches)}
+    leading = operation.graph.shown.leading.get(operation.index, ())
+    results = results_of(operation)
+    shown = list(results)
+    if kind == "While":  # what it captures goes round with its variables
+        shown = [*leading, *results, *operation.inputs[len(results) :]]
+        found["_num_original_outputs"] = attr_value_pb2.AttrValue(i=len(shown))
+    found["output_shapes"] = [t.shape for t in shown]
+    read_only = attr_value_pb2.AttrValue()
+    read_only.list.SetInParent()
+    if not node.effects:
+        inputs = (*leading, *operation.inputs)
+        read_only.list.i.extend([i for i, t in enumerate(inputs) if t.dtype is dt.resource])
+    found["_read_only_resource_inputs"] = read_only
+    return found
 
 
 def shape_proto(shape: shapes.TensorShape) -> tensor_shape_pb2.TensorShapeProto:
@@ -67,36 +170,86 @@ def shape_proto(shape: shapes.TensorShape) -> tensor_shape_pb2.TensorShapeProto:
     return made
 
 
-def _attr(value: Any) -> attr_value_pb2.AttrValue | None:
+def _attr_of(kind: str, value: Any) -> attr_value_pb2.AttrValue | None:
+    """The message of an attribute of a known kind; None for a value that has no such form."""
     from tensorboard.compat.proto import attr_value_pb2
 
     attr = attr_value_pb2.AttrValue()
-    if isinstance(value, (bool, np.bool_)):
-        attr.b = bool(value)
-    elif isinstance(value, (int, np.integer)):
-        attr.i = int(value)
-    elif isinstance(value, float):
-        attr.f = value
-    elif isinstance(value, str):
-        attr.s = value.encode()
-    elif isinstance(value, dt.DType):
-        attr.type = value.as_datatype_enum
-    elif isinstance(value, shapes.TensorShape):
-        attr.shape.CopyFrom(shape_proto(value))
-    elif isinstance(value, (list, tuple)):
-        if value and all(isinstance(v, bool) for v in value):
-            attr.list.b.extend(value)
-            return attr
-        if not all(isinstance(v, int) and not isinstance(v, bool) for v in value):
-            return None
-        attr.list.i.extend(value)
-    elif isinstance(value, (np.ndarray, np.generic)):
-        if value.dtype.hasobject:
-            return None
-        attr.tensor.dtype = dt.from_numpy(value.dtype).as_datatype_enum
-        attr.tensor.tensor_shape.CopyFrom(shape_proto(shapes.TensorShape._of(np.shape(value))))
-        if np.size(value) <= _MAX_SHOWN_ELEMENTS:
-            attr.tensor.tensor_content = np.asarray(value).tobytes()
-    else:
+    if kind.startswith("list("):
+        items = [] if value is None or isinstance(value, (str, bytes)) else list(value)
+        parts = [_attr_of(kind[5:-1], item) for item in items]
+        attr.list.SetInParent()
+        for part in parts:
+            if part is None:
+                return None
+            field = part.WhichOneof("value")
+            listed = getattr(attr.list, field)
+            if field in ("shape", "func", "tensor"):
+                listed.add().CopyFrom(getattr(part, field))
+            else:
+                listed.append(getattr(part, field))
+        return attr
+    if value is None:
         return None
+    if kind == "func":
+        attr.func.name = value
+    elif kind == "type":
+        attr.type = value if isinstance(value, int) else dt.as_dtype(value).as_datatype_enum
+    elif kind == "bool":
+        attr.b = bool(value)
+    elif kind == "int" and not isinstance(value, (int, np.integer)):
+        return None
+    elif kind == "int":
+        attr.i = int(value)
+    elif kind == "float":
+        attr.f = float(value)
+    elif kind == "string":
+        attr.s = value if isinstance(value, bytes) else str(value).encode()
+    elif kind == "shape":
+        attr.shape.CopyFrom(shape_proto(shapes.as_shape(value)))
+    else:
+        return _tensor_attr(np.asarray(value))
     return attr
+
+
+def _tensor_attr(value: np.ndarray) -> attr_value_pb2.AttrValue | None:
+    from tensorboard.compat.proto import attr_value_pb2
+
+    from shardtape.io.tensor_proto import make_tensor_proto
+
+    attr = attr_value_pb2.AttrValue()
+    if value.size <= _MAX_SHOWN_ELEMENTS and _is_plain(value):
+        attr.tensor.CopyFrom(make_tensor_proto(value))
+        return attr
+    if value.dtype.hasobject:
+        return None
+    attr.tensor.dtype = dt.from_numpy(value.dtype).as_datatype_enum
+    attr.tensor.tensor_shape.CopyFrom(shape_proto(shapes.TensorShape._of(np.shape(value))))
+    return attr
+
+
+def _is_plain(value: np.ndarray) -> bool:
+    return not value.dtype.hasobject or all(isinstance(v, (bytes, str)) for v in value.reshape(-1))
+
+
+def _attr(value: Any) -> attr_value_pb2.AttrValue | None:
+    """The message of an attribute whose kind its value tells."""
+    if isinstance(value, (bool, np.bool_)):
+        return _attr_of("bool", value)
+    if isinstance(value, int):
+        return _attr_of("int", value)
+    if isinstance(value, float):
+        return _attr_of("float", value)
+    if isinstance(value, str):
+        return _attr_of("string", value)
+    if isinstance(value, dt.DType):
+        return _attr_of("type", value)
+    if isinstance(value, shapes.TensorShape):
+        return _attr_of("shape", value)
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _tensor_attr(np.asarray(value))
+    if isinstance(value, (list, tuple)):
+        for kind, types in (("bool", bool), ("int", int), ("float", float)):
+            if all(isinstance(v, types) for v in value):
+                return _attr_of(f"list({kind})", value)
+    return None

@@ -9,16 +9,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from shardtape import dtypes as dt
 from shardtape import shapes
 from shardtape.context import building, state
+from shardtape.graph.shown import Shown
 from shardtape.graph.static import partial_value
 from shardtape.graph.types import check_types, checked_results
 from shardtape.ops import registry, source
 from shardtape.ops import state as variable_ops
-from shardtape.ops.node_names import NODE_NAMES
+from shardtape.ops.node_names import NODE_NAMES, argument_name
 from shardtape.ops.registry import Arg, Op
 from shardtape.source_lines import original
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
@@ -49,7 +48,14 @@ class Operation:
     @property
     def type(self) -> str:
         """The op's TensorFlow type name."""
+        if self.is_handle and self.graph.takes_resources:
+            return "Placeholder"
         return self.op_def.type
+
+    @property
+    def is_handle(self) -> bool:
+        """Whether it stands for a Variable."""
+        return self.op_def is variable_ops.var_handle
 
     def get_attr(self, name: str) -> Any:
         """The attribute's value. Raises ValueError naming the node where it has none."""
@@ -91,6 +97,8 @@ class Graph:
 
     finished = False  # the trace is done: its tensors cannot be used from outside
     shows_calls = False  # functions that are called on its tensors are shown, whatever they do
+    takes_resources = False  # Variables are inputs of the graph, as they are of a function's
+    shows_copies = False
     claims_ops = False  # what is done to its tensors is added to it, whatever is being built
 
     def __init__(self) -> None:
@@ -106,6 +114,7 @@ class Graph:
         self.finalized = False
         self.plans: dict[Any, Any] = {}
         self.gradient_overrides: dict[str, str] = {}
+        self.shown = Shown()
         self.lock = threading.RLock()
 
     # ---- building -------------------------------------------------------------------------
@@ -120,10 +129,22 @@ class Graph:
         """
         if self.finalized:
             raise RuntimeError("Graph is finalized and cannot be modified.")
-        symbols = tuple([self.capture(x) for x in inputs])
+        full_name = None
+        if any(type(x) is EagerTensor for x in inputs):  # it gets a name in the node's scope
+            full_name = self.unique_name(name or NODE_NAMES.get(op.type, op.type))
+            count = len(inputs)
+            symbols = tuple(
+                [
+                    self.capture(x, f"{full_name}/{argument_name(op, i, count)}")
+                    for i, x in enumerate(inputs)
+                ]
+            )
+        else:
+            symbols = tuple([self.capture(x) for x in inputs])
         dtypes = [t.dtype for t in symbols]
         check_types(op, dtypes)
-        full_name = self.unique_name(name or NODE_NAMES.get(op.type, op.type))
+        if full_name is None:
+            full_name = self.unique_name(name or NODE_NAMES.get(op.type, op.type))
         args = [Arg(t.shape, t.dtype, _thunk(t)) for t in symbols]
         try:
             shape = op.shape_rule(*args, **attrs)
@@ -158,8 +179,11 @@ class Graph:
         """A node with a fixed value (a numpy array or scalar)."""
         return self.add_op(source.const, (), {"value": array}, name or "Const")
 
-    def capture(self, value: Any) -> SymbolicTensor:
+    def capture(self, value: Any, name: str | None = None) -> SymbolicTensor:
         """A tensor of this graph that stands for `value`.
+
+        Args:
+          name: of the node that is made for an eager tensor which the graph does not know yet.
 
         Raises:
           ValueError: a tensor of another graph.
@@ -186,8 +210,12 @@ class Graph:
             "another graph"
         )
 
-    def variable_handle(self, variable: Any) -> SymbolicTensor:
-        """The tensor of type resource that stands for a Variable."""
+    def variable_handle(self, variable: Any, name: str | None = None) -> SymbolicTensor:
+        """The tensor of type resource that stands for a Variable.
+
+        Args:
+          name: of its node in the graph of a function; else it has the Variable's.
+        """
         found = self._handles.get(variable._id)
         if found is None:
             node_name = variable._name
@@ -293,7 +321,7 @@ class Graph:
         """The graph as TensorFlow's GraphDef message."""
         from shardtape.graph.graphdef import graph_def
 
-        return graph_def(self)
+        return graph_def(self, add_shapes)
 
     def as_default(self) -> Any:
         """Context in which ops are added to this graph."""
@@ -312,21 +340,6 @@ class Graph:
             yield
         finally:
             state.control_inputs = outer
-
-    def __str__(self) -> str:
-        """One line per node: `name = Type(inputs) attrs : dtype shape`."""
-        lines = []
-        for node in self._operations:
-            shown = {
-                k: (
-                    f"<{v.dtype}{list(v.shape)}>" if isinstance(v, np.ndarray) and v.size > 8 else v
-                )
-                for k, v in node.attrs.items()
-            }
-            types = ", ".join(f"{t.dtype.name}{t.shape}" for t in node.outputs)
-            inputs = ", ".join(t.name for t in node.inputs)
-            lines.append(f"{node.name} = {node.type}({inputs}) {shown or ''} : {types}")
-        return "\n".join(lines)
 
 
 def _thunk(tensor: SymbolicTensor) -> Any:

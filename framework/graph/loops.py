@@ -26,7 +26,8 @@ from shardtape.graph.branch_node import (
 from shardtape.graph.branches import Branch, zeros_of
 from shardtape.graph.parts import Parts, general_specs, put_together, taken_apart, tensors_of
 from shardtape.graph.replay import differentiated
-from shardtape.ops import array
+from shardtape.graph.shown import add_shown
+from shardtape.ops import array, source
 from shardtape.ops.compare import logical_and
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Op
@@ -76,11 +77,33 @@ def while_loop(
         condition, step, apart = _trace_loop(cond, body, apart, tensors, declared)
     node = BranchNode([condition, step], graph)
     made = _while_op(node, tensors, [t.shape for t in step.arguments], limit)
-    outputs = add_node(graph, made, given, node, name or "while")
+    outputs = _shown_loop(graph, made, given, node, name or "while", limit)
     result = put_together(apart, list(outputs[:-1]))
     if isinstance(loop_vars, tuple) and not hasattr(loop_vars, "_fields"):
         return tuple(result)
     return result if isinstance(loop_vars, (list, tuple)) else result[0]
+
+
+def _shown_loop(
+    graph: Any, made: Op, given: Sequence[Any], node: BranchNode, name: str, limit: Any
+) -> Any:
+    """Adds the loop's node, and the counter and the limit that its description begins with."""
+    if not graph.shows_copies:
+        return add_node(graph, made, given, node, name)
+    with building(graph) if state.graph is None else nothing():
+        name = graph.unique_name(name)
+        leading = [
+            add_shown(graph, source.const, (), {"value": np.int32(value)}, f"{name}/{called}")
+            for called, value in (
+                ("maximum_iterations", -1 if limit is None else int(limit)), ("loop_counter", 0)
+            )
+        ]  # fmt: skip
+        outputs = add_node(graph, made, given, node, f"{name}/")
+    last = outputs[-1] if type(outputs) is tuple else outputs
+    graph.shown.leading[last.op.index] = tuple(leading[::-1])
+    for out in outputs[:-1] if type(outputs) is tuple else ():
+        graph.shown.offset(out, len(leading))
+    return outputs
 
 
 def _limited(
@@ -208,7 +231,7 @@ def _while_op(
         return results([*current, Frame(frames)])
 
     made = node_op(
-        "While", kernel, [*[t.dtype for t in tensors], dt.variant],
+        node.kind("While"), kernel, [*[t.dtype for t in tensors], dt.variant],
         [*out_shapes, shapes.TensorShape([])], node.effects,
     )  # fmt: skip
     made.control = node, {"limit": limit}  # type: ignore[attr-defined]

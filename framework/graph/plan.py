@@ -47,7 +47,7 @@ class Plan:
         self.nodes = _needed(self.fetches, fed)
         self.same = _merge_equal(self.nodes)
         for node in self.nodes:
-            if node.type == "Placeholder":
+            if node.op_def.type == "Placeholder":
                 raise errors.InvalidArgumentError(
                     f"You must feed a value for placeholder tensor '{node.name}' with dtype "
                     f"{node.outputs[0].dtype.name} and shape {node.outputs[0].shape}"
@@ -146,7 +146,7 @@ def may_alias(fetch: SymbolicTensor, value: Any) -> bool:
         return False
     node = fetch.op
     return node.op_def.may_view or node.op_def.effects in (READS, WRITES) or (
-        node.type == "Placeholder"
+        node.op_def.type == "Placeholder"
     )  # fmt: skip
 
 

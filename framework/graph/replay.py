@@ -120,7 +120,7 @@ class Replay:
         )
         target = state.graph
         for node in self._nodes(fetches, set(copies)):
-            if node.type == "VarHandleOp":
+            if node.is_handle:
                 copies[node.outputs[0]._id] = target.variable_handle(node.attrs["variable"])
                 continue
             op, attrs = node.op_def, node.attrs
@@ -143,7 +143,7 @@ class Replay:
         waiting = [t.op for t in fetches if t._id not in given]
         while waiting:
             node = waiting.pop()
-            if node.index in found or node.type == "Placeholder":
+            if node.index in found or node.op_def.type == "Placeholder":
                 continue
             found[node.index] = node
             waiting.extend(t.op for t in node.inputs if t._id not in given)

@@ -137,7 +137,7 @@ class Segment:
         if self._variables is None:
             given = {t._id for t in self.inputs}
             nodes = _needed([*self.outputs, *self.effects], given)
-            self._variables = [n.attrs["variable"] for n in nodes if n.type == "VarHandleOp"]
+            self._variables = [n.attrs["variable"] for n in nodes if n.is_handle]
         return self._variables
 
     def backward(self) -> _Backward:
@@ -241,7 +241,7 @@ def _frontier(
         seen.add(t._id)
         node = t.op
         if t._id in given or node.index < boundary:
-            if node.type not in ("Const", "VarHandleOp"):
+            if node.type != "Const" and not node.is_handle:
                 kept[t._id] = t
         else:
             waiting.extend(node.inputs)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from shardtape import dtypes as dt
-from shardtape import nest
 from shardtape.graph.func_graph import TensorSpec
 from shardtape.indexed_slices import IndexedSlices
 from shardtape.tensor import Tensor
@@ -86,8 +85,6 @@ def paragraph(shown: list[tuple[str, str, Any]], result: Any, captures: list[Any
     """Parameters, result and captures, a line each."""
     lines = ["Input Parameters:"]
     lines += [f"  {name} ({kind}): {type_text(value)}" for name, kind, value in shown]
-    if not shown:
-        lines.append("  None")
     lines += ["Output Type:", f"  {type_text(result)}", "Captures:"]
     for outer in captures:
         variable = hasattr(outer, "_read_array")
@@ -98,6 +95,39 @@ def paragraph(shown: list[tuple[str, str, Any]], result: Any, captures: list[Any
     return "\n".join(lines)
 
 
+class Parameter:
+    """A parameter of a trace: `name`, `kind`, and the `type_constraint` of its values."""
+
+    __slots__ = ("name", "kind", "type_constraint")
+
+    def __init__(self, name: str, kind: str, type_constraint: Any) -> None:
+        self.name, self.type_constraint = name, type_constraint
+        self.kind = getattr(inspect.Parameter, kind)
+
+    def __repr__(self) -> str:
+        return f"{self.name} ({self.kind.name}): {type_text(self.type_constraint)}"
+
+
+class FunctionType:
+    """What a trace takes, returns and captures: a line as `str`, a paragraph as `repr`.
+
+    Attributes:
+      parameters: by name, in order.
+      output: the structure of the results.
+      captures: the tensors and Variables from outside.
+    """
+
+    def __init__(self, shown: list[tuple[str, str, Any]], output: Any, captures: Any) -> None:
+        self._shown, self.output, self.captures = shown, output, list(captures)
+        self.parameters = {name: Parameter(name, kind, value) for name, kind, value in shown}
+
+    def __str__(self) -> str:
+        return one_line(self._shown, self.output)
+
+    def __repr__(self) -> str:
+        return paragraph(self._shown, self.output, self.captures)
+
+
 def structured_input(shown: list[tuple[str, str, Any]]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """(positional, by name): specs that bear the names of the inputs, and other values."""
     positional = tuple(_named(n, v) for n, k, v in shown if k != "KEYWORD_ONLY")
@@ -105,12 +135,14 @@ def structured_input(shown: list[tuple[str, str, Any]]) -> tuple[tuple[Any, ...]
 
 
 def _named(name: str, value: Any) -> Any:
-    count = len(nest.flatten(value))
-
-    def named(i: int, leaf: Any) -> Any:
-        if isinstance(leaf, TensorSpec) and leaf.name is None:
-            return TensorSpec(leaf.shape, leaf.dtype, name if count == 1 else f"{name}_{i}")
-        return leaf
-
-    flat = [named(i, leaf) for i, leaf in enumerate(nest.flatten(value))]
-    return nest.pack_sequence_as(value, flat)
+    """The specs in a value, with the names that lead to them."""
+    if isinstance(value, TensorSpec):
+        return value if value.name is not None else TensorSpec(value.shape, value.dtype, name)
+    if isinstance(value, Mapping):
+        made = {k: _named(f"{name}_{k}", v) for k, v in value.items()}
+        return made if type(value) is dict else type(value)(made)  # type: ignore[call-arg]
+    if isinstance(value, (list, tuple)):
+        keys = getattr(value, "_fields", range(len(value)))
+        parts = [_named(f"{name}_{k}", v) for k, v in zip(keys, value)]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value

@@ -53,7 +53,7 @@ def _found(tensor: Any, seen: dict[int, Any]) -> Any:
     kind = node.type
     if kind == "Const":
         return node.attrs["value"]
-    if kind == "VarHandleOp":
+    if node.is_handle:
         return node.attrs["variable"]
     if kind not in _FOLDED:
         return None

@@ -46,7 +46,7 @@ def vectorize(graph: Graph, fetches: Sequence[Any], given: dict[int, Lane], coun
 
 def _applied(node: Operation, inputs: list[Any], batch: Batch) -> list[Any]:
     op = node.op_def
-    if node.type == "VarHandleOp":
+    if node.is_handle:
         return [Lane(node.attrs["variable"], False)]
     if node.type == "Const":
         return [Lane(convert_to_tensor(node.attrs["value"]), False)]

@@ -18,6 +18,8 @@ _VALUE_FIELDS = {
     "bfloat16": "half_val", "complex64": "scomplex_val", "complex128": "dcomplex_val",
 }  # fmt: skip
 
+_ONE_BY_ONE = ("bool", "uint16", "complex64", "complex128")  # also where there are several
+
 
 def encode(array: Any) -> bytes:
     """A serialised TensorProto; the same bytes as TensorFlow's `serialize_tensor`."""
@@ -131,7 +133,7 @@ def make_tensor_proto(
     flat = np.ascontiguousarray(array).reshape(-1)
     if kind is dt.string:
         made.string_val.extend(flat.tolist())
-    elif flat.size > 1 and flat.size == room:
+    elif flat.size > 1 and flat.size == room and kind.name not in _ONE_BY_ONE:
         made.tensor_content = flat.tobytes()
     else:
         field = getattr(made, _VALUE_FIELDS[kind.name])

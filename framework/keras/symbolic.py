@@ -36,6 +36,7 @@ class KerasGraph(FuncGraph):
     """
 
     claims_ops = True
+    takes_resources = shows_copies = False
 
     def __init__(self, outer: Any, shows_calls: bool = False) -> None:
         super().__init__("keras_graph", outer)
@@ -111,7 +112,7 @@ class KerasGraph(FuncGraph):
         described = by and f', description="{by}"'
         return f"KerasTensor(type_spec={spec}, name='{name}'{described})"
 
-    def capture(self, value: Any) -> SymbolicTensor:
+    def capture(self, value: Any, name: str | None = None) -> SymbolicTensor:
         """Values from outside are constants of the graph: shapes may depend on them."""
         if type(value) is EagerTensor:
             return Graph.capture(self, value)
@@ -205,7 +206,7 @@ def fixed_value(tensor: SymbolicTensor) -> Any:
     """What a tensor of the graph stands for that no call has made: a value, or a Variable."""
     if tensor.op.type == "Const":
         return EagerTensor(tensor.op.attrs["value"])
-    if tensor.op.type == "VarHandleOp":
+    if tensor.op.is_handle:
         return tensor.op.attrs["variable"]
     return next((outer for outer, p in tensor.graph.captures if p is tensor), None)
 

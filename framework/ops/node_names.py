@@ -17,12 +17,16 @@ NODE_NAMES = {
     "DivNoNan": "div_no_nan",
     "FloorDiv": "floordiv",
     "If": "cond",
+    "StatelessIf": "cond",
+    "Case": "indexed_case",
+    "StatelessCase": "indexed_case",
     "OneHot": "one_hot",
     "OnesLike": "ones_like",
     "RealDiv": "truediv",
     "StridedSlice": "strided_slice",
     "Transpose": "transpose",
     "While": "while",
+    "StatelessWhile": "while",
     "ZerosLike": "zeros_like",
 }
 _REDUCTION = ("input", "reduction_indices")

@@ -40,7 +40,11 @@ def apply_resource(
             ) from error
         outputs = None if got is None else EagerTensor(got)
     else:
-        handle = graph.variable_handle(variable)
+        if graph.takes_resources and variable._id not in graph._handles:
+            scope = graph.unique_name(name or resource_op.type)
+            handle, name = graph.variable_handle(variable, f"{scope}/resource"), f"{scope}/"
+        else:
+            handle = graph.variable_handle(variable)
         outputs = graph.add_op(resource_op, (handle, *inputs), attrs, name)
     if state.recorders:
         outs = (outputs,) if isinstance(outputs, (EagerTensor, SymbolicTensor)) else ()

@@ -129,8 +129,11 @@ class GraphWriter:
         return {"constant": len(self.constants) - 1}
 
     def _node(self, operation: Any, place: Any, numbers: dict[int, int]) -> dict[str, Any]:
-        entry: dict[str, Any] = {"op": operation.type, "name": operation.name}
-        if operation.type == "VarHandleOp":
+        kind = operation.op_def.type
+        if hasattr(operation.op_def, "control"):
+            kind = kind.removeprefix("Stateless")
+        entry: dict[str, Any] = {"op": kind, "name": operation.name}
+        if operation.is_handle:
             return {**entry, "variable": self.variable(operation.attrs["variable"])}
         if operation.type == "Const":
             return {**entry, **self.constant(operation.attrs["value"])}

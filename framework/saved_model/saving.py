@@ -223,10 +223,11 @@ class _Export:
                 left_out.append(error.message)
                 _log.warning(
                     "A trace of %s is not saved, and the loaded object cannot call it: %s",
-                    path or trace.name, error.message,
+                    path or trace.function_name, error.message,
                 )  # fmt: skip
         declared = getattr(function, "declared", getattr(function, "input_signature", None))
-        return {"name": getattr(function, "_name", None) or function.name,
+        name = getattr(function, "function_name", None) or function._name
+        return {"name": name,
                 "parameters": parameters, "traces": written,
                 "declared": bool(declared), "left_out": left_out}  # fmt: skip
 
@@ -256,7 +257,7 @@ class _Export:
         """A function of named tensors as it is written. Raises ValueError for another one."""
         outputs = named_outputs(concrete._structure, name)
         specs = [[p.op.name, values.encode(p.shape), p.dtype.name] for _, p in concrete._arguments]
-        return {"name": concrete.name, "inputs": specs, "outputs": list(outputs),
+        return {"name": concrete.function_name, "inputs": specs, "outputs": list(outputs),
                 "graph": self._graph(concrete, list(outputs.values()))}  # fmt: skip
 
 

@@ -274,7 +274,7 @@ def graph_def_bytes(graph_data: Any) -> bytes:
     if isinstance(graph_data, bytes):
         return graph_data
     if hasattr(graph_data, "as_graph_def"):
-        graph_data = graph_data.as_graph_def()
+        graph_data = graph_data.as_graph_def(add_shapes=True)
     if not hasattr(graph_data, "SerializeToString"):
         raise errors.InvalidArgumentError(
             f"expected a Graph, a GraphDef or its bytes, got {type(graph_data).__name__}"

@@ -96,7 +96,7 @@ class TensorBoard(Callback):
         if concrete is None:  # the model runs eagerly
             return
         with self._writer("train").as_default():
-            summary.graph(graph_def(concrete.graph))
+            summary.graph(graph_def(concrete.graph, add_shapes=True))
 
     def on_test_end(self, logs: Any = None) -> None:
         optimizer = getattr(self.model, "optimizer", None)

@@ -287,7 +287,7 @@ def _calls(nodes: list[Node], by_tensor: dict[int, Node]) -> tuple[list[Any], di
 
 def _is_given(t: SymbolicTensor) -> bool:
     """Constants from outside, and handles of Variables."""
-    return t.op.type in ("Const", "VarHandleOp") or fixed_value(t) is not None
+    return t.op.is_handle or t.op.type == "Const" or fixed_value(t) is not None
 
 
 def _check_connected(t: SymbolicTensor, node: Node) -> None:

@@ -64,17 +64,18 @@ CASES = [
 def test_names_of(function, names):
     traced = tf.function(lambda x, y: function(x, y), autograph=False)
     nodes = traced.get_concrete_function(SPEC, SPEC).graph.get_operations()
-    assert " ".join(f"{n.name}:{n.type}" for n in nodes if n.type != "Placeholder") == names
+    found = " ".join(f"{n.name}:{n.type}" for n in nodes if n.type != "Placeholder")
+    assert found == f"{names} Identity:Identity"
 
 
 def test_variables_are_read_in_the_scope_of_their_node():
     layer = tf.keras.layers.Dense(4, activation="relu", name="dense")
     layer.build([None, 3])
     graph = tf.function(lambda x: layer(x)).get_concrete_function(SPEC).graph
-    names = [n.name for n in graph.get_operations() if n.type not in ("Placeholder", "VarHandleOp")]
-    assert names == [
-        "dense/MatMul/ReadVariableOp", "dense/MatMul", "dense/BiasAdd/ReadVariableOp",
-        "dense/BiasAdd", "dense/Relu",
+    assert [n.name for n in graph.get_operations()] == [
+        "x", "dense/MatMul/ReadVariableOp/resource", "dense/MatMul/ReadVariableOp", "dense/MatMul",
+        "dense/BiasAdd/ReadVariableOp/resource", "dense/BiasAdd/ReadVariableOp", "dense/BiasAdd",
+        "dense/Relu", "Identity", "NoOp",
     ]  # fmt: skip
 
 

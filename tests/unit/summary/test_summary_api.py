@@ -204,7 +204,7 @@ def test_graph(tmp_path):
     graph.node.add(name="scope/a", op="Const")
 
     class Graph:
-        def as_graph_def(self):
+        def as_graph_def(self, add_shapes=False):
             return graph
 
     for index, given in enumerate((graph, graph.SerializeToString(), Graph())):
