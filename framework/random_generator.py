@@ -28,6 +28,7 @@ from shardtape.ops.random_stateless import Algorithm, algorithm_number
 from shardtape.ops.registry import WRITES, op
 from shardtape.ops.shape_rules import from_vector
 from shardtape.ops.state import apply_resource
+from shardtape.replica_context import scopes
 from shardtape.tensor import EagerTensor, Tensor
 from shardtape.variable import Variable
 
@@ -148,6 +149,7 @@ class Generator:
             words = _as_words(state.numpy() if isinstance(state, Variable) else state)
             self._state = Variable(words, dtype=dt.int64, trainable=False, name="StateVar")
         self._check(self._state.shape)
+        self._strategy = getattr(self._state, "distribute_strategy", None)
 
     def _check(self, shape: Any) -> None:
         shape.assert_is_compatible_with([_state_size(self._alg)])
@@ -214,7 +216,24 @@ class Generator:
             convert_to_tensor(np.int32(self._alg)),
             delta if isinstance(delta, Tensor) else convert_to_tensor(np.int64(delta)),
         )
-        return apply_resource(rng_read_and_skip, self._state, inputs)
+        if self._strategy is None:
+            return apply_resource(rng_read_and_skip, self._state, inputs)
+        state: Any = self._state
+        components = state.values if self._across() else (state._engine,)
+        return [apply_resource(rng_read_and_skip, v, inputs) for v in components][0]
+
+    def _across(self) -> bool:
+        return scopes.replica is None and scopes.updating is None
+
+    def _own_key(self, key: Any) -> Any:
+        """Of a generator of several replicas the key of the one that draws."""
+        if self._strategy is None or self._across():
+            return key
+        number = scopes.updating if scopes.updating is not None else scopes.replica.number
+        return stateless.stateless_random_uniform_full_int_op(
+            convert_to_tensor([1]), key, convert_to_tensor(np.array([number, 0], np.uint64)),
+            convert_to_tensor(np.int32(self._alg)), dtype=dt.uint64,
+        )  # fmt: skip
 
     def _drawn(self, sizes: Any) -> tuple[Any, Any, Any]:
         """Inputs key, counter and alg of a drawing op for values of shape `sizes`."""
@@ -228,7 +247,7 @@ class Generator:
 
             state = self.skip(reduce_prod(sizes))
             key, counter = state[-1:], state[:-1]
-        return key, counter, convert_to_tensor(np.int32(self._alg))
+        return self._own_key(key), counter, convert_to_tensor(np.int32(self._alg))
 
     # ---- drawing --------------------------------------------------------------------------
     def normal(
@@ -317,7 +336,8 @@ class Generator:
         probs = convert_to_tensor(probs, counts.dtype, name="probs")
         inputs = (convert_to_tensor(np.int64(self._alg)), shape_input(shape), counts, probs)
         attrs = {"dtype": dt.as_dtype(dtype)}
-        return apply_resource(stateful_binomial, self._state, inputs, attrs, name or "binomial")
+        state = getattr(self._state, "_engine", self._state)
+        return apply_resource(stateful_binomial, state, inputs, attrs, name or "binomial")
 
     # ---- seeds and other generators -------------------------------------------------------
     def make_seeds(self, count: int = 1) -> Tensor:

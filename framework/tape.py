@@ -141,7 +141,9 @@ class GradientTape:
 
     def watched_variables(self) -> tuple[Any, ...]:
         """Variables watched by this tape, in the order of their construction."""
-        return tuple(v for _, v in sorted(self._variables.items()))
+        watched = [v for _, v in sorted(self._variables.items())]
+        # of a Variable of several replicas the tape has seen a component
+        return tuple(v if v._holder is None else v._holder() or v for v in watched)
 
     # ---- differentiation ------------------------------------------------------------------
     def gradient(

@@ -58,7 +58,7 @@ class _Creating(type):
     """Calls the creators of the blocks that are open before a Variable is made."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if not listeners.creators or cls is not Variable:
+        if not listeners.creators or "_asks_creators" not in cls.__dict__:
             return super().__call__(*args, **kwargs)
         given = {**dict(zip(_PARAMETERS, args)), **kwargs}
         make = super().__call__
@@ -83,6 +83,8 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
     """
 
     _takes_operators = False
+    _asks_creators = True  # in its own dictionary: subclasses are made as they are
+    _holder: Any = None  # weak reference to the Variable of several replicas that it is part of
     __array_priority__ = 101
 
     def __new__(cls, *args: Any, **options: Any) -> Any:

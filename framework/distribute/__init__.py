@@ -1,24 +1,28 @@
-"""`tf.distribute`: strategies of one process."""
+"""`tf.distribute`: strategies of one process, with one replica or several."""
 
 from typing import Any as _Any
 
+from shardtape.data.iterator import OwnedIterator as DistributedIterator
 from shardtape.distribute import cluster_resolver, coordinator, experimental
 from shardtape.distribute.cluster_strategies import (
     MultiWorkerMirroredStrategy,
     ParameterServerStrategy,
     Server,
 )
-from shardtape.distribute.strategy import (
+from shardtape.distribute.cross_device_ops import (
     CrossDeviceOps,
     HierarchicalCopyAllReduce,
+    NcclAllReduce,
+    ReductionToOneDevice,
+)
+from shardtape.distribute.input import DistributedDataset
+from shardtape.distribute.mirrored import MirroredStrategy
+from shardtape.distribute.strategy import (
     InputContext,
     InputOptions,
     InputReplicationMode,
-    MirroredStrategy,
-    NcclAllReduce,
     OneDeviceStrategy,
     ReduceOp,
-    ReductionToOneDevice,
     ReplicaContext,
     RunOptions,
     Strategy,
@@ -28,9 +32,13 @@ from shardtape.distribute.strategy import (
     has_strategy,
     in_cross_replica_context,
 )
+from shardtape.distribute.values import DistributedValues
 
 __all__ = [
     "CrossDeviceOps",
+    "DistributedDataset",
+    "DistributedIterator",
+    "DistributedValues",
     "HierarchicalCopyAllReduce",
     "InputContext",
     "InputOptions",
@@ -61,6 +69,6 @@ def __getattr__(name: str) -> _Any:
     from shardtape.absent import missing_text
 
     raise AttributeError(
-        f"{missing_text('tf.distribute', name, __all__)}: this process has one replica; "
-        "tf.Trainer trains on several workers"
+        f"{missing_text('tf.distribute', name, __all__)}: MirroredStrategy has replicas in this "
+        "process, tf.Trainer trains on several workers"
     )

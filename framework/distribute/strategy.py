@@ -1,4 +1,4 @@
-"""Strategies with one replica: this process and one device.
+"""Strategies with one replica: this process and one device. Several: `distribute.mirrored`.
 
 Training on several machines is what the parameter server is for; see `tf.Trainer`.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from shardtape.devices import canonical_name, device, list_logical_devices
+from shardtape.devices import canonical_name, device
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.reduce import reduce_mean, reduce_sum
+from shardtape.replica_context import scopes
 from shardtape.tensor import Tensor
 
 
@@ -25,14 +25,14 @@ class ReduceOp(enum.Enum):
 
 
 class InputReplicationMode(enum.Enum):
-    """Whether workers or replicas have input pipelines of their own; with one it is the same."""
+    """Whether workers or replicas have input pipelines of their own."""
 
     PER_WORKER = "PER_WORKER"
     PER_REPLICA = "PER_REPLICA"
 
 
 class InputOptions(NamedTuple):
-    """How a dataset is distributed; with one replica it goes there as it is."""
+    """How a dataset is distributed; nothing depends on it here: all devices share one memory."""
 
     experimental_fetch_to_device: bool | None = None
     experimental_replication_mode: InputReplicationMode = InputReplicationMode.PER_WORKER
@@ -41,7 +41,7 @@ class InputOptions(NamedTuple):
 
 
 class RunOptions(NamedTuple):
-    """How `Strategy.run` traces; with one replica nothing depends on it."""
+    """How `Strategy.run` traces; nothing depends on it here."""
 
     experimental_enable_dynamic_batch_size: bool = True
     experimental_bucketizing_dynamic_shape: bool = False
@@ -49,7 +49,7 @@ class RunOptions(NamedTuple):
 
 
 class ValueContext:
-    """For which replica a value is made: the only one.
+    """For which replica a value is made.
 
     Args:
       replica_id_in_sync_group: its number.
@@ -58,14 +58,6 @@ class ValueContext:
     def __init__(self, replica_id_in_sync_group: int = 0, num_replicas_in_sync: int = 1) -> None:
         self.replica_id_in_sync_group = replica_id_in_sync_group
         self.num_replicas_in_sync = num_replicas_in_sync
-
-
-class _Scopes(threading.local):
-    strategies: tuple[Any, ...] = ()
-    in_replica = False
-
-
-_scopes = _Scopes()
 
 
 class InputContext:
@@ -101,6 +93,10 @@ class ReplicaContext:
     def all_reduce(self, reduce_op: Any, value: Any, options: Any = None) -> Any:
         """The sum or mean over one replica: the value."""
         _check_op(reduce_op)
+        return value
+
+    def all_gather(self, value: Any, axis: int, options: Any = None) -> Any:
+        """The values of one replica: the value."""
         return value
 
     def merge_call(self, merge_fn: Callable[..., Any], args: Any = (), kwargs: Any = None) -> Any:
@@ -143,24 +139,24 @@ class Strategy:
     @contextlib.contextmanager
     def scope(self) -> Iterator[Strategy]:
         """Block in which this is the current strategy."""
-        before = _scopes.strategies
-        _scopes.strategies = (*before, self)
+        before = scopes.strategies
+        scopes.strategies = (*before, self)
         try:
             with device(self._device):
                 yield self
         finally:
-            _scopes.strategies = before
+            scopes.strategies = before
 
     def run(
         self, fn: Callable[..., Any], args: Any = (), kwargs: Any = None, options: Any = None
     ) -> Any:
         """`fn(*args, **kwargs)` in the one replica."""
-        before, _scopes.in_replica = _scopes.in_replica, True
+        before, scopes.in_replica = scopes.in_replica, True
         try:
             with self.scope():
                 return fn(*args, **(kwargs or {}))
         finally:
-            _scopes.in_replica = before
+            scopes.in_replica = before
 
     def reduce(self, reduce_op: Any, value: Any, axis: Any = None) -> Any:
         """The value of the one replica, summed or averaged over `axis` where one is given."""
@@ -209,71 +205,31 @@ class OneDeviceStrategy(Strategy):
         super().__init__(device)
 
 
-class MirroredStrategy(Strategy):
-    """One replica, on the device that is there.
-
-    Args:
-      devices: at most one name; with several ValueError, as this framework spreads training over
-        workers and parameter shards instead (`tf.Trainer`).
-      cross_device_ops: accepted; with one replica there is nothing to reduce.
-    """
-
-    def __init__(self, devices: Any = None, cross_device_ops: Any = None) -> None:
-        names = [devices] if isinstance(devices, str) else list(devices or ())
-        if len(names) > 1:
-            raise ValueError(
-                f"MirroredStrategy has one replica here, got the devices {names}: use tf.Trainer "
-                "to train on several workers"
-            )
-        gpus = list_logical_devices("GPU")
-        super().__init__(names[0] if names else gpus[0].name if gpus else None)
-
-
-class CrossDeviceOps:
-    """A way of reducing over devices; with one replica it does nothing."""
-
-    def __init__(self, num_packs: int = 1) -> None:
-        self.num_packs = num_packs
-
-
-class HierarchicalCopyAllReduce(CrossDeviceOps):
-    """Accepted by `MirroredStrategy`."""
-
-
-class NcclAllReduce(CrossDeviceOps):
-    """Accepted by `MirroredStrategy`."""
-
-
-class ReductionToOneDevice(CrossDeviceOps):
-    """Accepted by `MirroredStrategy`."""
-
-    def __init__(self, reduce_to_device: Any = None, accumulation_fn: Any = None) -> None:
-        super().__init__()
-
-
 _default = Strategy()
 
 
 def get_strategy() -> Strategy:
     """The strategy of the innermost `scope`, else one with one replica."""
-    return _scopes.strategies[-1] if _scopes.strategies else _default
+    return scopes.strategies[-1] if scopes.strategies else _default
 
 
 def has_strategy() -> bool:
     """Whether a `scope` is open."""
-    return bool(_scopes.strategies)
+    return bool(scopes.strategies)
 
 
 def in_cross_replica_context() -> bool:
     """Whether a `scope` is open and no replica runs."""
-    return has_strategy() and not _scopes.in_replica
+    return has_strategy() and not scopes.in_replica
 
 
 def get_replica_context() -> ReplicaContext | None:
-    """The one replica's; None in a scope outside `run`."""
+    """That of the replica that runs; None in a scope outside `run`."""
+    if scopes.replica is not None:
+        return scopes.replica
     return None if in_cross_replica_context() else ReplicaContext(get_strategy())
 
 
 def experimental_set_strategy(strategy: Strategy | None) -> None:
     """Makes a strategy the current one until further notice."""
-    _scopes.strategies = () if strategy is None else (strategy,)
+    scopes.strategies = () if strategy is None else (strategy,)

@@ -20,6 +20,8 @@ class AutoCastVariable(Variable):
     Gradients arrive in its own dtype, too, since the cast is seen by tapes.
     """
 
+    _asks_creators = True
+
     @property
     def read_dtype(self) -> dt.DType:
         """The dtype that a read gives here."""

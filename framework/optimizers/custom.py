@@ -10,6 +10,7 @@ import numpy as np
 from shardtape.context import building, state
 from shardtape.errors import UnimplementedError
 from shardtape.indexed_slices import IndexedSlices
+from shardtape.optimizers.replicated import components, identity
 from shardtape.optimizers.rule import Rule
 from shardtape.variable import Variable
 
@@ -83,24 +84,29 @@ def apply(optimizer: Any, pairs: list[tuple[Any, Any]]) -> None:
     decay = optimizer.weight_decay
     for variable in variables if decay else ():
         if optimizer.rule.for_variable(variable.name).weight_decay:
-            taken = convert_to_tensor(variable)
-            variable.assign_sub(taken * _cast(rate, taken.dtype) * _cast(decay, taken.dtype))
+            for _ in components(variable):
+                taken = convert_to_tensor(variable)
+                variable.assign_sub(taken * _cast(rate, taken.dtype) * _cast(decay, taken.dtype))
     for gradient, variable in zip(_clipped(optimizer, gradients), variables):
-        optimizer.update_step(_summed(gradient), variable)
+        gradient = _summed(gradient)
+        for _ in components(variable):
+            optimizer.update_step(gradient, variable)
     if optimizer.use_ema:
         _average(optimizer, variables)
     optimizer.iterations.assign_add(1)
     for variable in variables:
         if getattr(variable, "constraint", None) is not None:
-            variable.assign(variable.constraint(convert_to_tensor(variable)))
+            for _ in components(variable):
+                variable.assign(variable.constraint(convert_to_tensor(variable)))
 
 
 def average_of(optimizer: Any, variable: Any) -> Variable:
     """The Variable of the moving average of another one, which it starts as."""
-    found = optimizer._averages.get(variable._id)
+    key = identity(variable)
+    found = optimizer._averages.get(key)
     if found is None:
         found = variable_like(optimizer, variable, "average", initial=variable._read_array())
-        optimizer._averages[variable._id] = found
+        optimizer._averages[key] = found
     return found
 
 

@@ -37,7 +37,10 @@ def wanted(gradients: list[Any]) -> bool:
 def add(optimizer: Any, pairs: list[tuple[Any, Any]]) -> Any:
     """Adds the operation for (gradient, Variable) pairs to the graph they are of; returns it."""
     graph = state.graph or next(g for g in map(_graph_of, (p[0] for p in pairs)) if g is not None)
-    inputs: list[Any] = [variable for _, variable in pairs]
+    inputs: list[Any] = [
+        variable if variable._holder is None else variable._holder().values[0]
+        for _, variable in pairs
+    ]
     sparse = []
     for gradient, variable in pairs:
         is_sparse = hasattr(gradient, "indices") and hasattr(gradient, "values")
@@ -52,6 +55,9 @@ def add(optimizer: Any, pairs: list[tuple[Any, Any]]) -> Any:
                 f"variable {variable.shape}"
             )
         inputs.append(gradient)
+    for _, variable in pairs:  # what reads another replica's component has to wait, too
+        if variable._holder is not None:
+            inputs += variable._holder().values[1:]
     attrs = {"optimizer": optimizer, "sparse": tuple(sparse), "trace": optimizer.traced(len(pairs))}
     return graph.add_op(apply_gradients, inputs, attrs, f"{optimizer.name}/apply_gradients")
 

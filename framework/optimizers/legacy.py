@@ -25,6 +25,7 @@ from shardtape.optimizers import (
     ftrl,
     nadam,
     optimizer,
+    replicated,
     rmsprop,
     sgd,
 )
@@ -183,7 +184,7 @@ class Optimizer(optimizer.Optimizer):
           initializer: name, function of shape and dtype, or the value.
           shape: default that of `var`.
         """
-        key = var._id, slot_name
+        key = replicated.identity(var), slot_name
         if key not in self._own_slots:
             value = initializer
             if isinstance(initializer, str) or callable(initializer):
@@ -244,8 +245,9 @@ class Optimizer(optimizer.Optimizer):
 
     def get_slot(self, var: Any, slot_name: str) -> Any:
         """The slot of a Variable, as a Variable. Raises KeyError for an unknown name."""
-        if (var._id, slot_name) in self._own_slots:
-            return self._own_slots[var._id, slot_name]
+        key = replicated.identity(var), slot_name
+        if key in self._own_slots:
+            return self._own_slots[key]
         for slot, name in self._named_slots():
             if name == slot_name:
                 made = self._slots_of(var)[slot]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from shardtape.optimizers import custom
+from shardtape.optimizers import custom, replicated
 from shardtape.variable import Variable
 
 _HAT = "velocity_hat"
@@ -161,7 +161,7 @@ class ListedState:
 
     def _var_key(self, variable: Any) -> str:
         """What `_index_dict` has the place of a Variable under."""
-        return f"{variable.name.removesuffix(':0')}_{variable._id}"
+        return f"{variable.name.removesuffix(':0')}_{replicated.identity(variable)}"
 
     def _serialize_hyperparameter(self, value: Any) -> Any:
         """A setting fit for `get_config`: schedules by their configuration, Variables by value."""
@@ -174,5 +174,5 @@ class ListedState:
         return value.numpy().item() if isinstance(value, Variable) else value
 
     def aggregate_gradients(self, grads_and_vars: Any) -> list[Any]:
-        """The pairs as they are: there is one replica."""
-        return list(grads_and_vars)
+        """The pairs with the sums of all replicas; of one replica as they are."""
+        return replicated.summed(list(grads_and_vars))

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from shardtape.backend import array_module
 from shardtape.errors import UnimplementedError
-from shardtape.optimizers import custom, graph_op
+from shardtape.optimizers import custom, graph_op, replicated
 from shardtape.optimizers.clipping import (
     global_norm,
     gradient_arrays,
@@ -20,6 +20,7 @@ from shardtape.optimizers.learning_rate import Rated, checked_rate
 from shardtape.optimizers.listing import ListedState
 from shardtape.optimizers.rule import Rule, learning_rate_from_config
 from shardtape.optimizers.schedules import LearningRateSchedule
+from shardtape.replica_context import across_replicas, current_strategy, scopes
 from shardtape.variable import Variable
 
 # (row ids, values) of a sparse gradient, or the array of a dense one
@@ -144,6 +145,9 @@ class Optimizer(Rated, ListedState):
 
     def build(self, var_list: Iterable[Any]) -> None:
         """Makes the slots of variables that have none yet."""
+        if scopes.replica is not None:  # the slots belong to all replicas
+            with across_replicas(scopes.replica.strategy):
+                return self.build(var_list)
         for variable in var_list:
             if variable._id in self._built_for:
                 continue
@@ -196,7 +200,9 @@ class Optimizer(Rated, ListedState):
         Args:
           grads_and_vars: pairs; a gradient is a Tensor, an array, IndexedSlices (duplicates are
             summed), or None (skipped with a warning).
-          name, skip_gradients_aggregation: accepted, without effect.
+          name: accepted, without effect.
+          skip_gradients_aggregation: of several replicas (`tf.distribute.MirroredStrategy`) take
+            the gradients of the first; they are to be the same everywhere. Else they are summed.
 
         Inside a traced function or a graph this adds an operation, which updates when it runs.
 
@@ -204,8 +210,19 @@ class Optimizer(Rated, ListedState):
 
         Raises:
           ValueError: no gradient at all, or a shape that does not fit.
+          RuntimeError: in the scope of a strategy of several replicas, outside of them.
         """
         pairs = list(grads_and_vars)
+        if scopes.strategies:
+            strategy = current_strategy()
+            if strategy is not None:
+                aggregate = ignored.get("experimental_aggregate_gradients", True)
+                skip = skip_gradients_aggregation or not aggregate
+                return replicated.apply(self, strategy, pairs, not skip)
+        return self._apply_pairs(pairs)
+
+    def _apply_pairs(self, pairs: list[tuple[Any, Any]]) -> Any:
+        """`apply_gradients` of gradients that are those of all replicas."""
         if not pairs:
             return self.iterations
         present = [(g, v) for g, v in pairs if g is not None]
@@ -217,7 +234,7 @@ class Optimizer(Rated, ListedState):
             warnings.warn(
                 f"Gradients do not exist for variables {lacking} when minimizing the loss. If "
                 "you're using `model.compile()`, did you forget to provide a `loss` argument?",
-                stacklevel=2,
+                stacklevel=3,
             )
         self._new = not self._built_for
         self.build([v for _, v in pairs])
@@ -266,19 +283,35 @@ class Optimizer(Rated, ListedState):
         for (gradient, variable), factor in zip(pairs, factors):
             rule = self.rule.for_variable(variable.name)
             slots = self._slots_of(variable)
-            array = variable._storage()
-            xp = array_module(array)
-            if isinstance(gradient, tuple):
-                rows, values = gradient
-                if self.clipvalue:  # Keras clips the rows of repeated ids before it sums them
-                    values = xp.clip(values * factor, -self.clipvalue, self.clipvalue)
-                    rule, factor = rule.without_clipping(), 1.0
-                rows, values = sum_duplicates(rows, values)
-                rule.rows(xp, array, rows, values, slots, step, rate, factor)
-            else:
-                rule.dense(xp, array, gradient, slots, step, rate, factor)
-            if getattr(variable, "constraint", None) is not None:
-                variable.assign(variable.constraint(variable.value()))
+            holder = variable._holder
+            if holder is None:
+                self._update(variable, rule, gradient, slots, step, rate, factor)
+                continue
+            whole = holder()  # of several replicas: the others get the value of the first
+            whole._free_mirrors()
+            try:
+                first = whole.values[0]
+                self._update(first, rule, gradient, slots, step, rate, factor)
+            finally:
+                whole._share_mirrors()
+
+    def _update(
+        self, variable: Any, rule: Rule, gradient: Gradient, slots: Any, step: int, rate: float,
+        factor: float,
+    ) -> None:  # fmt: skip
+        array = variable._storage()
+        xp = array_module(array)
+        if isinstance(gradient, tuple):
+            rows, values = gradient
+            if self.clipvalue:  # Keras clips the rows of repeated ids before it sums them
+                values = xp.clip(values * factor, -self.clipvalue, self.clipvalue)
+                rule, factor = rule.without_clipping(), 1.0
+            rows, values = sum_duplicates(rows, values)
+            rule.rows(xp, array, rows, values, slots, step, rate, factor)
+        else:
+            rule.dense(xp, array, gradient, slots, step, rate, factor)
+        if getattr(variable, "constraint", None) is not None:
+            variable.assign(variable.constraint(variable.value()))
 
     def _slots_of(self, variable: Any) -> dict[str, Any]:
         key = variable._id
@@ -314,6 +347,9 @@ class Optimizer(Rated, ListedState):
         elif self.use_ema:
             for variable in var_list:
                 average = self._slots_of(variable)["average"]
+                if variable._holder is not None:
+                    variable.assign(average.copy())
+                    continue
                 array = variable._storage()
                 array[...] = average
 

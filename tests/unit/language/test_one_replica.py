@@ -19,8 +19,6 @@ def test_one_replica_runs_and_reduces():
     assert strategy.reduce("sum", value, axis=None).numpy().tolist() == [2.0, 4.0]
     dataset = tf.data.Dataset.range(3)
     assert strategy.experimental_distribute_dataset(dataset) is dataset
-    with pytest.raises(ValueError, match="tf.Trainer"):
-        tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
     with pytest.raises(AttributeError, match="tf.Trainer"):
         tf.distribute.TPUStrategy  # noqa: B018
 

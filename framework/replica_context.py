@@ -1,0 +1,50 @@
+"""Which strategy and which of its replicas a thread runs; Variables and optimizers ask here."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+
+class _Scopes(threading.local):
+    """What `Strategy.scope` and `Strategy.run` say to a thread.
+
+    Attributes:
+      strategies: those whose scope is open, the innermost last.
+      in_replica: the function of a replica runs, of whatever strategy.
+      replica: the context of the running replica, where its strategy has several; else None.
+      updating: number of the replica whose component a function of `extended.update` changes.
+    """
+
+    strategies: tuple[Any, ...] = ()
+    in_replica = False
+    replica: Any = None
+    updating: int | None = None
+
+
+scopes = _Scopes()
+
+
+def current_strategy() -> Any:
+    """The strategy of the innermost scope if it has several replicas, else None."""
+    strategies = scopes.strategies
+    if not strategies or strategies[-1].num_replicas_in_sync < 2:
+        return None
+    return strategies[-1]
+
+
+class across_replicas:
+    """Block that runs for all replicas of a strategy, whatever ran before in this thread."""
+
+    def __init__(self, strategy: Any) -> None:
+        self._strategy = strategy
+
+    def __enter__(self) -> None:
+        self._outer = scopes.strategies, scopes.in_replica, scopes.replica, scopes.updating
+        scopes.strategies = (*scopes.strategies, self._strategy)
+        scopes.in_replica, scopes.replica, scopes.updating = False, None, None
+
+    def __exit__(self, *exc: Any) -> None:
+        (
+            scopes.strategies, scopes.in_replica, scopes.replica, scopes.updating,
+        ) = self._outer  # fmt: skip
