@@ -59,7 +59,8 @@ def test_what_is_kept_and_what_is_left_are_the_whole() -> None:
     part = kept(np, values, mask)
     same_bits(part, np.where(mask, values, np.float32(0)))
     same_bits(
-        taken_out(np, values, part, np.empty_like(values)), np.where(mask, np.float32(0), values)
+        taken_out(np, values, mask, part, np.empty_like(values)),
+        np.where(mask, np.float32(0), values),
     )
 
 
