@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -11,8 +12,10 @@ import numpy as np
 # Measured on (32768, 64) of float32: 0.42 ms row by row, 0.10 ms in rows of 2048; also the error
 # falls from 5e-6 to 2e-7, as fewer numbers are added to each sum.
 _ROW_ELEMENTS = 2048
-_LEAST_ELEMENTS = 16 << 10
-_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+_LEAST_ELEMENTS = 2048
+# BLAS adds up to so many rows as a product with ones, in half of the time: (256, 512) of float32
+# 4.7 us for 9.4, (256, 10) 0.8 for 3.5. The error of more would grow.
+_PRODUCT_ROWS = 4096
 
 
 def sum_over(
@@ -24,22 +27,28 @@ def sum_over(
       dtype: that the sum is computed in; default that of `x`.
       out: array of the result's shape and dtype.
     """
-    dtype = x.dtype if dtype is None else dtype
-    if xp is np and x.size >= _LEAST_ELEMENTS and _folds(x, axes, dtype):
-        width = math.prod(x.shape[len(axes) :])
-        made = sum_of_rows(x.reshape(-1, width))
-        made = made.reshape([*([1] * len(axes) if keepdims else ()), *x.shape[len(axes) :]])
+    plain = dtype is None or dtype == x.dtype
+    if xp is np and plain and x.size >= _LEAST_ELEMENTS and _leading(x, axes):
+        if x.ndim == 2:
+            made = sum_of_rows(x)
+        else:
+            made = sum_of_rows(x.reshape(-1, math.prod(x.shape[len(axes) :])))
+            made = made.reshape(x.shape[len(axes) :])
+        if keepdims:
+            made = made.reshape([*[1] * len(axes), *made.shape])
         if out is None:
             return made
         out[...] = made
         return out
     add = np.add.reduce if xp is np else xp.sum
-    return add(x, axis=axes, dtype=dtype, keepdims=keepdims, out=out)
+    return add(x, axis=axes, dtype=x.dtype if plain else dtype, keepdims=keepdims, out=out)
 
 
 def sum_of_rows(rows: np.ndarray) -> np.ndarray:
-    """The sum over the first axis of a contiguous matrix."""
+    """The sum over the first axis of a contiguous matrix of float32 or float64."""
     count, width = rows.shape
+    if count <= _PRODUCT_ROWS:
+        return np.dot(_ones(rows.dtype)[:count], rows)
     together = _ROW_ELEMENTS // width if width else 0
     if together < 2 or count < 2 * together:
         return np.add.reduce(rows, 0)
@@ -51,9 +60,15 @@ def sum_of_rows(rows: np.ndarray) -> np.ndarray:
     return total
 
 
-def _folds(x: np.ndarray, axes: Any, dtype: Any) -> bool:
-    if axes is None or dtype != x.dtype or x.dtype not in _FLOATS:
+@functools.cache
+def _ones(dtype: np.dtype) -> np.ndarray:
+    return np.ones(_PRODUCT_ROWS, dtype)
+
+
+def _leading(x: np.ndarray, axes: Any) -> bool:
+    """Whether `axes` are the first ones, not all, of a contiguous array of floats."""
+    if x.dtype.char not in "fd" or axes is None or not 0 < len(axes) < x.ndim:
         return False
-    if len(axes) >= x.ndim or not x.flags.c_contiguous:
+    if len(axes) == 1 and axes[0] or not x.flags.c_contiguous:
         return False
-    return tuple(sorted(axes)) == tuple(range(len(axes)))
+    return len(axes) == 1 or sorted(axes) == list(range(len(axes)))
