@@ -25,11 +25,13 @@ def _modules() -> list[Any]:
         models,
         regularizers,
     )
+    from shardtape.keras.applications import convnext, inception_resnet_v2  # layers of their own
     from shardtape.keras.layers import additions
     from shardtape.optimizers import schedules
 
     return [layers, models, losses, metrics, initializers, regularizers, constraints, optimizers,
-            schedules, additions, activations, mixed_precision]  # fmt: skip
+            schedules, additions, activations, mixed_precision, convnext,
+            inception_resnet_v2]  # fmt: skip
 
 
 def find(name: str, custom_objects: dict[str, Any] | None = None) -> Any:
@@ -60,7 +62,7 @@ def plain_form(instance: Any) -> Any:
     raise ValueError(f"Cannot serialize {instance} because it doesn't implement `get_config()`.")
 
 
-def keras_form(instance: Any) -> Any:
+def keras_form(obj: Any) -> Any:
     """What Keras's `serialize` gives of an object or a function, with modules.
 
     Without modules where Keras's form has no place for something; None of None.
@@ -68,6 +70,7 @@ def keras_form(instance: Any) -> Any:
     from shardtape.keras.saving.keras_form import NoKerasForm, described
     from shardtape.keras.saving.registry import get_registered_name
 
+    instance = obj
     if instance is None or isinstance(instance, (str, dict)):
         return instance
     if not hasattr(instance, "get_config"):
@@ -101,7 +104,7 @@ def class_name(instance: Any) -> str:
 
 
 def deserialize_keras_object(
-    identifier: Any, module_objects: dict[str, Any] | None = None,
+    config: Any, module_objects: dict[str, Any] | None = None,
     custom_objects: dict[str, Any] | None = None, printable_module_name: str = "object",
     safe_mode: bool = True,
 ) -> Any:  # fmt: skip
@@ -113,9 +116,9 @@ def deserialize_keras_object(
     if not safe_mode:
         with function_code.reading(safe_mode):
             return deserialize_keras_object(
-                identifier, module_objects, custom_objects, printable_module_name
+                config, module_objects, custom_objects, printable_module_name
             )
-    identifier = without_modules(identifier)
+    identifier = without_modules(config)
     if identifier is None:
         return None
     if isinstance(identifier, str):
@@ -144,7 +147,7 @@ def model_from_config(config: dict[str, Any], custom_objects: dict[str, Any] | N
     return deserialize_keras_object(config, custom_objects=custom_objects)
 
 
-def model_from_json(text: str, custom_objects: dict[str, Any] | None = None) -> Any:
+def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
     """A model from what `to_json` gave, with first weights."""
     with custom_object_scope(custom_objects):
-        return model_from_config(values.decode(json.loads(text)), custom_objects)
+        return model_from_config(values.decode(json.loads(json_string)), custom_objects)

@@ -32,6 +32,20 @@ STRUCTURES: list[tuple[str, dict[str, Any]]] = [
     ("MobileNet", {"alpha": 0.5, "input_shape": (128, 128, 3), "classes": 7}),
     ("MobileNetV3Large", {"minimalistic": True, "alpha": 0.75, "classes": 5}),
     ("Xception", {"include_top": False}),
+    *[(name, {}) for name in (
+        "NASNetMobile", "NASNetLarge", "InceptionResNetV2", "ConvNeXtTiny", "ConvNeXtSmall",
+        "ConvNeXtBase", "ConvNeXtLarge",
+    )],
+    *[(f"RegNet{kind}{size}", {}) for kind in "XY" for size in (
+        "002", "004", "006", "008", "016", "032", "040", "064", "080", "120", "160", "320",
+    )],
+    *[(name, {"include_top": False, "input_shape": (96, 97, 3), "pooling": "avg"}) for name in (
+        "NASNetMobile", "InceptionResNetV2", "ConvNeXtTiny", "RegNetX002", "RegNetY004",
+    )],
+    *[(name, {"include_preprocessing": False, "model_name": "small", "classes": 5}) for name in (
+        "ConvNeXtTiny", "RegNetY002",
+    )],
+    ("InceptionResNetV2", {"include_top": False}),
 ]  # fmt: skip
 # networks with numbers for weights, on small images
 COMPUTED: list[tuple[str, dict[str, Any], int]] = [
@@ -45,6 +59,11 @@ COMPUTED: list[tuple[str, dict[str, Any], int]] = [
     ("InceptionV3", {}, 75),
     ("EfficientNetB0", {}, 33),
     ("EfficientNetV2B0", {}, 32),
+    ("NASNetMobile", {}, 64),
+    ("InceptionResNetV2", {}, 75),
+    ("ConvNeXtTiny", {}, 32),
+    ("RegNetX002", {}, 33),
+    ("RegNetY002", {}, 32),
 ]
 
 

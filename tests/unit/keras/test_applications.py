@@ -63,7 +63,12 @@ def empty_weights(monkeypatch: Any) -> None:
 
 def _before_in(model: Any) -> Any:
     """A function from a layer to the names of the layers whose outputs it takes."""
-    made_by = {t._id: x.name for x in model.layers for t in tf.nest.flatten(x.output)}
+    made_by = {
+        t._id: x.name
+        for x in model.layers
+        for node in x.inbound_nodes
+        for t in tf.nest.flatten(node.outputs)
+    }
     return lambda layer: [made_by[t._id] for t in layer.inbound_nodes[0].inputs()]
 
 
@@ -96,7 +101,8 @@ def test_computes_what_keras_computes(which: Any, expected: Any, empty_weights: 
     [
         ("mobilenet", [-1.0, 0.0]), ("inception_v3", [-1.0, 0.0]), ("xception", [-1.0, 0.0]),
         ("resnet_v2", [-1.0, 0.0]), ("efficientnet", [0.0, 127.5]),
-        ("efficientnet_v2", [0.0, 127.5]),
+        ("efficientnet_v2", [0.0, 127.5]), ("convnext", [0.0, 127.5]), ("regnet", [0.0, 127.5]),
+        ("nasnet", [-1.0, 0.0]), ("inception_resnet_v2", [-1.0, 0.0]),
         ("densenet", [-0.485 / 0.229, (0.5 - 0.485) / 0.229]),
         ("vgg16", [-103.939, 127.5 - 103.939]),
     ],
@@ -125,3 +131,28 @@ def test_the_deep_ones_are_as_deep_as_their_names_say() -> None:
         model = make(weights=None, input_shape=(32, 32, 3), classes=3)
         counted = [x for x in model.layers if hasattr(x, "kernel") and "_0_" not in x.name]
         assert len(counted) == layers
+
+
+@pytest.mark.parametrize("name", ["ConvNeXtTiny", "RegNetY002"])
+def test_models_with_layers_of_their_own_are_loaded(name: str, tmp_path: Any) -> None:
+    pytest.importorskip("h5py")
+    small = {"include_top": False, "pooling": "avg", "input_shape": (32, 32, 3)}
+    model = getattr(APPS, name)(weights=None, **small)
+    path = str(tmp_path / "saved.keras")
+    model.save(path)
+    loaded = tf.keras.models.load_model(path)
+    x = np.random.RandomState(0).uniform(0, 255, (1, 32, 32, 3)).astype(np.float32)
+    np.testing.assert_allclose(loaded(x), model(x), rtol=1e-5)
+
+
+def test_a_nasnet_of_any_size_takes_images() -> None:
+    model = APPS.NASNetMobile(weights=None, include_top=False, pooling="avg")
+    assert model(np.ones((1, 97, 97, 3), np.float32)).shape == (1, 1056)
+
+
+def test_numbers_of_classes_and_names_of_the_head() -> None:
+    tf.keras.backend.clear_session()
+    small = {"weights": None, "input_shape": (32, 32, 3), "classes": 3}
+    first, second = APPS.RegNetX002(**small), APPS.RegNetX002(**small)
+    assert [m.layers[-1].name for m in (first, second)] == ["1head_dense", "2head_dense"]
+    assert first.layers[-1].activation.__name__ == "linear"
