@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from shardtape.ops.trailing_sums import sum_of_trailing, sums_rows
+
 # numpy adds row by row and pays for each row, which is most of the time where rows are short.
 # Measured on (32768, 64) of float32: 0.42 ms row by row, 0.10 ms in rows of 2048; also the error
 # falls from 5e-6 to 2e-7, as fewer numbers are added to each sum.
@@ -40,6 +42,12 @@ def sum_over(
             return made
         out[...] = made
         return out
+    if xp is np and plain and sums_rows(x, axes):
+        made = sum_of_trailing(x, len(axes))
+        if out is not None:
+            out[...] = made.reshape(out.shape)
+            return out
+        return made.reshape(*made.shape, *[1] * len(axes)) if keepdims else made
     add = np.add.reduce if xp is np else xp.sum
     return add(x, axis=axes, dtype=x.dtype if plain else dtype, keepdims=keepdims, out=out)
 

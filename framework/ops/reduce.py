@@ -14,6 +14,7 @@ from shardtape.ops.complex_numbers import conj, real
 from shardtape.ops.composites import override_of, takes_composites
 from shardtape.ops.constants import int_scalar, int_vector
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.extremes import extreme_over
 from shardtape.ops.filling import range as range_
 from shardtape.ops.filling import zeros_like_op
 from shardtape.ops.leading_sums import sum_over
@@ -238,8 +239,8 @@ def _extreme(xp: Any, name: str, input: Any, axis: Any, keep_dims: bool, out: An
     axes = axes_of(axis, input.ndim)
     if input.size:
         if xp is np:
-            function = np.maximum.reduce if name == "max" else np.minimum.reduce
-            return function(input, axis=axes, keepdims=keep_dims, out=out)
+            combine = np.maximum if name == "max" else np.minimum
+            return extreme_over(combine, input, axes, keep_dims, out)
         return getattr(xp, name)(input, axis=axes, keepdims=keep_dims, out=out)
     kind = input.dtype
     if kind.kind == "f":

@@ -10,6 +10,8 @@ from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.ops import samples
 from shardtape.ops.array import expand_dims
+from shardtape.ops.extremes import extreme_over
+from shardtape.ops.leading_sums import sum_over
 from shardtape.ops.math import exp
 from shardtape.ops.reduce import reduce_sum
 from shardtape.ops.registry import Arg, op
@@ -20,6 +22,7 @@ _CLASSES = frozenset((dt.int32, dt.int64))
 
 # A loop over a row costs 40 ns before its first element, so short rows are computed as columns.
 _SHORT_ROW, _MANY_ROWS = 40, 16
+_BOUND = 64.0  # e**64 is 6e27: sums of 1e10 of them are numbers of float32
 
 
 def _shifted(xp: Any, x: Any, out: Any = None) -> tuple[Any, int]:
@@ -34,13 +37,24 @@ def _shifted(xp: Any, x: Any, out: Any = None) -> tuple[Any, int]:
         columns -= np.maximum.reduce(columns, 0)
         return columns, 0
     if xp is np:
-        return np.subtract(x, np.maximum.reduce(x, -1, keepdims=True), out=out), -1
+        return np.subtract(x, extreme_over(np.maximum, x, (x.ndim - 1,), True), out=out), -1
     return xp.subtract(x, x.max(axis=-1, keepdims=True), out=out), -1
 
 
 def _sum(xp: Any, x: Any, axis: int) -> Any:
     """Sums of rows as `_shifted` lays them, kept as an axis."""
-    return xp.add.reduce(x, axis, keepdims=True)
+    return sum_over(xp, x, (axis % x.ndim,), True)
+
+
+def _bounded(xp: Any, x: Any) -> bool:
+    """Whether the exponentials of long rows are far from infinity and zero without a shift.
+
+    Two passes over all elements cost a third of finding each row's largest and taking it off, and
+    a number that was not shifted was not rounded either.
+    """
+    if xp is not np or x.shape[-1] <= _SHORT_ROW or x.size < _MANY_ROWS * x.shape[-1]:
+        return False
+    return bool(np.maximum.reduce(x, None) <= _BOUND and np.minimum.reduce(x, None) >= -_BOUND)
 
 
 def _in_rows(values: Any, axis: int, shape: tuple[int, ...]) -> Any:
@@ -76,8 +90,8 @@ def softmax_op(xp, logits):
     _check_rank(logits)
     if not logits.size:
         return logits.copy()
-    y, axis = _shifted(xp, logits)
-    xp.exp(y, out=y)
+    y, axis = (logits, -1) if _bounded(xp, logits) else _shifted(xp, logits)
+    y = xp.exp(y, out=None if y is logits else y)
     y /= _sum(xp, y, axis)
     return _in_rows(y, axis, logits.shape)
 
@@ -85,8 +99,8 @@ def softmax_op(xp, logits):
 @softmax_op.writes_into(0)
 def _(xp, out, logits):
     if logits.size:
-        y, axis = _shifted(xp, logits, out)
-        xp.exp(y, out=y)
+        y, axis = (logits, -1) if _bounded(xp, logits) else _shifted(xp, logits, out)
+        y = xp.exp(y, out=out if y is logits else y)
         y /= _sum(xp, y, axis)
         _place(xp, out, y, axis)
 

@@ -29,10 +29,34 @@ def test_other_axes_and_types_are_summed_as_numpy_does() -> None:
     x = np.random.RandomState(0).randint(-9, 9, (40, 50, 30))
     np.testing.assert_array_equal(sum_over(np, x, (0, 1)), x.sum((0, 1)))
     y = np.random.RandomState(0).rand(40, 50, 30)
-    for axes in ((1,), (1, 2), (0, 2), None, (0, 1, 2)):
+    for axes in ((1,), (0, 2), None, (0, 1, 2)):
         np.testing.assert_array_equal(sum_over(np, y, axes), np.add.reduce(y, axis=axes))
     turned = y.transpose(2, 0, 1)
     np.testing.assert_array_equal(sum_over(np, turned, (0,)), np.add.reduce(turned, axis=0))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(4000, 7), (40, 30, 200), (50, 4, 512), (33, 5120), (64, 700)])
+def test_rows_are_summed_without_loss(shape: tuple[int, ...], dtype: Any) -> None:
+    x = (np.random.RandomState(0).rand(*shape) + 3).astype(dtype)
+    for axes in {(len(shape) - 1,), tuple(range(1, len(shape)))}:
+        exact = x.astype(np.longdouble).sum(axis=axes)
+        tolerance = 1e-6 if dtype is np.float32 else 1e-14
+        np.testing.assert_allclose(sum_over(np, x, axes), exact, rtol=tolerance)
+        kept = sum_over(np, x, axes, keepdims=True)
+        assert kept.shape == (*shape[: -len(axes)], *[1] * len(axes))
+        for out in (np.empty(kept.shape, dtype), np.empty(exact.shape, dtype)):
+            assert sum_over(np, x, axes, keepdims=out.shape == kept.shape, out=out) is out
+            np.testing.assert_array_equal(out.ravel(), kept.ravel())
+    # a row alone has the sum that it has among others
+    np.testing.assert_allclose(sum_over(np, x[:1], axes), sum_over(np, x, axes)[:1], rtol=1e-6)
+
+
+def test_special_values_are_summed_as_numpy_does() -> None:
+    x = np.ones((64, 40), np.float32)
+    x[3, 5], x[4, 6], x[5, 0], x[5, 1] = np.inf, np.nan, np.inf, -np.inf
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(sum_over(np, x, (1,)), np.add.reduce(x, 1))
 
 
 def _members(x: np.ndarray, stride: int) -> Any:

@@ -168,3 +168,26 @@ def test_functions_take_keywords():
     tf.nn.moments(x=x, axes=[0], shift=None, keepdims=True, name=None)
     tf.nn.batch_normalization(x=x, mean=0.0, variance=1.0, offset=None, scale=None,
                               variance_epsilon=1e-3, name=None)  # fmt: skip
+
+
+@pytest.mark.parametrize("largest", [3.0, 63.0, 90.0, 1e4])
+@pytest.mark.parametrize("classes", [48, 200, 600])
+def test_softmax_of_long_rows_is_that_of_its_definition(largest: float, classes: int) -> None:
+    x = np.random.RandomState(0).uniform(-largest, largest, (64, classes)).astype(np.float32)
+    x[0], x[1] = -largest, largest
+    wide = np.exp(x.astype(np.float64) - x.max(-1, keepdims=True))
+    # numbers that have to be shifted are rounded by it
+    close = {"rtol": 2e-6 if largest < 64 else 2e-5, "atol": 1e-37}
+    expected = wide / wide.sum(-1, keepdims=True)
+    np.testing.assert_allclose(tf.nn.softmax(x).numpy(), expected, **close)
+    compiled = tf.function(lambda t: tf.nn.softmax(t * 1.0))
+    np.testing.assert_allclose(compiled(x).numpy(), expected, **close)
+
+
+def test_softmax_of_long_rows_with_special_numbers() -> None:
+    x = np.zeros((32, 64), np.float32)
+    x[0, 0], x[1, 1], x[2, :32] = np.inf, np.nan, -np.inf
+    y = tf.nn.softmax(x).numpy()
+    assert np.isnan(y[:2]).any(-1).all()
+    np.testing.assert_allclose(y[2], [0.0] * 32 + [1 / 32] * 32)
+    np.testing.assert_allclose(y[3:], 1 / 64)
