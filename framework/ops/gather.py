@@ -17,6 +17,7 @@ from shardtape.ops.filling import zeros_like_op
 from shardtape.ops.joining import concat
 from shardtape.ops.node_names import scoped
 from shardtape.ops.registry import Arg, op
+from shardtape.ops.segment_sums import summed_segments
 from shardtape.ops.selecting import select, where_op
 from shardtape.ops.shape_rules import axis_index, known_int
 from shardtape.ops.shaping import reshape, shape, size
@@ -185,15 +186,16 @@ def sum_rows(xp: Any, rows: Any, ids: Any, count: int) -> Any:
         flat = rows.reshape(-1)
         np.add.at(total.reshape(-1), kept, flat if kept is ids else flat[ids >= 0])
         return total
-    order = np.argsort(ids, kind="stable")
-    ids = ids[order]
+    if not bool((ids[1:] >= ids[:-1]).all()):
+        order = np.argsort(ids, kind="stable")
+        rows, ids = rows.take(order, 0), ids[order]
     first = int(np.searchsorted(ids, 0))
     if first:
-        order, ids = order[first:], ids[first:]
+        rows, ids = rows[first:], ids[first:]
         if not len(ids):
             return total
     starts = np.flatnonzero(np.concatenate(([True], ids[1:] != ids[:-1])))
-    total[ids[starts]] = np.add.reduceat(rows[order], starts, axis=0, dtype=rows.dtype)
+    total[ids[starts]] = summed_segments(rows, starts)
     return total
 
 

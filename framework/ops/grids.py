@@ -76,11 +76,28 @@ def one_hot_op(xp, indices, depth, on_value, off_value, *, axis=-1):
     if depth < 0:
         raise ValueError(f"depth must be non-negative, got: {int(depth)}")
     at = axis_index(axis, indices.ndim + 1)
+    if xp is np and at == indices.ndim and on_value.dtype.kind != "O":
+        return _one_hot_rows(indices, int(depth), on_value, off_value)
     along = [1] * (indices.ndim + 1)
     along[at] = int(depth)
     places = xp.arange(int(depth)).reshape(along)
     wanted = indices.reshape(indices.shape[:at] + (1,) + indices.shape[at:])
     return xp.where(places == wanted, on_value, off_value)
+
+
+def _one_hot_rows(indices: Any, depth: int, on_value: Any, off_value: Any) -> np.ndarray:
+    """With the new axis at the end: only the chosen places are looked at."""
+    if off_value == 0:
+        out = np.zeros((*indices.shape, depth), on_value.dtype)
+    else:
+        out = np.full((*indices.shape, depth), off_value, on_value.dtype)
+    places = indices.reshape(-1).astype(np.int64)
+    rows = np.arange(places.size)
+    inside = (places >= 0) & (places < depth)
+    if not inside.all():
+        rows, places = rows[inside], places[inside]
+    out.reshape(indices.size, depth)[rows, places] = on_value
+    return out
 
 
 @takes_composites
