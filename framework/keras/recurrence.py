@@ -140,6 +140,8 @@ class _Loop:
 
     def in_graph(self, flat: list[Any], mask: Any, backwards: bool) -> tuple[Any, Any]:
         states = nest.flatten(self._states)
+        # as in Keras a step stands before the loop: what it draws takes its seeds
+        first, _ = self.step([t[0] for t in flat], [convert_to_tensor(t) for t in states])
         if mask is None:
             outputs, new = time_loop(self.step, flat, states, backwards)
             return self._packed(outputs, new)
@@ -157,7 +159,6 @@ class _Loop:
             return outputs, [*new, *outputs]
 
         # the first output tells the shape of the zeros that stand before it
-        first, _ = self.step([t[0] for t in flat], [convert_to_tensor(t) for t in states])
         nothing = [zeros_like(t) for t in first]
         outputs, new = time_loop(carrying, [*flat, mask], [*states, *nothing], backwards)
         return self._packed(outputs, new[:own])

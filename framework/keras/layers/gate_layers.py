@@ -62,13 +62,20 @@ class GateLayer(RNN):
         }
 
 
+class _FusedLayer(GateLayer):
+    """A layer that Keras runs by one op where it can: dropout then has masks of whole sequences."""
+
+    def _drops_sequences(self) -> bool:
+        return bool(self.cell.use_bias) and self.cell.recurrent_dropout == 0
+
+
 class SimpleRNN(GateLayer):
     """The output of each step is an input of the next; see `SimpleRNNCell` and `RNN`."""
 
     _cell, _cell_name = SimpleRNNCell, "simple_rnn_cell"
 
 
-class LSTM(GateLayer):
+class LSTM(_FusedLayer):
     """Long short-term memory; see `LSTMCell` and `RNN`. States are [output, memory]."""
 
     _cell, _cell_name = LSTMCell, "lstm_cell"
@@ -84,7 +91,7 @@ class LSTM(GateLayer):
     implementation = of_cell("implementation")
 
 
-class GRU(GateLayer):
+class GRU(_FusedLayer):
     """Gated recurrent unit; see `GRUCell` and `RNN`."""
 
     _cell, _cell_name = GRUCell, "gru_cell"

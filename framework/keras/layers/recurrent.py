@@ -9,6 +9,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape import nest
 from shardtape.autograph import convert_in_graph
+from shardtape.context import state
 from shardtape.graph.scopes import name_scope
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.input_spec import InputSpec
@@ -254,7 +255,8 @@ class RNN(Layer):
     def _step(self, inputs: Any, states: Any, training: Any, constants: Any) -> tuple[Any, Any]:
         """The step function, and the sequence that it runs over."""
         cell = self.cell
-        if isinstance(cell, GateCell) and type(cell).call is GateCell.call and not constants:
+        own = isinstance(cell, GateCell) and type(cell).call is GateCell.call and not constants
+        if own and not (self._redraws() and cell.draws(training)):
             slices = inputs[0] if self.time_major else inputs[:, 0]
             cell.prepare(slices, states[0], training)
             if not self.time_major:
@@ -266,9 +268,8 @@ class RNN(Layer):
             if not self.time_major:
                 projected = transpose(projected, [1, 0, 2])
             return lambda x, given: cell.advance(x, list(given)), projected
-        for one in getattr(cell, "cells", [cell]):
-            if isinstance(one, GateCell) and one is cell:
-                one.prepare(inputs[0] if self.time_major else inputs[:, 0], states[0], training)
+        if isinstance(cell, GateCell) and not self._redraws():
+            cell.prepare(inputs[0] if self.time_major else inputs[:, 0], states[0], training)
         options = {"training": training} if takes(cell, "training") else {}
         run = cell if callable(cell) else convert_in_graph(cell.call)
         count = len(constants or ())
@@ -287,16 +288,28 @@ class RNN(Layer):
         offers = getattr(self.cell, "offers_sequence", None)
         if offers is None or constants or self.unroll or nest.is_nested(inputs):
             return False
+        if self._redraws() and not self._drops_sequences() and self.cell.draws(training):
+            return False
         return inputs.shape.rank == 3 and offers(training)
+
+    def _redraws(self) -> bool:
+        """Whether steps draw dropout masks anew, as Keras's loop in a graph does."""
+        return state.graph is not None and not self.unroll
+
+    def _drops_sequences(self) -> bool:
+        """Whether dropout has a mask of the size of whole sequences, not of a step."""
+        return False
 
     def _as_one_op(
         self, inputs: Any, states: Any, training: Any, mask: Any, zero_start: bool
     ) -> tuple[Any, Any, Any]:
         """(last output, outputs or None, last states), as `rnn` gives them."""
         cell = self.cell
+        whole = self._drops_sequences()
+        inputs = cell.drop_whole(inputs, training) if whole else inputs
         if not self.time_major:
             inputs = transpose(inputs, [1, 0, 2])
-        cell.prepare(inputs[0], states[0], training)
+        cell.prepare(inputs[0], states[0], training and not whole)
         if self.go_backwards:
             inputs = reverse(inputs, [0])
         if mask is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape import nest, nn
+from shardtape.backend.random import get_seed
 from shardtape.context import state
 from shardtape.keras import activations, constraints, initializers, regularizers
 from shardtape.keras.layers.base import Layer
@@ -217,31 +218,42 @@ class GateCell(Layer):
         Args:
           inputs, h: of one step; only their shapes count.
         """
-        # with recurrent dropout each gate has masks of its own, as in Keras
-        count = self._gates if self.recurrent_dropout else 1
         for what, like, rate in (("inputs", inputs, self.dropout),
                                  ("recurrent", h, self.recurrent_dropout)):  # fmt: skip
             if not training or not 0 < rate < 1:
                 self._masks.pop(what, None)
             elif not self._mask(what):
-                ones = ones_like(like)
-                self._masks[what] = (
-                    state.graph,
-                    [
-                        nn.dropout(ones, rate, seed=self._random_generator.make_legacy_seed())
-                        for _ in range(count)
-                    ],
-                )
+                self._masks[what] = state.graph, self._drawn(like, rate)
+
+    def draws(self, training: Any) -> bool:
+        """Whether a step in this mode has masks."""
+        return bool(training) and (0 < self.dropout < 1 or 0 < self.recurrent_dropout < 1)
+
+    def drop_whole(self, inputs: Any, training: Any) -> Any:
+        """A whole sequence times a mask of its own size, in training."""
+        if not training or not 0 < self.dropout < 1:
+            return inputs
+        return inputs * self._drawn(inputs, self.dropout)[0]
+
+    def _drawn(self, like: Any, rate: float) -> list[Any]:
+        """A mask for each gate, or one for all where the gates share one product.
+
+        Keras draws one for each gate in any case: the seeds of those that are not used are taken.
+        """
+        shared = getattr(self, "implementation", 1) == 2
+        ones, masks = ones_like(like), []
+        for gate in range(self._gates):
+            seed = self._random_generator.make_legacy_seed()
+            if gate and shared:
+                get_seed(seed)
+            else:
+                masks.append(nn.dropout(ones, rate, seed=seed))
+        return masks
 
     def _mask(self, what: str) -> list[Any]:
-        """Masks that were drawn in this graph, or in one around it."""
-        if what not in self._masks:
-            return []
-        home, masks = self._masks[what]
-        graph = state.graph
-        while graph is not home and graph is not None:
-            graph = getattr(graph, "outer_graph", None)
-        return masks if graph is home else []
+        """Masks that were drawn in this graph; the body of a loop draws its own at each step."""
+        home, masks = self._masks.get(what, (None, []))
+        return masks if home is state.graph else []
 
     def reset_dropout_mask(self) -> None:
         """The next step draws a new mask for its inputs."""

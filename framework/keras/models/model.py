@@ -66,7 +66,8 @@ class Model(Trainer, Layer):
         network.name = self.name
         self.built = True
         self._autocast = False  # the layers cast as they need
-        self._forget_steps()
+        if state.graph is None:  # a Sequential that its first traced step builds keeps the step
+            self._forget_steps()
         self._opens_scope = False  # type: ignore[misc]
         self.input_names, self.output_names = network.input_names, network.output_names
 
