@@ -52,11 +52,10 @@ class ProgressBar:
         self.stateful_metrics = set(stateful_metrics)
         self._sums: dict[str, tuple[float, int]] = {}
         self._seen = 0
-        self._start = self._last = time.monotonic()
+        self._start = time.monotonic()
+        self._last = float("-inf")  # the first step is shown at once
         self._after_first: float | None = None
         self._width = 0
-        on_screen = bool(getattr(sys.stdout, "isatty", lambda: False)())
-        self._moves = on_screen or "ipykernel" in sys.modules
 
     def update(self, current: int, values: Mapping[str, Any], finalize: bool = False) -> None:
         """Shows that `current` steps are done."""
@@ -64,8 +63,7 @@ class ProgressBar:
         now = time.monotonic()
         each = self._step_s(current, now)
         if self.verbose == 1 and (finalize or now - self._last >= _INTERVAL_S):
-            if finalize or self._moves:
-                self._draw(current, values, finalize, now, each)
+            self._draw(current, values, finalize, now, each)
             self._last = now
         elif self.verbose == 2 and finalize:
             total = now - self._start
@@ -89,7 +87,7 @@ class ProgressBar:
             info = f" - ETA: {_clock(each * (self.target - current))}"
         line = bar + info + _values(values)
         padding = " " * max(0, self._width - len(line))
-        back = "\b" * self._width + "\r" if self._moves else ""
+        back = "\b" * self._width + "\r"
         self._width = len(line)
         _write(back + line + padding + ("\n" if finalize else ""))
 

@@ -173,8 +173,10 @@ def test_progress_is_shown(capsys):
     model.fit(X, Y, epochs=2, batch_size=10)
     model.fit(X, Y, batch_size=10, verbose=2)
     model.evaluate(X, Y, batch_size=10)
-    lines = capsys.readouterr().out.splitlines()
+    shown = capsys.readouterr().out.split("\n")
+    lines = [line.split("\r")[-1] for line in shown]  # as a terminal shows them in the end
     assert lines[0] == "Epoch 1/2"
+    assert shown[1].startswith("\r1/4 [======>.......................] - ETA: ")
     assert lines[1].startswith("4/4 [==============================] - 0s")
     assert "loss: " in lines[1]
     assert "accuracy: " in lines[1]
