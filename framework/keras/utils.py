@@ -9,6 +9,7 @@ import numpy as np
 from shardtape.keras.data_sequence import Sequence
 from shardtape.keras.downloads import get_file
 from shardtape.keras.embedding_transfer import warmstart_embedding_matrix
+from shardtape.keras.feature_space import FeatureSpace
 from shardtape.keras.legacy_names import experimental, legacy
 from shardtape.keras.models.batches import packed, unpack
 from shardtape.keras.models.drawing import model_to_dot, plot_model
@@ -49,6 +50,7 @@ from shardtape.keras.symbolic import node_of
 
 __all__ = [
     "CustomObjectScope",
+    "FeatureSpace",
     "Progbar",
     "Sequence",
     "array_to_img",

@@ -45,7 +45,8 @@ _FILES = {"EncodePng", "EncodeJpeg"}
 _LEFT_OUT = {"PadV2": (2,), "OneHot": (2, 3), "Polygamma": (0,), "Zeta": (0,), "Betainc": (0, 1),
              "LSTMSequence": (4,), "GRUSequence": (4,),
              # their gradients are those of the identity, by their definition
-             "QuantizeAndDequantizeV2": (0, 1, 2), "QuantizeAndDequantizeV4": (0, 1, 2)}  # fmt: skip
+             "QuantizeAndDequantizeV2": (0, 1, 2),
+             "QuantizeAndDequantizeV4": (0, 1, 2)}  # fmt: skip
 # inputs whose second derivative is refused (LookupError), as in TensorFlow
 _ONCE = {"Igamma": (0,), "Igammac": (0,), "CTCLossDense": (0,)}
 # inputs for which TensorFlow's own gradient forgets a part
