@@ -13,7 +13,7 @@ from rich.table import Table
 
 from shardtape import storage
 from shardtape.checkpoint import broken_checkpoints, inspect, whole_checkpoints
-from shardtape.checkpoint.part import MANIFEST
+from shardtape.checkpoint.manifest import manifest_file
 from shardtape.errors import DataLossError
 
 _COLUMNS = ("tensor", "slot", "dtype", "shape", "rows", "bytes", "file")
@@ -29,7 +29,7 @@ def show(checkpoint: str, *, verify: bool = False, as_json: bool = False) -> Non
       DataLossError: it is broken; the text says how, and which ones beside it are whole.
     """
     folder = checkpoint.rstrip("/")
-    alone = storage.size_bytes(storage.join(folder, MANIFEST)) is not None
+    alone = manifest_file(folder) is not None
     try:
         rows = inspect(folder, verify=verify)
     except DataLossError as error:

@@ -7,7 +7,8 @@ from collections.abc import Collection
 
 from shardtape import errors, storage
 from shardtape.checkpoint.manifest import Manifest, check_size, read_manifest
-from shardtape.checkpoint.part import MANIFEST, SUFFIX
+from shardtape.checkpoint.part import INDEX, MANIFEST, SUFFIX
+from shardtape.checkpoint.state_file import read_state
 
 _NAME = re.compile(r"checkpoint-(\d+)\.step-\d+\.generation-\d+")
 
@@ -45,13 +46,22 @@ def next_sequence(directory: storage.Path) -> int:
     return int(found[1]) if found else _last_number(parent) + 1
 
 
+def _finished(parent: storage.Path) -> list[str]:
+    """The paths in a folder that have a manifest, by name."""
+    found = set()
+    for name in storage.names(parent):
+        path = storage.join(parent, name)
+        if name.endswith(INDEX):
+            found.add(path.removesuffix(INDEX))
+        elif storage.size_bytes(storage.join(path, MANIFEST)) is not None:
+            found.add(path)
+    return sorted(found)
+
+
 def _manifests(parent: storage.Path) -> list[Manifest]:
     """The readable manifests below a folder, the newest first."""
     found = []
-    for name in storage.names(parent):
-        path = storage.join(parent, name)
-        if storage.size_bytes(storage.join(path, MANIFEST)) is None:
-            continue
+    for path in _finished(parent):
         try:
             found.append(read_manifest(path))
         except errors.OpError:  # corrupt, or removed at this moment: it does not count
@@ -69,7 +79,7 @@ def whole_checkpoints(parent: storage.Path) -> list[str]:
     for manifest in _manifests(parent):
         try:
             for fragment in manifest.files:
-                check_size(manifest.path, fragment)
+                check_size(manifest.folder, fragment)
         except errors.DataLossError:
             continue
         paths.append(manifest.path)
@@ -84,13 +94,13 @@ def broken_checkpoints(parent: storage.Path) -> list[tuple[str, str]]:
     that is missing or has another size.
     """
     found = []
-    for name in sorted(storage.names(parent), reverse=True):
-        path = storage.join(parent, name)
-        if storage.size_bytes(storage.join(path, MANIFEST)) is None:
-            continue
+    for path in reversed(_finished(parent)):
         try:
-            for fragment in read_manifest(path).files:
-                check_size(path, fragment)
+            manifest = read_manifest(path)
+            for fragment in manifest.files:
+                check_size(manifest.folder, fragment)
+        except errors.InvalidArgumentError:  # TensorFlow's own
+            continue
         except errors.OpError as error:
             found.append((path, error.message))
     return found
@@ -101,12 +111,30 @@ def latest_checkpoint(
 ) -> str | None:
     """The path of the newest whole checkpoint in a folder; None where there is none.
 
+    It is the one that the folder's file `checkpoint` names; where there is no such file, as in
+    the folders of jobs, or what it names is not whole, the one that was finished last.
+
     Args:
       checkpoint_dir: folder that holds checkpoints.
-      latest_filename: accepted for TensorFlow's sake, without effect: what is in the folder
-        decides, no file that points at it.
+      latest_filename: another name of the file `checkpoint`; without it nothing is found.
     """
+    state = read_state(checkpoint_dir, latest_filename)
+    if state is None and latest_filename is not None:
+        return None
+    if state is not None and is_whole(state.model_checkpoint_path):
+        return state.model_checkpoint_path
     return next(iter(whole_checkpoints(checkpoint_dir)), None)
+
+
+def is_whole(path: storage.Path) -> bool:
+    """Whether a checkpoint is finished and has all its files with their sizes."""
+    try:
+        manifest = read_manifest(path)
+        for fragment in manifest.files:
+            check_size(manifest.folder, fragment)
+    except errors.OpError:
+        return False
+    return True
 
 
 def prune(parent: storage.Path, max_to_keep: int | None, keep: Collection[str] = ()) -> list[str]:
@@ -146,6 +174,23 @@ def remove_checkpoint(path: storage.Path) -> bool:
     Returns:
       False if there was nothing to remove.
     """
+    prefix = storage.text(path).rstrip("/")
+    parent, own = storage.split(prefix)
+    files = [name for name in storage.names(parent) if name.startswith(f"{own}.data-")]
+    if storage.size_bytes(prefix + INDEX) is not None:
+        storage.remove(prefix + INDEX)
+        for name in files:
+            storage.remove(storage.join(parent, name))
+        if storage.size_bytes(storage.join(prefix, MANIFEST)) is not None:
+            remove_folder(prefix)
+        return True
+    return remove_folder(prefix)
+
+
+def remove_folder(path: str) -> bool:
+    """Removes a checkpoint that is a folder; see `remove_checkpoint`."""
+    if not storage.is_directory(path):
+        return False
     names = storage.names(path)
     manifests = [name for name in names if name.startswith(MANIFEST)]
     ours = sorted(manifests) + [name for name in names if name.endswith(SUFFIX)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from shardtape import errors, storage
 from shardtape.checkpoint.directory import broken_checkpoints, latest_checkpoint
-from shardtape.checkpoint.part import MANIFEST
+from shardtape.checkpoint.manifest import manifest_file
 from shardtape.checkpoint.reader import read
 
 
@@ -27,7 +27,7 @@ def inspect(path: storage.Path, verify: bool = False) -> list[dict[str, Any]]:
       DataLossError: it is torn or corrupt, or all in the folder are; the text names the files.
     """
     folder = storage.text(path).rstrip("/")
-    if storage.size_bytes(storage.join(folder, MANIFEST)) is None:
+    if manifest_file(folder) is None:
         folder = latest_checkpoint(folder) or _none_whole(folder)
     rows = []
     with read(folder) as checkpoint:

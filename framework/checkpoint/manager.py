@@ -10,6 +10,7 @@ from shardtape import storage
 from shardtape.checkpoint.directory import remove_checkpoint, whole_checkpoints
 from shardtape.checkpoint.manifest import read_manifest
 from shardtape.checkpoint.object_checkpoint import Checkpoint
+from shardtape.checkpoint.state_file import update_checkpoint_state
 
 
 class CheckpointManager:
@@ -60,6 +61,7 @@ class CheckpointManager:
         # What an earlier manager left beyond its limit, it had kept for its age.
         kept = 0 if max_to_keep is None else max(0, len(found) - max_to_keep)
         self._checkpoints = found[kept:]
+        self._times = {path: read_manifest(path).time for path in self._checkpoints}
         self._last_kept_s = read_manifest(found[kept - 1]).time if kept else time.time()
 
     @property
@@ -111,10 +113,21 @@ class CheckpointManager:
             self._checkpoint.save_counter.assign_add(1)
             path = self._checkpoint.write(f"{self._prefix}-{int(checkpoint_number)}")
         self._checkpoints = [p for p in self._checkpoints if p != path] + [path]
-        self._sweep()
+        self._times[path] = time.time()
+        old = self._taken_out()
+        # the file names nothing that is about to go, whenever the process is killed
+        update_checkpoint_state(
+            self._directory, path, self._checkpoints,
+            all_model_checkpoint_timestamps=[self._times[p] for p in self._checkpoints],
+            last_preserved_timestamp=self._last_kept_s,
+        )  # fmt: skip
+        for other in old:
+            remove_checkpoint(other)
         return path
 
-    def _sweep(self) -> None:
+    def _taken_out(self) -> list[str]:
+        """Those beyond `max_to_keep` that do not stay for their age."""
+        old = []
         while self._max_to_keep is not None and len(self._checkpoints) > self._max_to_keep:
             path = self._checkpoints.pop(0)
             if self._keep_every_s is not None:
@@ -122,7 +135,8 @@ class CheckpointManager:
                 if written - self._keep_every_s >= self._last_kept_s:
                     self._last_kept_s = written
                     continue
-            remove_checkpoint(path)
+            old.append(path)
+        return old
 
     def restore_or_initialize(self) -> str | None:
         """Restores the newest checkpoint; where there is none, calls `init_fn`.

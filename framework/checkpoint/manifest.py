@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shardtape import errors, storage
-from shardtape.checkpoint.part import MANIFEST, SUFFIX
+from shardtape.checkpoint.part import INDEX, MANIFEST, SUFFIX
 
 FORMAT = "shardtape-checkpoint"
 VERSION = 1
@@ -24,7 +24,8 @@ class Manifest:
     """A manifest as it was read.
 
     Attributes:
-      path: the checkpoint's folder.
+      path: the checkpoint's folder, or the prefix of its files.
+      folder: where the files are.
       sequence: rises by one with every checkpoint of a parent folder.
       time: seconds since 1970 when it was finished.
       files: the fragments, as `write_part` returned them.
@@ -32,6 +33,7 @@ class Manifest:
     """
 
     path: str
+    folder: str
     sequence: int
     time: float
     files: tuple[dict[str, Any], ...]
@@ -75,14 +77,24 @@ def write_manifest(
     target = storage.join(folder, MANIFEST)
     if not replacing and storage.size_bytes(target) is not None:
         raise errors.AlreadyExistsError(f"the checkpoint {folder} is finished already")
+    publish(target, files, extra, next_sequence(folder) if sequence is None else sequence)
+    if replacing:
+        _remove_others(folder, {fragment["file"] for fragment in files})
+    return folder
+
+
+def publish(
+    target: str, files: Sequence[Mapping[str, Any]], extra: Mapping[str, Any] | None, sequence: int
+) -> None:
+    """Writes a manifest, which is renamed to `target` in one step when it is on the disk."""
     body = {
         "sha256": _UNKNOWN,
         "format": FORMAT,
         "version": VERSION,
-        "sequence": next_sequence(folder) if sequence is None else sequence,
+        "sequence": sequence,
         "time": time.time(),
         "state": dict(extra or {}),
-        "files": files,
+        "files": list(files),
     }
     try:
         text = json.dumps(body, indent=1, ensure_ascii=False).encode()
@@ -91,10 +103,7 @@ def write_manifest(
             f"the state of a checkpoint must be plain JSON values: {error}"
         ) from error
     text = text.replace(_UNKNOWN.encode(), hashlib.sha256(text).hexdigest().encode(), 1)
-    _publish(folder, target, text)
-    if replacing:
-        _remove_others(folder, {fragment["file"] for fragment in files})
-    return folder
+    _publish(storage.split(target)[0], target, text)
 
 
 def _remove_others(folder: str, kept: set[str]) -> None:
@@ -127,13 +136,45 @@ def _publish(folder: str, target: str, text: bytes) -> None:
 
 def check_size(folder: str, fragment: Mapping[str, Any]) -> None:
     """Raises DataLossError if a part's file is missing or of another size than was written."""
-    path = storage.join(folder, fragment["file"])
+    path = file_of(folder, fragment)
     found = storage.size_bytes(path)
     if found != fragment["bytes"]:
         is_now = "is missing" if found is None else f"has {found:,} bytes"
         raise errors.DataLossError(
             f"{path} {is_now}, {fragment['bytes']:,} bytes were written: the checkpoint is torn"
         )
+
+
+def file_of(folder: str, fragment: Mapping[str, Any]) -> str:
+    """Where a part's file is: under the name that it had when it was written, or under its own.
+
+    A file that takes the place of another one gets its own name only after the manifest did, so
+    that a manifest and its files always belong together.
+    """
+    first = fragment.get("written_as")
+    if first is not None:
+        path = storage.join(folder, first)
+        if storage.size_bytes(path) is not None:
+            return path
+    return storage.join(folder, fragment["file"])
+
+
+def manifest_file(path: storage.Path) -> str | None:
+    """The manifest of the checkpoint at a path: of its prefix, or in its folder; None for none."""
+    name = storage.text(path).rstrip("/")
+    for file in (name + INDEX, storage.join(name, MANIFEST)):
+        if storage.size_bytes(file) is not None:
+            return file
+    return None
+
+
+# the last bytes of TensorFlow's own index files
+_FOREIGN_END = bytes.fromhex("57fb808b247547db")
+
+
+def is_foreign(file: storage.Path) -> bool:
+    """Whether an index file is one that TensorFlow wrote."""
+    return storage.read_bytes(file).endswith(_FOREIGN_END)
 
 
 def check_rows(files: Sequence[Mapping[str, Any]]) -> None:
@@ -178,14 +219,19 @@ def read_manifest(directory: storage.Path) -> Manifest:
         manifest is cut off, has changed, or is of another format.
     """
     folder = storage.text(directory).rstrip("/")
-    path = storage.join(folder, MANIFEST)
-    if storage.size_bytes(path) is None:
+    path = manifest_file(folder)
+    if path is None:
         if not storage.is_directory(folder):
-            raise errors.NotFoundError(f"there is no checkpoint {folder}")
+            raise errors.NotFoundError(
+                f"there is no checkpoint {folder}; the path of one ends in its number, as in "
+                "'folder/ckpt-1'"
+            )
         raise errors.DataLossError(
             f"{folder} is no whole checkpoint: it has no {MANIFEST}, so it was never finished"
         )
     text = storage.read_bytes(path)
+    if text.endswith(_FOREIGN_END):
+        raise errors.InvalidArgumentError(f"{folder} is a checkpoint that TensorFlow wrote")
     try:
         body = json.loads(text)
         claimed = body["sha256"]
@@ -199,7 +245,10 @@ def read_manifest(directory: storage.Path) -> Manifest:
             f"{path} is of format {body_format!r} version {version!r}; this version of shardtape "
             f"reads {FORMAT!r} version {VERSION}"
         )
-    return Manifest(folder, body["sequence"], body["time"], tuple(body["files"]), body["state"])
+    return Manifest(
+        folder, storage.split(path)[0], body["sequence"], body["time"], tuple(body["files"]),
+        body["state"],
+    )  # fmt: skip
 
 
 def _zeroed(text: bytes, claimed: str) -> bytes:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from shardtape import dtypes, errors, storage
 from shardtape.checkpoint.directory import latest_checkpoint, whole_checkpoints
-from shardtape.checkpoint.part import MANIFEST, SUFFIX
+from shardtape.checkpoint.manifest import manifest_file
+from shardtape.checkpoint.part import SUFFIX
 from shardtape.checkpoint.reader import StoredCheckpoint, TensorInfo, read
+from shardtape.checkpoint.state_file import CheckpointState, read_state
 
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
@@ -28,15 +30,19 @@ class CheckpointReader:
         self._names: dict[str, tuple[str, str | None, TensorInfo]] = {}
         self._graph = stored.state.get("object_graph")
         of_objects = self._graph is not None
+        nodes = (self._graph or {"nodes": []})["nodes"]
+        paths, numbered = _of_optimizers(nodes)
         attributes = {}
-        for node in (self._graph or {"nodes": []})["nodes"]:
+        for i, node in enumerate(nodes):
             for attribute, key in node.get("attributes", {}).items():
-                attributes[key] = f"{node['path']}/.ATTRIBUTES/{attribute}"
+                attributes[key] = f"{paths.get(i, node['path'])}/.ATTRIBUTES/{attribute}"
         for key, info in stored.variables.items():
             self._names[attributes.get(key, key)] = (key, None, info)
         for slot, infos in stored.slots.items():
             for key, info in infos.items():
-                if of_objects:
+                if (key, slot) in numbered:
+                    name = f"{numbered[key, slot]}/.ATTRIBUTES/VARIABLE_VALUE"
+                elif of_objects:
                     name = f"{key}/.OPTIMIZER_SLOT/{slot}/.ATTRIBUTES/VARIABLE_VALUE"
                 else:
                     name = f"{key}/{slot}"
@@ -81,15 +87,43 @@ class CheckpointReader:
         return "\n".join(lines).encode()
 
 
+def _of_optimizers(
+    nodes: list[dict[str, Any]],
+) -> tuple[dict[int, str], dict[tuple[str, str], str]]:
+    """What Keras's optimizers call their state: paths by node, and by (key, slot)."""
+    paths: dict[int, str] = {}
+    numbered: dict[tuple[str, str], str] = {}
+    for node in nodes:
+        if "listed" not in node:
+            continue
+        start, children = node["path"], node["children"]
+        for name in ("iterations", "learning_rate"):
+            if name in children:
+                paths[children[name]] = f"{start}/_{name}"
+        for i, (key, slot) in enumerate(node["listed"], 1):
+            numbered[key, slot] = f"{start}/_variables/{i}"
+        if "_variables" in children:  # those of an optimizer of one's own stand behind
+            for place, child in nodes[children["_variables"]]["children"].items():
+                number = 1 + len(node["listed"]) + int(place)
+                paths[child] = f"{start}/_variables/{number}"
+    return paths, numbered
+
+
 def load_checkpoint(ckpt_dir_or_file: storage.Path) -> CheckpointReader:
     """A reader of a checkpoint, or of the newest in a folder.
 
     Raises:
-      ValueError: there is none.
+      NotFoundError: there is no such folder or checkpoint.
+      ValueError: there is none in the folder.
       DataLossError: it is torn or corrupt.
     """
     path = storage.text(ckpt_dir_or_file).rstrip("/")
-    if storage.size_bytes(storage.join(path, MANIFEST)) is None:
+    if manifest_file(path) is None:
+        if not storage.is_directory(path):
+            raise errors.NotFoundError(
+                f"there is no checkpoint {path}; the path of one ends in its number, as in "
+                "'folder/ckpt-1'"
+            )
         newest = latest_checkpoint(path)
         unfinished = any(name.endswith(SUFFIX) for name in storage.names(path))
         if newest is None and not unfinished:
@@ -110,18 +144,16 @@ def list_variables(ckpt_dir_or_file: storage.Path) -> list[tuple[str, list[int]]
     return sorted(load_checkpoint(ckpt_dir_or_file).get_variable_to_shape_map().items())
 
 
-class CheckpointState(NamedTuple):
-    """The checkpoints of a folder, as TF1's proto has them."""
-
-    model_checkpoint_path: str
-    all_model_checkpoint_paths: list[str]
-    all_model_checkpoint_timestamps: list[float]
-
-
 def get_checkpoint_state(
     checkpoint_dir: storage.Path, latest_filename: str | None = None
 ) -> CheckpointState | None:
-    """The whole checkpoints of a folder, the oldest first; None where there are none."""
+    """What the file `checkpoint` of a folder says; else its whole checkpoints, the oldest first.
+
+    None where there are none.
+    """
+    state = read_state(checkpoint_dir, latest_filename)
+    if state is not None or latest_filename is not None:
+        return state
     paths = whole_checkpoints(checkpoint_dir)[::-1]
     if not paths:
         return None

@@ -9,7 +9,6 @@ import numpy as np
 from shardtape import errors, storage
 from shardtape.checkpoint import pending
 from shardtape.checkpoint.containers import wrapped
-from shardtape.checkpoint.manifest import write_manifest
 from shardtape.checkpoint.object_graph import (
     VARIABLE_VALUE,
     Node,
@@ -17,14 +16,16 @@ from shardtape.checkpoint.object_graph import (
     is_trackable,
     nodes_of,
 )
-from shardtape.checkpoint.part import Piece, write_part
+from shardtape.checkpoint.part import Piece
+from shardtape.checkpoint.prefix import write_files
 from shardtape.checkpoint.reader import read
 from shardtape.checkpoint.restoration import LoadStatus, Restoration
+from shardtape.checkpoint.state_file import update_checkpoint_state
 from shardtape.context import building
+from shardtape.optimizers.legacy import Optimizer as LegacyOptimizer
+from shardtape.optimizers.listing import listed_slots
 from shardtape.optimizers.optimizer import Optimizer
 from shardtape.variable import Variable
-
-_PART_NAME = "objects"
 
 
 class Checkpoint:
@@ -89,7 +90,10 @@ class Checkpoint:
         return self._save_counter
 
     def write(self, file_prefix: storage.Path, options: Any = None) -> str:
-        """Writes the values to the folder `file_prefix`, in place of a checkpoint that is there.
+        """Writes the values, in place of a checkpoint that is there.
+
+        Args:
+          file_prefix: the files are `file_prefix.index` and `file_prefix.data-00000-of-00001`.
 
         Returns:
           The path of the checkpoint, which is `file_prefix`.
@@ -97,24 +101,25 @@ class Checkpoint:
         Raises:
           ResourceExhaustedError: the disk is full; a checkpoint that was there is intact.
         """
-        path = storage.text(file_prefix).rstrip("/")
-        nodes = nodes_of(self)
-        pieces, graph = collected(nodes)
-        fragment = write_part(path, _PART_NAME, pieces, replacing=True)
-        return write_manifest(path, [fragment], {"object_graph": graph}, replacing=True)
+        pieces, graph = collected(nodes_of(self))
+        return write_files(file_prefix, pieces, {"object_graph": graph})
 
     def save(self, file_prefix: storage.Path, options: Any = None) -> str:
         """Writes the values to `file_prefix-N`, where N counts the calls.
+
+        The file `checkpoint` of the folder names it from then on.
 
         Returns:
           The path of the checkpoint.
         """
         self.save_counter.assign_add(1)
         try:
-            return self.write(f"{storage.text(file_prefix)}-{int(self.save_counter.numpy())}")
+            path = self.write(f"{storage.text(file_prefix)}-{int(self.save_counter.numpy())}")
         except errors.OpError:
             self.save_counter.assign_sub(1)
             raise
+        update_checkpoint_state(storage.split(path)[0], path)
+        return path
 
     def read(self, save_path: storage.Path, options: Any = None) -> LoadStatus:
         """Restores values from a checkpoint that `write` made; see `restore`."""
@@ -170,6 +175,11 @@ def collected(nodes: list[Node]) -> tuple[list[Piece], dict[str, Any]]:
             # also where a rule keeps no slots: that it has updated these is part of its state
             updated = [keys.get(v._id) for v in node.value.updated_variables]
             entry["updates"] = [key for key in updated if key is not None]
+            if not isinstance(node.value, LegacyOptimizer):  # slots are numbered by Keras
+                entry["listed"] = [
+                    [keys.get(v._id), f"{node.path}/{slot}"]
+                    for slot, v, _ in listed_slots(node.value)
+                ]
     return pieces, {"nodes": described}
 
 

@@ -15,6 +15,7 @@ from shardtape.checkpoint import layout
 
 MANIFEST = "manifest.json"
 SUFFIX = ".safetensors"
+INDEX = ".index"  # of the manifest of a checkpoint that has a prefix and no folder
 
 _STRINGS = "strings"
 _COMPLEX = {"complex64": "float32", "complex128": "float64"}
@@ -84,6 +85,20 @@ def write_part(
         raise errors.FailedPreconditionError(
             f"the checkpoint {storage.text(directory)} is finished: start another one"
         )
+    file_name = f"{name}.{secrets.token_hex(4)}{SUFFIX}"
+    return write_tensors(directory, file_name, name, tensors, metadata)
+
+
+def write_tensors(
+    directory: storage.Path, file_name: str, name: str,
+    tensors: Mapping[str, np.ndarray] | Iterable[Piece], metadata: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Writes a file of tensors and waits until it is on the disk; see `write_part`.
+
+    Args:
+      file_name: of the file, new in the folder.
+      name: of the part, for errors.
+    """
     entries: list[dict[str, Any]] = []
     arrays: dict[str, np.ndarray] = {}
     for piece in _pieces(tensors):
@@ -93,7 +108,6 @@ def write_part(
                 raise errors.InvalidArgumentError(f"part {name!r} has {stored_as!r} twice")
             arrays[stored_as] = array
         entries.append(entry)
-    file_name = f"{name}.{secrets.token_hex(4)}{SUFFIX}"
     described = {"tensors": entries, "metadata": dict(metadata or {})}
     try:
         header = {"format": "shardtape", "shardtape": json.dumps(described, separators=(",", ":"))}

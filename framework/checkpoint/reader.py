@@ -11,7 +11,7 @@ import numpy as np
 from shardtape import errors, storage
 from shardtape.checkpoint import layout
 from shardtape.checkpoint.layout import PartFile, StoredTensor
-from shardtape.checkpoint.manifest import Manifest, read_manifest
+from shardtape.checkpoint.manifest import Manifest, file_of, read_manifest
 from shardtape.checkpoint.part import decode_strings
 
 
@@ -80,7 +80,7 @@ class StoredCheckpoint:
 
     @property
     def path(self) -> str:
-        """The checkpoint's folder."""
+        """The checkpoint's folder, or the prefix of its files."""
         return self._manifest.path
 
     @property
@@ -215,7 +215,7 @@ class StoredCheckpoint:
         file = self._files.get(number)
         if file is None:
             fragment = self.fragments[number]
-            file = PartFile(storage.join(self.path, fragment["file"]), fragment["bytes"])
+            file = PartFile(file_of(self._manifest.folder, fragment), fragment["bytes"])
             file.check_header(fragment["header"]["bytes"], fragment["header"]["sha256"])
             self._files[number] = file
         return file

@@ -10,6 +10,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape import errors, storage
 from shardtape.checkpoint.containers import DictWrapper, ListWrapper
+from shardtape.checkpoint.prefix import variables_of
 from shardtape.checkpoint.reader import read
 from shardtape.context import building, recording
 from shardtape.graph.func_graph import FuncGraph, TensorSpec
@@ -20,7 +21,7 @@ from shardtape.module import Module
 from shardtape.ops import source
 from shardtape.saved_model.functions import RestoredFunction, signature_of
 from shardtape.saved_model.graphs import GraphReader
-from shardtape.saved_model.saving import CONSTANTS, FILE, FORMAT, VARIABLES
+from shardtape.saved_model.saving import CONSTANTS, FILE, FORMAT
 from shardtape.tensor import EagerTensor
 from shardtape.variable import Variable
 
@@ -200,7 +201,7 @@ def _values(path: str, described: dict[str, Any]) -> tuple[list[Variable], list[
         own = read(storage.join(path, CONSTANTS))
     shared = None
     if any(entry["key"] is not None for entry in entries):
-        shared = read(storage.join(path, VARIABLES))
+        shared = read(variables_of(path))
     try:
         variables = []
         for i, entry in enumerate(entries):

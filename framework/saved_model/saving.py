@@ -13,6 +13,7 @@ from shardtape.checkpoint.manifest import write_manifest
 from shardtape.checkpoint.object_checkpoint import Checkpoint, collected
 from shardtape.checkpoint.object_graph import children_of, nodes_of
 from shardtape.checkpoint.part import Piece, write_part
+from shardtape.checkpoint.prefix import variables_prefix, write_files
 from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.function import ConcreteFunction, Function
 from shardtape.keras.saving import values
@@ -25,7 +26,7 @@ from shardtape.variable import Variable
 _log = logging.getLogger("shardtape")
 FILE = "saved_model.json"
 FORMAT = "shardtape-saved-model"
-VARIABLES, CONSTANTS = "variables", "constants"
+CONSTANTS = "constants"
 _FUNCTIONS = (Function, ConcreteFunction, RestoredFunction)
 
 
@@ -64,11 +65,9 @@ def save(obj: Any, export_dir: Any, signatures: Any = None, options: Any = None)
 
 
 def write_variables(obj: Any, path: str) -> None:
-    """Writes the checkpoint `variables` into the folder of a saved model."""
+    """Writes the checkpoint `variables/variables` into the folder of a saved model."""
     pieces, graph = collected(nodes_of(Checkpoint(root=obj)))
-    variables = storage.join(path, VARIABLES)
-    fragment = write_part(variables, "objects", pieces, replacing=True)
-    write_manifest(variables, [fragment], {"object_graph": graph}, replacing=True)
+    write_files(variables_prefix(path), pieces, {"object_graph": graph})
 
 
 def write_graphs(

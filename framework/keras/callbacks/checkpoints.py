@@ -13,6 +13,7 @@ import numpy as np
 from shardtape import errors, storage
 from shardtape.checkpoint.directory import remove_checkpoint
 from shardtape.checkpoint.object_checkpoint import Checkpoint
+from shardtape.checkpoint.part import INDEX
 from shardtape.keras.callbacks.base import Callback, improvement_sign
 from shardtape.keras.progress_bar import tell
 from shardtape.variable import Variable
@@ -124,14 +125,18 @@ class ModelCheckpoint(Callback):
 
 
 def _latest_match(pattern: str) -> str | None:
-    """The youngest file whose name fits a pattern with placeholders."""
+    """The youngest file, folder or checkpoint whose name fits a pattern with placeholders."""
     folder, name = os.path.split(pattern)
     parts = re.split(r"\{.*?\}", name)
     fits = re.compile("^" + ".*".join(map(re.escape, parts)) + "$")
     if not os.path.isdir(folder or "."):
         return None
-    found = [os.path.join(folder, n) for n in os.listdir(folder or ".") if fits.match(n)]
-    return max(found, key=lambda path: (os.path.getmtime(path), path), default=None)
+    times: dict[str, float] = {}
+    for n in os.listdir(folder or "."):
+        own = n.removesuffix(INDEX)
+        if fits.match(own) and ".data-" not in own:
+            times[os.path.join(folder, own)] = os.path.getmtime(os.path.join(folder, n))
+    return max(times, key=lambda path: (times[path], path), default=None)
 
 
 class BackupAndRestore(Callback):

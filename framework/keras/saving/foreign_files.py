@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 from shardtape import errors, storage
+from shardtape.checkpoint.manifest import is_foreign
+from shardtape.checkpoint.part import INDEX
 
 _ADVICE = (
     "Take it over once: where TensorFlow is installed save the model with the ending `.keras`, "
@@ -17,8 +19,10 @@ def refuse_foreign(path: str) -> None:
     """Raises InvalidArgumentError for what Keras or TensorFlow wrote, NotFoundError for nothing."""
     if storage.is_remote(path):
         return
-    if os.path.exists(path + ".index"):
-        _refuse(path, "a checkpoint that TensorFlow wrote")
+    if os.path.exists(path + INDEX):
+        if is_foreign(path + INDEX):
+            _refuse(path, "a checkpoint that TensorFlow wrote")
+        return
     if not os.path.exists(path):
         raise errors.NotFoundError(f"there is no file or folder {path}")
     if os.path.isdir(path):

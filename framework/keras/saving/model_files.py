@@ -15,6 +15,7 @@ from typing import Any
 
 from shardtape import errors, optimizers, storage
 from shardtape.checkpoint.object_checkpoint import Checkpoint
+from shardtape.checkpoint.prefix import variables_of
 from shardtape.keras import function_code, losses, metrics
 from shardtape.keras.saving import hdf5_files, hdf5_layout, keras_files, values
 from shardtape.keras.saving.foreign_files import refuse_foreign
@@ -32,7 +33,7 @@ from shardtape.keras.saving.weight_files import (
     is_packed,
     pack,
     unpack,
-    write_checkpoint,
+    write_variables,
 )
 
 _log = logging.getLogger("shardtape")
@@ -119,7 +120,7 @@ def _write(model: Any, folder: str, include_optimizer: bool) -> None:
     if not include_optimizer:
         model.optimizer = None
     try:
-        write_checkpoint(model, storage.join(folder, "variables"))
+        write_variables(model, folder)
     finally:
         model.optimizer = optimizer
     with open(os.path.join(folder, MODEL_FILE), "w") as file:
@@ -249,7 +250,7 @@ def _read(folder: str, custom_objects: Any, compile: bool, shown: str | None = N
             model.build(shape)
         if compile and "compile" in described:
             _compile(model, described["compile"])
-    status = Checkpoint(root=model).read(storage.join(folder, "variables"))
+    status = Checkpoint(root=model).read(variables_of(folder))
     status.expect_partial()
     return model
 

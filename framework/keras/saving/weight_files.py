@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from shardtape import errors, storage
-from shardtape.checkpoint.manifest import write_manifest
+from shardtape.checkpoint.manifest import manifest_file
 from shardtape.checkpoint.object_checkpoint import Checkpoint, collected
 from shardtape.checkpoint.object_graph import nodes_of
-from shardtape.checkpoint.part import MANIFEST, write_part
+from shardtape.checkpoint.part import Piece
+from shardtape.checkpoint.prefix import variables_of, variables_prefix, write_files
 from shardtape.checkpoint.reader import read
+from shardtape.checkpoint.state_file import update_checkpoint_state
 from shardtape.keras.saving import hdf5_files, keras_files
 from shardtape.keras.saving.foreign_files import refuse_foreign
 from shardtape.variable import Variable
@@ -40,9 +42,9 @@ def save_weights(
     Args:
       filepath: HDF5 as Keras writes it where it ends in `.h5` or `.hdf5` (`.weights.h5`: in the
         newer layout); one file of ours where it ends in `.keras`, `.weights` or `.npz`; else a
-        folder, as `tf.train.Checkpoint` writes it.
+        checkpoint, as `tf.train.Checkpoint` writes it.
       overwrite: replace what is there.
-      save_format: "h5" asks for HDF5 whatever the ending, "tf" for a folder.
+      save_format: "h5" asks for HDF5 whatever the ending, "tf" for a checkpoint.
 
     Raises:
       ValueError: the model has no weights yet, and one file is asked for; another `save_format`.
@@ -73,14 +75,20 @@ def save_weights(
         hdf5_files.save_weights(model, path)
     elif is_packed(path):
         with tempfile.TemporaryDirectory() as folder:
-            write_checkpoint(model, os.path.join(folder, "weights"))
-            pack(os.path.join(folder, "weights"), path)
+            write_variables(model, folder)
+            pack(folder, path)
     else:
-        write_checkpoint(model, path)
+        write_files(path, *_described(model))
+        update_checkpoint_state(storage.split(path)[0], path)
 
 
-def write_checkpoint(model: Any, path: str) -> None:
-    """Writes the checkpoint of a model, with the names of its layers."""
+def write_variables(model: Any, folder: str) -> None:
+    """Writes the checkpoint of a model into the folder that the model is saved in."""
+    write_files(variables_prefix(folder), *_described(model))
+
+
+def _described(model: Any) -> tuple[list[Piece], dict[str, Any]]:
+    """The values of a model, and its object graph with the names of its layers."""
     nodes = nodes_of(Checkpoint(root=model))
     pieces, graph = collected(nodes)
     keys = {
@@ -92,9 +100,7 @@ def write_checkpoint(model: Any, path: str) -> None:
         {"name": layer.name, "weights": [keys[v._id] for v in layer.weights if v._id in keys]}
         for layer in model.layers
     ]
-    fragment = write_part(path, "objects", pieces, replacing=True)
-    extra = {"object_graph": graph, "keras_layers": layers}
-    write_manifest(path, [fragment], extra, replacing=True)
+    return pieces, {"object_graph": graph, "keras_layers": layers}
 
 
 def load_weights(
@@ -144,19 +150,21 @@ def load_weights(
 
 @contextlib.contextmanager
 def checkpoint_of(path: str) -> Iterator[str]:
-    """The folder of the checkpoint at a path: the folder itself, one inside, or unpacked."""
+    """The checkpoint at a path: its prefix, its folder, one inside, or unpacked."""
     refuse_foreign(path)
+    if manifest_file(path) is not None:
+        yield path
+        return
     if storage.is_directory(path):
         inside = storage.join(path, "variables")
-        own = storage.size_bytes(storage.join(path, MANIFEST)) is not None
-        yield path if own or not storage.is_directory(inside) else inside
+        yield variables_of(path) if storage.is_directory(inside) else path
         return
     if not zipfile.is_zipfile(path):
         raise errors.NotFoundError(f"there are no weights at {path}")
     with tempfile.TemporaryDirectory() as folder:
         unpack(path, folder)
         inside = os.path.join(folder, "variables")
-        yield inside if os.path.isdir(inside) else folder
+        yield variables_of(folder) if os.path.isdir(inside) else folder
 
 
 def _load_by_name(model: Any, folder: str, skip_mismatch: bool) -> None:
@@ -192,7 +200,8 @@ def _load_layer(layer: Any, arrays: list[np.ndarray], skip_mismatch: bool) -> No
 
 def check_free(path: str, overwrite: bool) -> None:
     """Raises AlreadyExistsError where something is at `path`, unless it may be overwritten."""
-    if not overwrite and (storage.is_directory(path) or storage.size_bytes(path) is not None):
+    there = storage.is_directory(path) or storage.size_bytes(path) is not None
+    if not overwrite and (there or manifest_file(path) is not None):
         raise errors.AlreadyExistsError(
             f"{path} is there already: remove it, or pass `overwrite=True`"
         )
