@@ -140,6 +140,12 @@ class Optimizer(Rated, ListedState):
             use_ema=use_ema, ema_momentum=ema_momentum,
             ema_overwrite_frequency=ema_overwrite_frequency, **own,
         )  # fmt: skip
+        if current_strategy() is not None:  # they are Variables of the scope, whenever used first
+            _ = self.iterations
+            if self._callable is None and not isinstance(
+                self.rule.learning_rate, LearningRateSchedule
+            ):
+                _ = self.learning_rate
 
     # ---- updates on Variables --------------------------------------------------------------------
 

@@ -16,7 +16,9 @@ from shardtape.ops.array import broadcast_to, expand_dims, ones_like, reshape, s
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.math import maximum
+from shardtape.ops.reduce import reduce_sum
 from shardtape.ops.selecting import where
+from shardtape.replica_context import scopes
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
 from shardtape.variable import Variable, VariableAggregation, VariableSynchronization
@@ -194,7 +196,8 @@ class BatchNormalization(_Scaled):
             beta = shift if beta is None else beta + shift
             gamma = r if gamma is None else r * gamma
         else:
-            kept = variance if mask is not None else self._unbiased(variance, x)
+            as_it_is = mask is not None or self.synchronized
+            kept = variance if as_it_is else self._unbiased(variance, x)
             self.moving_variance.assign_sub((moving_variance - kept) * decay)
         if is_tensor:
             mean = where(training, mean, moving_mean)
@@ -204,10 +207,24 @@ class BatchNormalization(_Scaled):
     def _batch_statistics(self, x: Any, mask: Any) -> tuple[Any, Any]:
         axes = [i for i in range(x.shape.rank) if i not in self.axis]
         several = len(self.axis) > 1
+        if self.synchronized and scopes.replica is not None:
+            return self._statistics_of_all(x, mask, axes, several)
         if mask is None or x.shape.rank == 4:
             return nn.moments(x, axes, keepdims=several)
         weights = expand_dims(cast(mask, x.dtype), -1)
         return nn.weighted_moments(x, axes, weights, keepdims=several)
+
+    def _statistics_of_all(self, x: Any, mask: Any, axes: list[int], keepdims: bool) -> Any:
+        """Mean and variance over the batches of all replicas."""
+        weights = ones_like(x) if mask is None else expand_dims(cast(mask, x.dtype), -1)
+        weighted = x * weights
+        sums = [
+            reduce_sum(weighted, axes, keepdims), reduce_sum(weighted * x, axes, keepdims),
+            reduce_sum(broadcast_to(weights, shape(x)), axes, keepdims),
+        ]  # fmt: skip
+        total, squares, count = scopes.replica.all_reduce("SUM", sums)
+        mean = total / count
+        return mean, squares / count - mean * mean
 
     def _unbiased(self, variance: Any, x: Any) -> Any:
         """The estimate that TensorFlow's fused kernel keeps for images; else the variance."""
@@ -240,7 +257,13 @@ def _is_image_axis(rank: int, axis: int) -> bool:
 
 
 class SyncBatchNormalization(BatchNormalization):
-    """`BatchNormalization`; each worker normalises with the statistics of its own batch."""
+    """`BatchNormalization` with the statistics of the batches of all replicas of a strategy.
+
+    Each worker of a job normalises with those of its own batch.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "synchronized": True})
 
 
 class LayerNormalization(_Scaled):

@@ -14,6 +14,7 @@ from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.math import div_no_nan
 from shardtape.ops.reduce import reduce_sum
+from shardtape.replica_context import scopes
 from shardtape.tensor import Tensor
 
 
@@ -50,7 +51,11 @@ class Loss:
         Reduction.validate(reduction)
         self.reduction, self.name = reduction, name
 
+    _of_compile = False  # `fit` divides the means of replicas by their number
+
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        if scopes.strategies and not self._of_compile:
+            self._check_reduction()
         losses = convert_in_graph(self.call)(y_true, y_pred)
         if hasattr(losses, "flat_values"):  # of rows of steps: every step counts alike
             losses = losses.flat_values
@@ -66,6 +71,16 @@ class Loss:
         is_mean = self.reduction in (Reduction.AUTO, Reduction.SUM_OVER_BATCH_SIZE)
         factors = valid_share(mask, losses.dtype) if is_mean else mask
         return losses, weights_under(factors, sample_weight, losses.dtype)
+
+    def _check_reduction(self) -> None:
+        """Raises ValueError for a mean in the scope of a strategy: of a part of the batch."""
+        if self.reduction in (Reduction.AUTO, Reduction.SUM_OVER_BATCH_SIZE):
+            raise ValueError(
+                f"the loss {self.name or type(self).__name__} is the mean over the batch of one "
+                "replica: in the scope of a tf.distribute strategy make it with "
+                "reduction=tf.keras.losses.Reduction.SUM or NONE and divide by the size of the "
+                "global batch (tf.nn.compute_average_loss). Losses given to `compile` may be means."
+            )
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The losses of single examples."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Callable
+from types import MethodType
 from typing import Any
 
 import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape.autograph import convert_in_graph
+from shardtape.autograph.conversion import _MARK
 from shardtape.keras import initializers
 from shardtape.keras.floatx import floatx
 from shardtape.keras.losses.base import matched
@@ -20,9 +23,10 @@ from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.math import div_no_nan
 from shardtape.ops.reduce import reduce_mean, reduce_sum
+from shardtape.replica_context import current_strategy, scopes
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
-from shardtape.variable import Variable
+from shardtape.variable import Variable, VariableAggregation, VariableSynchronization
 
 
 class Metric(Module):
@@ -38,6 +42,8 @@ class Metric(Module):
         self._name_scope = self._name
         self._dtype = dt.as_dtype(floatx() if dtype is None else dtype)
         self._state: list[Variable] = []
+        if current_strategy() is not None:
+            self.result = MethodType(together(type(self).result), self)  # type: ignore
 
     def update_state(self, *args: Any, **kwargs: Any) -> Any:
         """Takes in one batch."""
@@ -117,12 +123,19 @@ class Metric(Module):
         initializer: Any = None,
         dtype: Any = None,
     ) -> Variable:
-        """Makes a Variable of the metric's state."""
+        """Makes a Variable of the metric's state.
+
+        Args:
+          aggregation, synchronization: by default each replica gathers by itself, and what is read
+            outside of replicas is the sum.
+        """
         dtype = self._dtype if dtype is None else dt.as_dtype(dtype)
         make = initializers.get("zeros" if initializer is None else initializer)
         variable = Variable(
-            lambda: make(TensorShape(shape), dtype=dtype), trainable=False, name=name, dtype=dtype
-        )
+            lambda: make(TensorShape(shape), dtype=dtype), trainable=False, name=name, dtype=dtype,
+            aggregation=VariableAggregation.SUM if aggregation is None else aggregation,
+            synchronization=synchronization or VariableSynchronization.ON_READ,
+        )  # fmt: skip
         self._state.append(variable)
         return variable
 
@@ -145,6 +158,21 @@ class Metric(Module):
     def __repr__(self) -> str:
         inner = ",".join(f"{k}={v}" for k, v in self.get_config().items())
         return f"{type(self).__name__}({inner})"
+
+
+def together(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that in a replica waits for the others and runs once, on the state of all."""
+
+    @functools.wraps(function)
+    def merged(*args: Any, **kwargs: Any) -> Any:
+        call = convert_in_graph(function)
+        if scopes.replica is None:
+            return call(*args, **kwargs)
+        merge: Any = lambda strategy, *given, **named: call(*given, **named)
+        return scopes.replica.merge_call(merge, args, kwargs)
+
+    setattr(merged, _MARK, None)  # not to be converted itself
+    return merged
 
 
 def fitted_weights(values: Tensor, weights: Any, mean: bool = True) -> tuple[Tensor, Tensor]:

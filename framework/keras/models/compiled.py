@@ -9,7 +9,7 @@ from shardtape import nest
 from shardtape.autograph import convert_in_graph
 from shardtape.keras import losses as losses_module
 from shardtape.keras import metrics as metrics_module
-from shardtape.keras.losses.base import FunctionLoss, Loss
+from shardtape.keras.losses.base import FunctionLoss, Loss, Reduction
 from shardtape.keras.masks import mask_of, weights_under
 from shardtape.keras.metrics.base import Mean, MeanMetricWrapper, Metric
 from shardtape.keras.naming import snake_case
@@ -17,6 +17,7 @@ from shardtape.ops.array import expand_dims, shape
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.math import add_n
+from shardtape.replica_context import scopes
 from shardtape.tensor import Tensor
 from shardtape.variable import Variable
 
@@ -103,7 +104,8 @@ class CompiledLosses:
         predictions = nest.flatten(y_pred)
         targets = _in_order(y, names, keys)
         weights = _in_order(sample_weight, names, keys, spread=True)
-        size, terms = None, []
+        replicas = 1 if scopes.replica is None else scopes.replica.num_replicas_in_sync
+        size, terms, shown = None, [], []  # what is minimised, what the metrics show
         for i, (loss, factor, target, prediction, w) in enumerate(
             zip(self._losses or [], self._weights, targets, predictions, weights)
         ):
@@ -112,19 +114,32 @@ class CompiledLosses:
             target, w = _fitting(target, prediction, w)
             value = loss(target, prediction, w)
             size = batch_size(prediction)
+            mean = getattr(loss, "reduction", None) != Reduction.SUM
+            # a sum counts in each replica for its part of the batch, a mean for all of it
+            whole = value if mean or replicas == 1 else value * replicas
             if i in self._each:
-                self._each[i].update_state(value, sample_weight=size)
-            terms.append(value if factor == 1.0 else value * factor)
-        terms = _of_one_type([*terms, *(regularization_losses or [])])
-        if not terms:
+                self._each[i].update_state(whole, sample_weight=size)
+            shown.append(whole if factor == 1.0 else whole * factor)
+            if replicas > 1:
+                part = value / replicas if mean else value
+                terms.append(part if factor == 1.0 else part * factor)
+        penalties = list(regularization_losses or [])
+        total = _added([*shown, *penalties])
+        if total is None:
             return None
-        total = terms[0] if len(terms) == 1 else add_n(terms)
         self.total.update_state(total, sample_weight=size)
-        return total
+        if replicas == 1:
+            return total
+        return _added([*terms, *[convert_to_tensor(p) / replicas for p in penalties]])
 
     def reset_state(self) -> None:
         for metric in self.metrics:
             metric.reset_state()
+
+
+def _added(terms: list[Any]) -> Any:
+    terms = _of_one_type(terms)
+    return None if not terms else terms[0] if len(terms) == 1 else add_n(terms)
 
 
 def _of_one_type(terms: list[Any]) -> list[Any]:
@@ -161,9 +176,12 @@ def _fitting(target: Any, prediction: Any, weight: Any) -> tuple[Any, Any]:
 
 def _as_loss(loss: Any) -> Loss | None:
     loss = losses_module.get(loss)
-    if loss is None or isinstance(loss, Loss):
-        return loss
-    return FunctionLoss(loss, name=getattr(loss, "__name__", "loss"))
+    if loss is None:
+        return None
+    if not isinstance(loss, Loss):
+        loss = FunctionLoss(loss, name=getattr(loss, "__name__", "loss"))
+    loss._of_compile = True
+    return loss
 
 
 def _in_order(given: Any, names: list[str], keys: list[str], spread: bool = False) -> list[Any]:

@@ -19,6 +19,7 @@ from shardtape.keras.models.batches import (
     split,
     unpack,
 )
+from shardtape.keras.models.replicated_steps import in_strategy
 from shardtape.keras.models.step_functions import Runner
 from shardtape.ops.composites import is_composite
 from shardtape.ops.joining import concat
@@ -32,6 +33,7 @@ class Fitting:
     steps_per_execution = 1
     _first_epoch = _first_batch = 0
 
+    @in_strategy
     def fit(
         self,
         x: Any = None,
@@ -152,6 +154,7 @@ class Fitting:
         calls.on_test_end(logs)
         return logs
 
+    @in_strategy
     def evaluate(
         self,
         x: Any = None,
@@ -179,6 +182,7 @@ class Fitting:
         logs = self._evaluate(batches, calls)
         return _as_returned(logs, return_dict)
 
+    @in_strategy
     def predict(
         self,
         x: Any,
@@ -213,6 +217,7 @@ class Fitting:
         joined = [_joined([part[i] for part in flat]) for i in range(len(flat[0]))]
         return nest.pack_sequence_as(parts[0], joined)
 
+    @in_strategy
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None,
         reset_metrics: bool = True, return_dict: bool = False,
@@ -223,6 +228,7 @@ class Fitting:
             sample_weight = class_weights(y, sample_weight, class_weight)
         return self._on_batch("train", (x, y, sample_weight), reset_metrics, return_dict)
 
+    @in_strategy
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, reset_metrics: bool = True,
         return_dict: bool = False,
@@ -238,6 +244,7 @@ class Fitting:
         logs = numbers(Runner(self, kind)([data])[-1])
         return _as_returned(logs, return_dict)
 
+    @in_strategy
     def predict_on_batch(self, x: Any) -> Any:
         """The predictions of one batch, as arrays."""
         data = packed(*ArrayBatches(x).part(slice(None)))

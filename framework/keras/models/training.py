@@ -10,8 +10,10 @@ from shardtape.graph.function import functions_run_eagerly
 from shardtape.keras.models.batches import unpack
 from shardtape.keras.models.compiled import CompiledLosses, CompiledMetrics
 from shardtape.keras.models.fitting import Fitting
+from shardtape.keras.models.replicated_steps import ReplicatedSteps, check_scope, in_strategy
 from shardtape.keras.models.step_functions import StepFunction
 from shardtape.keras.models.traced_steps import TracedSteps
+from shardtape.replica_context import current_strategy
 from shardtape.tape import GradientTape
 
 _IGNORED = frozenset({"auto_scale_loss", "distribute", "pss_evaluation_shards",
@@ -29,6 +31,7 @@ class Trainer(Fitting):
     stop_training = False
     compiled_loss: CompiledLosses | None = None
     compiled_metrics: CompiledMetrics | None = None
+    _strategy: Any = None  # of several replicas, in whose scope the model was made
     _run_eagerly: bool | None = None
     _jit_compile: Any = None
     _steps: dict[str, TracedSteps] | None = None
@@ -37,6 +40,7 @@ class Trainer(Fitting):
     test_function: Any = None
     predict_function: Any = None
 
+    @in_strategy
     def compile(
         self,
         optimizer: Any = "rmsprop",
@@ -66,6 +70,8 @@ class Trainer(Fitting):
         unknown = sorted(kwargs.keys() - _IGNORED)
         if unknown:
             raise TypeError(f"Invalid keyword argument(s) in `compile()`: {unknown}")
+        if self._strategy is not None or current_strategy() is not None:
+            check_scope(self, optimizer, metrics, weighted_metrics)
         self.optimizer = self._scaled(optimizers.get(optimizer))
         self.loss = loss
         if run_eagerly and jit_compile:
@@ -117,10 +123,10 @@ class Trainer(Fitting):
 
     @property
     def distribute_strategy(self) -> Any:
-        """The strategy of this process."""
+        """The strategy in whose scope the model was made, or that of this process."""
         from shardtape.distribute import get_strategy
 
-        return get_strategy()
+        return get_strategy() if self._strategy is None else self._strategy
 
     def _scaled(self, optimizer: Any) -> Any:
         """The optimizer; of a model with a policy of float16 one that scales the loss."""
@@ -253,7 +259,12 @@ class Trainer(Fitting):
             self._steps = {}
         found = self._steps.get(name)
         if found is None:
-            found = self._steps[name] = TracedSteps(getattr(self, name), self.run_eagerly)
+            step, eager = getattr(self, name), self.run_eagerly
+            if self._strategy is None:
+                found = TracedSteps(step, eager)
+            else:
+                found = ReplicatedSteps(self._strategy, step, eager, name == "predict_step")
+            self._steps[name] = found
         return found
 
     def _forget_steps(self) -> None:
