@@ -7,6 +7,7 @@ the user called says which of them belong together, and what it is called.
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from collections.abc import Iterator
@@ -43,6 +44,8 @@ _ALIASES = (
 # TensorFlow's functions that hand on to an older one, which is what Keras sees
 _RENAMED = {
     "boolean_mask": "compat.v1.boolean_mask", "gather": "compat.v1.gather",
+    "gather_nd": "compat.v1.gather_nd", "math.scalar_mul": "compat.v1.math.scalar_mul",
+    "nn.crelu": "compat.v1.nn.crelu", "nn.weighted_moments": "compat.v1.nn.weighted_moments",
     "math.divide": "math.truediv", "math.floordiv": "compat.v1.floor_div",
     "nn.conv1d": "compat.v1.nn.conv1d", "nn.conv2d": "compat.v1.nn.conv2d",
     "nn.depthwise_conv2d": "compat.v1.nn.depthwise_conv2d",
@@ -71,7 +74,11 @@ class FunctionCall:
       function: its public name, without "tf.".
       name: of the layer that shows it.
       ops: the operations that it added, in their order.
+      given: its arguments by name, without those that are as by default; None where they are not
+        known.
     """
+
+    given: dict[str, Any] | None = None
 
     def __init__(self, function: str, name: str, slices: bool | None = None) -> None:
         self.function, self.name = function, name
@@ -203,6 +210,58 @@ def function_of(frame: FrameType | None, op: Op) -> str:
     return _RENAMED.get(found, found)
 
 
+def arguments_of(frame: FrameType | None, op: Op, inputs: Any, attrs: Any) -> Any:
+    """The arguments of the public function of a frame, by name, first of all its first one.
+
+    Args:
+      op, inputs, attrs: the operation that is added, which is all that a public op does.
+
+    Returns None where the frame does not say.
+    """
+    if frame is None:
+        return None
+    code, module = frame.f_code, frame.f_globals.get("__name__", "")
+    if module in ("shardtape.ops.registry", "shardtape.ops.dispatch"):
+        if frame.f_locals.get("self", op) is not op or len(op.input_names) != len(inputs):
+            return None
+        usual = op.attr_defaults
+        more = {k: v for k, v in attrs.items() if k in usual and not _is(v, usual[k])}
+        return {**dict(zip(op.input_names, inputs)), **more}
+    function = _names().function_of_code(code, frame)
+    if function is None:
+        return None
+    count = code.co_argcount + code.co_kwonlyargcount
+    names, values = code.co_varnames, frame.f_locals
+    args = [values.get(n) for n in names[: code.co_argcount]]
+    kwargs = {n: values.get(n) for n in names[code.co_argcount : count]}
+    if code.co_flags & inspect.CO_VARARGS:
+        args += values.get(names[count], ())
+        count += 1
+    if code.co_flags & inspect.CO_VARKEYWORDS:
+        kwargs.update(values.get(names[count], {}))
+    try:
+        signature = inspect.signature(function)
+        bound = signature.bind(*args, **kwargs).arguments
+    except (TypeError, ValueError):
+        return None
+    first = next(iter(signature.parameters), None)
+    given = {}
+    for name, value in bound.items():
+        parameter = signature.parameters[name]
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            return None
+        if name != "name" and (name == first or not _is(value, parameter.default)):
+            given[name] = value
+    return given
+
+
+def _is(value: Any, usual: Any) -> bool:
+    """Whether an argument is as by default."""
+    return value is usual or (
+        type(value) is type(usual) and not hasattr(value, "shape") and bool(value == usual)
+    )
+
+
 def _operator(code: CodeType, frame: FrameType, op: Op) -> str | None:
     if code.co_name in ("forward", "backward"):
         return _OPERATORS.get(frame.f_locals.get("name", ""))
@@ -244,10 +303,18 @@ class _PublicNames:
         return self._ops.get(id(op)) or self._types.get(op.type)
 
     def of_code(self, code: CodeType, frame: FrameType) -> str | None:
+        found = self._found(code, frame)
+        return None if found is None else found[1]
+
+    def function_of_code(self, code: CodeType, frame: FrameType) -> Any:
+        found = self._found(code, frame)
+        return None if found is None else found[0]
+
+    def _found(self, code: CodeType, frame: FrameType) -> tuple[Any, str] | None:
         found = self._functions.get(code, [])
         for function, path in found:
             if len(found) == 1 or _closes_over(function, code, frame):
-                return path
+                return function, path
         return None
 
 

@@ -17,7 +17,7 @@ from shardtape import nest
 from shardtape.context import building
 from shardtape.graph.func_graph import FuncGraph
 from shardtape.graph.ir import Graph
-from shardtape.keras.function_calls import FunctionCall, entered, function_of
+from shardtape.keras.function_calls import FunctionCall, arguments_of, entered, function_of
 from shardtape.keras.naming import root_graph, unique_object_name
 from shardtape.ops import source
 from shardtape.shapes import TensorShape
@@ -51,11 +51,11 @@ class KerasGraph(FuncGraph):
         made = super().add_op(op, inputs, attrs, name)
         if self.shows_calls and inputs:
             operation = self._operations[-1]
-            call = self.calls[operation] = self._given or self._call_of(operation)
+            call = self.calls[operation] = self._given or self._call_of(operation, inputs, attrs)
             call.ops.append(operation)
         return made
 
-    def _call_of(self, operation: Any) -> FunctionCall:
+    def _call_of(self, operation: Any, inputs: Any, attrs: Any) -> FunctionCall:
         """The call that an operation belongs to: the running one, or a new one."""
         frame = entered()
         if self._running is not None and frame is not None and self._running[0] is frame:
@@ -66,6 +66,7 @@ class KerasGraph(FuncGraph):
             while name in self._given_names:
                 name = unique_object_name(f"tf.{function}")
         call = FunctionCall(function, name)
+        call.given = arguments_of(frame, operation.op_def, inputs, attrs)
         self._running = (frame, call)
         return call
 

@@ -16,6 +16,7 @@ from shardtape.keras.saving import operation_layers, sharing
 from shardtape.keras.saving.keras_reading import called_already
 from shardtape.keras.saving.registry import get_registered_name
 from shardtape.keras.saving.serialization import class_name
+from shardtape.keras.saving.whole_calls import Whole, whole
 from shardtape.keras.symbolic import Node, OperationCall, fixed_value, is_keras_tensor
 from shardtape.shapes import TensorShape
 from shardtape.variable import Variable
@@ -26,6 +27,10 @@ _MODULES = (
     ("losses", "keras.losses"), ("metrics", "keras.metrics"),
 )  # fmt: skip
 _OPERATION_MODULE = "keras.src.layers.core.tf_op_layer"
+
+
+# of operators that an op alone does not tell; not `==`: Keras forgets what that compares with
+_OPERATORS = ("compat.v1.floor_div",)
 
 
 class NoKerasForm(ValueError):
@@ -147,6 +152,21 @@ def _shape_of(first: Any) -> Any:
     return as_json(first.shape) if is_keras_tensor(first) else None
 
 
+def _is_plain(arguments: Any) -> bool:
+    """Whether arguments of a function are tensors and what JSON can hold."""
+    try:
+        for value in nest.flatten(arguments):
+            if not is_keras_tensor(value):
+                as_json(operation_layers.plain(value))
+    except (NoKerasForm, TypeError):
+        return False
+    return True
+
+
+def _constant_place(value: Any) -> list[Any]:
+    return ["_CONSTANT_VALUE", -1, as_json(value)]
+
+
 class _Writer:
     def __init__(self, network: Network) -> None:
         self._network = network
@@ -155,6 +175,7 @@ class _Writer:
         self._entries: dict[str, dict[str, Any]] = {}
         self._lists: dict[int, list[Any]] = {}  # what a tensor is a list of
         self._kept: set[int] = set()  # operations that the network runs
+        self._whole: dict[int, Whole] = {}  # by call of a function
 
     def config(self) -> dict[str, Any]:
         network = self._network
@@ -168,6 +189,7 @@ class _Writer:
             self._calls[layer.name] = []
         for t in network.flat_inputs:
             self._places[t._id] = [network.producer_name(t), 0, 0]
+        self._find_whole_calls()
         for node in network.nodes:
             self._add(node)
         layers = [{**e, "inbound_nodes": self._calls[n]} for n, e in self._entries.items()]
@@ -176,6 +198,34 @@ class _Writer:
             "input_layers": self._ends(network.inputs),
             "output_layers": self._ends(network.outputs),
         }
+
+    def _find_whole_calls(self) -> None:
+        """Which functions are written as one, and under what names their outputs are found."""
+        calls = {}
+        used = {t._id: None for t in nest.flatten(self._network.outputs)}
+        for node in self._network.nodes:
+            call = None
+            if isinstance(node.layer, OperationCall):
+                operation = node.layer.operation
+                call = operation.graph.calls.get(operation)
+                if call is not None:
+                    calls[id(call)] = call
+            for t in node.inputs():
+                if call is None or t.op not in call.ops:
+                    used[t._id] = None
+        for key, call in calls.items():
+            kept = [op for op in call.ops if id(op) in self._kept]
+            if len(kept) == 1 and operation_layers.function_of(kept[0].type) == call.function:
+                continue
+            found = whole(call)
+            if found is None:
+                continue
+            needed = {t._id for op in kept for t in op.outputs if t._id in used}
+            if needed <= set(found.outputs) and _is_plain([found.first, found.kwargs]):
+                self._whole[key] = found
+                for i, tensor in enumerate(found.outputs):
+                    if tensor is not None:
+                        self._places[tensor] = [call.name, 0, i]
 
     def _ends(self, tensors: Any) -> Any:
         if is_keras_tensor(tensors):
@@ -191,6 +241,8 @@ class _Writer:
 
     def _add(self, node: Node) -> None:
         operation = isinstance(node.layer, OperationCall)
+        if operation and self._is_in_whole(node.layer.operation):
+            return
         if operation and self._is_list(node.layer.operation):
             self._lists[node.outputs._id] = list(node.args)
             return
@@ -200,6 +252,16 @@ class _Writer:
         for i, t in enumerate(nest.flatten(node.outputs)):
             if is_keras_tensor(t):
                 self._places[t._id] = [name, number, i]
+
+    def _is_in_whole(self, operation: Any) -> bool:
+        """Whether its call is written as one, which the last of its operations does."""
+        call = operation.graph.calls.get(operation)
+        found = self._whole.get(id(call))
+        if found is None:
+            return False
+        if [op for op in call.ops if id(op) in self._kept][-1] is operation:
+            self._write(call.name, call.class_name, call.function, found.first, found.kwargs, call)
+        return True
 
     def _is_list(self, operation: Any) -> bool:
         """Whether it only makes the list that another operation of the same call takes."""
@@ -250,6 +312,14 @@ class _Writer:
                     function, kind, kwargs = shown.function, "SlicingOpLambda", {"slice_spec": spec}
         else:
             name = self._operation_name(name)
+        if shown is not None and name == shown.name and shown.function in _OPERATORS:
+            function = shown.function
+        self._write(name, kind, function, first, kwargs, shown)
+        return name
+
+    def _write(
+        self, name: str, kind: str, function: str, first: Any, kwargs: dict[str, Any], shown: Any
+    ) -> None:
         layer = None if shown is None else shown.layer
         dtype = "float32" if layer is None else as_json(layer.get_config()["dtype"])
         self._entries[name] = {
@@ -259,7 +329,6 @@ class _Writer:
             "name": name,
         }  # fmt: skip
         self._calls[name] = [self._node(first, kwargs, wrap=False)]
-        return name
 
     def _operation_name(self, base: str) -> str:
         name, copies = base, 0
@@ -283,11 +352,15 @@ class _Writer:
         if is_keras_tensor(first):
             leaf = [*self._place(first), written]
             return [leaf] if wrap else leaf
-        if isinstance(first, (list, tuple)):
-            return [[*self._place(t), written] for t in first]
+        if isinstance(first, (list, tuple)) and any(is_keras_tensor(t) for t in first):
+            return [
+                [*self._place(t), written] if is_keras_tensor(t)
+                else [*_constant_place(t), written]
+                for t in first
+            ]  # fmt: skip
         if isinstance(first, dict):
             return {k: [*self._place(t), written] for k, t in first.items()}
-        return ["_CONSTANT_VALUE", -1, as_json(first), written]
+        return [*_constant_place(first), written]
 
     def _place(self, t: Any) -> list[Any]:
         if not is_keras_tensor(t):

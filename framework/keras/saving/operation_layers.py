@@ -124,6 +124,12 @@ _WRITTEN: dict[str, Written] = {
 }  # fmt: skip
 
 
+def function_of(op_type: str) -> str | None:
+    """The public function that a single op is written as; None where Keras has none."""
+    found = _WRITTEN.get(op_type)
+    return None if found is None else found.function
+
+
 def written(op_type: str, inputs: list[Any], attrs: dict[str, Any]) -> tuple[str, Any, Any] | None:
     """(function, first argument, keyword arguments) of an op; None where Keras has no words for it.
 
@@ -170,8 +176,19 @@ class Named(NamedTuple):
 
     def on(self, first: Any, kwargs: dict[str, Any]) -> Any:
         """Calls it on symbolic tensors."""
+        self.shown.given = self._named(first, kwargs)
         with keras_graph().as_call(self.shown):
             return call(self.function, first, kwargs)
+
+    def _named(self, first: Any, kwargs: dict[str, Any]) -> dict[str, Any] | None:
+        if isinstance(self.function, Op):
+            names = list(self.function.input_names)
+        elif self.function in (_part, *_OPERATORS.values()):
+            return None
+        else:
+            names = list(inspect.signature(self.function).parameters)
+        given = {k: v for k, v in kwargs.items() if k != "name" and v is not None}
+        return {names[0]: first, **given} if names else None
 
 
 def named(entry: dict[str, Any]) -> Named:
@@ -185,9 +202,9 @@ def named(entry: dict[str, Any]) -> Named:
 def made(class_name: str, config: dict[str, Any]) -> Callable[..., Any]:
     """The function that a `TFOpLambda` layer stands for. Raises ValueError for an unknown one."""
     name = config.get("function")
-    if class_name == "SlicingOpLambda" or name == PART:
+    if name == PART or (class_name == "SlicingOpLambda" and name is None):
         return _part
-    found = _function(str(name))
+    found = public(str(name))
     if found is None:
         raise ValueError(
             f"Unknown object: the layer {config.get('name')!r} calls `tf.{name}`, which is not "
@@ -200,10 +217,14 @@ _OPERATORS = {
     "add": operator.add, "eq": operator.eq, "ne": operator.ne, "sub": operator.sub,
     "mul": operator.mul,
 }  # fmt: skip
-_ALIASES = {"compat.v1.floor_div": "math.floordiv"}
+_ALIASES = {
+    "compat.v1.floor_div": "math.floordiv",
+    "compat.v1.nn.softmax_cross_entropy_with_logits_v2": "nn.softmax_cross_entropy_with_logits",
+}
 
 
-def _function(name: str) -> Callable[..., Any] | None:
+def public(name: str) -> Callable[..., Any] | None:
+    """The function of a public name, without "tf."; None where there is none."""
     import shardtape
 
     if name.startswith("__operators__."):
