@@ -8,7 +8,7 @@ import pytest
 
 import shardtape as tf
 from shardtape.ops import conv, patches
-from shardtape.ops.conv_arrays import direct
+from shardtape.ops.conv_arrays import direct, direct_input_gradient
 from shardtape.ops.scratch import scratch
 from shardtape.ops.windows import geometry, output_size
 
@@ -28,6 +28,8 @@ def arrays(*shapes: tuple[int, ...], dtype: str = "float64") -> list[np.ndarray]
         ((3, 9, 12, 1), (2, 3, 1, 2), 1, 2, "VALID"),
         ((3, 7, 7, 6), (1, 1, 6, 2), 1, 1, "VALID"),
         ((3, 7, 7, 6), (1, 1, 6, 2), 2, 1, "SAME"),
+        ((5, 9, 8, 4), (3, 2, 4, 2), 1, 1, "SAME"),  # input gradient as a convolution
+        ((3, 9, 12, 4), (2, 3, 4, 3), 1, 2, "VALID"),
     ],
 )
 def test_blocks_give_what_the_whole_gives(monkeypatch, x, w, stride, dilation, padding):
@@ -46,6 +48,18 @@ def test_blocks_give_what_the_whole_gives(monkeypatch, x, w, stride, dilation, p
     # <y, g> is the same as <x, dx> and <w, dw>: the three are each other's transposes
     inner = (whole * g).sum()
     assert inner == pytest.approx((a * by_x).sum()) == pytest.approx((b * by_w).sum())
+
+
+@pytest.mark.parametrize("pads", [(1, 0, 0, 2), (2, 1, 2, 2), (0, 3, 1, 0)])
+@pytest.mark.parametrize("features", [1, 6])
+def test_input_gradients_with_paddings_of_their_own(pads, features):
+    w, g = arrays(
+        (3, 3, 2, features), (2, 5 - 2 + pads[0] + pads[1], 4 - 2 + sum(pads[2:]), features)
+    )
+    attrs = {"strides": (1, 1, 1, 1), "padding": "EXPLICIT", "dilations": (1, 1, 1, 1),
+             "explicit_paddings": (0, 0, *pads, 0, 0)}  # fmt: skip
+    got = conv.conv2d_backprop_input([2, 5, 4, 2], w, g, **attrs).numpy()
+    np.testing.assert_allclose(got, direct_input_gradient((2, 5, 4, 2), w, g, **attrs), atol=1e-12)
 
 
 def test_channels_first_is_the_same_transposed():
