@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import sys
 import tempfile
 from typing import Any
 
 from shardtape.errors import InvalidArgumentError, UnavailableError
+from shardtape.keras.progress_bar import ProgressBar, tell
 
 _TIMEOUT_S = 60.0
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 8192
 
 
 def get_file(
@@ -88,11 +88,11 @@ def _fetch(origin: str, target: str, wanted: str | None, algorithm: str) -> None
     import urllib.error
     import urllib.request
 
-    sys.stdout.write(f"Downloading data from {origin}\n")
+    tell(f"Downloading data from {origin}")
     partial = f"{target}.part{os.getpid()}"
     try:
         with urllib.request.urlopen(origin, timeout=_TIMEOUT_S) as answer, open(partial, "wb") as f:
-            shutil.copyfileobj(answer, f, _CHUNK_BYTES)
+            _copy(answer, f)
         if wanted is not None and not _matches(partial, wanted, algorithm):
             raise InvalidArgumentError(
                 "Incomplete or corrupted file detected. The file hash does not match the provided "
@@ -107,6 +107,18 @@ def _fetch(origin: str, target: str, wanted: str | None, algorithm: str) -> None
     finally:
         if os.path.exists(partial):
             os.remove(partial)
+
+
+def _copy(answer: Any, file: Any) -> None:
+    """Writes what an answer holds into a file, under a progress bar that counts bytes."""
+    size = answer.headers.get("Content-Length")
+    total = int(size) if size else None
+    bar = ProgressBar(total)
+    done = 0
+    while part := answer.read(_CHUNK_BYTES):
+        file.write(part)
+        done += len(part)
+        bar.update(done, {}, finalize=total is not None and done >= total)
 
 
 def _unavailable(origin: str, target: str, reason: str) -> UnavailableError:

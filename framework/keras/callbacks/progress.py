@@ -78,6 +78,7 @@ class ProgbarLogger(Callback):
     def _finish(self, logs: Any) -> None:
         if self._bar is not None:
             self._bar.target = self._bar.target or self._seen
+            self._seen = self._bar.target  # also where the data ran out, as Keras shows it
             self._update(logs, True)
 
     def _update(self, logs: Any, finalize: bool) -> None:

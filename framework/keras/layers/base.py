@@ -104,7 +104,9 @@ class Layer(CalledSymbolically):
                 raise TypeError("Keyword argument not understood:", option)
         if name is not None and not isinstance(name, str):
             raise TypeError(f"Expected `name` argument to be a string, but got: {name}")
-        self._name = name or unique_object_name(snake_case(type(self).__name__))
+        if name is None:
+            name = unique_object_name(snake_case(type(self).__name__))
+        self._name = name
         self._name_scope = self._name
         self._trainable, self._dynamic = trainable, dynamic
         self._set_policy(policy.as_policy(dtype))
@@ -244,7 +246,7 @@ class Layer(CalledSymbolically):
         if not self._opens_scope:
             return self._masked_call(inputs, args, kwargs)
         outer = _calls.path
-        _calls.path = f"{outer}/{self._name}" if outer else self._name
+        _calls.path = f"{outer}/{self._name}" if outer and self._name else self._name
         try:
             with name_scope(self._name):
                 return self._masked_call(inputs, args, kwargs)

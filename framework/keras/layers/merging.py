@@ -42,7 +42,7 @@ class Merge(Layer):
         if len({s[0] for s in shapes if s.rank} - {None}) > 1:
             raise ValueError(
                 "Cannot merge tensors with different batch sizes. Got tensors with shapes "
-                f"{input_shape}"
+                f"{[tuple(s) for s in shapes]}"
             )
         self._check_shapes(shapes)
         return shapes
@@ -53,7 +53,7 @@ class Merge(Layer):
     def _common(self, shapes: list[TensorShape]) -> TensorShape:
         sizes: list[int | None] = []
         for s in shapes:
-            sizes = _broadcast(sizes, s.as_list()[1:], shapes)
+            sizes = _broadcast(sizes, s.as_list()[1:])
         batch = {s[0] for s in shapes} - {None}
         return TensorShape([batch.pop() if batch else None, *sizes])
 
@@ -93,9 +93,7 @@ class Merge(Layer):
         return reduce_all(concat(masks, 0), axis=0)
 
 
-def _broadcast(
-    a: list[int | None], b: list[int | None], shapes: list[TensorShape]
-) -> list[int | None]:
+def _broadcast(a: list[int | None], b: list[int | None]) -> list[int | None]:
     if len(a) < len(b):
         a, b = b, a
     out = a[: len(a) - len(b)]
@@ -105,7 +103,7 @@ def _broadcast(
         elif 1 not in (i, j) and i != j:
             raise ValueError(
                 "Inputs have incompatible shapes. Received shapes "
-                f"{[tuple(s) for s in shapes]}"
+                f"{tuple(a)} and {tuple(b)}"
             )  # fmt: skip
         else:
             out.append(j if i == 1 else i)

@@ -84,6 +84,7 @@ class ArrayBatches:
         stopped; None where each iteration is one pass that begins anew.
 
     Attributes:
+      sized: all batches have `batch_size` examples.
       ran_out: there were fewer batches than the limit, which ends the training.
     """
 
@@ -99,6 +100,8 @@ class ArrayBatches:
         self.limit, self.passes = limit, passes
         self.steps: int | None = limit or math.ceil(self.count / self.batch_size)
         self.counted, self.ran_out = 0, False
+        # as in Keras, whose steps then know the number of examples
+        self.sized = self.count > 0 and self.count % self.batch_size == 0
         self._orders = _Orders(self.count) if shuffle else None
         self._left: Iterator[Any] | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from shardtape import nest
@@ -149,14 +150,8 @@ class Network:
             raise as_check(error) from None
 
     def _given(self, inputs: Any) -> list[Any]:
-        if isinstance(inputs, dict) and not isinstance(self.inputs, dict):
-            missing = [n for n in self.input_names if n not in inputs]
-            if missing:
-                raise ValueError(
-                    f'Missing data for input "{missing[0]}". You passed a data dictionary with '
-                    f"keys {list(inputs)}. Expected the following keys: {self.input_names}"
-                )
-            flat = [inputs[n] for n in self.input_names]
+        if isinstance(inputs, dict):
+            flat = self._chosen(inputs)
         else:
             flat = nest.flatten(inputs)
         if len(flat) != len(self._flat_inputs):
@@ -165,6 +160,24 @@ class Network:
                 f", got {len(flat)}"
             )
         return [self._fitted(i, x) for i, x in enumerate(flat)]
+
+    def _chosen(self, given: dict[str, Any]) -> list[Any]:
+        """The values that belong to the inputs, by key or by the name of an input layer."""
+        wanted = sorted(self.inputs) if isinstance(self.inputs, dict) else self.input_names
+        missing = [n for n in wanted if n not in given]
+        if missing:
+            raise ValueError(
+                f'Missing data for input "{missing[0]}". You passed a data dictionary with '
+                f"keys {list(given)}. Expected the following keys: {list(wanted)}"
+            )
+        others = [n for n in given if n not in wanted]
+        if others:
+            warnings.warn(
+                f"Input dict contained keys {others} which did not match any model input. "
+                "They will be ignored by the model.",
+                stacklevel=2,
+            )
+        return nest.flatten([given[n] for n in wanted])
 
     def _fitted(self, position: int, x: Any) -> Any:
         """An input as a tensor of the wanted type; a missing or superfluous last axis is mended.

@@ -37,7 +37,7 @@ def test_a_file_is_downloaded_once(source: Path, tmp_path: Path, capsys: Any) ->
     url = f"file://{source}/a.txt"
     path = tf.keras.utils.get_file(origin=url)
     assert path == str(tmp_path / "cache/datasets/a.txt")
-    assert capsys.readouterr().out == f"Downloading data from {url}\n"
+    assert capsys.readouterr().out.startswith(f"Downloading data from {url}\n")
     (source / "a.txt").write_text("second")
     assert Path(tf.keras.utils.get_file("a.txt", url)).read_text() == "first"
     assert capsys.readouterr().out == ""

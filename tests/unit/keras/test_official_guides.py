@@ -1,0 +1,98 @@
+"""Small ways of Keras 2.15 that TensorFlow's guides meet; the values are TensorFlow 2.15's."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import shardtape as tf
+from shardtape import keras
+from shardtape.keras import layers
+
+
+class Shown(keras.Model):
+    """Keeps the shapes that its call is traced for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Any] = []
+        self.dense = layers.Dense(2)
+
+    def call(self, x: Any) -> Any:
+        self.seen.append(tuple(x.shape))
+        return self.dense(x)
+
+
+@pytest.mark.parametrize(
+    ("count", "batch", "size"), [(64, None, 32), (64, 16, 16), (50, None, None), (10, None, None)]
+)
+def test_steps_know_the_size_of_batches_that_are_all_alike(
+    count: int, batch: int | None, size: int | None
+) -> None:
+    x, y = np.ones((count, 4), "float32"), np.ones((count, 2), "float32")
+    model = Shown()
+    model.compile("sgd", "mse")
+    model.fit(x, y, batch_size=batch, verbose=0)
+    model.evaluate(x, y, batch_size=batch, verbose=0)
+    model.predict(x, batch_size=batch, verbose=0)
+    assert set(model.seen) == {(size, 4)}
+    model.fit(x[:7], y[:7], verbose=0)  # then another number of them
+    assert model.seen[-1] == (None, 4)
+
+
+def test_superfluous_keys_of_inputs_are_left_out() -> None:
+    a, b = keras.Input((1,), name="a"), keras.Input((1,), name="b")
+    data = {"z": np.full(4, 9.0), "b": np.full(4, 2.0), "a": np.full(4, 3.0)}
+    for inputs in ([a, b], {"a": a, "b": b}):
+        model = keras.Model(inputs, a - b)
+        with pytest.warns(UserWarning, match=re.escape("keys ['z'] which did not match")):
+            made = model.predict(data, verbose=0)
+        assert made.ravel().tolist() == [1.0] * 4
+    with pytest.raises(ValueError, match='Missing data for input "a"'):
+        model.predict({"b": np.ones(4), "z": np.ones(4)}, verbose=0)
+
+
+def test_an_empty_name_stays_and_opens_no_scope() -> None:
+    class Block(keras.Model):
+        def __init__(self, name: str) -> None:
+            super().__init__(name=name)
+            self.one, self.two = layers.Dense(2, name="one"), layers.Dense(2, name="two")
+
+        def call(self, x: Any) -> Any:
+            return self.two(self.one(x))
+
+    block, named = Block(""), Block("named")
+    block(tf.ones([1, 3]))
+    named(tf.ones([1, 3]))
+    assert block.name == ""
+    assert [v.name for v in block.variables][::2] == ["one/kernel:0", "two/kernel:0"]
+    assert [v.name for v in named.variables][::2] == ["named/one/kernel:0", "named/two/kernel:0"]
+    lines: list[str] = []
+    block.summary(print_fn=lines.append)
+    assert lines[0] == 'Model: ""'
+
+
+def test_downloads_show_a_bar_of_bytes(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "a.bin").write_bytes(b"x" * 40114)
+    url = f"file://{tmp_path}/a.bin"
+    keras.utils.get_file("b.bin", url, cache_dir=tmp_path / "cache")
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"Downloading data from {url}\n\r 8192/40114 [=====>....")
+    assert re.search(r"\r40114/40114 \[={30}\] - \d+s \S+/step *\n$", shown)
+
+
+def test_the_bar_ends_full_where_the_data_ran_out(capsys: Any) -> None:
+    x = tf.data.Dataset.from_tensor_slices((np.ones((4, 1)), np.ones((4, 1)))).batch(2)
+    model = keras.Sequential([layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(x, epochs=1, steps_per_epoch=5, verbose=1)
+    assert "\r5/5 [==============================] - " in capsys.readouterr().out
+
+
+def test_merging_layers_name_the_shapes() -> None:
+    with pytest.raises(ValueError, match=re.escape("shapes [(2, 3), (3, 3)]")):
+        layers.Add()([tf.ones([2, 3]), tf.ones([3, 3])])
+    with pytest.raises(ValueError, match=re.escape("Received shapes (3,) and (2,)")):
+        layers.Add()([tf.ones([2, 3]), tf.ones([2, 2])])
