@@ -14,6 +14,7 @@ from shardtape.ops.complex_numbers import conj
 from shardtape.ops.composites import takes_composites
 from shardtape.ops.filling import zeros_like, zeros_like_op
 from shardtape.ops.registry import broadcast, op, ufunc_op
+from shardtape.ops.repeated_rows import spread_into
 from shardtape.ops.selecting import matching, select
 from shardtape.ops.shape_rules import merged
 from shardtape.tensor import EagerTensor, SymbolicTensor
@@ -76,7 +77,10 @@ def squared_difference(xp, x, y):
 
 @squared_difference.writes_into(0, 1)
 def _(xp, out, x, y):
-    xp.subtract(x, y, out=out)
+    if xp is np:
+        spread_into(np.subtract, x, y, out)
+    else:
+        xp.subtract(x, y, out=out)
     xp.multiply(xp.conj(out) if out.dtype.kind == "c" else out, out, out=out)
 
 

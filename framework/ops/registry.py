@@ -32,6 +32,7 @@ import numpy as np
 from shardtape import backend, shapes
 from shardtape import dtypes as dt
 from shardtape.context import state
+from shardtape.ops.repeated_rows import spread_into
 from shardtape.tensor import EagerTensor
 
 REGISTRY: dict[str, Op] = {}
@@ -415,6 +416,8 @@ def _binary_kernel(function: str) -> tuple[Any, Any]:
         return ufunc(x, y) if xp is np else getattr(xp, function)(x, y)
 
     def into(xp: Any, out: Any, x: Any, y: Any) -> Any:
+        if xp is np:
+            return spread_into(ufunc, x, y, out)
         return getattr(xp, function)(x, y, out=out)
 
     return kernel, into
