@@ -20,6 +20,7 @@ from shardtape.ops.shape_rules import (
     known_ints,
     same_rank,
 )
+from shardtape.ops.transposing import copy_transposed
 from shardtape.ops.whole_numbers import refuse_fractions
 from shardtape.shapes import UNKNOWN, TensorShape
 from shardtape.tensor import EagerTensor, Tensor
@@ -213,7 +214,10 @@ def transpose_op(xp, x, perm):
 
 @transpose_op.writes_into()
 def _(xp, out, x, perm):
-    xp.copyto(out, x.transpose(perm.tolist()))
+    if xp is np:
+        copy_transposed(x, perm.tolist(), out)
+    else:
+        xp.copyto(out, x.transpose(perm.tolist()))
 
 
 @transpose_op.gradient
