@@ -24,10 +24,10 @@ def test_every_order(shape: tuple[int, ...], dtype: str) -> None:
 
 
 def test_which_orders_are_matrices() -> None:
-    x = np.empty((4, 128, 2, 96), np.float32)
-    assert _matrices(x, [0, 2, 3, 1]) == (4, 128, 192)
-    assert _matrices(x, [0, 3, 1, 2]) == (4, 256, 96)
-    assert _matrices(x, [3, 0, 1, 2]) == (1, 1024, 96)
+    x = np.empty((4, 256, 2, 96), np.float32)
+    assert _matrices(x, [0, 2, 3, 1]) == (4, 256, 192)
+    assert _matrices(x, [0, 3, 1, 2]) == (4, 512, 96)
+    assert _matrices(x, [3, 0, 1, 2]) == (1, 2048, 96)
     assert _matrices(x, [0, 1, 2, 3]) is None and _matrices(x, [0, 3, 2, 1]) is None
 
 
