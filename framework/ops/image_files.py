@@ -124,6 +124,57 @@ def _scalar(contents: Any) -> bytes:
     return np.asarray(contents, object).item()
 
 
+_FORMATS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"GIF8": "GIF", b"BM": "BMP"}
+
+
+def _kind(data: bytes, channels: int, op_type: str) -> str:
+    """The format of an image that an op reads; all but DecodeBmp tell it by the first bytes.
+
+    Raises ValueError for other data, numbers of channels that the format has not, and BMP files
+    elsewhere than in DecodeBmp and DecodeImage.
+    """
+    if not data:
+        raise ValueError("Input is empty.")
+    kind = next((k for start, k in _FORMATS.items() if data.startswith(start)), None)
+    if kind is None:
+        raise ValueError("Unknown image file format. One of JPEG, PNG, GIF, BMP required.")
+    if kind == "JPEG" and channels == 4:
+        raise ValueError("JPEG does not support 4 channels")
+    if kind == "GIF" and channels not in (0, 3):
+        raise ValueError(f"channels must be 0 or 3 for GIF, got {channels}")
+    if kind == "BMP" and channels not in (0, 3, 4):
+        raise ValueError(f"`channels` must be 0, 3 or 4 for BMP, but got {channels}")
+    if op_type == "DecodeBmp" and kind != "BMP":
+        raise ValueError(
+            f"Trying to decode {kind} format using DecodeBmp op. Use `decode_{kind.lower()}` or "
+            "`decode_image` instead."
+        )
+    if kind == "BMP" and op_type not in ("DecodeBmp", "DecodeImage"):
+        raise ValueError(
+            "Trying to decode BMP format using a wrong op. Use `decode_bmp` or `decode_image` "
+            f"instead. Op used: {op_type}"
+        )
+    return kind
+
+
+def _frames(data: bytes) -> np.ndarray:
+    """The frames of a GIF file: (frames, height, width, 3)."""
+    from PIL import ImageSequence
+
+    opened = _opened(data, ("GIF",))
+    return np.stack([np.asarray(f.convert("RGB")) for f in ImageSequence.Iterator(opened)])
+
+
+def _only_frame(data: bytes, sixteen: bool = False) -> np.ndarray:
+    frames = _frames(data)
+    if len(frames) != 1:
+        raise ValueError(
+            f"Got {len(frames)} frames, but animated gifs can only be decoded by tf.io.decode_gif "
+            "or tf.io.decode_image"
+        )
+    return frames[0].astype(np.uint16) * 257 if sixteen else frames[0]
+
+
 @op("DecodePng", dtypes=STRING, dtype="dtype", shape=_image_shape, dynamic=True,
     differentiable=False, samples=lambda rng: [
         ((_given(_PICTURE, "PNG"),), {}), ((_given(_PICTURE, "PNG"),), {"channels": 4}),
@@ -131,8 +182,10 @@ def _scalar(contents: Any) -> bytes:
         ((_given(_PICTURE[:, :, :1], "PNG"),), {"dtype": dt.uint16}),
     ])  # fmt: skip
 def decode_png_op(xp, contents, *, channels=0, dtype=dt.uint8):
-    """The pixels of a PNG file."""
-    return pixels(_scalar(contents), channels, ("PNG",), dtype is dt.uint16)
+    """The pixels of a PNG or JPEG file, or of a GIF file of one frame."""
+    data, sixteen = _scalar(contents), dtype is dt.uint16
+    kind = _kind(data, channels, "DecodePng")
+    return _only_frame(data, sixteen) if kind == "GIF" else pixels(data, channels, (kind,), sixteen)
 
 
 @op("DecodeJpeg", dtypes=STRING, dtype=dt.uint8, shape=_image_shape, dynamic=True,
@@ -142,11 +195,14 @@ def decode_png_op(xp, contents, *, channels=0, dtype=dt.uint8):
 def decode_jpeg_op(xp, contents, *, channels=0, ratio=1, fancy_upscaling=True,
                    try_recover_truncated=False, acceptable_fraction=1.0,
                    dct_method=""):  # fmt: skip
-    """The pixels of a JPEG file, in 1/`ratio` of its size."""
+    """The pixels of a JPEG file, in 1/`ratio` of its size; of a PNG file, or a GIF's one frame."""
     data = _scalar(contents)
-    if ratio == 1:
+    kind = _kind(data, channels, "DecodeJpeg")
+    if kind == "GIF":
+        return _only_frame(data)
+    if ratio == 1 or kind == "PNG":
         fast = dct_method != "INTEGER_ACCURATE"
-        return pixels(data, channels, ("JPEG",), fast=fast, interpolate=fancy_upscaling)
+        return pixels(data, channels, (kind,), fast=fast, interpolate=fancy_upscaling)
     opened = _opened(data, ("JPEG",))
     size = -(-opened.size[0] // ratio), -(-opened.size[1] // ratio)
     count = channels or _COUNTS.get(opened.mode, 3)
@@ -159,11 +215,10 @@ def decode_jpeg_op(xp, contents, *, channels=0, ratio=1, fancy_upscaling=True,
     shape=lambda contents: TensorShape([None, None, None, 3]),
     samples=lambda rng: [((_given(np.zeros((4, 5, 3), np.uint8), "GIF"),), {})])  # fmt: skip
 def decode_gif_op(xp, contents):
-    """The frames of a GIF file: (frames, height, width, 3)."""
-    from PIL import ImageSequence
-
-    opened = _opened(_scalar(contents), ("GIF",))
-    return np.stack([np.asarray(f.convert("RGB")) for f in ImageSequence.Iterator(opened)])
+    """The frames of a GIF file, or a PNG or JPEG file as one: (frames, height, width, 3)."""
+    data = _scalar(contents)
+    kind = _kind(data, 3, "DecodeGif")
+    return _frames(data) if kind == "GIF" else pixels(data, 3, (kind,))[None]
 
 
 @op("DecodeBmp", dtypes=STRING, dtype=dt.uint8, shape=_image_shape, dynamic=True,
@@ -171,10 +226,8 @@ def decode_gif_op(xp, contents):
     samples=lambda rng: [((_given(_PICTURE, "BMP"),), {})])  # fmt: skip
 def decode_bmp_op(xp, contents, *, channels=0):
     """The pixels of a BMP file."""
-    return pixels(_scalar(contents), channels, ("BMP",))
-
-
-_FORMATS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM")
+    data = _scalar(contents)
+    return pixels(data, channels, (_kind(data, channels, "DecodeBmp"),))
 
 
 @op("DecodeImage", dtypes=STRING, dtype="dtype", dynamic=True, differentiable=False,
@@ -184,13 +237,12 @@ _FORMATS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM")
 def decode_image_op(xp, contents, *, channels=0, dtype=dt.uint8, expand_animations=True):
     """The pixels of a PNG, JPEG, GIF or BMP file; floats from 0 to 1."""
     data = _scalar(contents)
-    if not data.startswith(_FORMATS):
-        raise ValueError("Unknown image file format. One of JPEG, PNG, GIF, BMP required.")
-    if data.startswith(b"GIF8"):
-        found = decode_gif_op.kernel(xp, contents)
+    kind = _kind(data, channels, "DecodeImage")
+    if kind == "GIF":
+        found = _frames(data)
         found = found if expand_animations else found[0]
     else:
-        found = pixels(data, channels, ("PNG", "JPEG", "BMP"), dtype is dt.uint16)
+        found = pixels(data, channels, (kind,), dtype is dt.uint16)
     if dtype.is_floating:
         return (found * (1.0 / 255)).astype(dtype.numpy_dtype)
     return found.astype(dtype.numpy_dtype)
@@ -254,7 +306,7 @@ _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 def decode_png(
     contents: Any, channels: int = 0, dtype: Any = dt.uint8, name: str | None = None
 ) -> Any:
-    """The pixels (height, width, channels) of a PNG file.
+    """The pixels (height, width, channels) of a PNG file (also of JPEG, and GIF of one frame).
 
     Args:
       channels: 0 as in the file, else 1, 3 or 4.
@@ -281,7 +333,7 @@ def decode_jpeg(
     try_recover_truncated: bool = False, acceptable_fraction: float = 1, dct_method: str = "",
     name: str | None = None,
 ) -> Any:  # fmt: skip
-    """The pixels (height, width, channels) of a JPEG file, uint8.
+    """The pixels (height, width, channels) of a JPEG file (also of PNG, and GIF of one frame).
 
     Args:
       channels: 0 as in the file, else 1 or 3.
@@ -327,7 +379,7 @@ def extract_jpeg_shape(contents: Any, output_type: Any = dt.int32, name: str | N
 
 
 def decode_gif(contents: Any, name: str | None = None) -> Any:
-    """The frames (frames, height, width, 3) of a GIF file, uint8."""
+    """The frames (frames, height, width, 3) of a GIF file, uint8; a PNG or JPEG file is one."""
     return decode_gif_op(contents, name=name)
 
 

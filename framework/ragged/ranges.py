@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
-from shardtape.ops.array import broadcast_to
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Arg, op
@@ -32,7 +31,14 @@ def _shapes(*args: Arg, **attrs: Any) -> list[TensorShape]:
     ])  # fmt: skip
 def ragged_range_op(xp, starts, limits, deltas, *, Tsplits=dt.int64):
     """Splits (rows + 1,) and values of start, start + delta, ... before limit, for each row."""
-    size = max(starts.size, limits.size, deltas.size)
+    named = {"starts": starts, "limits": limits, "deltas": deltas}
+    for name, given in named.items():
+        if given.ndim > 1:
+            raise ValueError(f"{name} must be a scalar or vector")
+    sizes = {x.size for x in named.values() if x.ndim}
+    if len(sizes) > 1:
+        raise ValueError("starts, limits, and deltas must have the same shape")
+    size = sizes.pop() if sizes else 1
     rows = [np.broadcast_to(x, (size,)) for x in (starts, limits, deltas)]
     if (rows[2] == 0).any():
         raise ValueError("Requires delta != 0")
@@ -62,8 +68,5 @@ def range(
         order = [dt.int32, dt.int64, dt.float32, dt.float64]
         dtype = max((x.dtype for x in given), key=order.index)
     given = [cast(x, dtype) for x in given]
-    rows = next((x for x in given if x.shape.rank), None)
-    vectors = [broadcast_to(x, [1]) if x.shape.rank == 0 and rows is None else x for x in given]
-    vectors = [x if x.shape.rank else broadcast_to(x, [1]) for x in vectors]
-    splits, values = ragged_range_op(*vectors, Tsplits=dt.as_dtype(row_splits_dtype))
+    splits, values = ragged_range_op(*given, Tsplits=dt.as_dtype(row_splits_dtype))
     return RaggedTensor(values, splits)

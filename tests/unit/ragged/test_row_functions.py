@@ -129,3 +129,21 @@ def test_words_of_a_ragged_text():
         assert [[w.decode() for w in row] for row in found.to_list()] == [
             ["Hello", ", ", "world", "."], ["世界", "こんにちは"],
         ]  # fmt: skip
+
+
+def test_ranges_of_vectors_of_any_size():
+    traced = tf.function(
+        lambda n: tf.ragged.range(n), input_signature=[tf.TensorSpec([None], tf.int64)]
+    )
+    for limits, rows in (([], []), ([3], [[0, 1, 2]]), ([2, 0], [[0, 1], []])):
+        given = tf.constant(limits, tf.int64)
+        assert tf.ragged.range(given).to_list() == rows
+        assert traced(given).to_list() == rows
+    assert tf.ragged.range([0, 5, 8], [3, 3, 12], 2).to_list() == [[0, 2], [], [8, 10]]
+    for given, text in (
+        (([0, 5], [3, 3, 12]), "starts, limits, and deltas must have the same shape"),
+        (([[1]],), "limits must be a scalar or vector"),
+        (([0], [3], 0), "Requires delta != 0"),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=text):
+            tf.ragged.range(*given)
