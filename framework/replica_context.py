@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Any
 
@@ -31,6 +32,12 @@ def current_strategy() -> Any:
     if not strategies or strategies[-1].num_replicas_in_sync < 2:
         return None
     return strategies[-1]
+
+
+def outside_replicas() -> Any:
+    """Block in which Variables are written for all replicas, also where one of them runs."""
+    replica = scopes.replica
+    return contextlib.nullcontext() if replica is None else across_replicas(replica.strategy)
 
 
 class across_replicas:

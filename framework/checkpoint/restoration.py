@@ -13,6 +13,7 @@ from shardtape.checkpoint.object_graph import VARIABLE_VALUE, Node, children_of,
 from shardtape.checkpoint.reader import StoredCheckpoint
 from shardtape.context import building
 from shardtape.optimizers.optimizer import Optimizer
+from shardtape.replica_context import outside_replicas
 from shardtape.tensor import EagerTensor
 from shardtape.variable import Variable
 
@@ -101,6 +102,10 @@ class Restoration:
 
     def proceed(self) -> None:
         """Restores what has come into being since the last time."""
+        with outside_replicas():
+            self._proceed()
+
+    def _proceed(self) -> None:
         nodes = nodes_of(self._root)
         entries = self._match(nodes)
         actions: list[tuple[Any, Any]] = []

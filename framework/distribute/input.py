@@ -88,17 +88,12 @@ def _split_spec(spec: Any, replicas: int) -> PerReplicaSpec:
     except TypeError as error:
         raise ValueError(f"a strategy cannot share {spec!r} among replicas: {error}") from None
     rows = spec.shape[0] if isinstance(spec, TensorSpec) and spec.shape.rank else None
-    parts = parts_of(rows, replicas) if rows is not None else [None] * replicas
-    specs = [
-        _as_unbatched(spec, structure.batched_spec(row, None if p is None else p[1] - p[0]))
-        for p in parts
-    ]
-    return PerReplicaSpec(*specs)
-
-
-def _as_unbatched(whole: Any, made: Any) -> Any:
-    unknown = isinstance(whole, TensorSpec) and whole.shape.rank is None
-    return TensorSpec(shapes.TensorShape(None), whole.dtype) if unknown else made
+    size = rows // replicas if rows is not None and rows % replicas == 0 else None
+    if isinstance(spec, TensorSpec) and spec.shape.rank is None:
+        made: TypeSpec = TensorSpec(shapes.TensorShape(None), spec.dtype)
+    else:
+        made = structure.batched_spec(row, size)
+    return PerReplicaSpec(*[made] * replicas)
 
 
 class FunctionDataset(DistributedDataset):

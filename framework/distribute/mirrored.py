@@ -295,24 +295,10 @@ class _SeveralReplicas(MirroredStrategy):
             return spread(made, destinations)
         return self._cross_device_ops.reduce(reduce_op, value, destinations, options)
 
-    def batch_reduce_to(
-        self, reduce_op: Any, value_destination_pairs: Any, options: Any = None
-    ) -> list[Any]:
-        """`reduce_to` of each (value, destinations)."""
-        return [self.reduce_to(reduce_op, v, d, options) for v, d in value_destination_pairs]
-
     def broadcast_to(self, tensor: Any, destinations: Any) -> Any:
         """The tensor for each replica that the destinations have."""
         self._check_across("broadcast_to")
         return self._cross_device_ops.broadcast(tensor, destinations)
-
-    def call_for_each_replica(self, fn: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """`run`."""
-        return self.run(fn, args, kwargs)
-
-    def read_var(self, v: Any) -> Any:
-        """The value of a Variable."""
-        return v.value()
 
     def value_container(self, value: Any) -> Any:
         """The Variable that a component belongs to; anything else itself."""
@@ -324,11 +310,6 @@ class _SeveralReplicas(MirroredStrategy):
     def variable_created_in_scope(self, v: Any) -> bool:
         """Whether a Variable was made in the scope of this strategy."""
         return getattr(v, "_strategy", None) is self
-
-    @contextlib.contextmanager
-    def colocate_vars_with(self, colocate_with_variable: Any) -> Iterator[None]:
-        """Block of no effect: Variables are on all devices anyway."""
-        yield
 
 
 _SeveralReplicas.__name__ = _SeveralReplicas.__qualname__ = "MirroredStrategy"

@@ -74,6 +74,7 @@ class Replica(threading.Thread):
             scopes.replica = SeveralReplicaContext(self._run.strategy, self)
             if self.number:  # ops with a seed of their own draw from a stream for each device
                 random._local.within = (*random._local.within, -self.number)
+                summaries.recording = False  # of what all replicas see one is enough
             with device(self._run.strategy.worker_devices[self.number]):
                 self.result = self._call()
         except _Abandoned:
@@ -82,7 +83,8 @@ class Replica(threading.Thread):
             self.error = error
         finally:
             self.done = True
-            self._run.paused.release()
+            if not self._abandoned:  # else nobody waits
+                self._run.paused.release()
 
     def merge(self, merge_fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Waits for the same call of all replicas; what the merge function gave this one."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from shardtape.devices import canonical_name, device
+from shardtape.distribute.extended import Extended
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.reduce import reduce_mean, reduce_sum
 from shardtape.replica_context import scopes
@@ -110,7 +111,7 @@ def _check_op(reduce_op: Any) -> ReduceOp:
     return ReduceOp(reduce_op)
 
 
-class Strategy:
+class Strategy(Extended):
     """One replica on one device.
 
     Args:

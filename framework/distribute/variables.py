@@ -335,7 +335,7 @@ class SyncOnReadVariable(DistributedVariable):
 def created(strategy: Any, make: Callable[..., Any], given: dict[str, Any]) -> Any:
     """The Variable of a strategy's replicas for the arguments of `tf.Variable`.
 
-    Raises ValueError for synchronization NONE.
+    Raises ValueError for synchronization NONE, and for means of integers.
     """
     aggregation = VariableAggregation(given.get("aggregation") or VariableAggregation.NONE)
     sync = VariableSynchronization(given.get("synchronization") or VariableSynchronization.AUTO)
@@ -352,6 +352,13 @@ def created(strategy: Any, make: Callable[..., Any], given: dict[str, Any]) -> A
     if isinstance(first, DistributedVariable):  # an inner creator made it with the scope open
         return first
     on_read = sync is VariableSynchronization.ON_READ
+    if aggregation is VariableAggregation.MEAN and not (
+        first.dtype.is_floating or first.dtype.is_complex
+    ):
+        raise ValueError(
+            f"variable '{first.name}' of {first.dtype.name} has the aggregation MEAN, which is no "
+            "integer: take SUM or ONLY_FIRST_REPLICA, or a floating dtype"
+        )
     kind = SyncOnReadVariable if on_read else MirroredVariable
     if not on_read:
         sync = VariableSynchronization.ON_WRITE

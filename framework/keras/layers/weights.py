@@ -13,6 +13,7 @@ from shardtape.keras import constraints, initializers, regularizers
 from shardtape.keras.autocast import AutoCastVariable
 from shardtape.keras.metrics.base import Metric
 from shardtape.module import Module
+from shardtape.replica_context import outside_replicas
 from shardtape.shapes import TensorShape
 from shardtape.variable import Variable, VariableAggregation, VariableSynchronization
 
@@ -218,7 +219,8 @@ class WeightHolder(Module):
                     f"provided weight shape {np.shape(array)}."
                 )
         for variable, array in zip(variables, arrays):
-            variable.assign(np.asarray(array, variable.dtype.numpy_dtype))
+            with outside_replicas():
+                variable.assign(np.asarray(array, variable.dtype.numpy_dtype))
 
     def get_build_config(self) -> dict[str, Any] | None:
         """What `build_from_config` takes: the shape that the layer was built for, if it was."""
@@ -264,7 +266,8 @@ class WeightHolder(Module):
                     f"assigned value shape {array.shape} are incompatible."
                 )
         for variable, array in zip(variables, arrays):
-            variable.assign(np.asarray(array, variable.dtype.numpy_dtype))
+            with outside_replicas():
+                variable.assign(np.asarray(array, variable.dtype.numpy_dtype))
 
     def _kept_variables(self) -> list[Variable]:
         """The weights of the layer and of none inside it: trained ones first."""
