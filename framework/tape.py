@@ -102,6 +102,10 @@ class GradientTape:
         """
         for t in nest.flatten(tensor):
             if not _is_source(t) and _values_of(t) is t and not hasattr(t, "_as_tensor"):
+                parts = nest.flatten(t, expand_composites=True)
+                if hasattr(t, "_type_spec") and not any(part is t for part in parts):
+                    self.watch(parts)  # an extension type
+                    continue
                 raise ValueError(
                     f"Passed in object {t} of type {type(t).__name__!r}, not tf.Tensor or "
                     "tf.Variable or ExtensionType."

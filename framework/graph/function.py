@@ -6,6 +6,7 @@ import functools
 import inspect
 import logging
 import threading
+import types
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -87,6 +88,9 @@ class Function:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:
             return self
+        if type(instance).__hash__ is None:
+            # extension types: an argument like others, so that those of one form share a trace
+            return types.MethodType(self, instance)
         if instance not in self._methods:
             self._methods[instance] = Function(
                 self.python_function.__get__(instance, owner), self._name, self.input_signature,

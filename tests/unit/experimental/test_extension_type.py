@@ -240,3 +240,42 @@ def test_constructors_of_specs_that_are_wrong():
 
     with pytest.raises(AttributeError, match="Cannot mutate attribute `b`"):
         More.Spec(2)
+
+
+class Affine(tf.experimental.ExtensionType):
+    """A layer whose method is a traced function."""
+
+    weight: tf.Tensor
+    count: int = 1
+
+    @tf.function
+    def __call__(self, x):
+        TRACED.append(self.count)
+        return tf.matmul(x, self.weight) * float(self.count)
+
+
+TRACED: list[int] = []
+
+
+def test_traced_methods_share_a_trace_between_objects_of_one_form():
+    TRACED.clear()
+    x = tf.ones([1, 2])
+    assert Affine(tf.ones([2, 2]))(x).numpy().tolist() == [[2, 2]]
+    assert Affine(tf.fill([2, 2], 2.0))(x).numpy().tolist() == [[4, 4]]
+    assert Affine(tf.ones([2, 2]), 3)(x).numpy().tolist() == [[6, 6]]
+    assert TRACED == [1, 3]
+    v = tf.Variable([[1.0, 2.0], [3.0, 4.0]])
+    with tf.GradientTape() as tape:
+        y = tf.reduce_sum(Affine(v)(x))
+    assert tape.gradient(y, v).numpy().tolist() == [[1, 1], [1, 1]]
+
+
+def test_tapes_watch_the_tensors_of_an_extension_type():
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = tf.reduce_sum(x.weight**2)
+        return tape.gradient(y, x.weight)
+
+    for function in (gradient, tf.function(gradient)):
+        assert function(Affine([[1.0, 3.0]])).numpy().tolist() == [[2, 6]]
