@@ -35,7 +35,7 @@ _ON_HOST = {"Shape", "ShapeN", "Size", "Rank", "Range", "InvertPermutation", "Br
             "AxesFirst", "StatelessRandomGetKeyCounter", "RowIdsOfSplits", "PlacesOfRows",
             "RaggedRange", "AsString", "StringFormat", "UnicodeEncode", "EncodePng", "EncodeJpeg",
             "NonMaxSuppressionV3", "SerializeTensor", "UniformCandidateSampler",
-            "LogUniformCandidateSampler", "NonMaxSuppressionV5",
+            "LogUniformCandidateSampler", "FixedUnigramCandidateSampler", "NonMaxSuppressionV5",
             "NonMaxSuppressionWithOverlaps", "CTCGreedyDecoder", "CTCBeamSearchDecoder",
             "CombinedNonMaxSuppression",
             "EditDistance", "EncodeWav", "Fingerprint"}  # fmt: skip
