@@ -9,6 +9,8 @@ from malt.operators.variables import Undefined, UndefinedReturnValue
 from shardtape import dtypes as dt
 from shardtape import nest
 from shardtape.ops.convert import to_array
+from shardtape.shapes import as_shape
+from shardtape.tensor import SymbolicTensor
 from shardtape.type_spec import composite_spec
 
 
@@ -95,6 +97,31 @@ def check_turn(name: str, before: Any, after: Any) -> None:
         raise TypeError(
             f"'{name}' has dtype {old.name} before the loop, but dtype {new.name} after one "
             "iteration"
+        )
+
+
+def check_shape(name: str, before: Any, entered: Any, after: Any) -> None:
+    """Raises ValueError for a loop variable of another shape after a turn.
+
+    Args:
+      before: its value before the loop.
+      entered: what it is in the turn, whose shape the loop has declared.
+      after: what the turn makes of it.
+    """
+    for x, y, z in zip(nest.flatten(before), nest.flatten(entered), nest.flatten(after)):
+        if not isinstance(y, SymbolicTensor) or not isinstance(z, SymbolicTensor):
+            continue
+        if y.shape.is_compatible_with(z.shape):
+            continue
+        first = getattr(x, "shape", y.shape)
+        if as_shape(first) != y.shape:
+            raise ValueError(
+                f"'{name}' has shape {z.shape} after one iteration, which does not conform with "
+                f"the shape invariant {y.shape}."
+            )
+        raise ValueError(
+            f"'{name}' has shape {y.shape} before the loop, but shape {z.shape} after one "
+            "iteration. Use tf.autograph.experimental.set_loop_options to set shape invariants."
         )
 
 

@@ -13,12 +13,19 @@ from typing import Any
 
 from shardtape import dtypes as dt
 from shardtape import nest
-from shardtape.autograph.consistency import check_branches, check_turn, equal, is_undefined
+from shardtape.autograph.consistency import (
+    check_branches,
+    check_shape,
+    check_turn,
+    equal,
+    is_undefined,
+)
 from shardtape.context import state
 from shardtape.graph.control_flow import cond as cond_op
-from shardtape.graph.control_flow import while_loop
+from shardtape.graph.loops import while_loop
 from shardtape.ops import array, compare
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.shapes import as_shape
 from shardtape.tensor import SymbolicTensor, Tensor
 from shardtape.type_spec import composite_spec
 
@@ -169,11 +176,17 @@ def _peek(test: Callable[[], Any]) -> Any:
 
 
 def _graph_loop(
-    test: Any, body: Any, get_state: Any, set_state: Any, symbol_names: Any, opts: Any
-) -> None:
+    test: Any, body: Any, get_state: Any, set_state: Any, symbol_names: Any, opts: Any,
+    strict: bool = True,
+) -> None:  # fmt: skip
     before = get_state()
     places = [i for i, v in enumerate(before) if not is_undefined(v) and _becomes_tensor(v)]
+    known = set(places) if strict else set()  # others take their shapes from the body
     places, before = _loop_variables(body, before, places, set_state, get_state, symbol_names)
+    opts = opts or {}
+    invariants = opts.get("shape_invariants")
+    if invariants is not None:
+        invariants = _invariants_by_place(invariants, before, places, symbol_names)
 
     def install(values: Any) -> None:
         full = list(before)
@@ -197,12 +210,10 @@ def _graph_loop(
                 )
         for i, value in zip(places, values):
             check_turn(symbol_names[i], value, after[i])
+            if i in known:
+                check_shape(symbol_names[i], before[i], value, after[i])
         return [after[i] for i in places]
 
-    opts = opts or {}
-    invariants = opts.get("shape_invariants")
-    if invariants is not None:
-        invariants = _invariants_by_place(invariants, before, places)
     result = while_loop(
         run_test,
         run_body,
@@ -270,13 +281,28 @@ def _zeros(t: _TypeOf) -> Any:
     return array.zeros([d or 0 for d in (t.shape if t.shape.rank is not None else ())], t.dtype)
 
 
-def _invariants_by_place(invariants: Any, before: Any, places: list[int]) -> list[Any]:
-    out = []
+def _invariants_by_place(invariants: Any, before: Any, places: list[int], names: Any) -> list[Any]:
+    out: list[Any] = []
     for i in places:
         value = before[i]
         shape = next((s for t, s in invariants if t is value), None)
-        out.append(shape if shape is not None else convert_to_tensor(value).shape)
+        if shape is None:
+            out.append(nest.map_structure(_own_shape, value))
+            continue
+        given = getattr(value, "shape", None)
+        wanted = getattr(shape, "shape", shape)
+        if given is not None and not as_shape(wanted).is_compatible_with(given):
+            raise ValueError(
+                f"'{names[i]}' has shape {given} before the loop, which does not conform with the "
+                f"shape invariant {as_shape(wanted)}."
+            )
+        out.append(shape)
     return out
+
+
+def _own_shape(leaf: Any) -> Any:
+    # what is made of several tensors keeps its own, whatever stands here
+    return convert_to_tensor(leaf).shape if composite_spec(leaf) is None else as_shape(None)
 
 
 def for_stmt(

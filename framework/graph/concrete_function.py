@@ -294,8 +294,10 @@ def shown_output(x: Any) -> Any:
 
 
 def as_output(x: Any) -> Any:
-    if x is None or isinstance(x, (SymbolicTensor, IndexedSlices)):
+    if x is None or isinstance(x, IndexedSlices):
         return x
+    if isinstance(x, SymbolicTensor):
+        return state.graph.capture(x)
     spec = composite_spec(x)
     if spec is not None:
         return Composite(spec, [state.graph.capture(t) for t in spec._to_components(x)])

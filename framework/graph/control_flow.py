@@ -8,6 +8,7 @@ from typing import Any
 from shardtape import dtypes as dt
 from shardtape import nest, shapes
 from shardtape.context import building, state
+from shardtape.graph import loops
 from shardtape.graph.branch_node import (
     BranchNode,
     DenseBackward,
@@ -23,7 +24,6 @@ from shardtape.graph.branch_node import (
     zeros_of_input,
 )
 from shardtape.graph.branches import Branch, common_shape
-from shardtape.graph.loops import while_loop
 from shardtape.graph.parts import general_specs
 from shardtape.graph.replay import Replay, differentiated, zeros_for
 from shardtape.graph.scopes import name_scope
@@ -52,6 +52,30 @@ def cond(
     if not isinstance(pred, SymbolicTensor) and not _is_symbolic_now(pred):
         return true_fn() if bool(pred) else false_fn()
     return switch([true_fn, false_fn], convert_to_tensor(pred), lambda p: 0 if p else 1, "If", name)
+
+
+def while_loop(
+    cond: Callable[..., Any], body: Callable[..., Any], loop_vars: Any,
+    shape_invariants: Any = None, parallel_iterations: int = 10, back_prop: bool = True,
+    swap_memory: bool = False, maximum_iterations: Any = None, name: str | None = None,
+) -> Any:  # fmt: skip
+    """Repeats `loop_vars = body(*loop_vars)` while `cond(*loop_vars)` is true.
+
+    Args:
+      loop_vars: nested structure of tensors; the result has the same.
+      shape_invariants: a TensorShape or TensorSpec for each of them, with None where the body
+        changes a size; without it shapes have to stay what they are.
+      maximum_iterations: the loop ends after so many at the latest.
+      parallel_iterations, back_prop, swap_memory: accepted for TensorFlow's sake.
+
+    Raises:
+      TypeError, ValueError: the body returns another structure, other dtypes or, in a graph,
+        other shapes.
+    """
+    return loops.while_loop(
+        cond, body, loop_vars, shape_invariants, maximum_iterations=maximum_iterations, name=name,
+        strict=True,
+    )  # fmt: skip
 
 
 def _is_symbolic_now(value: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,7 @@ def while_loop(
     swap_memory: bool = False,
     maximum_iterations: Any = None,
     name: str | None = None,
+    strict: bool = False,
 ) -> Any:
     """Repeats `loop_vars = body(*loop_vars)` while `cond(*loop_vars)` is true.
 
@@ -51,9 +52,11 @@ def while_loop(
       loop_vars: nested structure of tensors; the result has the same.
       shape_invariants: less specific shapes, where the body changes them.
       maximum_iterations: the loop ends after so many at the latest.
+      strict: refuse a body that changes shapes which `shape_invariants` do not leave open; else
+        these become unknown.
 
     Raises:
-      TypeError, ValueError: the body returns another structure or other dtypes.
+      TypeError, ValueError: the body returns another structure, other dtypes or other shapes.
     """
     variables = list(loop_vars) if isinstance(loop_vars, (list, tuple)) else [loop_vars]
     limit = maximum_iterations
@@ -63,7 +66,7 @@ def while_loop(
     if not symbolic:
         return _eager_loop(cond, body, loop_vars, variables, limit)
     if limit is not None and (isinstance(limit, SymbolicTensor) or hasattr(limit, "_as_tensor")):
-        return _limited(cond, body, loop_vars, variables, shape_invariants, limit, name)
+        return _limited(cond, body, loop_vars, variables, shape_invariants, limit, name, strict)
     apart = taken_apart(variables, convert_to_tensor)
     given = tensors_of(apart)  # tapes know what eager code made by these
     if state.graph is not None:
@@ -72,9 +75,16 @@ def while_loop(
     graph = state.graph or next(t.graph for t in tensors if isinstance(t, SymbolicTensor))
     declared = [t.shape for t in tensors]
     if shape_invariants is not None:
-        declared = _declared(apart, _flat_shapes(shape_invariants))
+        invariants = _flat_shapes(shape_invariants)
+        leaves = len(nest.flatten(apart))
+        if len(invariants) != leaves:
+            raise ValueError(
+                f"`shape_invariants` and `loop_vars` don't have the same nested structure: "
+                f"{len(invariants)} shapes for {leaves} loop variables"
+            )
+        declared = _declared(apart, invariants)
     with building(graph) if state.graph is None else nothing():
-        condition, step, apart = _trace_loop(cond, body, apart, tensors, declared)
+        condition, step, apart = _trace_loop(cond, body, apart, tensors, declared, strict)
     node = BranchNode([condition, step], graph)
     made = _while_op(node, tensors, [t.shape for t in step.arguments], limit)
     outputs = _shown_loop(graph, made, given, node, name or "while", limit)
@@ -108,7 +118,7 @@ def _shown_loop(
 
 def _limited(
     cond: Any, body: Any, loop_vars: Any, variables: list[Any], invariants: Any, limit: Any,
-    name: str | None,
+    name: str | None, strict: bool,
 ) -> Any:  # fmt: skip
     """A loop whose largest number of turns is a tensor of the graph: it counts them itself."""
     limit = convert_to_tensor(limit)
@@ -123,7 +133,7 @@ def _limited(
     start = [array.zeros([], limit.dtype), *variables]
     _, *result = while_loop(
         lambda count, *values: logical_and(count < limit, cond(*values)), turn, start, invariants,
-        name=name,
+        name=name, strict=strict,
     )  # fmt: skip
     if isinstance(loop_vars, tuple) and not hasattr(loop_vars, "_fields"):
         return tuple(result)
@@ -150,6 +160,8 @@ def _eager_loop(cond: Any, body: Any, loop_vars: Any, variables: list[Any], limi
 def _flat_shapes(structure: Any) -> list[Any]:
     if isinstance(structure, shapes.TensorShape) or hasattr(structure, "shape"):
         return [structure]
+    if isinstance(structure, Mapping):
+        structure = [structure[key] for key in sorted(structure)]
     return [s for child in structure for s in _flat_shapes(child)]
 
 
@@ -165,11 +177,12 @@ def _declared(apart: Any, invariants: list[Any]) -> list[Any]:
 
 
 def _trace_loop(
-    cond: Any, body: Any, apart: list[Any], tensors: Sequence[Any], declared: list[Any]
-) -> tuple[Branch, Branch, list[Any]]:
+    cond: Any, body: Any, apart: list[Any], tensors: Sequence[Any], declared: list[Any],
+    strict: bool,
+) -> tuple[Branch, Branch, list[Any]]:  # fmt: skip
     """Condition, body, and the structure of the loop's values.
 
-    Shapes that the body does not keep become unknown.
+    Shapes that the body does not keep become unknown, or are refused if `strict`.
     """
 
     def packed(function: Any) -> Any:
@@ -183,11 +196,16 @@ def _trace_loop(
         types = iter(tensors)
 
         def tensor(v: Any) -> Tensor:
-            wanted = next(types).dtype
+            wanted = next(types, tensors[-1]).dtype
             typed = isinstance(v, Tensor) or hasattr(v, "_as_tensor")
             return convert_to_tensor(v, None if typed else wanted)
 
         after = taken_apart(got, tensor)
+        if len(tensors_of(after)) != len(tensors):
+            raise ValueError(
+                f"the body of the loop returns {len(tensors_of(after))} tensors for "
+                f"{len(tensors)} loop variables: {got!r}"
+            )
         apart = general_specs(apart, after)
         return tensors_of(after)
 
@@ -197,13 +215,36 @@ def _trace_loop(
         for i, (out, t) in enumerate(zip(step.outputs, tensors)):
             if out.dtype is not t.dtype:
                 raise TypeError(
-                    f"loop variable {i} is {t.dtype.name}, the body returns {out.dtype.name}"
+                    f"Loop variable {i}, `{t.name}`, enters the loop with type {t.dtype!r} but has "
+                    f"type {out.dtype!r} after one iteration; its type has to stay the same"
                 )
+        if strict:
+            _check_shapes(apart, tensors, declared, step.outputs)
         general = [s.most_specific_compatible_shape(o.shape)
                    for s, o in zip(declared, step.outputs)]  # fmt: skip
         if general == declared:
             return Branch(packed(cond), arguments, "while_cond"), step, apart
         declared = general
+
+
+def _check_shapes(
+    apart: Any, tensors: Sequence[Any], declared: Sequence[Any], outputs: Sequence[Any]
+) -> None:
+    """Raises ValueError for a tensor whose shape after a turn cannot be the declared one."""
+    place = 0
+    for leaf in nest.flatten(apart):
+        if isinstance(leaf, Parts):  # what it is made of changes shape, as rows of ragged tensors
+            place += len(leaf.tensors)
+            continue
+        shape, out, entered = declared[place], outputs[place], tensors[place]
+        place += 1
+        if not shape.is_compatible_with(out.shape):
+            raise ValueError(
+                f"Input tensor `{entered.name}` enters the loop with shape {shape}, but has shape "
+                f"{out.shape} after one iteration. To allow the shape to vary across iterations, "
+                "use the `shape_invariants` argument of tf.while_loop to specify a less-specific "
+                "shape."
+            )
 
 
 def _while_op(

@@ -101,7 +101,7 @@ def test_shapes_may_grow_and_iterations_may_be_limited():
     def f():
         return while_loop(
             lambda x: tf.shape(x)[0] < 100, lambda x: tf.concat([x, x], 0), [tf.constant([1.0])],
-            maximum_iterations=3,
+            shape_invariants=[tf.TensorShape([None])], maximum_iterations=3,
         )  # fmt: skip
 
     assert f()[0].shape == (8,)
