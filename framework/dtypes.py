@@ -105,9 +105,9 @@ class DType:
         """Whether it is the same type: types of elements have no others below them."""
         return self is other
 
-    def most_specific_common_supertype(self, others: Any) -> DType | None:
-        """This type where all `others` are it, else None."""
-        return self if all(self is other for other in others) else None
+    def most_specific_common_supertype(self, types: Any) -> DType | None:
+        """This type where all `types` are it, else None."""
+        return self if all(self is other for other in types) else None
 
     def _limits(self) -> Any:
         if self.kind == "f":
@@ -206,8 +206,9 @@ def from_numpy(dtype: np.dtype) -> DType:
     return found
 
 
-def as_dtype(value: Any) -> DType:
+def as_dtype(type_value: Any) -> DType:
     """A DType from a DType, its name or number, a numpy dtype or a Python type."""
+    value = type_value
     if isinstance(value, DType):
         return value
     if value is None:

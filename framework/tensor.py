@@ -413,9 +413,9 @@ class SymbolicTensor(Tensor):
         return f"<tf.Tensor '{self.name}' shape={self._shape} dtype={self.dtype.name}>"
 
 
-def is_tensor(value: Any) -> bool:
+def is_tensor(x: Any) -> bool:
     """True for tensors, variables and composite tensors."""
-    return isinstance(value, Tensor) or hasattr(value, "_as_tensor")
+    return isinstance(x, Tensor) or hasattr(x, "_as_tensor")
 
 
 def enable_tensor_equality() -> None:

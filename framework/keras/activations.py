@@ -7,7 +7,7 @@ from typing import Any
 
 from shardtape import nn
 from shardtape.keras.logits import remember
-from shardtape.keras.saving.registry import known
+from shardtape.keras.saving.registry import custom_object_scope, known
 from shardtape.ops import math
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.tensor import Tensor
@@ -149,7 +149,7 @@ def get(identifier: Any) -> Callable[..., Any]:
     raise TypeError(f"Could not interpret activation function identifier: {identifier}")
 
 
-def serialize(activation: Callable[..., Any]) -> Any:
+def serialize(activation: Callable[..., Any], use_legacy_format: bool = False) -> Any:
     """The name of an activation of this module, else the name of the function."""
     for name, function in _BY_NAME.items():
         if function is activation:
@@ -157,4 +157,9 @@ def serialize(activation: Callable[..., Any]) -> Any:
     return getattr(activation, "__name__", str(activation))
 
 
-deserialize = get
+def deserialize(
+    name: Any, custom_objects: dict[str, Any] | None = None, use_legacy_format: bool = False
+) -> Any:
+    """As `get`, where names may be those of `custom_objects`."""
+    with custom_object_scope(custom_objects):
+        return get(name)

@@ -25,17 +25,77 @@ equal, not_equal = compare.equal, compare.not_equal
 greater, greater_equal = compare.greater, compare.greater_equal
 less, less_equal = compare.less, compare.less_equal
 abs, exp, log, sqrt, square = math.abs, math.exp, math.log, math.sqrt, math.square
-sign, round, sin, cos, tanh, sigmoid = (
-    math.sign, math.round, math.sin, math.cos, math.tanh, math.sigmoid,
-)  # fmt: skip
-elu, softplus, softsign = activations.elu, activations.softplus, activations.softsign
+sign, round, sin, cos, tanh = math.sign, math.round, math.sin, math.cos, math.tanh
 cumprod, cumsum = scanning.cumprod, scanning.cumsum
 maximum, minimum = math.maximum, math.minimum
-zeros_like, ones_like, expand_dims = array.zeros_like, array.ones_like, array.expand_dims
-reshape, stack, tile, gather, stop_gradient = (
-    array.reshape, array.stack, array.tile, array.gather, array.stop_gradient,
-)  # fmt: skip
-shape = array.shape
+
+
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """x where it is positive, alpha * (exp(x) - 1) elsewhere."""
+    made = activations.elu(x)
+    return made if alpha == 1 else array.where(made > 0, made, alpha * made)
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x))."""
+    return math.sigmoid(x)
+
+
+def softplus(x: Any) -> Any:
+    """log(exp(x) + 1)."""
+    return activations.softplus(x)
+
+
+def softsign(x: Any) -> Any:
+    """x / (1 + abs(x))."""
+    return activations.softsign(x)
+
+
+def zeros_like(x: Any, dtype: Any = None, name: str | None = None) -> Any:
+    """Zeros in the shape of x."""
+    return array.zeros_like(x, dtype, name)
+
+
+def ones_like(x: Any, dtype: Any = None, name: str | None = None) -> Any:
+    """Ones in the shape of x."""
+    return array.ones_like(x, dtype, name)
+
+
+def expand_dims(x: Any, axis: int = -1) -> Any:
+    """x with an axis of size 1 more, by default the last."""
+    return array.expand_dims(x, axis)
+
+
+def reshape(x: Any, shape: Any) -> Any:
+    """x in another shape."""
+    return array.reshape(x, shape)
+
+
+def stack(x: Any, axis: int = 0) -> Any:
+    """A list of tensors along a new axis."""
+    return array.stack(x, axis)
+
+
+def tile(x: Any, n: Any) -> Any:
+    """x repeated `n` times along each axis; a number is for all of them."""
+    return array.tile(x, [n] if isinstance(n, int) else n)
+
+
+def gather(reference: Any, indices: Any) -> Any:
+    """The rows of `reference` at `indices`."""
+    return array.gather(reference, indices)
+
+
+def shape(x: Any) -> Any:
+    """The shape of x, an int32 vector."""
+    return array.shape(x)
+
+
+def stop_gradient(variables: Any) -> Any:
+    """A tensor, or a list of tensors, that gradients do not flow through."""
+    if isinstance(variables, (list, tuple)):
+        return [array.stop_gradient(v) for v in variables]
+    return array.stop_gradient(variables)
 
 
 def _reduction(function: Any, name: str) -> Any:
@@ -289,12 +349,13 @@ def categorical_crossentropy(
 
 
 def sparse_categorical_crossentropy(
-    target: Any, output: Any, from_logits: bool = False, axis: int = -1
-) -> Any:
+    target: Any, output: Any, from_logits: bool = False, axis: int = -1,
+    ignore_class: int | None = None,
+) -> Any:  # fmt: skip
     """Keras's loss of each row, by the number of its class."""
     from shardtape.keras.losses import sparse_categorical_crossentropy as loss
 
-    return loss(target, output, from_logits=from_logits, axis=axis)
+    return loss(target, output, from_logits=from_logits, axis=axis, ignore_class=ignore_class)
 
 
 def gradients(loss: Any, variables: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from shardtape.keras.floatx import epsilon
-from shardtape.keras.saving.registry import known
+from shardtape.keras.saving.registry import custom_object_scope, known
 from shardtape.ops import math
 from shardtape.ops.array import gather, reshape
 from shardtape.ops.convert import convert_to_tensor
@@ -163,15 +163,26 @@ def get(identifier: Any) -> Any:
     raise ValueError(f"Could not interpret constraint function identifier: {identifier}")
 
 
-def serialize(constraint: Any) -> Any:
-    """A constraint as Keras writes it, with its module; None for None."""
+def serialize(constraint: Any, use_legacy_format: bool = False) -> Any:
+    """A constraint as Keras writes it, with its module; None for None.
+
+    Args:
+      use_legacy_format: without modules, as `{"class_name", "config"}`; of a function its name.
+    """
     if constraint is None:
         return None
     if not hasattr(constraint, "get_config"):
         return getattr(constraint, "__name__", str(constraint))  # a function of the user's
-    from shardtape.keras.saving.serialization import keras_form
+    from shardtape.keras.saving.serialization import keras_form, plain_form
 
+    if use_legacy_format:
+        return plain_form(constraint)
     return keras_form(constraint)
 
 
-deserialize = get
+def deserialize(
+    config: Any, custom_objects: dict[str, Any] | None = None, use_legacy_format: bool = False
+) -> Any:
+    """As `get`, where names may be those of `custom_objects`; both formats are read."""
+    with custom_object_scope(custom_objects):
+        return get(config)

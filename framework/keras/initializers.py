@@ -413,13 +413,19 @@ def get(identifier: Any) -> Any:
     raise ValueError(f"Could not interpret initializer identifier: {identifier}")
 
 
-def serialize(initializer: Any) -> Any:
-    """The class name and config of an initializer, fit for JSON."""
+def serialize(initializer: Any, use_legacy_format: bool = False) -> Any:
+    """The class name and config of an initializer, fit for JSON.
+
+    Args:
+      use_legacy_format: without modules, as `{"class_name", "config"}`.
+    """
     if initializer is None:
         return None
     if not hasattr(initializer, "get_config"):
         return getattr(initializer, "__name__", str(initializer))  # a function of the user's
     name = type(initializer).__name__
+    if use_legacy_format:
+        return {"class_name": name, "config": initializer.get_config()}
     return {
         "module": "keras.initializers" if name in _BY_NAME else None,
         "class_name": name,
@@ -428,7 +434,9 @@ def serialize(initializer: Any) -> Any:
     }
 
 
-def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
+def deserialize(
+    config: Any, custom_objects: dict[str, Any] | None = None, use_legacy_format: bool = False
+) -> Any:
     """An initializer from its name or what `serialize` gave. Raises ValueError naming it."""
     if isinstance(config, str):
         config = {"class_name": config, "config": {}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shardtape.keras.saving.registry import known
+from shardtape.keras.saving.registry import custom_object_scope, known
 from shardtape.ops import math
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.grids import eye
@@ -152,15 +152,26 @@ def get(identifier: Any) -> Any:
     raise ValueError(f"Could not interpret regularizer identifier: {identifier}")
 
 
-def serialize(regularizer: Any) -> Any:
-    """A regularizer as Keras writes it, with its module; None for None."""
+def serialize(regularizer: Any, use_legacy_format: bool = False) -> Any:
+    """A regularizer as Keras writes it, with its module; None for None.
+
+    Args:
+      use_legacy_format: without modules, as `{"class_name", "config"}`; of a function its name.
+    """
     if regularizer is None:
         return None
     if not hasattr(regularizer, "get_config"):
         return getattr(regularizer, "__name__", str(regularizer))  # a function of the user's
-    from shardtape.keras.saving.serialization import keras_form
+    from shardtape.keras.saving.serialization import keras_form, plain_form
 
+    if use_legacy_format:
+        return plain_form(regularizer)
     return keras_form(regularizer)
 
 
-deserialize = get
+def deserialize(
+    config: Any, custom_objects: dict[str, Any] | None = None, use_legacy_format: bool = False
+) -> Any:
+    """As `get`, where names may be those of `custom_objects`; both formats are read."""
+    with custom_object_scope(custom_objects):
+        return get(config)

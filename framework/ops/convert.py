@@ -20,9 +20,12 @@ _OF_BOOL = (dt.int32, dt.int64, dt.float16, dt.float32, dt.float64)
 _conversions: list[tuple[Any, Any]] = []
 
 
-def register_tensor_conversion_function(base_type: Any, function: Any, priority: int = 100) -> None:
-    """`function(value, dtype=None, name=None, as_ref=False)` converts instances of `base_type`."""
-    _conversions.insert(0, (base_type, function))
+def register_tensor_conversion_function(
+    base_type: Any, conversion_func: Any, priority: int = 100
+) -> None:
+    """Instances of `base_type` become tensors by
+    `conversion_func(value, dtype=None, name=None, as_ref=False)`."""
+    _conversions.insert(0, (base_type, conversion_func))
 
 
 def convert_to_tensor(

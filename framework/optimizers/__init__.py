@@ -81,17 +81,26 @@ def rule_from_config(config: dict[str, Any]) -> Rule:
         raise InvalidArgumentError(f"update rule {name}: {error}") from error
 
 
-def serialize(optimizer: Optimizer) -> dict[str, Any]:
-    """An optimizer as Keras writes it, with its module."""
-    from shardtape.keras.saving.serialization import keras_form
+def serialize(optimizer: Optimizer, use_legacy_format: bool = False) -> dict[str, Any]:
+    """An optimizer as Keras writes it, with its module.
 
+    Args:
+      use_legacy_format: without modules, as `{"class_name", "config"}`.
+    """
+    from shardtape.keras.saving.serialization import keras_form, plain_form
+
+    if use_legacy_format:
+        return plain_form(optimizer)  # type: ignore[no-any-return]
     form: dict[str, Any] = keras_form(optimizer)
     if type(optimizer).__module__ == legacy.__name__:
         form["module"] = "keras.optimizers.legacy"
     return form
 
 
-def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Optimizer:
+def deserialize(
+    config: dict[str, Any], custom_objects: dict[str, Any] | None = None,
+    use_legacy_format: bool = False, **kwargs: Any,
+) -> Optimizer:  # fmt: skip
     """The optimizer of `serialize`'s dictionary; the class name's case does not matter.
 
     A configuration with `decay` is that of an older optimizer, see `legacy`.

@@ -334,16 +334,25 @@ _SCHEDULES = {
 }  # fmt: skip
 
 
-def serialize(schedule: LearningRateSchedule) -> dict[str, Any]:
-    """A schedule as Keras writes it, with its module."""
-    from shardtape.keras.saving.serialization import keras_form
+def serialize(
+    learning_rate_schedule: LearningRateSchedule, use_legacy_format: bool = False
+) -> dict[str, Any]:
+    """A schedule as Keras writes it, with its module.
 
-    form: dict[str, Any] = keras_form(schedule)
+    Args:
+      use_legacy_format: without modules, as `{"class_name", "config"}`.
+    """
+    from shardtape.keras.saving.serialization import keras_form, plain_form
+
+    write = plain_form if use_legacy_format else keras_form
+    form: dict[str, Any] = write(learning_rate_schedule)
     return form
 
 
 def schedule_from_config(
-    config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    config: dict[str, Any],
+    custom_objects: dict[str, Any] | None = None,
+    use_legacy_format: bool = False,
 ) -> LearningRateSchedule:
     """The schedule of `serialize`'s dictionary (Keras's own extra entries are ignored).
 

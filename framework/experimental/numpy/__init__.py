@@ -34,7 +34,7 @@ for _module in (_elementwise, _reductions, _arrays, _products, _choosing):
             globals()[_name] = _value
 del _module, _name, _value, _own
 
-asarray = ascontiguousarray = asanyarray = array
+asarray = ascontiguousarray = asanyarray = _types.asarray
 
 
 def isscalar(num: _Any) -> _builtins.bool:

@@ -10,12 +10,13 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape import linalg
 from shardtape import math as m
-from shardtape.experimental.numpy.types import array, default_float, promoted
+from shardtape.experimental.numpy.types import array, asarray, default_float, promoted
 from shardtape.ops import array as arrays
 from shardtape.ops.cast import cast
+from shardtape.ops.joining import stack as joined
 from shardtape.tensor import Tensor
 
-asarray = ascontiguousarray = asanyarray = array
+ascontiguousarray = asanyarray = asarray
 
 
 def copy(a: Any) -> Tensor:
@@ -59,8 +60,13 @@ def ones_like(a: Any, dtype: Any = None) -> Any:
 empty_like = zeros_like
 
 
-def full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
-    """As `numpy.full_like`."""
+def full_like(
+    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True,
+    shape: Any = None,
+) -> Any:  # fmt: skip
+    """As `numpy.full_like`; there is one order, and no other shape than that of `a`."""
+    if shape is not None:
+        raise ValueError("Overriding the shape is not supported: use full()")
     x = array(a)
     return arrays.broadcast_to(array(fill_value, dtype or x.dtype), arrays.shape(x))
 
@@ -138,16 +144,16 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     return array(np.tri(N, M, k), default_float() if dtype is None else dtype)
 
 
-def tril(a: Any, k: int = 0) -> Any:
+def tril(m: Any, k: int = 0) -> Any:
     """As `numpy.tril`."""
-    x = array(a)
+    x = array(m)
     keep = np.tri(x.shape[-2], x.shape[-1], k, dtype=bool)
     return arrays.where(keep, x, arrays.zeros_like(x))
 
 
-def triu(a: Any, k: int = 0) -> Any:
+def triu(m: Any, k: int = 0) -> Any:
     """As `numpy.triu`."""
-    x = array(a)
+    x = array(m)
     drop = np.tri(x.shape[-2], x.shape[-1], k - 1, dtype=bool)
     return arrays.where(drop, arrays.zeros_like(x), x)
 
@@ -238,9 +244,9 @@ def expand_dims(a: Any, axis: Any) -> Any:
     return x
 
 
-def broadcast_to(array_: Any, shape: Any) -> Any:
+def broadcast_to(array: Any, shape: Any) -> Any:
     """As `numpy.broadcast_to`."""
-    return arrays.broadcast_to(array(array_), _dims(shape))
+    return arrays.broadcast_to(asarray(array), _dims(shape))
 
 
 def broadcast_arrays(*args: Any) -> list[Any]:
@@ -286,9 +292,9 @@ def append(arr: Any, values: Any, axis: int | None = None) -> Any:
     return concatenate([arr, values], axis)
 
 
-def stack(arrays_: Any, axis: int = 0) -> Any:
+def stack(arrays: Any, axis: int = 0) -> Any:
     """As `numpy.stack`."""
-    return arrays.stack(list(promoted(*arrays_)), axis)
+    return joined(list(promoted(*arrays)), axis)
 
 
 def vstack(tup: Sequence[Any]) -> Any:
@@ -357,26 +363,26 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     return arrays.repeat(array(a), repeats, axis)
 
 
-def flip(m_: Any, axis: Any = None) -> Any:
+def flip(m: Any, axis: Any = None) -> Any:
     """As `numpy.flip`."""
-    x = array(m_)
+    x = array(m)
     axes = range(x.shape.rank) if axis is None else np.atleast_1d(axis)
     return arrays.reverse(x, [int(a) % x.shape.rank for a in axes])
 
 
-def flipud(m_: Any) -> Any:
+def flipud(m: Any) -> Any:
     """As `numpy.flipud`."""
-    return flip(m_, 0)
+    return flip(m, 0)
 
 
-def fliplr(m_: Any) -> Any:
+def fliplr(m: Any) -> Any:
     """As `numpy.fliplr`."""
-    return flip(m_, 1)
+    return flip(m, 1)
 
 
-def rot90(m_: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
     """As `numpy.rot90`."""
-    x, turns = array(m_), k % 4
+    x, turns = array(m), k % 4
     if turns == 0:
         return x
     if turns == 2:
@@ -393,12 +399,12 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     return arrays.roll(x, shift, axis)
 
 
-def pad(array_: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Any:
+def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Any:
     """As `numpy.pad`: "constant", "reflect" or "symmetric"."""
-    x = array(array_)
+    x = asarray(array)
     widths = np.broadcast_to(np.asarray(pad_width), (x.shape.rank, 2))
     value = kwargs.get("constant_values", 0)
-    return arrays.pad(x, widths.copy(), mode.upper(), cast(array(value), x.dtype))
+    return arrays.pad(x, widths.copy(), mode.upper(), cast(asarray(value), x.dtype))
 
 
 # ---- picking ----------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ def _mean(
 ) -> Any:
     if out is not None:
         raise ValueError("Setting out is not supported: tensors never change")
-    return reductions.mean(self, axis, dtype, bool(keepdims))
+    return reductions.mean(self, axis, dtype, None, bool(keepdims))
 
 
 # the methods that TensorFlow's tensors get; NumPy's other functions then give arrays

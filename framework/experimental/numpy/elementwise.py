@@ -44,10 +44,6 @@ def _float_binary(name: str, function: _Function) -> _Function:
     return _named(apply, name)
 
 
-def _logic(name: str, function: _Function) -> _Function:
-    return _named(lambda *xs: function(*[cast(array(x), dt.bool) for x in xs]), name)
-
-
 def _const(value: float, like: Any) -> Any:
     return cast(array(value), like.dtype)
 
@@ -82,14 +78,44 @@ isneginf = _float_unary("isneginf", lambda x: m.equal(x, _const(-np.inf, x)))
 reciprocal = _unary("reciprocal", lambda x: m.reciprocal(x) if not x.dtype.is_integer else 1 // x)
 abs = absolute = _unary("absolute", m.abs)
 fabs = _float_unary("fabs", m.abs)
-negative, square, sign = [_unary(n, getattr(m, n)) for n in ("negative", "square", "sign")]
+negative, square = [_unary(n, getattr(m, n)) for n in ("negative", "square")]
+
+
+def sign(x: Any, out: Any = None, where: Any = None, **kwargs: Any) -> Any:
+    """As `numpy.sign`."""
+    if out is not None or where is not None or kwargs:
+        raise ValueError("sign takes x alone: tensors never change, and every element counts")
+    return m.sign(array(x))
+
+
 positive = _unary("positive", arrays.identity)
 signbit = _unary("signbit", lambda x: m.less(x, arrays.zeros_like(x)))
 conj = conjugate = _unary("conjugate", m.conj)
-real, imag = _unary("real", m.real), _unary("imag", m.imag)
+
+
+def real(val: Any) -> Any:
+    """As `numpy.real`."""
+    return m.real(array(val))
+
+
+def imag(val: Any) -> Any:
+    """As `numpy.imag`."""
+    return m.imag(array(val))
+
+
 iscomplex = _unary("iscomplex", lambda x: m.not_equal(m.imag(x), arrays.zeros_like(m.imag(x))))
 isreal = _unary("isreal", lambda x: m.equal(m.imag(x), arrays.zeros_like(m.imag(x))))
-logical_not = _logic("logical_not", m.logical_not)
+
+
+def logical_not(x: Any) -> Any:
+    """As `numpy.logical_not`."""
+    return m.logical_not(cast(array(x), dt.bool))
+
+
+def _logic(name: str, function: _Function) -> _Function:
+    return _named(lambda x1, x2: function(cast(array(x1), dt.bool), cast(array(x2), dt.bool)), name)
+
+
 logical_and = _logic("logical_and", m.logical_and)
 logical_or = _logic("logical_or", m.logical_or)
 logical_xor = _logic("logical_xor", m.logical_xor)

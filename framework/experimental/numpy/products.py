@@ -7,8 +7,8 @@ from typing import Any
 from shardtape import dtypes as dt
 from shardtape import linalg
 from shardtape import math as m
-from shardtape.experimental.numpy.arrays import diagonal, ravel
-from shardtape.experimental.numpy.types import promoted
+from shardtape.experimental.numpy.arrays import diagonal, moveaxis, ravel
+from shardtape.experimental.numpy.types import array, promoted
 from shardtape.ops import array as arrays
 from shardtape.ops.cast import cast
 
@@ -90,11 +90,27 @@ def kron(a: Any, b: Any) -> Any:
     return arrays.reshape(spread_x * spread_y, [p * q for p, q in zip(x.shape, y.shape)])
 
 
-def cross(a: Any, b: Any) -> Any:
-    """As `numpy.cross` of vectors of three in the last axis."""
-    return linalg.cross(*promoted(a, b))
+def cross(
+    a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Any:
+    """As `numpy.cross`: of vectors of two or three; of two vectors of two the number alone."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    x, y = promoted(a, b)
+    x, y = moveaxis(x, axisa, -1), moveaxis(y, axisb, -1)
+    sizes = [v.shape[-1] for v in (x, y)]
+    if any(n not in (2, 3) for n in sizes):
+        raise ValueError(f"cross needs vectors of 2 or 3, got shapes {x.shape} and {y.shape}")
+    x, y = [
+        v if n == 3 else arrays.concat([v, arrays.zeros_like(v[..., :1])], -1)
+        for v, n in zip((x, y), sizes)
+    ]
+    whole = arrays.broadcast_dynamic_shape(arrays.shape(x), arrays.shape(y))
+    made = linalg.cross(arrays.broadcast_to(x, whole), arrays.broadcast_to(y, whole))
+    return made[..., 2] if sizes == [2, 2] else moveaxis(made, -1, axisc)
 
 
-def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
     """As `numpy.trace`."""
-    return m.reduce_sum(diagonal(a, offset, axis1, axis2), -1)
+    found = m.reduce_sum(diagonal(a, offset, axis1, axis2), -1)
+    return found if dtype is None else array(found, dtype)

@@ -13,8 +13,25 @@ from shardtape.ops import array as arrays
 from shardtape.ops.cast import cast
 
 
+def _plain(name: str, function: Callable[..., Any], kind: str = "same") -> Callable[..., Any]:
+    """A reduction that takes no type."""
+    whole = _reduction(name, function, kind)
+
+    def reduced(a: Any, axis: Any = None, keepdims: bool | None = None) -> Any:
+        return whole(a, axis, None, keepdims)
+
+    reduced.__name__ = reduced.__qualname__ = name
+    reduced.__doc__ = f"As `numpy.{name}`."
+    return reduced
+
+
+def _without_out(name: str, out: Any) -> None:
+    if out is not None:
+        raise ValueError(f"{name} takes no `out`: tensors never change")
+
+
 def _reduction(name: str, function: Callable[..., Any], kind: str = "same") -> Callable[..., Any]:
-    def reduced(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+    def reduced(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool | None = None) -> Any:
         x = array(a, dtype)
         if kind == "float" and not (x.dtype.is_floating or x.dtype.is_complex):
             x = inexact(x)
@@ -23,7 +40,7 @@ def _reduction(name: str, function: Callable[..., Any], kind: str = "same") -> C
             x = cast(x, dt.uint64 if x.dtype.is_unsigned else dt.int64)
         if kind == "bool":
             x = cast(x, dt.bool)
-        return function(x, axis, keepdims)
+        return function(x, axis, bool(keepdims))
 
     reduced.__name__ = reduced.__qualname__ = name
     reduced.__doc__ = f"As `numpy.{name}`."
@@ -32,11 +49,33 @@ def _reduction(name: str, function: Callable[..., Any], kind: str = "same") -> C
 
 sum = _reduction("sum", m.reduce_sum, "sum")
 prod = _reduction("prod", m.reduce_prod, "sum")
-mean = _reduction("mean", m.reduce_mean, "float")
-max = amax = _reduction("max", m.reduce_max)
-min = amin = _reduction("min", m.reduce_min)
-all = _reduction("all", m.reduce_all, "bool")
-any = _reduction("any", m.reduce_any, "bool")
+max = _plain("max", m.reduce_max)
+min = _plain("min", m.reduce_min)
+all = _plain("all", m.reduce_all, "bool")
+any = _plain("any", m.reduce_any, "bool")
+_mean = _reduction("mean", m.reduce_mean, "float")
+
+
+def mean(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool | None = None
+) -> Any:
+    """As `numpy.mean`."""
+    _without_out("mean", out)
+    return _mean(a, axis, dtype, keepdims)
+
+
+def amax(a: Any, axis: Any = None, out: Any = None, keepdims: bool | None = None) -> Any:
+    """As `numpy.amax`."""
+    _without_out("amax", out)
+    return max(a, axis, keepdims)
+
+
+def amin(a: Any, axis: Any = None, out: Any = None, keepdims: bool | None = None) -> Any:
+    """As `numpy.amin`."""
+    _without_out("amin", out)
+    return min(a, axis, keepdims)
+
+
 nansum = _reduction("nansum", lambda x, a, k: m.reduce_sum(_without_nan(x, 0), a, k), "sum")
 nanprod = _reduction("nanprod", lambda x, a, k: m.reduce_prod(_without_nan(x, 1), a, k), "sum")
 

@@ -26,8 +26,25 @@ def default_float() -> dt.DType:
     return dt.float64
 
 
-def array(value: Any, dtype: Any = None) -> Any:
-    """A tensor with NumPy's default types: int64 and float64."""
+def array(val: Any, dtype: Any = None, copy: bool = True, ndmin: int = 0) -> Any:
+    """A tensor with NumPy's default types: int64 and float64.
+
+    Args:
+      copy: of no effect, tensors never change.
+      ndmin: least rank; axes of size 1 are put in front.
+    """
+    made = asarray(val, dtype)
+    if ndmin and made.shape.rank < ndmin:
+        from shardtape.ops.joining import concat
+        from shardtape.ops.shaping import reshape, shape
+
+        made = reshape(made, concat([[1] * (ndmin - made.shape.rank), shape(made)], 0))
+    return made
+
+
+def asarray(a: Any, dtype: Any = None) -> Any:
+    """A tensor with NumPy's default types, as `array`."""
+    value = a
     wanted = None if dtype is None else dt.as_dtype(dtype)
     if isinstance(value, Tensor) or hasattr(value, "_as_tensor"):
         made = convert_to_tensor(value)

@@ -156,18 +156,25 @@ from shardtape.keras.layers.stacked_cells import StackedRNNCells
 from shardtape.keras.layers.text import TextVectorization
 from shardtape.keras.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 from shardtape.keras.saving.registry import known
-from shardtape.keras.saving.serialization import keras_form, without_modules
+from shardtape.keras.saving.serialization import keras_form, plain_form, without_modules
 
 from shardtape.keras.layers import experimental  # isort: skip
 
 
-def serialize(layer: Layer) -> dict[str, Any]:
-    """A layer as Keras writes it, with its module."""
-    form: dict[str, Any] = keras_form(layer)
+def serialize(layer: Layer, use_legacy_format: bool = False) -> dict[str, Any]:
+    """A layer as Keras writes it, with its module.
+
+    Args:
+      use_legacy_format: without modules, as `{"class_name", "config"}`.
+    """
+    form: dict[str, Any] = (plain_form if use_legacy_format else keras_form)(layer)
     return form
 
 
-def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+def deserialize(
+    config: dict[str, Any], custom_objects: dict[str, Any] | None = None,
+    use_legacy_format: bool = False,
+) -> Any:  # fmt: skip
     """The layer of `serialize`'s dictionary. Raises ValueError naming an unknown class."""
     config = without_modules(config)
     name = config["class_name"]

@@ -160,6 +160,9 @@ class RandomCrop(_Sized):
 
     _draws = True
 
+    def __init__(self, height: int, width: int, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(height, width, seed=seed, **kwargs)
+
     def _changed(self, images: Any, training: Any) -> Tensor:
         if not training:
             return self._fitted(images)
@@ -174,8 +177,10 @@ class RandomCrop(_Sized):
 class RandomFlip(_ImageLayer):
     """Mirrors each image or not: `mode` "horizontal", "vertical" or "horizontal_and_vertical"."""
 
-    def __init__(self, mode: str = "horizontal_and_vertical", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self, mode: str = "horizontal_and_vertical", seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(seed, **kwargs)
         if mode not in ("horizontal", "vertical", "horizontal_and_vertical"):
             raise ValueError(
                 f"RandomFlip layer {self.name} received an unknown mode argument {mode}"
@@ -314,8 +319,8 @@ class RandomContrast(_ImageLayer):
     There is one f for a batch.
     """
 
-    def __init__(self, factor: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, factor: Any, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(seed, **kwargs)
         self.factor = factor
         several = isinstance(factor, (tuple, list))
         self.lower, self.upper = factor if several else (factor, factor)
@@ -339,8 +344,10 @@ class RandomContrast(_ImageLayer):
 class RandomBrightness(_ImageLayer):
     """Adds a share of the range to each image, drawn from [-factor, factor] or a pair."""
 
-    def __init__(self, factor: Any, value_range: Any = (0, 255), **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self, factor: Any, value_range: Any = (0, 255), seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(seed, **kwargs)
         self.factor, self.value_range = factor, tuple(value_range)
 
     def _changed(self, images: Any, training: Any) -> Tensor:

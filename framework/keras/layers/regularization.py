@@ -71,6 +71,16 @@ class Dropout(_RandomLayer):
         }
 
 
+def _layout(data_format: str | None) -> str:
+    found = "channels_last" if data_format is None else data_format
+    if found not in ("channels_last", "channels_first"):
+        raise ValueError(
+            '`data_format` must be "channels_last" or "channels_first". Received: '
+            f"data_format={data_format}."
+        )
+    return found
+
+
 class SpatialDropout1D(Dropout):
     """`Dropout` of whole channels of (batch, steps, channels)."""
 
@@ -86,24 +96,30 @@ class SpatialDropout1D(Dropout):
 class SpatialDropout2D(Dropout):
     """`Dropout` of whole channels of (batch, rows, columns, channels)."""
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(rate, seed=seed, **kwargs)
+    def __init__(self, rate: float, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(rate, **kwargs)
+        self.data_format = _layout(data_format)
         self.input_spec = InputSpec(ndim=4)
 
     def _get_noise_shape(self, inputs: Any) -> Any:
         sizes = shape(inputs)
+        if self.data_format == "channels_first":
+            return [sizes[0], sizes[1], 1, 1]
         return [sizes[0], 1, 1, sizes[3]]
 
 
 class SpatialDropout3D(Dropout):
     """`Dropout` of whole channels of (batch, depth, rows, columns, channels)."""
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(rate, seed=seed, **kwargs)
+    def __init__(self, rate: float, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(rate, **kwargs)
+        self.data_format = _layout(data_format)
         self.input_spec = InputSpec(ndim=5)
 
     def _get_noise_shape(self, inputs: Any) -> Any:
         sizes = shape(inputs)
+        if self.data_format == "channels_first":
+            return [sizes[0], sizes[1], 1, 1, 1]
         return [sizes[0], 1, 1, 1, sizes[4]]
 
 

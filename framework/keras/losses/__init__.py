@@ -45,10 +45,11 @@ from shardtape.keras.losses.regression import (
     mean_squared_logarithmic_error,
     poisson,
 )
-from shardtape.keras.saving.registry import known
+from shardtape.keras.saving.registry import custom_object_scope, known
 from shardtape.keras.saving.serialization import (
     deserialize_keras_object,
     keras_form,
+    plain_form,
     without_modules,
 )
 
@@ -114,12 +115,22 @@ def get(identifier: Any) -> Any:
     )
 
 
-def serialize(loss: Any) -> Any:
-    """A loss or a function as Keras writes it, with its module; None of None."""
-    return keras_form(loss)
+def serialize(loss: Any, use_legacy_format: bool = False) -> Any:
+    """A loss or a function as Keras writes it, with its module; None of None.
+
+    Args:
+      use_legacy_format: without modules, as `{"class_name", "config"}`; of a function its name.
+    """
+    return plain_form(loss) if use_legacy_format else keras_form(loss)
 
 
-deserialize = get
+def deserialize(
+    name: Any, custom_objects: dict[str, Any] | None = None, use_legacy_format: bool = False
+) -> Any:
+    """As `get`, where names may be those of `custom_objects`; both formats are read."""
+    with custom_object_scope(custom_objects):
+        return get(name)
+
 
 __all__ = [
     "BCE",

@@ -75,10 +75,11 @@ from shardtape.keras.metrics.scores import (
     MeanTensor,
     R2Score,
 )
-from shardtape.keras.saving.registry import known
+from shardtape.keras.saving.registry import custom_object_scope, known
 from shardtape.keras.saving.serialization import (
     deserialize_keras_object,
     keras_form,
+    plain_form,
     without_modules,
 )
 
@@ -148,12 +149,22 @@ def get(identifier: Any) -> Any:
     )
 
 
-def serialize(metric: Any) -> Any:
-    """A metric or a function as Keras writes it, with its module; None of None."""
-    return keras_form(metric)
+def serialize(metric: Any, use_legacy_format: bool = False) -> Any:
+    """A metric or a function as Keras writes it, with its module; None of None.
+
+    Args:
+      use_legacy_format: without modules, as `{"class_name", "config"}`; of a function its name.
+    """
+    return plain_form(metric) if use_legacy_format else keras_form(metric)
 
 
-deserialize = get
+def deserialize(
+    config: Any, custom_objects: dict[str, Any] | None = None, use_legacy_format: bool = False
+) -> Any:
+    """As `get`, where names may be those of `custom_objects`; both formats are read."""
+    with custom_object_scope(custom_objects):
+        return get(config)
+
 
 __all__ = [
     "AUC",

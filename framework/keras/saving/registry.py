@@ -49,9 +49,9 @@ def _origin(target: Any) -> tuple[str, str]:
     return getattr(target, "__module__", ""), getattr(target, "__qualname__", "")
 
 
-def get_registered_name(target: Any) -> str:
+def get_registered_name(obj: Any) -> str:
     """`package>name` of what was registered, else its own name."""
-    return _names.get(target, getattr(target, "__name__", str(target)))
+    return _names.get(obj, getattr(obj, "__name__", str(obj)))
 
 
 def get_registered_object(
