@@ -29,7 +29,14 @@ from shardtape.data.parallel import AUTOTUNE
 from shardtape.data.readers import TFRecordDataset
 from shardtape.data.rows import Rows, Stream
 from shardtape.data.run import Run
+from shardtape.data.sql import SqlDataset
 from shardtape.data.structure import ElementType
+from shardtape.data.tables import (
+    DatasetInitializer,
+    index_table_from_dataset,
+    pad_to_cardinality,
+    table_from_dataset,
+)
 from shardtape.data.tracing import enable_debug_mode
 
 __all__ = [
@@ -41,12 +48,15 @@ __all__ = [
     "AutotuneOptions",
     "Counter",
     "CsvDataset",
+    "DatasetInitializer",
     "DistributeOptions",
     "ExternalStatePolicy",
     "OptimizationOptions",
     "Optional",
     "RandomDataset",
     "Reducer",
+    "SHARD_HINT",
+    "SqlDataset",
     "TFRecordWriter",
     "ThreadingOptions",
     "assert_cardinality",
@@ -67,10 +77,12 @@ __all__ = [
     "group_by_reducer",
     "group_by_window",
     "ignore_errors",
+    "index_table_from_dataset",
     "load",
     "make_batched_features_dataset",
     "make_csv_dataset",
     "map_and_batch",
+    "pad_to_cardinality",
     "parallel_interleave",
     "parse_example_dataset",
     "prefetch_to_device",
@@ -80,12 +92,14 @@ __all__ = [
     "scan",
     "shuffle_and_repeat",
     "snapshot",
+    "table_from_dataset",
     "take_while",
     "to_variant",
     "unbatch",
     "unique",
 ]
 
+SHARD_HINT = -1  # the number of shards of `shard` that a strategy would set
 Transformation = Callable[[Dataset], Dataset]
 
 

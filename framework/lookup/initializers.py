@@ -40,7 +40,8 @@ class TableInitializer:
         raise NotImplementedError(f"{type(self).__name__} gives no keys")
 
 
-def _unique(pairs: Any) -> dict[Any, Any]:
+def unique_pairs(pairs: Any) -> dict[Any, Any]:
+    """The pairs. Raises FailedPreconditionError for a key with two values."""
     found: dict[Any, Any] = {}
     for key, value in pairs:
         if key in found and found[key] != value:
@@ -75,7 +76,7 @@ class KeyValueTensorInitializer(TableInitializer):
 
     def pairs(self) -> dict[Any, Any]:
         keys, values = [np.asarray(t._host()) for t in (self._keys, self._values)]  # type: ignore
-        return _unique(zip(keys.reshape(-1).tolist(), values.reshape(-1).tolist()))
+        return unique_pairs(zip(keys.reshape(-1).tolist(), values.reshape(-1).tolist()))
 
 
 class TextFileInitializer(TableInitializer):
@@ -124,7 +125,7 @@ class TextFileInitializer(TableInitializer):
                 )
             lines = lines[: self._vocab_size]
         key, value = self._indices
-        return _unique(
+        return unique_pairs(
             (
                 self._part(line, i, key, self._key_dtype, 0),
                 self._part(line, i, value, self._value_dtype, self._offset),
