@@ -251,6 +251,11 @@ from shardtape.ops.norms import (
 )
 from shardtape.ops.positions import argmax, argmin
 from shardtape.ops.printing import print
+from shardtape.ops.rarer_convolutions import (
+    extract_volume_patches,
+    parallel_stack,
+    required_space_to_batch_paddings,
+)
 from shardtape.ops.reduce import (
     reduce_all,
     reduce_any,

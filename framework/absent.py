@@ -105,7 +105,7 @@ NAMESPACES = (
     "keras.constraints", "keras.datasets", "keras.initializers", "keras.layers", "keras.losses",
     "keras.metrics", "keras.mixed_precision", "keras.models", "keras.optimizers",
     "keras.optimizers.legacy", "keras.optimizers.schedules", "keras.preprocessing",
-    "keras.regularizers", "keras.saving", "keras.utils", "linalg", "lookup",
+    "keras.regularizers", "keras.saving", "keras.utils", "linalg", "linalg.experimental", "lookup",
     "lookup.experimental", "math", "math.special", "nest", "nn", "nn.experimental", "optimizers",
     "profiler", "profiler.experimental", "quantization", "queue", "ragged", "random",
     "random.experimental", "saved_model", "sets", "signal", "sparse", "strings", "summary",

@@ -26,6 +26,7 @@ from shardtape.ops.distorted_boxes import (
     sample_distorted_bounding_box,
     stateless_sample_distorted_bounding_box,
 )
+from shardtape.ops.glimpses import extract_glimpse
 from shardtape.ops.image import adjust_contrast, convert_image_dtype
 from shardtape.ops.image_files import (
     adjust_jpeg_quality,

@@ -1,5 +1,6 @@
 """`tf.linalg`."""
 
+from shardtape import linear_experimental as experimental
 from shardtape.ops.clip import (
     global_norm,
 )
@@ -8,6 +9,8 @@ from shardtape.ops.grids import (
     eye,
 )
 from shardtape.ops.linalg import matmul, matvec
+from shardtape.ops.linear_iterations import banded_triangular_solve
+from shardtape.ops.linear_operator_blocks import LinearOperatorBlockLowerTriangular
 from shardtape.ops.linear_operator_diagonals import (
     LinearOperatorDiag,
     LinearOperatorIdentity,
@@ -83,6 +86,7 @@ __all__ = [
     "LinearOperator",
     "LinearOperatorAdjoint",
     "LinearOperatorBlockDiag",
+    "LinearOperatorBlockLowerTriangular",
     "LinearOperatorCirculant",
     "LinearOperatorCirculant2D",
     "LinearOperatorCirculant3D",
@@ -109,9 +113,11 @@ __all__ = [
     "lu_reconstruct",
     "lu_matrix_inverse",
     "lu",
+    "experimental",
     "expm",
     "adjoint",
     "band_part",
+    "banded_triangular_solve",
     "cholesky",
     "cholesky_solve",
     "cross",

@@ -5,6 +5,7 @@ from shardtape.ops.activations import (
     softplus,
     softsign,
 )
+from shardtape.ops.approximate_top import approx_max_k, approx_min_k
 from shardtape.ops.array import (
     bincount,
     confusion_matrix,

@@ -14,6 +14,7 @@ from shardtape.ops.activations import (
     softsign,
     swish,
 )
+from shardtape.ops.approximate_top import approx_max_k, approx_min_k
 from shardtape.ops.array import (
     depth_to_space,
     space_to_batch,
@@ -92,11 +93,18 @@ from shardtape.ops.poolings import (
     max_pool3d,
     pool,
 )
+from shardtape.ops.rarer_convolutions import (
+    atrous_conv2d_transpose,
+    depthwise_conv2d_backprop_filter,
+    depthwise_conv2d_backprop_input,
+    with_space_to_batch,
+)
 from shardtape.ops.reduce import (
     l2_loss,
     zero_fraction,
 )
 from shardtape.ops.spelling import collapse_repeated
+from shardtape.ops.unigram_candidates import fixed_unigram_candidate_sampler
 from shardtape.replica_losses import (
     compute_average_loss,
     scale_regularization_loss,

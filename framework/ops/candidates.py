@@ -72,10 +72,12 @@ def _log_uniform_chance(classes: np.ndarray, range_max: int) -> np.ndarray:
     return (np.log(c + 2) - np.log(c + 1)) / np.log(range_max + 1.0)
 
 
-def _sampled(
+def draw_classes(
     draw: Callable[..., int], chance: Callable[..., np.ndarray], position: philox.Philox,
     true_classes: Any, num_sampled: int, unique: bool, range_max: int,
 ) -> tuple[Any, Any, Any]:  # fmt: skip
+    """Classes by `draw(two words, range_max)`, and how often the true ones and they are expected
+    by `chance(classes, range_max)`."""
     if unique and num_sampled > range_max:
         raise ValueError(
             f"Sampler's range is too small: {num_sampled} different ones of {range_max}"
@@ -100,7 +102,8 @@ def _sampled(
     return sampled, expected(np.asarray(true_classes)), expected(sampled)
 
 
-def _shapes(true_classes: Arg, *, num_sampled: int, **attrs: Any) -> list[TensorShape]:
+def sample_shapes(true_classes: Arg, *, num_sampled: int, **attrs: Any) -> list[TensorShape]:
+    """The shapes of what a sampler gives."""
     drawn = TensorShape([num_sampled])
     return [drawn, true_classes.shape, drawn]
 
@@ -118,7 +121,7 @@ def _register(type_name: str, draw: Any, chance: Any) -> Any:
         attrs = (num_true, num_sampled, unique, range_max)
         blocks = _BLOCKS_PER_SAMPLE * num_sampled
         position = _stream(xp, blocks, _stream_id, seed, seed2, type_name, *attrs)
-        return _sampled(draw, chance, position, true_classes, num_sampled, unique, range_max)
+        return draw_classes(draw, chance, position, true_classes, num_sampled, unique, range_max)
 
     kernel.__name__ = type_name
     kernel.__doc__ = "Classes, and how often the true ones and they are expected in a sample."
@@ -126,7 +129,7 @@ def _register(type_name: str, draw: Any, chance: Any) -> Any:
                 {"num_true": 1, "num_sampled": 3, "unique": unique, "range_max": 9})
                for unique in (True, False)]  # fmt: skip
     return op(
-        type_name, shape=_shapes, outputs=3, dtypes=_INT64, host=("true_classes",),
+        type_name, shape=sample_shapes, outputs=3, dtypes=_INT64, host=("true_classes",),
         dtype=lambda dtypes, attrs: (dt.int64, dt.float32, dt.float32), effects=RANDOM,
         widen=False, differentiable=False, samples=lambda rng: samples,
     )(kernel)  # fmt: skip

@@ -15,9 +15,10 @@ from shardtape.ops.windows import is_channels_first, padding_attrs, per_dimensio
 from shardtape.tensor import Tensor
 
 
-def _attrs(
+def conv_attributes(
     strides: Any, padding: Any, data_format: str, dilations: Any, rank: int = 2
 ) -> dict[str, Any]:
+    """The attributes of a convolution op, of arguments in the forms that users write."""
     name, explicit = padding_attrs(padding, rank + 2)
     return {
         "strides": per_dimension(strides, rank, data_format, "strides"),
@@ -49,7 +50,7 @@ def conv2d(
     Returns (..., oh, ow, f).
     """
     x = input if isinstance(input, Tensor) else convert_to_tensor(input)
-    attrs = _attrs(strides, padding, data_format or "NHWC", dilations)
+    attrs = conv_attributes(strides, padding, data_format or "NHWC", dilations)
     rank = x.shape.rank
     if rank is None or rank == 4:
         return conv2d_op(x, filters, name=name, **attrs)
@@ -84,7 +85,7 @@ def _new_axis(layout: str) -> int:
 
 def _as_plane(stride: Any, padding: Any, layout: str, dilations: Any) -> dict[str, Any]:
     axis = _new_axis(layout)
-    attrs = _attrs(stride, padding, layout, dilations, rank=1)
+    attrs = conv_attributes(stride, padding, layout, dilations, rank=1)
     for what in ("strides", "dilations"):
         values = list(attrs[what])
         attrs[what] = (*values[:axis], 1, *values[axis:])
@@ -114,7 +115,7 @@ def conv2d_transpose(
 
     Raises ValueError for channels that do not fit.
     """
-    attrs = _attrs(strides, padding, data_format or "NHWC", dilations)
+    attrs = conv_attributes(strides, padding, data_format or "NHWC", dilations)
     return conv2d_backprop_input(output_shape, *_two(filters, input), name=name, **attrs)
 
 
@@ -181,7 +182,7 @@ def conv3d_transpose(
 def _solid(strides: Any, padding: Any, data_format: Any, dilations: Any) -> dict[str, Any]:
     if not isinstance(padding, str):
         raise ValueError(f"a 3-D convolution takes padding 'SAME' or 'VALID', got {padding!r}")
-    attrs = _attrs(strides, padding, data_format or "NDHWC", dilations, 3)
+    attrs = conv_attributes(strides, padding, data_format or "NDHWC", dilations, 3)
     del attrs["explicit_paddings"]
     return attrs
 
@@ -237,7 +238,7 @@ def depthwise_conv2d(
     Args:
       strides: 4 ints; those of height and width must be equal.
     """
-    attrs = _attrs(strides, padding, data_format or "NHWC", dilations)
+    attrs = conv_attributes(strides, padding, data_format or "NHWC", dilations)
     return depthwise_conv2d_op(input, filter, name=name, **attrs)
 
 

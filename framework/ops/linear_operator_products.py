@@ -238,7 +238,7 @@ class LinearOperatorBlockDiag(LinearOperator):
         sizes = [o.shape_tensor()[rows] for o in self.operators]
         pieces = array.split(x, array.stack(sizes), axis=-2, num=len(sizes))
         made = [getattr(o, function)(p, adjoint) for o, p in zip(self.operators, pieces)]
-        return array.concat(_of_one_batch(made), -2)
+        return array.concat(one_batch(made), -2)
 
     def _matmul(self, x: Any, adjoint: bool) -> Any:
         return self._parts(x, adjoint, "_matmul")
@@ -259,7 +259,7 @@ class LinearOperatorBlockDiag(LinearOperator):
         return functools.reduce(math.add, [o.log_abs_determinant() for o in self.operators])
 
 
-def _of_one_batch(parts: list[Any]) -> list[Any]:
+def one_batch(parts: list[Any]) -> list[Any]:
     """Matrices with their batch axes broadcast against each other."""
     batch = array.shape(parts[0])[:-2]
     for p in parts[1:]:

@@ -26,6 +26,7 @@ from shardtape.ops.random_stateless import (
     stateless_truncated_normal,
     stateless_uniform,
 )
+from shardtape.ops.unigram_candidates import fixed_unigram_candidate_sampler
 from shardtape.random import experimental
 from shardtape.random_generator import (
     Generator,
@@ -43,6 +44,7 @@ __all__ = [
     "categorical",
     "create_rng_state",
     "experimental",
+    "fixed_unigram_candidate_sampler",
     "fold_in",
     "gamma",
     "get_global_generator",
