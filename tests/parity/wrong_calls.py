@@ -617,7 +617,6 @@ OTHERWISE: dict[str, tuple[str, str]] = {
     "range_of_float": ("TypeError", "TensorFlow's is an accident (a number has no __index__)"),
     "range_text": ("TypeError", "TensorFlow's is a failed assertion"),
     "matmul_ints_floats": ("TypeError", "the second argument is converted to the first's dtype"),
-    "cholesky_indefinite": ("InvalidArgumentError", "TensorFlow gives nan in silence"),
     "jacobian_of_none": ("ValueError", "TensorFlow's is an accident (None has no dtype)"),
     "batch_jacobian_scalar": ("ValueError", "TensorFlow's is an accident of indexing"),
     "map_fn_no_function": ("TypeError", "TensorFlow's is an accident of AutoGraph"),

@@ -51,6 +51,7 @@ def test_open_shapes_and_eager_loops_may_grow(spec):
 
 
 def test_shapes_that_are_only_less_known_are_taken():
+    # TensorFlow refuses these as well; here less may be known of shapes than there
     f = tf.function(lambda n: looped(lambda x: tf.zeros([n]) + x, tf.constant([1.0])))
     assert f(tf.constant(1)).shape == (1,)
     ragged = tf.function(lambda x: looped(lambda y: tf.concat([y, y], 0), x, 1))
