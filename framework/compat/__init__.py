@@ -22,6 +22,7 @@ __all__ = [
 ]  # fmt: skip
 
 v2 = sys.modules["shardtape"]
+sys.modules[f"{__name__}.v2"] = v2  # for `import shardtape.compat.v2 as tf`
 
 bytes_or_text_types = (bytes, str)
 integral_types = (numbers.Integral, np.integer)

@@ -1,5 +1,7 @@
 """`tf.keras`: layers, models and what they are made of, with Keras's names, defaults and values."""
 
+import sys as _sys
+
 from shardtape import optimizers
 from shardtape.keras import (
     activations,
@@ -48,3 +50,15 @@ __all__ = [
     "saving",
     "utils",
 ]
+
+# Modules that live elsewhere, under the names by which programs import them
+for _name, _module in {
+    "optimizers": optimizers,
+    "optimizers.experimental": optimizers.experimental,
+    "optimizers.legacy": optimizers.legacy,
+    "optimizers.schedules": optimizers.schedules,
+    "utils.experimental": utils.experimental,
+    "utils.legacy": utils.legacy,
+}.items():
+    _sys.modules[f"{__name__}.{_name}"] = _module
+del _name, _module
