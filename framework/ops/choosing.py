@@ -14,7 +14,7 @@ import numpy as np
 
 from shardtape.ops.scratch import scratch
 
-_WORDS = {1: np.dtype(np.int8), 2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
+WORDS = {1: np.dtype(np.int8), 2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 # Fewer elements do not pay for the calls; more than a block do not stay in the processor's cache.
 _LEAST_ELEMENTS = 512
 _BLOCK_ELEMENTS = 32 << 10
@@ -26,7 +26,7 @@ def choose(xp: Any, mask: Any, x: Any, y: Any, out: Any = None) -> Any:
     Args:
       out: array of the result's shape and dtype; `x` or `y` may be it.
     """
-    if xp is np and x.dtype == y.dtype and x.dtype.itemsize in _WORDS:
+    if xp is np and x.dtype == y.dtype and x.dtype.itemsize in WORDS:
         shape = np.broadcast_shapes(mask.shape, x.shape, y.shape)
         if math.prod(shape) >= _LEAST_ELEMENTS and x.dtype.kind != "O":
             out = np.empty(shape, x.dtype) if out is None else out
@@ -46,8 +46,8 @@ def kept(xp: Any, values: Any, mask: Any) -> Any:
     """The values where the mask (bool, of their shape) is true, else zero."""
     if xp is not np:
         return xp.where(mask, values, values.dtype.type(0))
-    word = _WORDS[values.dtype.itemsize]
-    bits = _spread_bits(mask.view(np.int8), np.empty(mask.shape, word))
+    word = WORDS[values.dtype.itemsize]
+    bits = spread_bits(mask.view(np.int8), np.empty(mask.shape, word))
     return np.bitwise_and(values.view(word), bits, out=bits).view(values.dtype)
 
 
@@ -56,13 +56,13 @@ def taken_out(xp: Any, values: Any, mask: Any, part: Any, out: Any) -> Any:
     if xp is not np:
         out[...] = xp.where(mask, values.dtype.type(0), values)
         return out
-    word = _WORDS[values.dtype.itemsize]
+    word = WORDS[values.dtype.itemsize]
     np.bitwise_xor(values.view(word), part.view(word), out=out.view(word))
     return out
 
 
 def _choose_bits(mask: np.ndarray, x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    word = _WORDS[x.dtype.itemsize]
+    word = WORDS[x.dtype.itemsize]
     arrays = [mask.view(np.int8), x.view(word), y.view(word), out.view(word)]
     if any(a.shape != out.shape or not a.flags.c_contiguous for a in arrays if a.ndim):
         _choose_words(*arrays)
@@ -74,13 +74,13 @@ def _choose_bits(mask: np.ndarray, x: np.ndarray, y: np.ndarray, out: np.ndarray
 
 
 def _choose_words(mask: np.ndarray, x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    bits = _spread_bits(mask, scratch("bits", mask.shape, out.dtype))
+    bits = spread_bits(mask, scratch("bits", mask.shape, out.dtype))
     differing = np.bitwise_xor(x, y, out=scratch("differing", out.shape, out.dtype))
     np.bitwise_and(differing, bits, out=differing)
     np.bitwise_xor(differing, y, out=out)
 
 
-def _spread_bits(mask: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """All bits set where the mask (int8) is 1; two casts are faster than one that is buffered."""
-    np.copyto(out, np.negative(mask))
+def spread_bits(mask: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """All bits of integers set where the mask is true; two casts are faster than a buffered one."""
+    np.copyto(out, np.negative(mask.view(np.int8)))
     return out

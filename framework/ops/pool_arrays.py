@@ -18,6 +18,7 @@ import numpy as np
 
 from shardtape.ops.choosing import kept, taken_out
 from shardtape.ops.patches import blocks_of_images
+from shardtape.ops.pool_pairs import are_pairs, gradient_of_pairs
 from shardtape.ops.windows import Axis, Span
 
 Axes = tuple[Axis, ...]
@@ -168,6 +169,8 @@ def largest_gradient(xp: Any, x: Any, g: Any, axes: Axes) -> Any:
     """Carries `g` (n, outputs..., c) to the places of the largest values of x."""
     if not _order(axes):
         return g.copy()
+    if xp is np and are_pairs(x, g, axes):
+        return gradient_of_pairs(x, g, axes)
     out = xp.empty(x.shape, g.dtype)
     for block in _image_blocks(xp, x):
         part = g[block]

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 import shardtape as tf
-from shardtape.ops import pool_arrays
+from shardtape.ops import pool_arrays, pool_pairs
+from shardtape.ops.windows import geometry
+
+PAIRS = [1.435964822769165, -122.5774286268279]  # a loss, and its gradient weighed by place
 
 
 @pytest.mark.parametrize(("window", "stride", "padding"), [(3, 2, "SAME"), (3, 1, "VALID"),
@@ -46,3 +49,38 @@ def test_no_images_are_pooled() -> None:
         y = tf.nn.max_pool2d(empty, 2, 2, "VALID")
     assert y.shape.as_list() == [0, 2, 2, 2]
     assert tape.gradient(y, empty).shape.as_list() == [0, 4, 4, 2]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.float16])
+@pytest.mark.parametrize("shape", [(7, 8, 6, 5), (5, 2, 2, 1), (4, 12, 3), (3, 2, 70)])
+def test_pairs_give_the_first_of_the_largest_the_gradient(
+    dtype: type, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.RandomState(0)
+    x = rng.randint(0, 3, shape).astype(dtype)  # many are equal
+    axes = geometry(shape[1:-1], (2,) * (len(shape) - 2), (2,) * (len(shape) - 2),
+                    (1,) * (len(shape) - 2), "VALID", ())  # fmt: skip
+    g = rng.randint(-9, 9, (shape[0], *[n // 2 for n in shape[1:-1]], shape[-1])).astype(dtype)
+    if np.dtype(dtype).kind == "f":
+        g.flat[0] = np.inf
+    monkeypatch.setattr(pool_pairs, "_BLOCK_BYTES", 2 * x[0].nbytes)
+    assert pool_pairs.are_pairs(x, g, axes)
+    expected = np.zeros_like(x)
+    for n, *place, c in np.ndindex(*g.shape):
+        part = (n, *[slice(2 * p, 2 * p + 2) for p in place], c)
+        at = np.unravel_index(x[part].argmax(), x[part].shape)
+        expected[part][at] = g[(n, *place, c)]
+    np.testing.assert_array_equal(pool_arrays.largest_gradient(np, x, g, axes), expected)
+
+
+def test_pairs_of_tensors_are_those_of_tensorflow() -> None:
+    # made by TensorFlow 2.15 from the same arrays
+    x = np.sin(np.arange(2 * 4 * 6 * 3, dtype=np.float32) ** 2).reshape(2, 4, 6, 3)
+    t = tf.constant(np.maximum(x, 0))
+    weights = np.cos(np.arange(2 * 2 * 3 * 3, dtype=np.float32)).reshape(2, 2, 3, 3)
+    with tf.GradientTape() as tape:
+        tape.watch(t)
+        loss = tf.reduce_sum(tf.nn.max_pool2d(t, 2, 2, "VALID") * weights)
+    slope = tape.gradient(loss, t).numpy().ravel()
+    found = [float(loss), float((slope * np.arange(slope.size)).sum())]
+    np.testing.assert_allclose(found, PAIRS, rtol=1e-5)
