@@ -18,7 +18,7 @@ from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 _NUMBERS = (int, float, list, tuple)
 _VALUES = (*_NUMBERS, complex, str, bytes)
 _REFUSED = (int, float, complex, str, bytes)  # what `==` raises for where the dtype cannot hold it
-_PLAIN = (float, int, bool, complex, np.ndarray)
+_PLAIN = (float, int, bool, complex, list, tuple, np.ndarray)
 
 
 def _operand(value: Any, like: Any) -> Any:
@@ -60,10 +60,10 @@ def _binary(op: Any, name: str) -> tuple[Any, Any]:
         if type(self) is EagerTensor:
             if type(other) is EagerTensor:
                 return op(self, other)
-        elif type(other) is not SymbolicTensor and hasattr(self, "_read_array"):
-            self = (
-                self._as_operand()
-            )  # a Variable; beside a graph's tensor it is read in that graph
+        elif hasattr(self, "_read_array") and (
+            type(other) is not SymbolicTensor or other.graph is state.graph
+        ):
+            self = self._as_operand()  # beside a tensor of another graph it is read in that graph
         if type(other) is not type(self):
             if getattr(other, "_takes_operators", False):
                 return NotImplemented
