@@ -15,12 +15,14 @@ class _Scopes(threading.local):
       in_replica: the function of a replica runs, of whatever strategy.
       replica: the context of the running replica, where its strategy has several; else None.
       updating: number of the replica whose component a function of `extended.update` changes.
+      set: by `experimental_set_strategy`: the strategy and its open scope.
     """
 
     strategies: tuple[Any, ...] = ()
     in_replica = False
     replica: Any = None
     updating: int | None = None
+    set: tuple[Any, Any] | None = None
 
 
 scopes = _Scopes()

@@ -38,7 +38,10 @@ _log = logging.getLogger("shardtape")
 
 
 class MirroredStrategy(Strategy):
-    """A replica on each of several devices, all in this process.
+    """A replica on each of several devices, all in this process; they take turns.
+
+    Logical devices divide the work of one CPU or GPU as its replicas; of several GPUs the first
+    one computes for all.
 
     Args:
       devices: names; default all GPUs, else all (logical) CPUs. With one device there is one
@@ -112,6 +115,9 @@ class _SeveralReplicas(MirroredStrategy):
     @property
     def parameter_devices(self) -> tuple[str, ...]:  # type: ignore[override]
         return self._devices
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self  # of a copied model, too
 
     def __repr__(self) -> str:
         return f"<MirroredStrategy of {len(self._devices)} replicas>"

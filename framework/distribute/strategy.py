@@ -232,5 +232,19 @@ def get_replica_context() -> ReplicaContext | None:
 
 
 def experimental_set_strategy(strategy: Strategy | None) -> None:
-    """Makes a strategy the current one until further notice."""
-    scopes.strategies = () if strategy is None else (strategy,)
+    """Makes a strategy the current one until further notice, as if its scope were open.
+
+    Raises RuntimeError inside a scope.
+    """
+    if scopes.strategies and not (scopes.set and scopes.strategies == (scopes.set[0],)):
+        raise RuntimeError(
+            "tf.distribute.experimental_set_strategy() must not be called inside of "
+            "strategy.scope()."
+        )
+    if scopes.set:
+        before, scopes.set = scopes.set, None
+        before[1].__exit__(None, None, None)
+    if strategy is not None:
+        opened = strategy.scope()
+        opened.__enter__()
+        scopes.set = strategy, opened
