@@ -213,10 +213,10 @@ def test_modules_and_copies(strategy):
     assert len(module.trainable_variables) == 2
     assert values(strategy.run(module, args=(tf.constant(3.0),))) == [6.0, 6.0]
     assert values(clone.weights[0]) == [model.get_weights()[0].tolist()] * 2
-    copied = copy.deepcopy(model)
-    assert copied.distribute_strategy is strategy
-    copied.weights[0].assign([[7.0]])
-    assert values(copied.weights[0]) == [[[7.0]]] * 2 != values(model.weights[0])
+    copied = copy.deepcopy(module.w)
+    assert copied.distribute_strategy is strategy and copied is not module.w
+    copied.assign(7.0)
+    assert values(copied) == [7.0, 7.0] and values(module.w) == [2.0, 2.0]
 
 
 def test_a_strategy_until_further_notice(strategy):
