@@ -185,7 +185,10 @@ def output_shape(
     explicit: Sequence[int],
     data_format: str,
 ) -> TensorShape:
-    """The static shape of windows over `shape`; `window` is spatial, the rest per dimension."""
+    """The static shape of windows over `shape`; `window` is spatial, the rest per dimension.
+
+    Raises ValueError where a window does not fit, which the kernels answer with an empty result.
+    """
     rank = len(strides)
     if shape.rank is None:
         shape = TensorShape([None] * rank)
@@ -199,6 +202,12 @@ def output_shape(
             out.append(None)
         else:
             pair = pads[2 * i : 2 * i + 2] if pads else (0, 0)
+            reach = ((k or 1) - 1) * d + 1
+            if padding != "SAME" and n is not None and n + sum(pair) < reach:
+                raise ValueError(
+                    f"Negative dimension size caused by subtracting {reach} from {n + sum(pair)}: "
+                    f"windows of {list(window)} do not fit into {list(sizes)}"
+                )
             out.append(output_size(n, k or 1, s, d, padding, pair))
     if is_channels_first(data_format):
         return TensorShape([shape[0], channels, *out])

@@ -76,6 +76,14 @@ def apply(optimizer: Any, pairs: list[tuple[Any, Any]]) -> None:
 
     Sparse gradients come to `update_step` with each row once.
     """
+    optimizer._updating = True
+    try:
+        _apply(optimizer, pairs)
+    finally:
+        del optimizer._updating
+
+
+def _apply(optimizer: Any, pairs: list[tuple[Any, Any]]) -> None:
     from shardtape.ops.convert import convert_to_tensor
 
     gradients = [_tensor(g) for g, _ in pairs]

@@ -19,6 +19,8 @@ class Rated:
     _rate: Variable | None
     _iterations: Variable | int
     _variables: list[Any]
+    _updating = False  # a schedule then tells the rate of the update that is being made
+    _latest: Variable | None = None
 
     @property
     def iterations(self) -> Variable:
@@ -38,10 +40,12 @@ class Rated:
 
     @property
     def learning_rate(self) -> Any:
-        """A float32 Variable (assignable); of a schedule: its value for the next update."""
+        """A float32 Variable (assignable); of a schedule: one of the latest update's rate."""
         rate = self.rule.learning_rate
         if isinstance(rate, LearningRateSchedule):
-            return rate(self._step()) if state.graph is None else self._scheduled_in_graph()
+            if state.graph is not None:
+                return self._scheduled_in_graph()
+            return rate(self._step()) if self._updating else self._latest_rate()
         if self._callable is not None:
             return self._callable()
         if self._rate is None:
@@ -67,12 +71,22 @@ class Rated:
 
     lr = learning_rate
 
+    def _latest_rate(self) -> Variable:
+        value = self.rule.learning_rate_at(max(self._step() - 1, 0))
+        if self._latest is None:
+            self._latest = _scalar(value, "float32", "current_learning_rate")
+        else:
+            self._latest.assign(value)
+        return self._latest
+
     def _scheduled_in_graph(self) -> Any:
-        """The rate that the schedule gives when the graph runs."""
+        """The rate that the schedule gives when the graph runs: of an update or the latest."""
         from shardtape.graph.py_function import numpy_function
 
-        rate = self.rule.learning_rate_at
-        made = numpy_function(lambda n: np.float32(rate(int(n))), [self.iterations], np.float32)
+        rate, back = self.rule.learning_rate_at, 0 if self._updating else 1
+        made = numpy_function(
+            lambda n: np.float32(rate(max(int(n) - back, 0))), [self.iterations], np.float32
+        )
         made.set_shape([])
         return made
 

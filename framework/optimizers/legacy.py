@@ -64,6 +64,8 @@ class Optimizer(optimizer.Optimizer):
     a parameter server takes the optimizers of this module, not one's own.
     """
 
+    _updating = True  # the rate of a schedule is that of the next update
+
     def __init__(self, *args: Any, lr: Any = None, decay: float = 0.0, **kwargs: Any) -> None:
         if decay < 0:
             raise ValueError(f"decay cannot be less than 0. Received: decay={decay}.")

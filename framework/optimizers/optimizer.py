@@ -460,7 +460,6 @@ class Optimizer(Rated, ListedState):
         rule = self._current_rule_config()["config"]
         return {
             "name": self.name,
-            "learning_rate": rule["learning_rate"],
             "weight_decay": self.weight_decay,
             "clipnorm": self.clipnorm,
             "global_clipnorm": self.global_clipnorm,
@@ -470,6 +469,7 @@ class Optimizer(Rated, ListedState):
             "ema_overwrite_frequency": self.ema_overwrite_frequency,
             "jit_compile": False,
             "is_legacy_optimizer": False,
+            "learning_rate": rule["learning_rate"],
             **{k: v for k, v in self.rule.own_config().items() if k != "lazy" or v},
             **({"loss_scale_factor": self.loss_scale_factor} if self.loss_scale_factor else {}),
         }

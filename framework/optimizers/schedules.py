@@ -99,7 +99,7 @@ class ExponentialDecay(_Float32Schedule):
         decay_steps: int,
         decay_rate: float,
         staircase: bool = False,
-        name: str = "ExponentialDecay",
+        name: str | None = None,
     ) -> None:
         _check_decay_steps(decay_steps)
         self.initial_learning_rate = initial_learning_rate
@@ -112,7 +112,8 @@ class ExponentialDecay(_Float32Schedule):
         p = _f32(step) / _f32(self.decay_steps)
         if self.staircase:
             p = np.floor(p)
-        return _f32(self.initial_learning_rate) * np.power(_f32(self.decay_rate), p)
+        power = np.power(np.float64(_f32(self.decay_rate)), p)  # rounded once, as by Eigen
+        return _f32(self.initial_learning_rate) * _f32(power)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -128,7 +129,7 @@ class PiecewiseConstantDecay(_Float32Schedule):
     """values[i] for boundaries[i - 1] < step <= boundaries[i]; one value more than boundaries."""
 
     def __init__(
-        self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant"
+        self, boundaries: Sequence[float], values: Sequence[float], name: str | None = None
     ) -> None:
         if len(boundaries) != len(values) - 1:
             raise ValueError(
@@ -163,7 +164,7 @@ class PolynomialDecay(_Float32Schedule):
         end_learning_rate: float = 0.0001,
         power: float = 1.0,
         cycle: bool = False,
-        name: str = "PolynomialDecay",
+        name: str | None = None,
     ) -> None:
         _check_decay_steps(decay_steps)
         self.initial_learning_rate = initial_learning_rate
@@ -202,7 +203,7 @@ class InverseTimeDecay(_Float32Schedule):
         decay_steps: int,
         decay_rate: float,
         staircase: bool = False,
-        name: str = "InverseTimeDecay",
+        name: str | None = None,
     ) -> None:
         _check_decay_steps(decay_steps)
         self.initial_learning_rate = initial_learning_rate
@@ -238,7 +239,7 @@ class CosineDecay(_Float32Schedule):
         initial_learning_rate: float,
         decay_steps: int,
         alpha: float = 0.0,
-        name: str = "CosineDecay",
+        name: str | None = None,
         warmup_target: float | None = None,
         warmup_steps: int = 0,
     ) -> None:
@@ -289,7 +290,7 @@ class CosineDecayRestarts(_Float32Schedule):
         t_mul: float = 2.0,
         m_mul: float = 1.0,
         alpha: float = 0.0,
-        name: str = "SGDRDecay",
+        name: str | None = None,
     ) -> None:
         _check_decay_steps(first_decay_steps)
         self.initial_learning_rate = initial_learning_rate

@@ -155,7 +155,7 @@ class Metric(Module):
     def from_config(cls, config: dict[str, Any]) -> Any:
         return cls(**config)
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         inner = ",".join(f"{k}={v}" for k, v in self.get_config().items())
         return f"{type(self).__name__}({inner})"
 

@@ -16,6 +16,7 @@ from shardtape.keras.symbolic import KerasGraph, is_keras_tensor
 from shardtape.module import Module
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.shapes import TensorShape
+from shardtape.type_spec import composite_spec
 from shardtape.variable import Variable
 
 
@@ -57,7 +58,7 @@ class Sequential(Model):
                 f"The added layer must be an instance of class Layer. Received: layer={layer} of "
                 f"type {type(layer)}."
             )
-        if any(layer.name == other.name for other in self._own_layers):
+        if any(layer.name == o.name for o in self._own_layers if o is not layer):
             raise ValueError(
                 "All layers added to a Sequential model should have unique names. Name "
                 f'"{layer.name}" is already the name of a layer in this model. Update the `name` '
@@ -180,7 +181,7 @@ class Sequential(Model):
         symbolic = isinstance(state.graph, KerasGraph)
         outer = state.graph.outer_graph if symbolic else state.graph
         single = len(flat) == 1 and hasattr(flat[0], "shape")
-        if self._own_layers and single and not self.dynamic:
+        if self._own_layers and single and not self.dynamic and composite_spec(flat[0]) is None:
             x = convert_to_tensor(flat[0])
             # symbolic calls of their own, beside the one that this may be part of
             with building(outer), outside_calls():

@@ -152,9 +152,9 @@ def _has_branches(model: Any) -> bool:
 def _connections(model: Any, layer: Any) -> list[str]:
     network = model._network
     out = []
-    for node in network.calls:
-        if node.layer is not layer:
-            continue
+    of_layer = [node for node in network.calls if node.layer is layer]
+    made = {id(node): i for i, node in enumerate(getattr(layer, "_inbound_nodes", of_layer))}
+    for node in sorted(of_layer, key=lambda node: made.get(id(node), len(made))):
         for t in node.inputs():
             found = network.caller_of(t)
             if found is None:

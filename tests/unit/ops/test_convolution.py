@@ -202,3 +202,24 @@ def test_scratch_memory_is_each_threads_own():
     assert seen[0].tolist() == [2, 2, 2, 2]
     again = scratch("a test", (2, 2), np.float32)
     assert np.shares_memory(mine, again)
+
+
+@pytest.mark.parametrize(
+    ("run", "sizes", "words"),
+    [  # TensorFlow 2.15 says the same of each
+        (lambda x: tf.nn.conv2d(x, tf.ones((3, 3, 3, 1)), 1, "VALID"), (2, 2), "3 from 2"),
+        (lambda x: tf.nn.conv2d(x, tf.ones((3, 3, 3, 1)), 1, "VALID", dilations=2), (4, 4),
+         "5 from 4"),
+        (lambda x: tf.nn.depthwise_conv2d(x, tf.ones((3, 3, 3, 1)), [1] * 4, "VALID"), (3, 2),
+         "3 from 2"),
+        (lambda x: tf.nn.max_pool2d(x, 4, 2, "VALID"), (2, 2), "4 from 2"),
+        (lambda x: tf.nn.avg_pool2d(x, 2, 2, "VALID"), (1, 1), "2 from 1"),
+        (lambda x: tf.keras.layers.Conv2D(4, 3)(x), (2, 2), "3 from 2"),
+    ],
+)  # fmt: skip
+def test_windows_that_do_not_fit_are_refused_in_graphs(run, sizes, words):
+    spec = tf.TensorSpec((None, *sizes, 3), tf.float32)
+    with pytest.raises(ValueError, match=f"Negative dimension size caused by subtracting {words}"):
+        tf.function(run).get_concrete_function(spec)
+    with pytest.raises(ValueError, match=f"caused by subtracting {words}"):
+        run(tf.keras.Input((*sizes, 3)))
