@@ -76,6 +76,7 @@ class _CustomGradient:
             outputs = [EagerTensor(t._array) for t in results]  # type: ignore[attr-defined]
             _show_tapes(_recorded_call(name, call), inputs, outputs)
         else:
+            call.home = graph
             made = identity_op(call, len(results))
             with recording(()):
                 outputs = graph.add_op(made, [*results, *inputs], {}, "IdentityN")
@@ -110,6 +111,8 @@ def _takes_variables(gradient: Callable[..., Any]) -> bool:
 
 class _Call:
     """The gradient of one call, with respect to its arguments and then its Variables."""
+
+    home: Any = None  # the graph that the call is in, whose inputs its Variables may be
 
     def __init__(self, gradient: Callable[..., Any], count: int, variables: list[Any]) -> None:
         self._gradient, self._count, self._variables = gradient, count, variables
@@ -220,7 +223,7 @@ def traced_gradient(call: Any, results: Sequence[Any], outer: Any) -> tuple[Any,
       outer: the graph around it.
     """
     graph = FuncGraph("custom_gradient", outer)
-    graph.takes_any = True
+    graph.takes_any, graph.home = True, getattr(call, "home", None)
     with building(graph), recording(()):
         places = [
             graph.add_op(source.placeholder, (), {"dtype": y.dtype, "shape": y.shape})

@@ -86,6 +86,8 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
     _asks_creators = True  # in its own dictionary: subclasses are made as they are
     _holder: Any = None  # weak reference to the Variable of several replicas that it is part of
     __array_priority__ = 101
+    # `tf.function` takes it as an input of the trace; else the trace belongs to this Variable
+    _is_input = True
 
     def __new__(cls, *args: Any, **options: Any) -> Any:
         return object.__new__(ResourceVariable if cls is Variable else cls)

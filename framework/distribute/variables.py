@@ -35,6 +35,8 @@ class DistributedVariable(Variable):
       synchronization: ON_WRITE or ON_READ.
     """
 
+    _is_input = False  # which component is meant, the replica decides
+
     def __init__(
         self, strategy: Any, components: Sequence[Variable], aggregation: VariableAggregation,
         synchronization: VariableSynchronization,

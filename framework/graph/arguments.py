@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,10 @@ from shardtape.ops.convert import convert_to_tensor
 from shardtape.tensor import EagerTensor, Tensor
 from shardtape.type_spec import TypeSpec, composite_spec
 from shardtape.variable import Variable
+from shardtape.variable_spec import VariableInput, VariableSpec
+
+VARIABLES = (Variable, VariableSpec)
+_LITERALS = frozenset((bool, int, float, complex, str, bytes, type(None)))
 
 
 class Declared:
@@ -79,9 +84,93 @@ def declared_type(x: Any) -> tuple[Any, Any]:
     return t.dtype, t.shape
 
 
+def variable_type(x: Any) -> VariableSpec | None:
+    """The spec of a Variable that is an input of the trace; None for any other argument."""
+    if isinstance(x, Declared):
+        x = x.spec
+    if isinstance(x, Variable):
+        return VariableSpec.from_value(x) if x._is_input else None
+    return x if isinstance(x, VariableSpec) else None
+
+
+def alias_numbers(leaves: Sequence[Any]) -> dict[int, int]:
+    """For the places of Variables which of the different Variables each of them is."""
+    numbers: dict[int, int] = {}
+    known: dict[Any, int] = {}
+    for i, x in enumerate(leaves):
+        if type(x) is EagerTensor:
+            continue
+        if type(x) is Declared and type(x.spec) is VariableSpec:
+            x = x.value
+        if isinstance(x, Variable):
+            if x._is_input:
+                numbers[i] = known.setdefault(x._id, len(known))
+        elif type(x) is VariableSpec:
+            place = i if x.alias_id is None else -1
+            numbers[i] = known.setdefault(("alias", place, x.alias_id), len(known))
+    return numbers
+
+
+def given_values(leaves: Sequence[Any], numbers: Mapping[int, int]) -> list[Any]:
+    """What is fed for the arguments: each Variable once."""
+    values: list[Any] = []
+    seen: set[int] = set()
+    for i, x in enumerate(leaves):
+        if type(x) is EagerTensor:
+            values.append(x)
+        elif type(x) in _LITERALS:
+            continue
+        elif i not in numbers:
+            values.extend(components_of(x) if is_tensor_like(x) else ())
+        elif numbers[i] not in seen:
+            seen.add(numbers[i])
+            values.append(x)
+    return values
+
+
+def variable_argument(graph: Any, leaf: Any, spec: VariableSpec, name: str) -> tuple[Any, Any]:
+    """(what the Python code gets, the placeholder) for a Variable, or for the spec of one."""
+    origin = leaf if isinstance(leaf, Variable) else None
+    held = VariableInput(spec, name, origin)
+    return held if origin is None else origin, graph.add_variable_input(held, name)
+
+
+def bound_specs(arguments: Mapping[str, Any], leaves: Sequence[Any]) -> dict[str, Any]:
+    """The arguments with specs of the tensors and Variables; no object is kept alive."""
+    numbers = alias_numbers(leaves)
+    specs: list[Any] = []
+    for i, x in enumerate(leaves):
+        spec = variable_type(x)
+        if spec is not None:
+            specs.append(spec.numbered(numbers[i]))
+        else:
+            specs.append(spec_of(x) if is_tensor_like(x) else held_weakly(x))
+    return nest.pack_sequence_as(dict(arguments), in_nest_order(arguments, specs))
+
+
+def held_weakly(x: Any) -> Any:
+    """A weak reference to an object that only equals itself; any other value as it is."""
+    if type(x).__hash__ is not object.__hash__:
+        return x
+    try:
+        return weakref.ref(x)
+    except TypeError:
+        return x
+
+
+def held_value(x: Any) -> Any:
+    """What `held_weakly` was given; None where it is gone."""
+    return x() if type(x) is weakref.ref else x
+
+
 def key_of(x: Any) -> Any:
     if type(x) is EagerTensor:
         return x._array.dtype.num, x._array.shape
+    if type(x) in _LITERALS:
+        return type(x), x
+    if isinstance(x, VARIABLES) and getattr(x, "_is_input", True):
+        # some Variables are read in another type than they are kept in
+        return "variable", x.dtype, x.shape._dims, x.trainable, hasattr(x, "read_dtype")
     if is_tensor_like(x):
         spec = composite_of(x)
         if spec is not None:
@@ -97,7 +186,7 @@ def key_of(x: Any) -> Any:
         hash(x)
     except TypeError:
         return type(x), id(x)
-    return type(x), x
+    return type(x), held_weakly(x)
 
 
 def context_key() -> Any:

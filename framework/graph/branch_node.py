@@ -25,6 +25,7 @@ from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.node_names import NODE_NAMES
 from shardtape.ops.registry import Op
 from shardtape.tensor import SymbolicTensor, Tensor
+from shardtape.variable_spec import variable_of
 
 
 class Frame:
@@ -111,9 +112,11 @@ class DenseBackward:
         self.input_places = [_place(g, flat) for g in by_input]
         self.variable_places = {v: _place(g, flat) for v, g in by_variable.items()}
         seeds: list[Any] = [backward.seeds[i] for i in backward.live]
-        self.plan = Plan(branch.graph, [*backward.kept, *seeds], flat)
+        read = [*backward.kept, *backward.handles]
+        self._read = len(read)
+        self.plan = Plan(branch.graph, [*read, *seeds], flat)
         # every value that a run keeps: what `plan` reads, then what was read or drawn
-        self.kept = [*backward.kept, *_read_or_drawn(branch, backward)]
+        self.kept = [*read, *_read_or_drawn(branch, backward)]
         effects = branch.segment.effects
         self._forward = Plan(
             branch.graph, branch.segment.inputs, [*branch.outputs, *self.kept, *effects]
@@ -127,7 +130,7 @@ class DenseBackward:
 
     def run(self, kept: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
         """Seeds are those of all outputs; the ones of integers are ignored."""
-        read = kept[: len(self.backward.kept)]
+        read = kept[: self._read]
         return self.plan.run([*read, *[seeds[i] for i in self.backward.live]])
 
 
@@ -173,11 +176,12 @@ def add_node(
     handles = [graph.variable_handle(v) for v in node.variables]
     outputs = graph.add_op(made, [*inputs, *handles], {}, name)
     if state.recorders:
+        seen = [value_of(x) for x in inputs]
+        given = [v for v, x in zip(seen, inputs) if v is not x]
         for recorder in state.recorders:
-            for v in node.variables:
+            for v in (*given, *node.variables):
                 recorder.read(v)
-            recorder.record(made, (*inputs, *node.variables), {},
-                            outputs)  # fmt: skip
+            recorder.record(made, (*seen, *node.variables), {}, outputs)
     return outputs
 
 
@@ -230,8 +234,8 @@ def _zeros(y: Any) -> Any:
 
 def value_of(x: Any) -> Any:
     """The Variable that a handle stands for; a tensor itself."""
-    if isinstance(x, SymbolicTensor) and x.dtype is dt.resource:
-        return x.op.attrs["variable"]
+    if isinstance(x, SymbolicTensor) and x.dtype is dt.resource and "variable" in x.op.attrs:
+        return variable_of(x)
     return x
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from shardtape import dtypes as dt
 from shardtape import errors, nest
 from shardtape.context import next_id, state
-from shardtape.graph.arguments import Declared, components_of, is_tensor_like
+from shardtape.graph.arguments import components_of, held_value, is_tensor_like
 from shardtape.graph.func_graph import FuncGraph, TensorSpec, inline
-from shardtape.graph.segment import Segment
+from shardtape.graph.segment import Segment, parts_of
 from shardtape.graph.shown import end_of
 from shardtape.graph.signatures import (
     FunctionType,
@@ -26,6 +27,7 @@ from shardtape.ops.convert import convert_to_tensor
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 from shardtape.type_spec import TypeSpec, composite_spec
 from shardtape.variable import Variable
+from shardtape.variable_spec import VariableSpec
 
 
 class Composite:
@@ -62,7 +64,7 @@ class ConcreteFunction:
         fetches: list[Any] = []
         for i, leaf in enumerate(flat):
             if isinstance(leaf, IndexedSlices):
-                fetches.extend(_parts_of(leaf))
+                fetches.extend(parts_of(leaf))
             elif isinstance(leaf, Composite):
                 fetches.extend(leaf.components)
             elif isinstance(leaf, SymbolicTensor):
@@ -101,7 +103,9 @@ class ConcreteFunction:
 
     def _captures(self) -> list[tuple[Any, SymbolicTensor]]:
         """(from outside, its stand-in) in the order in which the trace met them."""
-        handles = [(h.op.attrs["variable"], h) for h in self.graph._handles.values()]
+        handles = [
+            (h.op.attrs["variable"], h) for h in self.graph._handles.values() if h.op.is_handle
+        ]
         return sorted([*self.graph.captures, *handles], key=lambda pair: pair[1].op.index)
 
     @property
@@ -134,7 +138,10 @@ class ConcreteFunction:
                 ) from None
         values = []
         plain = False
-        for (_, p), value in zip(self._arguments, flat):
+        for i, ((_, p), value) in enumerate(zip(self._arguments, flat)):
+            if p.dtype is dt.resource:
+                values.append(self._checked_variable(i, value))
+                continue
             t = convert_to_tensor(value, None if isinstance(value, Tensor) else p.dtype)
             plain = plain or not isinstance(value, Tensor)
             if t.dtype is not p.dtype or not p.shape.is_compatible_with(t.shape):
@@ -146,14 +153,31 @@ class ConcreteFunction:
             values.append(t)
         return self.call_flat(values)
 
+    def _checked_variable(self, index: int, value: Any) -> Any:
+        """A Variable for an input that is one; its shape may be another than the trace's."""
+        if not isinstance(value, Variable):
+            given = value if isinstance(value, Tensor) else convert_to_tensor(value)
+            raise errors.InvalidArgumentError(
+                f"cannot compute {self.name.decode()} as input #{index}(zero-based) was expected "
+                f"to be a resource tensor but is a {given.dtype.name} tensor: pass a Variable"
+            )
+        spec: Any = self._arguments[index][0]
+        if value.dtype is not spec.dtype:
+            raise errors.InvalidArgumentError(
+                f"Trying to read variable with wrong dtype. Expected {spec.dtype.name} got "
+                f"{value.dtype.name}: {self.function_name} was traced for {spec!r}"
+            )
+        return value
+
     def _by_parameter(self, args: Any, kwargs: Any) -> list[Any]:
         """The tensors to feed, for arguments as the Python function takes them."""
         if self._signature is None or not self.bound_arguments:
             return self._in_order(args, kwargs)
         given = self._signature.bind_partial(*args, **kwargs).arguments
         flat: list[Any] = []
+        seen: set[int | None] = set()
         for name, wanted in self.bound_arguments.items():
-            wants = nest.flatten(wanted)
+            wants = [held_value(w) for w in nest.flatten(wanted)]
             if name not in given:
                 if any(isinstance(w, TypeSpec) for w in wants):
                     raise TypeError(f"missing a required argument: {name!r}")
@@ -162,7 +186,11 @@ class ConcreteFunction:
             if len(leaves) != len(wants):
                 raise TypeError(f"Can not cast {given[name]!r} to {type_text(wanted)}")
             for leaf, want in zip(leaves, wants):
-                if isinstance(want, TypeSpec):
+                if isinstance(want, VariableSpec):
+                    if want.alias_id not in seen:
+                        flat.append(leaf)
+                    seen.add(want.alias_id)
+                elif isinstance(want, TypeSpec):
                     flat.extend(components_of(leaf))
                 elif leaf is not want and (is_tensor_like(leaf) or leaf != want):
                     raise TypeError(f"Can not cast {leaf!r} to {type_text(want)}")
@@ -171,7 +199,9 @@ class ConcreteFunction:
     def _in_order(self, args: Any, kwargs: Any) -> list[Any]:
         """The tensors to feed, for all tensors in order, or by the names of the inputs."""
         names = [self._input_name(i) for i in range(len(self._arguments))]
-        flat = [part for leaf in nest.flatten(args) for part in components_of(leaf)]
+        flat: list[Any] = []
+        for leaf in nest.flatten(args):
+            flat.extend([leaf] if isinstance(leaf, Variable) else components_of(leaf))
         shown = f"{self.function_name}({', '.join(names)})"
         if len(flat) > len(names):
             raise TypeError(f"{shown} takes {len(names)} positional arguments, got {len(flat)}")
@@ -185,8 +215,7 @@ class ConcreteFunction:
         return flat
 
     def _input_name(self, index: int) -> str:
-        given, placeholder = self._arguments[index]
-        spec = given.spec if isinstance(given, Declared) else given
+        spec, placeholder = self._arguments[index]
         named = isinstance(spec, TensorSpec) and spec.name
         return named or placeholder.op.name
 
@@ -230,7 +259,10 @@ class ConcreteFunction:
         if symbolic is None:
             symbolic = next((v.graph for v in values if type(v) is SymbolicTensor), None)
         if symbolic is not None:
-            given = {p._id: v for p, v in zip(self._feeds, values)}
+            given = {
+                p._id: symbolic.variable_handle(v) if p.dtype is dt.resource else v
+                for p, v in zip(self._feeds, values)
+            }
             got: Sequence[Any] = inline(
                 symbolic, self._fetches, self._segment.effects, given, self.function_name
             )
@@ -242,7 +274,7 @@ class ConcreteFunction:
         flat = nest.flatten(self._structure)
         for i, leaf in self._tensors:
             if isinstance(leaf, IndexedSlices):
-                parts = [next(got) for _ in _parts_of(leaf)]
+                parts = [next(got) for _ in parts_of(leaf)]
                 flat[i] = IndexedSlices(
                     *parts, *([leaf.shape_anywhere()] if len(parts) == 2 else [])
                 )
@@ -257,7 +289,7 @@ class ConcreteFunction:
         flat = nest.flatten(self._structure)
         for i, leaf in self._tensors:
             if isinstance(leaf, IndexedSlices):
-                parts = [next(shown) for _ in _parts_of(leaf)]
+                parts = [next(shown) for _ in parts_of(leaf)]
                 rest = [leaf.dense_shape] if len(parts) == 2 else []
                 flat[i] = IndexedSlices(*parts, *rest)
             elif isinstance(leaf, Composite):
@@ -273,20 +305,13 @@ class ConcreteFunction:
         return f"<ConcreteFunction {self._one_line()} at 0x{id(self):X}>"
 
 
-def _parts_of(slices: IndexedSlices) -> list[Any]:
-    """The tensors that are computed; a shape that is known is made again by each call."""
-    parts = [slices.values, slices.indices]
-    unknown = slices.dense_shape is not None and slices.shape_anywhere() is None
-    return [*parts, slices.dense_shape] if unknown else parts
-
-
 def shown_output(x: Any) -> Any:
     """A result of the function that is traced, which gets the nodes that show it."""
     made = as_output(x)
     if isinstance(made, SymbolicTensor):
         parts = [made]
     elif isinstance(made, IndexedSlices):
-        parts = _parts_of(made)
+        parts = parts_of(made)
     else:
         parts = list(made.components) if isinstance(made, Composite) else []
     state.graph.results += [state.graph.shown.result(t) for t in parts]

@@ -10,6 +10,7 @@ from shardtape import nest
 from shardtape.graph.arguments import Declared, fed_tensor
 from shardtape.graph.func_graph import TensorSpec
 from shardtape.type_spec import TypeSpec
+from shardtape.variable_spec import VariableSpec
 
 _SELF = "self"
 
@@ -26,6 +27,8 @@ class Constraints:
     def __init__(self, signature: inspect.Signature, specs: Sequence[Any]) -> None:
         if not isinstance(specs, (list, tuple)):
             raise TypeError(f"input_signature must be either a tuple or a list, got {type(specs)}.")
+        if any(isinstance(s, VariableSpec) for s in nest.flatten(specs)):
+            raise TypeError(f"input_signature doesn't support VariableSpec, got {specs}")
         wrong = [s for s in nest.flatten(specs) if not isinstance(s, TypeSpec)]
         if wrong:
             raise TypeError(

@@ -15,9 +15,10 @@ from shardtape.graph.shown import add_shown
 from shardtape.ops import source
 from shardtape.ops import state as variable_ops
 from shardtape.ops.convert import convert_to_tensor
-from shardtape.ops.registry import PURE, READS, Op
+from shardtape.ops.registry import IO, PURE, READS, Op
 from shardtape.tensor import SymbolicTensor, Tensor
 from shardtape.type_spec import TypeSpec
+from shardtape.variable_spec import VariableInput, variable_of
 
 
 class TensorSpec(TypeSpec):
@@ -81,9 +82,29 @@ class TensorSpec(TypeSpec):
         return f"TensorSpec(shape={self.shape}, dtype={self.dtype!r}, name={self.name!r})"
 
 
-class FuncGraph(Graph):
-    """See the module's text; `captures` holds (outer tensor, placeholder) pairs."""
+# A Variable that every run gives: the value of the placeholder is the Variable itself.
+_VARIABLE_PLACEHOLDER = Op(
+    source.placeholder.kernel, "Placeholder", shape=lambda dtype, shape, variable: shape,
+    dtype="dtype", dtypes=dt.ANY, effects=IO, widen=False,
+)  # fmt: skip
 
+
+def _attributes_of(variable: Any) -> dict[str, Any]:
+    return {"dtype": dt.resource, "shape": shapes.TensorShape([]), "variable": variable}
+
+
+class FuncGraph(Graph):
+    """See the module's text; `captures` holds (outer tensor, placeholder) pairs.
+
+    Attributes:
+      called_anywhere: calls may come from other graphs than the one around it, so a Variable that
+        is an input of that one is here the Variable itself.
+      takes_any: a copier, which knows what stands for tensors of other graphs.
+      home: for such a copier the graph whose inputs Variables may be.
+    """
+
+    called_anywhere = False
+    home: Graph | None = None
     takes_resources = True
     shows_copies = True  # nodes that compute nothing are shown as TensorFlow has them
 
@@ -94,13 +115,17 @@ class FuncGraph(Graph):
         self.seed = random.global_seed() if outer is None else outer.seed
         self.captures: list[tuple[Any, SymbolicTensor]] = []
         self.results: list[SymbolicTensor] = []  # what is shown of what the function returned
-        self.takes_any = False  # a copier, which knows what stands for tensors of other graphs
+        self.takes_any = False
 
     def capture(self, value: Any, name: str | None = None) -> SymbolicTensor:
         if not isinstance(value, Tensor):
             return super().capture(value)
-        if type(value) is SymbolicTensor and value.op.graph is self:
-            return value
+        if type(value) is SymbolicTensor:
+            if value.op.graph is self:
+                return value
+            given = value.dtype is dt.resource and "variable" in value.op.attrs
+            if given and (value.op.is_handle or not self.takes_any):
+                return self.variable_handle(value.op.attrs["variable"])
         key = value._key()  # type: ignore[attr-defined]
         found = self._captured.get(key)
         if found is None:
@@ -112,7 +137,9 @@ class FuncGraph(Graph):
                 )
             attrs = {"dtype": value.dtype, "shape": value.shape}
             with building(self):
-                if name is None:
+                if value.dtype is dt.resource and "variable" in value.op.attrs:
+                    found = self._placeholder_of(value.op.attrs["variable"], name)
+                elif name is None:
                     found = self.add_op(source.placeholder, (), attrs)
                 else:
                     found = add_shown(self, source.placeholder, (), attrs, name)
@@ -120,14 +147,64 @@ class FuncGraph(Graph):
             self.captures.append((value, found))
         return found
 
+    def add_variable_input(self, variable: VariableInput, name: str) -> SymbolicTensor:
+        """A placeholder for a Variable; what the graph does with `variable` is done to that."""
+        attrs = _attributes_of(variable)
+        found = self.add_op(_VARIABLE_PLACEHOLDER, (), attrs, name)
+        self._handles[variable._id] = found
+        self.shown.names[found.op.index] = name
+        return found
+
+    def _placeholder_of(self, variable: Any, name: str | None = None) -> SymbolicTensor:
+        attrs = _attributes_of(variable)
+        if name is None:
+            return self.add_op(_VARIABLE_PLACEHOLDER, (), attrs)
+        return add_shown(self, _VARIABLE_PLACEHOLDER, (), attrs, name)
+
     def variable_handle(self, variable: Any, name: str | None = None) -> SymbolicTensor:
+        """As of any graph; an input of the graph around this one is captured.
+
+        Raises InaccessibleTensorError for an input of a function that is not around this graph.
+        """
         found = self._handles.get(variable._id)
-        if found is None and name is not None and self.takes_resources:
-            attrs = {"variable": variable}
-            found = add_shown(self, variable_ops.var_handle, (), attrs, name)
-            self._handles[variable._id] = found
+        if found is not None:
+            return found
+        outer = self._input_outside(variable)
+        if outer is None:
+            variable = variable.actual() if type(variable) is VariableInput else variable
+            if type(variable) is VariableInput:
+                raise errors.InaccessibleTensorError(
+                    f"{variable!r} is an argument of a traced function and is out of scope here: "
+                    "use it inside of that function"
+                )
+            if name is None or not self.takes_resources:
+                return super().variable_handle(variable)
+            found = add_shown(self, variable_ops.var_handle, (), {"variable": variable}, name)
             self.shown.names[found.op.index] = "resource"
-        return super().variable_handle(variable) if found is None else found
+        else:
+            found = self._captured.get(outer._id)
+            if found is None:
+                with building(self):
+                    found = self._placeholder_of(outer.op.attrs["variable"], name)
+                self._captured[outer._id] = found
+                self.captures.append((outer, found))
+        self._handles[variable._id] = found
+        return found
+
+    def _input_outside(self, variable: Any) -> SymbolicTensor | None:
+        """The handle of a Variable that is an input of a graph around this one."""
+        if self.home is not None:
+            found = self.home._handles.get(variable._id)
+            return None if found is None or found.op.is_handle else found
+        around = self.outer_graph
+        if around is None or (self.called_anywhere and type(variable) is not VariableInput):
+            return None
+        found = around._handles.get(variable._id)
+        if found is not None:
+            return None if found.op.is_handle else found
+        if not isinstance(around, FuncGraph) or around._input_outside(variable) is None:
+            return None
+        return around.variable_handle(variable)
 
     def __str__(self) -> str:
         return f"FuncGraph(name={self.name}, id={id(self)})"
@@ -157,13 +234,16 @@ def _scope_name(name: str) -> str:
 
 def _show_tapes(node: Operation, op: Op, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
     """Shows a copied node to the tapes, with Variables in place of their handles."""
-    handles = [t.op.attrs["variable"] if t.op.is_handle else None for t in node.inputs]
-    seen = tuple([x if v is None else v for x, v in zip(inputs, handles)])
+    seen = tuple([variable_of(x) if _is_variable(x) else x for x in inputs])
     for recorder in state.recorders:
-        for variable in handles:
-            if variable is not None:
+        for variable, x in zip(seen, inputs):
+            if variable is not x:
                 recorder.read(variable)
         recorder.record(op, seen, node.attrs, outputs)
+
+
+def _is_variable(x: Any) -> bool:
+    return type(x) is SymbolicTensor and x.dtype is dt.resource and "variable" in x.op.attrs
 
 
 def _drawing_apart(op: Op) -> Op:

@@ -14,11 +14,14 @@ from typing import Any
 from shardtape import errors, nest
 from shardtape.context import building, converting, recording, state
 from shardtape.graph.arguments import (
-    components_of,
+    VARIABLES,
+    alias_numbers,
+    bound_specs,
     composite_of,
     contents,
     context_key,
     declared_type,
+    given_values,
     in_nest_order,
     is_tensor_like,
     key_of,
@@ -29,14 +32,16 @@ from shardtape.graph.arguments import (
     structure_of,
     unchanged,
     valid_name,
+    variable_argument,
+    variable_type,
 )
 from shardtape.graph.concrete_function import ConcreteFunction, shown_output
 from shardtape.graph.constraints import Constraints
 from shardtape.graph.func_graph import FuncGraph
-from shardtape.graph.retracing import MAX_TRACES, Relaxed
+from shardtape.graph.retracing import MAX_TRACES, KnownTraces
 from shardtape.ops import source
 from shardtape.source_lines import origins_noted
-from shardtape.tensor import SymbolicTensor
+from shardtape.tensor import EagerTensor, SymbolicTensor
 from shardtape.variable import Variable
 from shardtape.variable_creation import collecting
 
@@ -70,20 +75,29 @@ class Function:
     ) -> None:
         self._autograph, self._jit_compile = autograph, jit_compile
         functools.update_wrapper(self, python_function)
-        self.python_function = python_function
+        self._python = python_function
         self._name: str = name or getattr(python_function, "__name__", None) or "function"
         self._relax = reduce_retracing
         self._traces: dict[Any, ConcreteFunction] = {}
         self._signature = inspect.signature(python_function)
         self._constraints = self.input_signature = None
+        if input_signature is None and not [p for p in self._signature.parameters if p != "self"]:
+            input_signature = ()  # there is nothing to tell apart
         if input_signature is not None:
             self._constraints = Constraints(self._signature, input_signature)
             self.input_signature = tuple(input_signature)
-        self._relaxed = Relaxed() if reduce_retracing and input_signature is None else None
+        self._known = KnownTraces() if input_signature is None else None
+        self._reused: dict[Any, ConcreteFunction] = {}  # traces by what else they were given
+        self._watched: dict[Any, list[Any]] = {}  # objects that traces are for, by their keys
         self._lock = threading.RLock()
         self._made_variables: list[Variable] | None = None
         self._count = 0
-        self._methods: weakref.WeakKeyDictionary[Any, Function] = weakref.WeakKeyDictionary()
+        self._methods: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+    @property
+    def python_function(self) -> Callable[..., Any]:
+        """The function that is traced."""
+        return self._python
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:
@@ -91,12 +105,19 @@ class Function:
         if type(instance).__hash__ is None:
             # extension types: an argument like others, so that those of one form share a trace
             return types.MethodType(self, instance)
-        if instance not in self._methods:
-            self._methods[instance] = Function(
-                self.python_function.__get__(instance, owner), self._name, self.input_signature,
-                self._relax, self._autograph, self._jit_compile,
-            )  # fmt: skip
-        return self._methods[instance]
+        shared = self._methods.get(instance)
+        if shared is None:
+            made = _Method(self, instance, owner)
+            self._methods[instance] = made.__dict__
+        else:
+            latest = shared["_latest"]()
+            if latest is not None:
+                return latest
+            made = object.__new__(_Method)
+            made.__dict__ = shared
+            made._instance = instance
+        made._latest = weakref.ref(made)
+        return made
 
     def __reduce__(self) -> Any:
         # where it arrives it is traced again
@@ -157,20 +178,70 @@ class Function:
         if self._constraints is not None:
             arguments = self._constraints.conform(arguments, self._name)
         leaves = leaves_of(arguments)
-        key = tuple([key_of(x) for x in leaves]) + (structure_of(arguments), context_key())
+        # what is no plain tensor costs more
+        others = [x for x in leaves if type(x) is not EagerTensor]
+        key = tuple([
+            (x._array.dtype.num, x._array.shape) if type(x) is EagerTensor else key_of(x)
+            for x in leaves
+        ]) + (structure_of(arguments), context_key())  # fmt: skip
+        numbers: dict[int, int] = {}
+        if others and [x for x in others if isinstance(x, VARIABLES)]:
+            numbers = alias_numbers(leaves)
+            key += (tuple(numbers.values()),)
         with self._lock:
             found = self._traces.get(key)
-            if found is None and self._relaxed is not None:
-                found = self._relaxed.find(key[len(leaves) :], leaves)
-                if found is None:
-                    wide = self._relaxed.widened(key[len(leaves) :], leaves)
-                    general = nest.pack_sequence_as(dict(arguments), in_nest_order(arguments, wide))
-                    general = ordered(arguments, general)
-                    found = self._trace_new(key, bound, general, names_of(arguments), wide)
-                    self._relaxed.add(key[len(leaves) :], wide, found)
-            elif found is None:
-                found = self._trace_new(key, bound, arguments, names_of(arguments), leaves)
-        return found, [part for x in leaves if is_tensor_like(x) for part in components_of(x)]
+            if found is None:
+                found = self._reused.get(key)
+            if found is None:
+                found = self._find_other(key, bound, arguments, leaves)
+        return found, given_values(leaves, numbers) if others else leaves
+
+    def _find_other(
+        self, key: Any, bound: Any, arguments: Any, leaves: list[Any]
+    ) -> ConcreteFunction:
+        """A trace of wider types, or a new one."""
+        if self._known is None:
+            return self._trace_new(key, bound, arguments, names_of(arguments), leaves)
+        context = key[len(leaves) :]
+        found = self._known.find(context, leaves)
+        if found is not None:
+            if len(self._reused) >= MAX_TRACES:
+                self._reused.clear()
+            self._reused[key] = found
+            return found
+        given = leaves
+        names = names_of(arguments)
+        if self._relax:
+            leaves = self._known.widened(context, leaves)
+            general = nest.pack_sequence_as(dict(arguments), in_nest_order(arguments, leaves))
+            arguments = ordered(arguments, general)
+        found = self._trace_new(key, bound, arguments, names, leaves)
+        self._known.add(context, leaves, found)
+        self._watch(key, given)
+        return found
+
+    def _watch(self, key: Any, leaves: list[Any]) -> None:
+        """Forgets the trace when an object that it was made for is gone."""
+        function = weakref.ref(self)
+
+        def gone(_: Any) -> None:
+            owner = function()
+            if owner is not None:
+                owner._forget(key)
+
+        parts = zip(key, leaves)
+        objects = [x for part, x in parts if len(part) == 2 and type(part[1]) is weakref.ref]
+        if objects:
+            self._watched[key] = [weakref.ref(x, gone) for x in objects]
+
+    def _forget(self, key: Any) -> None:
+        self._watched.pop(key, None)
+        concrete = self._traces.pop(key, None)
+        if concrete is None:
+            return
+        if self._known is not None:
+            self._known.forget(concrete)
+        self._reused = {k: c for k, c in self._reused.items() if c is not concrete}
 
     def _trace_new(
         self, key: Any, bound: Any, arguments: Any, names: list[str], leaves: list[Any]
@@ -187,9 +258,9 @@ class Function:
         if first and self._made_variables is not None:
             # a function that makes Variables has to use them, and make none, from now on
             concrete = self._trace(bound, arguments, names, leaves)
-        concrete.bound_arguments = nest.map_structure(spec_of, dict(arguments))
+        concrete.bound_arguments = bound_specs(arguments, leaves)
         if len(self._traces) >= MAX_TRACES:
-            self._traces.pop(next(iter(self._traces)))
+            self._forget(next(iter(self._traces)))
         self._traces[key] = concrete
         return concrete
 
@@ -197,8 +268,19 @@ class Function:
         graph = FuncGraph(self._name, state.graph)
         placeholders: list[tuple[Any, SymbolicTensor]] = []
         replaced = []
+        numbers = alias_numbers(leaves)
+        variables: dict[int, Any] = {}
+        graph.called_anywhere = True
         with building(graph), recording(()), collecting() as made, converting(self._autograph):
-            for name, leaf in zip(names, leaves):
+            for i, (name, leaf) in enumerate(zip(names, leaves)):
+                if i in numbers:
+                    if numbers[i] not in variables:
+                        declared: Any = variable_type(leaf)
+                        value, p = variable_argument(graph, leaf, declared, valid_name(name))
+                        placeholders.append((declared.numbered(numbers[i]), p))
+                        variables[numbers[i]] = value
+                    replaced.append(variables[numbers[i]])
+                    continue
                 if not is_tensor_like(leaf):
                     replaced.append(leaf)
                     continue
@@ -211,7 +293,7 @@ class Function:
                     p = graph.add_op(
                         source.placeholder, (), {"dtype": dtype, "shape": shape}, valid_name(name)
                     )
-                    placeholders.append((leaf, p))
+                    placeholders.append((spec_of(leaf), p))
                     graph.shown.names[p.op.index] = name
                     made_parts.append(p)
                 replaced.append(p if spec is None else spec._from_components(made_parts))
@@ -249,6 +331,30 @@ class Function:
 
     def __repr__(self) -> str:
         return f"<Function {self._name}>"
+
+
+class _Method(Function):
+    """A method of one object: what it has traced lives as long as the object, not the reverse.
+
+    All of one object and method share everything but the reference to the object.
+    """
+
+    __slots__ = ("_instance",)
+    _latest: weakref.ref[_Method]  # one that somebody holds is given again
+
+    def __init__(self, function: Function, instance: Any, owner: Any) -> None:
+        self._instance = instance
+        bound = function.python_function.__get__(instance, owner)
+        super().__init__(
+            bound, function._name, function.input_signature, function._relax, function._autograph,
+            function._jit_compile,
+        )  # fmt: skip
+        self._python = self.__wrapped__ = function.python_function
+        self.__signature__ = self._signature
+
+    @property
+    def python_function(self) -> Callable[..., Any]:
+        return self._python.__get__(self._instance, type(self._instance))
 
 
 def function(

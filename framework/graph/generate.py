@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from shardtape import backend, errors
+from shardtape import backend, errors, shapes
 from shardtape import dtypes as dt
 from shardtape.context import state
 from shardtape.ops.dispatch import compute, kernel_error
-from shardtape.ops.registry import PURE, READS, WRITES
+from shardtape.ops.registry import PURE, WRITES
 
 _MIN_OWNED_ELEMENTS = 256  # below, malloc's free lists are as good
 _MAX_KNOWN_ELEMENTS = 1 << 20
@@ -117,7 +117,11 @@ class Generated:
     def _classify(self) -> None:
         plan = self._plan
         self._known: set[int] = set()
-        self._static: set[int] = {t._id for t in plan.feeds}
+        self._static: set[int] = {
+            t._id
+            for t in plan.feeds
+            if t.dtype is not dt.resource or _keeps_shape(self._values[t._id])
+        }
         self._live = [n for n in plan.nodes if n.index not in plan.same]
         skipped: set[int] = set()  # sums over no axes: the same tensor under another key
         for node in self._live:
@@ -146,14 +150,14 @@ class Generated:
             ):
                 self._known.update(t._id for t in node.outputs)
                 self._static.update(t._id for t in node.outputs)
+            elif node.is_handle:
+                if _keeps_shape(node.attrs["variable"]):
+                    self._static.update(t._id for t in node.outputs)
             elif not op.dynamic and all(
                 (k in self._known) if op.is_host(i, len(keys)) else (k in self._static)
                 for i, k in enumerate(keys)
             ):
                 if op.effects != WRITES:
-                    self._static.update(t._id for t in node.outputs)
-            elif op.effects == READS and node.type == "ReadVariableOp":
-                if node.inputs[0].op.attrs["variable"].shape.is_fully_defined():
                     self._static.update(t._id for t in node.outputs)
         self._work = [
             n
@@ -421,6 +425,9 @@ class Generated:
             expression = self._expression(fetch, False)
             name = f"r{i}"
             lines.append(f"    {name} = {expression}")
+            if fetch.dtype is dt.resource:  # the Variable itself
+                out.append(name)
+                continue
             if key in self._direct and self._fetched.get(key) == i:
                 out.append(name)
                 continue
@@ -431,6 +438,12 @@ class Generated:
                 lines.append(f"    else: {name} = {name}.copy()")
             out.append(name)
         return out
+
+
+def _keeps_shape(variable: Any) -> bool:
+    """Whether a Variable (or another resource) has the shape of this run in all runs."""
+    shape = getattr(variable, "shape", None)
+    return shape is not None and shapes.as_shape(shape).is_fully_defined()
 
 
 def _string_array(value: Any) -> np.ndarray:

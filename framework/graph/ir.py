@@ -230,8 +230,12 @@ class Graph:
         return found
 
     def variables(self) -> list[Any]:
-        """The Variables that the graph reads or writes, in the order of their creation."""
-        return [handle.op.attrs["variable"] for _, handle in sorted(self._handles.items())]
+        """The Variables that the graph reads or writes, in the order of their creation.
+
+        Those that are its inputs are not among them.
+        """
+        handles = [handle for _, handle in sorted(self._handles.items())]
+        return [h.op.attrs["variable"] for h in handles if h.op.is_handle]
 
     def finalize(self) -> None:
         """No node can be added from now on."""

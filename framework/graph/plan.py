@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import backend, errors
+from shardtape import dtypes as dt
 from shardtape.context import state
 from shardtape.graph.ir import Graph, Operation
 from shardtape.ops.dispatch import compute
@@ -52,6 +53,7 @@ class Plan:
                     f"You must feed a value for placeholder tensor '{node.name}' with dtype "
                     f"{node.outputs[0].dtype.name} and shape {node.outputs[0].shape}"
                 )
+        self._takes_variables = any(t.dtype is dt.resource for t in self.feeds)
         self._counts: OrderedDict[Any, int] = OrderedDict()
         self._specialised: OrderedDict[Any, Any] = OrderedDict()
         self._lock = threading.Lock()
@@ -69,8 +71,11 @@ class Plan:
         """
         if backend.accelerated:
             move = backend.to_host if state.on_host else backend.to_device
-            feeds = [move(f) for f in feeds]
-        signature = tuple([(f.shape, f.dtype) for f in feeds])
+            feeds = [f if hasattr(f, "_read_array") else move(f) for f in feeds]
+        if self._takes_variables:
+            signature: Any = tuple([_signature(f) for f in feeds])
+        else:
+            signature = tuple([(f.shape, f.dtype) for f in feeds])
         generated = self._specialised.get(signature)
         if generated is not None:
             return generated.run(feeds, out)
@@ -138,6 +143,12 @@ class Plan:
                 value = value.copy()
             results.append(value)
         return results
+
+
+def _signature(feed: Any) -> Any:
+    if hasattr(feed, "_read_array"):  # a Variable: what is known of its shape
+        return feed.shape._dims, feed._array.dtype
+    return feed.shape, feed.dtype
 
 
 def may_alias(fetch: SymbolicTensor, value: Any) -> bool:

@@ -1,30 +1,44 @@
-"""`reduce_retracing`: shapes that have changed once are traced as unknown ones."""
+"""Which trace takes other arguments than its own, and what `reduce_retracing` widens."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from shardtape.graph.arguments import Declared, composite_of, declared_type, is_tensor_like, key_of
+from shardtape.graph.arguments import (
+    VARIABLES,
+    Declared,
+    composite_of,
+    declared_type,
+    is_tensor_like,
+    key_of,
+    variable_type,
+)
 from shardtape.graph.concrete_function import ConcreteFunction
 from shardtape.graph.func_graph import TensorSpec
+from shardtape.variable_spec import VariableSpec
 
 # Of one function; the oldest are forgotten.
 MAX_TRACES = 512
 
 
-class Relaxed:
-    """The traces of a function that lets shapes be unknown once they have changed."""
+class KnownTraces:
+    """The traces of a function with the types of the arguments that they take."""
 
     def __init__(self) -> None:
         self._known: list[tuple[Any, list[Any], ConcreteFunction]] = []
 
     def find(self, context: Any, leaves: Sequence[Any]) -> ConcreteFunction | None:
-        """The trace that takes these arguments, if there is one."""
-        for other, types, concrete in self._known:
-            if other == context and _fit(types, [type_of(x) for x in leaves]):
-                return concrete
-        return None
+        """The trace that takes these arguments, if there is one: that of the narrowest types."""
+        types = None
+        best: tuple[list[Any], ConcreteFunction] | None = None
+        for other, wanted, concrete in self._known:
+            if other != context:
+                continue
+            types = [type_of(x) for x in leaves] if types is None else types
+            if _fit(wanted, types) and (best is None or _fit(best[0], wanted)):
+                best = wanted, concrete
+        return None if best is None else best[1]
 
     def widened(self, context: Any, leaves: Sequence[Any]) -> list[Any]:
         """The arguments, declared with what they have in common with those of the traces."""
@@ -35,7 +49,7 @@ class Relaxed:
                 if None not in pairs:
                     types = pairs
         return [
-            Declared(x, t) if isinstance(t, TensorSpec) and type_of(x) != t else x
+            Declared(x, t) if isinstance(t, (TensorSpec, VariableSpec)) and type_of(x) != t else x
             for x, t in zip(leaves, types)
         ]
 
@@ -44,9 +58,16 @@ class Relaxed:
         if len(self._known) > MAX_TRACES:
             del self._known[0]
 
+    def forget(self, concrete: ConcreteFunction) -> None:
+        self._known = [entry for entry in self._known if entry[2] is not concrete]
+
 
 def type_of(x: Any) -> Any:
-    """A TensorSpec for a tensor, something that can be compared for any other argument."""
+    """A spec for a tensor or a Variable, something that can be compared for other arguments."""
+    if isinstance(x, (*VARIABLES, Declared)):
+        spec = variable_type(x)
+        if spec is not None and not hasattr(x, "read_dtype"):
+            return VariableSpec(spec.shape, spec.dtype, spec.trainable)
     if is_tensor_like(x) and composite_of(x) is None:
         dtype, shape = declared_type(x)
         return TensorSpec(shape, dtype)
@@ -61,6 +82,10 @@ def _common(a: Any, b: Any) -> Any:
     """The type of both; None where they have none."""
     if a == b:
         return a
-    if not isinstance(a, TensorSpec) or not isinstance(b, TensorSpec) or a.dtype is not b.dtype:
-        return None
-    return a.most_specific_compatible_type(b)
+    of_variables = isinstance(a, VariableSpec) and isinstance(b, VariableSpec)
+    if of_variables or (isinstance(a, TensorSpec) and isinstance(b, TensorSpec)):
+        try:
+            return a.most_specific_compatible_type(b)
+        except ValueError:
+            return None
+    return None

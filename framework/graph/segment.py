@@ -52,13 +52,15 @@ class Segment:
         self._backward: _Backward | None = None
         self._full: _Backward | None = None
         self._variables: list[Any] | None = None
+        # places of the inputs that are Variables: their values are these
+        self._given = [i for i, t in enumerate(self.inputs) if t.dtype is dt.resource]
         self._op = _call_op(self)
 
     def call(self, values: Sequence[Any], variables: Sequence[Any] = ()) -> list[Any]:
         """Runs eagerly, or copies its nodes into the graph that is being built.
 
         Args:
-          values: eager tensors, one per input.
+          values: eager tensors, one per input; Variables for those of type resource.
           variables: the Variables that the segment reads; tapes that watch them see the call.
         """
         if state.graph is not None:
@@ -69,6 +71,8 @@ class Segment:
         for recorder in state.recorders:
             for v in variables:
                 recorder.read(v)
+            for i in self._given:
+                recorder.read(values[i])
         try:
             backward = self.backward()
         except LookupError:  # it is raised again when somebody asks for the gradient
@@ -76,7 +80,8 @@ class Segment:
             for recorder in state.recorders:
                 recorder.record(self._op, (*values, *variables), {}, tuple(outputs))
             return outputs
-        got = backward.forward_plan.run([v._array for v in values])
+        feeds = self._feeds(values) if self._given else [v._array for v in values]
+        got = backward.forward_plan.run(feeds)
         count = len(self.outputs)
         made = tuple([EagerTensor(a) for a in got[: count + len(backward.kept)]])
         inputs = (*values, *variables)
@@ -87,8 +92,13 @@ class Segment:
     def _run(self, values: Sequence[Any]) -> list[EagerTensor]:
         if self._plan is None:
             self._plan = Plan(self.graph, self.inputs, [*self.outputs, *self.effects])
-        got = self._plan.run([v._array for v in values])
+        feeds = self._feeds(values) if self._given else [v._array for v in values]
+        got = self._plan.run(feeds)
         return [EagerTensor(a) for a in got[: len(self.outputs)]]
+
+    def _feeds(self, values: Sequence[Any]) -> list[Any]:
+        """Arrays, and Variables as they are."""
+        return [v if i in self._given else v._array for i, v in enumerate(values)]
 
     def gradient(self, grads: Any, outputs: Any, inputs: Any) -> list[Any]:
         """Gradients of a recorded call with respect to its inputs and Variables.
@@ -119,13 +129,16 @@ class Segment:
         got: Any = iter(())
         if backward.flat:
             segment = backward.segment
+            if backward is not self._full:
+                values += [inputs[i] for i in backward.given_variables]
             got = iter(segment.call([*values, *seeds], segment.variables_read()))
 
         def take(g: Any) -> Any:
             if g is None:
                 return None
             if isinstance(g, IndexedSlices):
-                return IndexedSlices(next(got), next(got), g.shape_anywhere())
+                parts = [next(got) for _ in parts_of(g)]
+                return IndexedSlices(*parts, *([g.shape_anywhere()] if len(parts) == 2 else []))
             return next(got)
 
         by_input = [take(g) for g in backward.by_input]
@@ -158,7 +171,7 @@ class _Backward:
     def __init__(self, segment: Segment, extra: Sequence[SymbolicTensor] = ()) -> None:
         graph = segment.graph
         boundary = len(graph.get_operations())
-        handles = {h.op.attrs["variable"]._id: h for h in graph._handles.values()}
+        handles = {h.op.attrs["variable"]._id: h for h in graph._handles.values() if h.op.is_handle}
         self.targets = (*segment.outputs, *extra)
         with building(graph), recording(()), name_scope("gradients"):
             self.seeds = [
@@ -186,10 +199,15 @@ class _Backward:
         self.flat: list[Any] = []
         for g in [*self.by_input, *self.by_variable.values()]:
             if isinstance(g, IndexedSlices):
-                self.flat.extend([g.values, g.indices])
+                self.flat.extend(parts_of(g))
             elif g is not None:
                 self.flat.append(g)
-        self.kept = _frontier(self.flat, boundary, given)
+        frontier = _frontier(self.flat, boundary, given)
+        self.kept = [t for t in frontier if t.dtype is not dt.resource]
+        # Variables among the inputs that the gradient reads, and their places
+        self.handles = [t for t in frontier if t.dtype is dt.resource]
+        places = {t._id: i for i, t in enumerate(segment.inputs)}
+        self.given_variables = [places[t._id] for t in self.handles]
         # what was read or drawn cannot be computed again from the inputs
         self.pinned = [
             i
@@ -198,10 +216,17 @@ class _Backward:
         ]
         self.live = [i for i, s in enumerate(self.seeds) if s is not None]
         seeds_in: list[Any] = [self.seeds[i] for i in self.live]
-        self.segment = Segment(graph, [*self.kept, *seeds_in], self.flat)
+        self.segment = Segment(graph, [*self.kept, *self.handles, *seeds_in], self.flat)
         self.forward_plan = Plan(
             graph, segment.inputs, [*segment.outputs, *self.kept, *segment.effects]
         )
+
+
+def parts_of(slices: IndexedSlices) -> list[Any]:
+    """The tensors that are computed; a shape that is known is made again by each call."""
+    parts = [slices.values, slices.indices]
+    unknown = slices.dense_shape is not None and slices.shape_anywhere() is None
+    return [*parts, slices.dense_shape] if unknown else parts
 
 
 def _is_list(t: SymbolicTensor) -> bool:

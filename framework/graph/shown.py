@@ -109,7 +109,7 @@ def order_of_effects(graph: Any) -> dict[int, list[Any]]:
     found: dict[int, list[Any]] = {}
     for node in graph.get_operations():
         for handle in node.inputs:
-            if not handle.op.is_handle:
+            if "variable" not in handle.op.attrs:
                 continue
             key = handle._id
             before = [written[key]] if key in written else []

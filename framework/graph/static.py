@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from shardtape import dtypes as dt
 from shardtape.tensor import EagerTensor, SymbolicTensor
 
 _MAX_FOLDED_ELEMENTS = 4096
@@ -53,8 +54,8 @@ def _found(tensor: Any, seen: dict[int, Any]) -> Any:
     kind = node.type
     if kind == "Const":
         return node.attrs["value"]
-    if node.is_handle:
-        return node.attrs["variable"]
+    if tensor.dtype is dt.resource:
+        return node.attrs.get("variable")
     if kind not in _FOLDED:
         return None
     if kind == "Shape":

@@ -13,6 +13,7 @@ from typing import Any
 from shardtape import nest
 from shardtape.context import building, recording, state
 from shardtape.graph.batch_rules import Batch, Lane, find
+from shardtape.graph.branch_node import value_of
 from shardtape.graph.func_graph import FuncGraph
 from shardtape.graph.ir import Graph, Operation
 from shardtape.graph.plan import _needed
@@ -65,8 +66,9 @@ def _applied(node: Operation, inputs: list[Any], batch: Batch) -> list[Any]:
 
 def _run(node: Operation, inputs: Sequence[Any]) -> Sequence[Any]:
     op = node.op_def
-    if inputs and not isinstance(inputs[0], Tensor) and hasattr(inputs[0], "_read_array"):
-        got = apply_resource(op, inputs[0], tuple(inputs[1:]), dict(node.attrs))
+    variable = value_of(inputs[0]) if inputs else None
+    if not isinstance(variable, Tensor) and hasattr(variable, "_read_array"):
+        got = apply_resource(op, variable, tuple(inputs[1:]), dict(node.attrs))
     else:
         got = op(*inputs, **node.attrs)
     return got if isinstance(got, (list, tuple)) else [got]

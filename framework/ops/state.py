@@ -34,6 +34,8 @@ def apply_resource(
         arrays = [t._array for t in inputs]
         try:
             got = resource_op.kernel(np, variable, *arrays, **attrs)
+        except errors.InaccessibleTensorError:
+            raise
         except (ValueError, TypeError, IndexError) as error:
             raise errors.InvalidArgumentError(
                 f"{error} [Op:{resource_op.type}] on variable '{variable.name}'"
@@ -92,19 +94,26 @@ def resource_gather(xp, variable, indices, *, dtype):
 @resource_gather.gradient
 def _(g, _y, variable, indices):
     from shardtape.indexed_slices import IndexedSlices
-    from shardtape.ops.array import reshape
+    from shardtape.ops.array import concat, reshape
+    from shardtape.variable_spec import variable_of
 
     if type(variable) is SymbolicTensor:  # its handle
-        variable = variable.op.attrs["variable"]
-    row = variable.shape.as_list()[1:]
-    flat = reshape(indices, [-1])
-    return IndexedSlices(reshape(g, [-1, *row]), flat, _dense_shape(variable)), None
+        variable = variable_of(variable)
+    dense = _dense_shape(variable)
+    if variable.shape[1:].is_fully_defined():
+        rows = reshape(g, [-1, *variable.shape.as_list()[1:]])
+    else:
+        rows = reshape(g, concat([[-1], dense[1:]], 0))
+    return IndexedSlices(rows, reshape(indices, [-1]), dense), None
 
 
 def _dense_shape(variable: Any) -> Any:
+    from shardtape.ops.array import shape
     from shardtape.ops.convert import convert_to_tensor
 
-    return convert_to_tensor(variable.shape.as_list(), dt.int32)
+    if variable.shape.is_fully_defined():
+        return convert_to_tensor(variable.shape.as_list(), dt.int32)
+    return shape(variable.read_value())
 
 
 def _no_outputs(*args: Any, **attrs: Any) -> list[Any]:

@@ -48,6 +48,8 @@ def short_name(optimizer: Any, slot: str) -> str:
 class _SlotVariable(Variable):
     """A Variable that lives in a slot, which the rule changes in place: reads are copies."""
 
+    _is_input = False
+
     def value(self) -> Any:
         from shardtape.tensor import EagerTensor
 

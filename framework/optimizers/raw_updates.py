@@ -9,6 +9,7 @@ from shardtape.ops.registry import WRITES, op
 from shardtape.ops.state import apply_resource
 from shardtape.optimizers.sgd import SGDRule
 from shardtape.tensor import SymbolicTensor
+from shardtape.variable_spec import variable_of
 
 _descent = SGDRule()
 # Up to here one pass over all is faster than many over blocks (401,408 float32: 68 and 81 us).
@@ -42,7 +43,7 @@ def resource_apply_gradient_descent(
     Raises:
       InvalidArgumentError: another shape.
     """
-    variable = var.op.attrs["variable"] if type(var) is SymbolicTensor else var
+    variable = variable_of(var) if type(var) is SymbolicTensor else var
     dtype = variable.dtype
     inputs = (convert_to_tensor(alpha, dtype), convert_to_tensor(delta, dtype))
     return apply_resource(apply_gradient_descent, variable, inputs, None, name)

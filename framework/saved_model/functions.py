@@ -12,6 +12,8 @@ from shardtape.graph.function import ConcreteFunction
 from shardtape.keras.saving import values
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.tensor import Tensor
+from shardtape.variable import Variable
+from shardtape.variable_spec import VariableSpec
 
 
 class RestoredFunction:
@@ -90,39 +92,75 @@ class RestoredFunction:
 def _fitting(given: dict[str, Any], wanted: dict[str, Any], exact: bool) -> list[Any] | None:
     if given.keys() != wanted.keys():
         return None
-    tensors: list[Any] = []
+    comparison = _Comparison(exact)
     for name, value in wanted.items():
-        if not _match(given[name], value, tensors, exact):
+        if not comparison.match(given[name], value):
             return None
-    return tensors
+    return comparison.values if comparison.tells_apart() else None
 
 
-def _match(given: Any, wanted: Any, tensors: list[Any], exact: bool) -> bool:
-    if isinstance(wanted, TensorSpec):
-        if given is None or nest.is_nested(given) and exact:
+class _Comparison:
+    """Compares arguments with those of a trace, and gathers what is fed.
+
+    Args:
+      exact: tensors are no Python values, and different Variables of the trace are different.
+    """
+
+    def __init__(self, exact: bool) -> None:
+        self._exact = exact
+        self._variables: dict[int | None, Any] = {}
+        self.values: list[Any] = []
+
+    def tells_apart(self) -> bool:
+        """Whether the Variables are as different as those of the trace have to be."""
+        found = [v._id for v in self._variables.values() if isinstance(v, Variable)]
+        return not self._exact or len(set(found)) == len(found)
+
+    def match(self, given: Any, wanted: Any) -> bool:
+        """Whether an argument fits."""
+        if isinstance(wanted, VariableSpec):
+            return self._variable(given, wanted)
+        if isinstance(wanted, TensorSpec):
+            return self._tensor(given, wanted)
+        if isinstance(wanted, dict):
+            if not isinstance(given, dict) or given.keys() != wanted.keys():
+                return False
+            return all(self.match(given[k], wanted[k]) for k in sorted(wanted))
+        if isinstance(wanted, (list, tuple)):
+            if not isinstance(given, (list, tuple)) or len(given) != len(wanted):
+                return False
+            return all(self.match(g, w) for g, w in zip(given, wanted))
+        if isinstance(given, Tensor) or hasattr(given, "shape"):
+            return False
+        return type(given) is type(wanted) and given == wanted
+
+    def _variable(self, given: Any, wanted: VariableSpec) -> bool:
+        if not isinstance(given, (Variable, VariableSpec)) or not wanted.is_compatible_with(given):
+            return False
+        first = self._variables.get(wanted.alias_id)
+        if first is None:
+            self._variables[wanted.alias_id] = given
+            if isinstance(given, Variable):
+                self.values.append(given)
+            return True
+        if isinstance(given, VariableSpec) or isinstance(first, VariableSpec):
+            return given == first
+        return given._id == first._id
+
+    def _tensor(self, given: Any, wanted: TensorSpec) -> bool:
+        if given is None or nest.is_nested(given) and self._exact:
             return False
         if isinstance(given, TensorSpec):
             return given.dtype is wanted.dtype and wanted.shape.is_compatible_with(given.shape)
         is_tensor = isinstance(given, Tensor) or hasattr(given, "_as_tensor")
-        if exact and not is_tensor and not hasattr(given, "dtype"):
+        if self._exact and not is_tensor and not hasattr(given, "dtype"):
             return False
         try:
             t = convert_to_tensor(given, None if is_tensor else wanted.dtype)
         except (TypeError, ValueError):
             return False
-        tensors.append(t)
+        self.values.append(t)
         return t.dtype is wanted.dtype and wanted.shape.is_compatible_with(t.shape)
-    if isinstance(wanted, dict):
-        if not isinstance(given, dict) or given.keys() != wanted.keys():
-            return False
-        return all(_match(given[k], wanted[k], tensors, exact) for k in sorted(wanted))
-    if isinstance(wanted, (list, tuple)):
-        if not isinstance(given, (list, tuple)) or len(given) != len(wanted):
-            return False
-        return all(_match(g, w, tensors, exact) for g, w in zip(given, wanted))
-    if isinstance(given, Tensor) or hasattr(given, "shape"):
-        return False
-    return type(given) is type(wanted) and given == wanted
 
 
 def signature_of(parameters: Sequence[Any]) -> inspect.Signature:

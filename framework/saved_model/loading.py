@@ -13,6 +13,7 @@ from shardtape.checkpoint.containers import DictWrapper, ListWrapper
 from shardtape.checkpoint.prefix import variables_of
 from shardtape.checkpoint.reader import read
 from shardtape.context import building, recording
+from shardtape.graph.arguments import variable_argument
 from shardtape.graph.func_graph import FuncGraph, TensorSpec
 from shardtape.graph.function import ConcreteFunction
 from shardtape.keras.saving import values
@@ -24,6 +25,9 @@ from shardtape.saved_model.graphs import GraphReader
 from shardtape.saved_model.saving import CONSTANTS, FILE, FORMAT
 from shardtape.tensor import EagerTensor
 from shardtape.variable import Variable
+from shardtape.variable_spec import VariableSpec
+
+_SPECS = (TensorSpec, VariableSpec)
 
 
 class Loaded(Module):
@@ -160,7 +164,7 @@ class _Import:
 
     def _concrete(self, entry: dict[str, Any], trace: dict[str, Any], wanted: Any) -> Any:
         name = entry["name"]
-        specs = list(_specs(wanted))
+        specs = _fed_specs(wanted)
         graph, placeholders, outputs = self._graph(name, trace["graph"], trace["names"], specs)
         structure = _with_outputs(values.decode(trace["structure"]), outputs)
         made = ConcreteFunction(
@@ -186,9 +190,10 @@ class _Import:
         graph = FuncGraph(name, None)
         with building(graph), recording(()):
             placeholders = [
+                variable_argument(graph, s, s, n)[1] if isinstance(s, VariableSpec) else
                 graph.add_op(source.placeholder, (), {"dtype": s.dtype, "shape": s.shape}, n)
                 for n, s in zip(names, specs)
-            ]
+            ]  # fmt: skip
             outputs = [graph.capture(t) for t in self._reader.add(described, placeholders)]
         return graph, placeholders, outputs
 
@@ -229,15 +234,30 @@ def _with_specs(value: Any) -> Any:
         if "__spec__" in value:
             shape, dtype, name = value["__spec__"]
             return TensorSpec(shape, dtype, name)
+        if "__variable__" in value:
+            return VariableSpec(*value["__variable__"])
         return {k: _with_specs(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(_with_specs(v) for v in value)
     return value
 
 
+def _fed_specs(value: Any) -> list[Any]:
+    """The specs of what is fed: a Variable that is given twice is fed once."""
+    seen: set[int | None] = set()
+    out = []
+    for spec in _specs(value):
+        if isinstance(spec, VariableSpec):
+            if spec.alias_id in seen:
+                continue
+            seen.add(spec.alias_id)
+        out.append(spec)
+    return out
+
+
 def _specs(value: Any) -> Any:
     """The specs in the order of the arguments, nested ones by sorted key."""
-    if isinstance(value, TensorSpec):
+    if isinstance(value, _SPECS):
         yield value
     elif isinstance(value, dict):
         for v in value.values():
@@ -247,7 +267,7 @@ def _specs(value: Any) -> Any:
 
 
 def _nested_specs(value: Any) -> Any:
-    if isinstance(value, TensorSpec):
+    if isinstance(value, _SPECS):
         yield value
     elif isinstance(value, dict):
         for key in sorted(value):

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from shardtape import dtypes as dt
 from shardtape import errors, nest, storage
 from shardtape.checkpoint.manifest import write_manifest
 from shardtape.checkpoint.object_checkpoint import Checkpoint, collected
@@ -22,6 +23,7 @@ from shardtape.saved_model.functions import RestoredFunction
 from shardtape.saved_model.graphs import GraphWriter
 from shardtape.tensor import SymbolicTensor
 from shardtape.variable import Variable
+from shardtape.variable_spec import VariableSpec
 
 _log = logging.getLogger("shardtape")
 FILE = "saved_model.json"
@@ -254,10 +256,19 @@ class _Export:
 
     def signature(self, concrete: ConcreteFunction, name: str) -> dict[str, Any]:
         """A function of named tensors as it is written. Raises ValueError for another one."""
+        if _takes_variables(concrete):
+            raise ValueError(
+                f"Unable to serialize concrete_function '{concrete.name}' with tf.Variable input. "
+                "Functions that expect tf.Variable inputs cannot be exported as signatures."
+            )
         outputs = named_outputs(concrete._structure, name)
         specs = [[p.op.name, values.encode(p.shape), p.dtype.name] for _, p in concrete._arguments]
         return {"name": concrete.function_name, "inputs": specs, "outputs": list(outputs),
                 "graph": self._graph(concrete, list(outputs.values()))}  # fmt: skip
+
+
+def _takes_variables(concrete: ConcreteFunction) -> bool:
+    return any(p.dtype is dt.resource for _, p in concrete._arguments)
 
 
 def _kind(obj: Any) -> str:
@@ -289,6 +300,9 @@ def _parameters(signature: inspect.Signature) -> list[Any]:
 def _written_argument(x: Any) -> Any:
     if isinstance(x, TensorSpec):
         return {"__spec__": [values.encode(x.shape), x.dtype.name, x.name]}
+    if isinstance(x, VariableSpec):
+        shape = values.encode(x.shape)
+        return {"__variable__": [shape, x.dtype.name, x.trainable, x.alias_id]}
     if x is None or isinstance(x, (bool, int, float, str, bytes, tuple, list)):
         return x
     raise TypeError(f"it was traced for the Python value {x!r}")
@@ -331,7 +345,7 @@ def _signatures(obj: Any, given: Any, functions: Mapping[str, Any] | None) -> di
             if len(fitting) == 1:
                 concrete = _concrete(fitting[0])
                 named_outputs(concrete._structure, "serving_default")
-                return {"serving_default": concrete}
+                return {} if _takes_variables(concrete) else {"serving_default": concrete}
         except ValueError:
             return {}
         return {}
