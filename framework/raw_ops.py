@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from shardtape import dtypes as dt
@@ -10,6 +11,7 @@ from shardtape.ops import array as _array  # noqa: F401 - registers the ops
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import IO, PURE, RANDOM, REGISTRY, Op
 from shardtape.optimizers.raw_updates import resource_apply_gradient_descent
+from shardtape.raw_functions import ENTRIES, named
 
 _TYPES_OF_INPUTS = ("T", "SrcT")  # attributes that say the type of the first input
 
@@ -62,6 +64,32 @@ class RawOp:
         return f"<raw op {self._op.type}>"
 
 
+class RawFunction:
+    """A raw op that is made of public functions, called with keyword arguments."""
+
+    def __init__(self, type_name: str) -> None:
+        self._function, self._outputs = ENTRIES[type_name]
+        self.__name__ = self.__qualname__ = self._type = type_name
+        self._signature = inspect.signature(self._function)
+
+    def __call__(self, *args: Any, name: str | None = None, **kwargs: Any) -> Any:
+        """Raises TypeError for positional, missing or unknown arguments."""
+        known = self._signature.parameters
+        if args:
+            raise TypeError(f"{self._type} only takes keyword args (possible keys: "
+                            f"{[*known, 'name']}). Please pass these args as kwargs "
+                            "instead.")  # fmt: skip
+        given = {k: v for k, v in kwargs.items() if k in known or not _is_type(v)}
+        try:
+            self._signature.bind(**given)
+        except TypeError as error:
+            raise TypeError(f"{self._type} takes {list(known)}, got {list(kwargs)}") from error
+        return named(self._type, self._outputs, self._function(**given))
+
+    def __repr__(self) -> str:
+        return f"<raw op {self._type}>"
+
+
 def _is_type(value: Any) -> bool:
     return isinstance(value, (dt.DType, type))
 
@@ -82,6 +110,9 @@ _OF_VARIABLES = {"ResourceApplyGradientDescent": resource_apply_gradient_descent
 def __getattr__(name: str) -> Any:
     if name in _OF_VARIABLES:
         return _OF_VARIABLES[name]
+    if name in ENTRIES:
+        function = globals()[name] = RawFunction(name)
+        return function
     op = REGISTRY.get(name)
     if op is None or not _callable(op):
         known = [n for n, o in REGISTRY.items() if _callable(o)]
@@ -91,4 +122,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*_OF_VARIABLES, *(n for n, o in REGISTRY.items() if _callable(o))])
+    return sorted({*_OF_VARIABLES, *ENTRIES, *(n for n, o in REGISTRY.items() if _callable(o))})
