@@ -14,7 +14,12 @@ import numpy as np
 
 from shardtape.ops.scratch import scratch
 
-WORDS = {1: np.dtype(np.int8), 2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
+WORDS: dict[int, Any] = {
+    1: np.dtype(np.int8),
+    2: np.dtype(np.int16),
+    4: np.dtype(np.int32),
+    8: np.dtype(np.int64),
+}
 # Fewer elements do not pay for the calls; more than a block do not stay in the processor's cache.
 _LEAST_ELEMENTS = 512
 _BLOCK_ELEMENTS = 32 << 10

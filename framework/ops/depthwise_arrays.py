@@ -225,7 +225,7 @@ class _Targets(NamedTuple):
 
     group: _Group
     begin: int  # place of the first of them, in strides
-    count: int
+    places: int
     inputs: slice
 
 
@@ -251,7 +251,7 @@ def _rows_input_gradient(w: np.ndarray, g: np.ndarray, axes: Axes) -> np.ndarray
     targets = [_targets(a) for a in axes]
     lead = [max(_last(t, a) for t in ts) for ts, a in zip(targets, axes)]
     trail = [
-        max(0, *[t.begin + t.count - t.group.first - a.outputs for t in ts])
+        max(0, *[t.begin + t.places - t.group.first - a.outputs for t in ts])
         for ts, a in zip(targets, axes)
     ]
     sizes = [a.outputs + before + after for a, before, after in zip(axes, lead, trail)]
@@ -265,15 +265,15 @@ def _rows_input_gradient(w: np.ndarray, g: np.ndarray, axes: Axes) -> np.ndarray
         padded[:, inside[0], inside[1]] = g[block]
         images, row, place, item = padded.strides
         for d, t in itertools.product(*targets):
-            filters = _repeated(w[d.group.members, t.group.members], t.count)
+            filters = _repeated(w[d.group.members, t.group.members], t.places)
             base = padded[
                 :, lead[0] + d.begin - d.group.first :, lead[1] + t.begin - t.group.first :
             ]
-            shape = (base.shape[0], d.count, *filters.shape[:2], t.count * channels)
+            shape = (base.shape[0], d.places, *filters.shape[:2], t.places * channels)
             steps = (images, row, -row * d.group.step, -place * t.group.step, item)
             read = np.lib.stride_tricks.as_strided(base, shape, steps, writeable=False)
-            made = scratch("part", (base.shape[0], d.count, t.count * channels), g.dtype)
+            made = scratch("part", (base.shape[0], d.places, t.places * channels), g.dtype)
             np.einsum("nhijx,ijx->nhx", read, filters, out=made)
-            values = made.reshape(base.shape[0], d.count, t.count, channels)
+            values = made.reshape(base.shape[0], d.places, t.places, channels)
             out[block, d.inputs, t.inputs] = values
     return out

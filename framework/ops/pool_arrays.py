@@ -175,8 +175,9 @@ def largest_gradient(xp: Any, x: Any, g: Any, axes: Axes) -> Any:
     for block in _image_blocks(xp, x):
         part = g[block]
         for number, stage in reversed(list(enumerate(_stages(xp, x[block], axes)))):
-            made = xp.empty(stage[0].shape, g.dtype) if number else out[block]
-            part = _spread_along(xp, *stage[:2], part, *stage[2:], made)
+            source, best, axis, a = stage
+            made = xp.empty(source.shape, g.dtype) if number else out[block]
+            part = _spread_along(xp, source, best, part, axis, a, made)
     return out
 
 
