@@ -364,6 +364,13 @@ class SymbolicTensor(Tensor):
     def device(self) -> str:
         return self.op.device or ""
 
+    def __getattr__(self, name: str) -> Any:
+        graph = self.op.graph if name[:1] != "_" and name != "op" else None
+        member = getattr(graph, "member", None)  # of a graph of Keras's symbolic calls
+        if member is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return member(self, name)
+
     def consumers(self) -> list[Any]:
         """The operations that read this tensor."""
         return [o for o in self.graph.get_operations() if any(t is self for t in o.inputs)]

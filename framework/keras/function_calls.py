@@ -64,6 +64,7 @@ _TAKE_LISTS = ("ConcatV2", "Pack", "AddN")  # ops whose first argument is a list
 _TRANSPARENT = {
     "shardtape.ops.normalization": ("batch_normalization", "moments"),
     "shardtape.ops.compare": ("logical_xor",),
+    "shardtape.ragged.elementwise": ("map_flat_values",),
 }
 
 

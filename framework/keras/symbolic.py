@@ -15,13 +15,16 @@ from typing import Any
 from shardtape import dtypes as dt
 from shardtape import nest
 from shardtape.context import building
-from shardtape.graph.func_graph import FuncGraph
+from shardtape.errors import OpError
+from shardtape.graph.func_graph import FuncGraph, TensorSpec
 from shardtape.graph.ir import Graph
 from shardtape.keras.function_calls import FunctionCall, arguments_of, entered, function_of
 from shardtape.keras.naming import root_graph, unique_object_name
 from shardtape.ops import source
+from shardtape.ops.composites import is_composite
 from shardtape.shapes import TensorShape
 from shardtape.tensor import EagerTensor, SymbolicTensor
+from shardtape.type_spec import TypeSpec, composite_spec
 
 
 class KerasGraph(FuncGraph):
@@ -33,6 +36,8 @@ class KerasGraph(FuncGraph):
     Attributes:
       history: by tensor key which node made it, at which position.
       calls: by operation which call of a function added it, outside layers.
+      composites: by key of a tensor the ragged, sparse or other value that it stands for, made
+        of tensors of this graph; layers are called on that.
     """
 
     claims_ops = True
@@ -42,6 +47,7 @@ class KerasGraph(FuncGraph):
         super().__init__("keras_graph", outer)
         self.history: dict[int, tuple[Node, int]] = {}
         self.calls: dict[Any, FunctionCall] = {}
+        self.composites: dict[int, Any] = {}
         self.shows_calls = shows_calls
         self._running: tuple[Any, FunctionCall] | None = None  # (its frame, the call)
         self._given: FunctionCall | None = None
@@ -53,7 +59,35 @@ class KerasGraph(FuncGraph):
             operation = self._operations[-1]
             call = self.calls[operation] = self._given or self._call_of(operation, inputs, attrs)
             call.ops.append(operation)
+            if self.composites and any(t._id in self.composites for t in inputs):
+                self._follow(operation)
         return made
+
+    def _follow(self, operation: Any) -> None:
+        """Lets the result of an operation on a ragged or sparse value stand for that of the value.
+
+        Where the operation does not take the value it stands for nothing: then layers that follow
+        see a tensor of its shape.
+        """
+        from shardtape.keras.models.network import run_operation
+
+        taken = tuple(self._taken(t) for t in operation.inputs)
+        self.shows_calls = False
+        try:
+            with building(self):
+                value = run_operation(operation.op_def, taken, operation.attrs)
+        except (TypeError, ValueError, NotImplementedError, OpError):
+            return
+        finally:
+            self.shows_calls = True
+        if composite_spec(value) is not None and len(operation.outputs) == 1:
+            self.composites[operation.outputs[0]._id] = value
+
+    def _taken(self, t: SymbolicTensor) -> Any:
+        if t._id in self.composites:
+            return self.composites[t._id]
+        found = fixed_value(t)
+        return t if found is None else found
 
     def _call_of(self, operation: Any, inputs: Any, attrs: Any) -> FunctionCall:
         """The call that an operation belongs to: the running one, or a new one."""
@@ -94,6 +128,33 @@ class KerasGraph(FuncGraph):
         finally:
             self._given = outer
 
+    def member(self, tensor: SymbolicTensor, name: str) -> Any:
+        """What an attribute of a tensor is that other tensors lack. Raises AttributeError.
+
+        Members of the ragged or sparse value that it stands for are shown as layers.
+        """
+        value = self.composites.get(tensor._id)
+        if name == "type_spec":
+            if value is not None:
+                return composite_spec(value)
+            made = self.history.get(tensor._id)
+            given = made is not None and not made[0].args  # an input
+            return TensorSpec(tensor.shape, tensor.dtype, tensor.op.name if given else None)
+        if value is None or name.startswith("_") or not is_composite(value):
+            raise AttributeError(f"'KerasTensor' object has no attribute {name!r}")
+        member = getattr(type(value), name)
+        if name in ("ragged_rank", "uniform_row_length"):
+            return getattr(value, name)
+        from shardtape.keras.layers.instance_members import InstanceMethod, InstanceProperty
+
+        if not callable(member):
+            return InstanceProperty(name)(tensor)
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            return InstanceMethod(name)(tensor, list(args), kwargs)
+
+        return called
+
     def describe(self, tensor: SymbolicTensor, short: bool) -> str:
         """How a tensor of this graph is shown."""
         made, call = self.history.get(tensor._id), self.calls.get(tensor.op)
@@ -105,6 +166,11 @@ class KerasGraph(FuncGraph):
             known = "<unknown>" if tensor.shape.rank is None else tensor.shape
             return f"<KerasTensor: shape={known} dtype={tensor.dtype.name}{by and f' ({by})'}>"
         entrance = tensor.op.type == "Placeholder"
+        value = self.composites.get(tensor._id)
+        if value is not None:
+            named = f", name='{tensor.op.name}'" if made is not None and not made[0].args else ""
+            described = by and f', description="{by}"'
+            return f"KerasTensor(type_spec={composite_spec(value)!r}{named}{described})"
         spec = f"TensorSpec(shape={tensor.shape}, dtype={tensor.dtype!r}, name="
         name = tensor.op.name if entrance else tensor.name
         if call is not None and layer is call:
@@ -197,6 +263,44 @@ def symbolic_input(shape: Any, dtype: Any, name: str, layer: Any = None) -> Symb
             source.placeholder, (),
             {"dtype": dt.as_dtype(dtype), "shape": TensorShape(shape)}, name,
         )  # fmt: skip
+    return _of_input(tensor, layer)
+
+
+def composite_input(spec: TypeSpec, name: str, layer: Any = None) -> SymbolicTensor:
+    """A new input that stands for a value of a spec which is made of several tensors."""
+    graph = keras_graph()
+    with building(graph):
+        parts = [
+            graph.add_op(source.placeholder, (), {"dtype": part.dtype, "shape": part.shape})  # type: ignore[attr-defined]
+            for part in spec._component_specs
+        ]
+        value = spec._from_components(parts)
+        if hasattr(value, "dense_shape"):
+            value.set_shape(spec.shape)  # type: ignore[attr-defined]
+        tensor = stand_in(graph, value, spec, name)
+    return _of_input(tensor, layer)
+
+
+def stand_in(
+    graph: KerasGraph, value: Any, spec: Any = None, name: str | None = None
+) -> SymbolicTensor:
+    """A tensor of the graph that stands for a value made of several tensors."""
+    known = spec or value
+    attrs = {
+        "dtype": dt.as_dtype(getattr(known, "dtype", dt.float32)),
+        "shape": TensorShape(getattr(known, "shape", None)),
+    }
+    tensor = graph.add_op(source.placeholder, (), attrs, name)
+    graph.composites[tensor._id] = value
+    return tensor
+
+
+def stood_for(x: Any) -> Any:
+    """The value that a symbolic tensor stands for, where there is one; else `x`."""
+    return x.graph.composites.get(x._id, x) if is_keras_tensor(x) else x
+
+
+def _of_input(tensor: SymbolicTensor, layer: Any) -> SymbolicTensor:
     node = Node(layer, (), {}, tensor)
     if layer is not None:
         layer._inbound_nodes.append(node)

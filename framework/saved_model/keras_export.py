@@ -26,7 +26,7 @@ def functions_of(model: Any) -> dict[str, Any] | None:
         for training in (False, True):
             function.get_concrete_function(specs, training=training)
         signature = _signature(model, specs)
-    except (errors.OpError, TypeError, ValueError) as error:
+    except (errors.OpError, TypeError, ValueError, AttributeError) as error:
         _log.warning("The computation of %s is not saved: %s", model.name, error)
         return None
     return {"__call__": function, "_default_save_signature": signature}

@@ -25,7 +25,14 @@ from shardtape.keras.layers.input_spec import check_inputs
 from shardtape.keras.masks import mask_of, masks_of, set_masks
 from shardtape.keras.metrics.base import Mean, Metric
 from shardtape.keras.naming import snake_case, unique_object_name
-from shardtape.keras.symbolic import KerasGraph, Node, is_keras_tensor, keras_graph
+from shardtape.keras.symbolic import (
+    KerasGraph,
+    Node,
+    is_keras_tensor,
+    keras_graph,
+    stand_in,
+    stood_for,
+)
 from shardtape.module import Module
 from shardtape.ops import source
 from shardtape.ops.array import identity, shape
@@ -33,6 +40,7 @@ from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
+from shardtape.type_spec import composite_spec
 from shardtape.variable import Variable
 
 _OPTIONS = frozenset(
@@ -344,8 +352,11 @@ class Layer(CalledSymbolically):
     def _symbolic_call(self, inputs: Any, args: Any, kwargs: Any) -> Any:
         graph = keras_graph()
         given = dict(kwargs)
+        taken = inputs, args, dict(kwargs)
+        if graph.composites:
+            taken = nest.map_structure(stood_for, taken)
         with building(graph), graph.in_layer(), converting(True):
-            outputs = self._run(inputs, args, dict(kwargs))
+            outputs = self._run(*taken)
             known = {t._id for t in nest.flatten(inputs) if is_keras_tensor(t)}
             outputs = nest.map_structure(lambda t: _own(t, known), outputs)
         self._inbound_nodes.append(Node(self, (inputs, *args), given, outputs))
@@ -489,6 +500,8 @@ def _own(x: Any, inputs: set[int]) -> Any:
         return copy
     if isinstance(x, Tensor) and not is_keras_tensor(x):
         return state.graph.capture(x)
+    if composite_spec(x) is not None:
+        return stand_in(state.graph, x)
     return x
 
 

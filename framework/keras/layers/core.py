@@ -6,17 +6,21 @@ import math as python_math
 from typing import Any
 
 from shardtape import nest, nn
+from shardtape.experimental.extension_type import ExtensionTypeSpec
+from shardtape.graph.func_graph import TensorSpec
 from shardtape.keras import activations, constraints, initializers, regularizers
 from shardtape.keras.floatx import floatx
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.input_spec import InputSpec
-from shardtape.keras.symbolic import symbolic_input
+from shardtape.keras.symbolic import composite_input, symbolic_input
 from shardtape.ops.array import expand_dims, identity, reshape, shape, tile, transpose
 from shardtape.ops.cast import cast
 from shardtape.ops.contraction import tensordot
 from shardtape.ops.linalg import matmul
+from shardtape.ragged.spec import RaggedTensorSpec
 from shardtape.shapes import TensorShape
 from shardtape.sparse.arithmetic import sparse_dense_matmul
+from shardtape.sparse_tensor import SparseTensorSpec
 from shardtape.tensor import SymbolicTensor, Tensor
 
 
@@ -35,13 +39,26 @@ class InputLayer(Layer):
         type_spec: Any = None,
         **kwargs: Any,
     ) -> None:
-        if input_tensor is not None or type_spec is not None:
-            raise NotImplementedError(
-                "InputLayer takes a shape and a dtype; given tensors and specs are not supported"
-            )
+        if input_tensor is not None:
+            raise NotImplementedError("InputLayer takes a shape or a spec, not a given tensor")
+        if isinstance(type_spec, dict):  # of a configuration
+            from shardtape.keras.saving.spec_forms import spec_of
+
+            type_spec = spec_of(type_spec)
+        self._type_spec = type_spec
+        if type_spec is not None:
+            given = {"(input_)shape": input_shape or kwargs.get("batch_input_shape"),
+                     "batch_size": batch_size, "dtype": dtype, "sparse": sparse,
+                     "ragged": ragged}  # fmt: skip
+            for argument, value in given.items():
+                if value is not None:
+                    raise ValueError(
+                        "When `type_spec` is not None, all other args except `name` must be None, "
+                        f"but {argument} is not None."
+                    )
+            kwargs, dtype, sparse, ragged = _told_by(type_spec)
         if sparse and ragged:
             raise ValueError("Cannot set both sparse and ragged to True in a Keras input.")
-        # symbolic calls see a dense tensor; models hand on what they are given
         self.sparse, self.ragged = bool(sparse), bool(ragged)
         full = kwargs.pop("batch_input_shape", None)
         if "shape" in kwargs:
@@ -59,7 +76,13 @@ class InputLayer(Layer):
         )  # fmt: skip
         self.is_placeholder = True
         self.built = True
-        self._tensor = symbolic_input(full, self._dtype, self._name, self)
+        spec = type_spec
+        if spec is None and full is not None and (sparse or ragged):
+            spec = _spec_of(full, self._dtype, ragged)
+        if spec is None or isinstance(spec, TensorSpec):
+            self._tensor = symbolic_input(full, self._dtype, self._name, self)
+        else:
+            self._tensor = composite_input(spec, self._name, self)
 
     def call(self, inputs: Any) -> Any:
         return inputs
@@ -80,6 +103,10 @@ class InputLayer(Layer):
     output_shape = input_shape
 
     def get_config(self) -> dict[str, Any]:
+        if isinstance(self._type_spec, ExtensionTypeSpec):
+            from shardtape.keras.saving.spec_forms import spec_form
+
+            return {"name": self._name, "type_spec": spec_form(self._type_spec)}
         return {
             "batch_input_shape": self._batch_input_shape,
             "dtype": self.dtype,
@@ -87,6 +114,27 @@ class InputLayer(Layer):
             "ragged": self.ragged,
             "name": self._name,
         }
+
+
+def _told_by(spec: Any) -> tuple[dict[str, Any], Any, bool, bool]:
+    """(shape as an argument, dtype, whether sparse, whether ragged) of a spec."""
+    if isinstance(spec, ExtensionTypeSpec):
+        shape = getattr(spec, "shape", None)
+        if not isinstance(shape, TensorShape) or shape.rank is None:
+            return {}, None, False, False
+        return {"batch_input_shape": tuple(shape)}, None, False, False
+    if not isinstance(spec, (TensorSpec, RaggedTensorSpec, SparseTensorSpec)):
+        raise ValueError(f"`type_spec` must be the spec of tensors, got {spec!r}")
+    sparse, ragged = isinstance(spec, SparseTensorSpec), isinstance(spec, RaggedTensorSpec)
+    full = {} if spec.shape.rank is None else {"batch_input_shape": tuple(spec.shape)}
+    return full, spec.dtype, sparse, ragged
+
+
+def _spec_of(shape: tuple[Any, ...], dtype: Any, ragged: bool | None) -> Any:
+    if not ragged:
+        return SparseTensorSpec(shape, dtype)
+    rank = sum(size is None for size in shape[1:])  # of unknown sizes are the rows
+    return RaggedTensorSpec(shape, dtype, ragged_rank=max(rank, 1))
 
 
 def _input_name() -> str:
@@ -113,13 +161,14 @@ def Input(
       shape: sizes without the batch.
       batch_size: its size, if it is fixed.
       dtype: default float32.
-      sparse, ragged: the model is given such tensors; symbolic calls see a dense one.
+      sparse, ragged: the model is given such tensors.
+      type_spec: all of this but the name as a spec, which may be that of an extension type.
       batch_shape: the shape with the batch, instead of both.
     """
     full = kwargs.pop("batch_input_shape", batch_shape)
     if kwargs:
         raise ValueError(f"Unrecognized keyword arguments: {list(kwargs)}")
-    if shape is None and full is None:
+    if shape is None and full is None and type_spec is None:
         raise ValueError(
             "Please provide to Input a `shape` or a `tensor` or a `type_spec` argument. Note that "
             "`shape` does not include the batch dimension."

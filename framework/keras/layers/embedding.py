@@ -6,11 +6,9 @@ from typing import Any
 
 from shardtape import dtypes as dt
 from shardtape import nn
-from shardtape.context import state
 from shardtape.keras import constraints, initializers, regularizers
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.core import weight_config
-from shardtape.keras.symbolic import KerasGraph
 from shardtape.ops.array import expand_dims, reshape, shape, tile
 from shardtape.ops.cast import cast
 from shardtape.ops.compare import not_equal
@@ -93,9 +91,7 @@ class Embedding(Layer):
                 return self._rows(to_dense(inputs))
             return self._spread(inputs, self._rows(inputs.values))
         rows = self._rows(inputs)
-        if not self.sparse or isinstance(state.graph, KerasGraph):  # that has dense tensors alone
-            return rows
-        return from_dense(rows)
+        return from_dense(rows) if self.sparse else rows
 
     def _rows(self, numbers: Any) -> Tensor:
         return cast(nn.embedding_lookup(self.embeddings, numbers), self._dtype)

@@ -15,9 +15,8 @@ from shardtape.context import building, recording
 from shardtape.errors import InvalidArgumentError
 from shardtape.keras.data_sequence import DatasetCreator
 from shardtape.keras.floatx import floatx
-from shardtape.ops.composites import is_composite
+from shardtape.keras.models.composites import chosen, count_of, is_composite_value
 from shardtape.ops.convert import convert_to_tensor
-from shardtape.ops.gather import gather
 from shardtape.ops.random import random_shuffle, random_shuffle_op
 from shardtape.tensor import Tensor
 from shardtape.variable import Variable
@@ -31,7 +30,7 @@ def is_arrays(x: Any) -> bool:
     return bool(flat) and all(
         isinstance(t, (np.ndarray, Tensor, Variable, int, float, list, str, bytes))
         or _is_table(t)
-        or is_composite(t)
+        or is_composite_value(t)
         for t in flat
     )
 
@@ -42,7 +41,7 @@ def _is_table(t: Any) -> bool:
 
 def as_arrays(x: Any) -> Any:
     """Arrays in the structure of `x`; a list of numbers is one array."""
-    if is_composite(x):
+    if is_composite_value(x):
         return x
     single = (int, float, str, bytes)
     if isinstance(x, (list, tuple)) and x and all(isinstance(v, single) for v in x):
@@ -60,10 +59,10 @@ def as_arrays(x: Any) -> Any:
 
 def examples(*structures: Any) -> int:
     """The number of examples. Raises ValueError where arrays differ."""
-    sizes = {a.shape[0] for s in structures if s is not None for a in nest.flatten(s)}
+    sizes = {count_of(a) for s in structures if s is not None for a in nest.flatten(s)}
     if len(sizes) != 1:
         shown = "".join(
-            f"  {label} sizes: {', '.join(str(a.shape[0]) for a in nest.flatten(s))}\n"
+            f"  {label} sizes: {', '.join(str(count_of(a)) for a in nest.flatten(s))}\n"
             for label, s in zip(("x", "y", "sample_weight"), structures)
             if s is not None
         )
@@ -136,19 +135,8 @@ class ArrayBatches:
 
 
 def _chosen(a: Any, rows: Any) -> Any:
-    """Some examples of an array, or of a ragged or sparse tensor."""
-    if not is_composite(a):
-        return a[rows]
-    wanted = np.arange(a.shape[0])[rows]
-    if hasattr(a, "flat_values"):
-        return gather(a, wanted)
-    places, values = np.asarray(a.indices), np.asarray(a.values)
-    at = np.full(a.shape[0], -1)
-    at[wanted] = np.arange(len(wanted))
-    kept = np.flatnonzero(at[places[:, 0]] >= 0)
-    kept = kept[np.argsort(at[places[kept, 0]], kind="stable")]
-    moved = np.concatenate([at[places[kept, :1]], places[kept, 1:]], 1)
-    return type(a)(moved, values[kept], [len(wanted), *np.asarray(a.dense_shape)[1:]])
+    """Some examples of an array, or of a value made of several tensors."""
+    return chosen(a, rows) if is_composite_value(a) else a[rows]
 
 
 def _shuffled(count: int) -> np.ndarray:

@@ -19,10 +19,9 @@ from shardtape.keras.models.batches import (
     split,
     unpack,
 )
+from shardtape.keras.models.composites import is_composite_value, joined
 from shardtape.keras.models.replicated_steps import in_strategy
 from shardtape.keras.models.step_functions import Runner
-from shardtape.ops.composites import is_composite
-from shardtape.ops.joining import concat
 from shardtape.optimizers import Optimizer
 
 
@@ -319,8 +318,8 @@ def _shown(verbose: int, callbacks: Any) -> list[Any]:
 
 
 def _joined(parts: list[Any]) -> Any:
-    if is_composite(parts[0]):
-        return concat(parts, 0)
+    if is_composite_value(parts[0]):
+        return joined(parts)
     arrays = [np.asarray(p) for p in parts]
     return np.concatenate(arrays) if arrays[0].ndim else np.stack(arrays)
 

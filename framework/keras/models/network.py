@@ -188,6 +188,14 @@ class Network:
         from shardtape.ops.cast import cast
 
         symbolic = self._flat_inputs[position]
+        stands_for = symbolic.graph.composites.get(symbolic._id)
+        if stands_for is not None and not is_composite(stands_for):  # an extension type
+            if type(x) is not type(stands_for):
+                raise ValueError(
+                    f'Input {position} of layer "{self.name}" is incompatible with the layer: '
+                    f"expected a {type(stands_for).__name__}, got a {type(x).__name__}"
+                )
+            return x
         # ragged and sparse tensors stay as they are
         if not hasattr(x, "_as_tensor") and not is_composite(x):
             x = convert_to_tensor(x)

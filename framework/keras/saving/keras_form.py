@@ -10,6 +10,7 @@ import numpy as np
 from shardtape import nest
 from shardtape.keras.layers.additions import AddLoss, AddMetric
 from shardtape.keras.layers.base import Layer
+from shardtape.keras.layers.instance_members import InstanceProperty
 from shardtape.keras.layers.operations import TFOpLambda
 from shardtape.keras.models.network import Network
 from shardtape.keras.saving import operation_layers, sharing
@@ -51,6 +52,8 @@ def module_of(name: str, cls: Any = None) -> str | None:
         return "keras"
     if cls in (AddLoss, AddMetric):
         return "keras.src.engine.base_layer"
+    if name in ("InstanceMethod", "InstanceProperty"):
+        return _OPERATION_MODULE
     if hasattr(optimizers, name):
         return "keras.optimizers"
     if hasattr(optimizers.schedules, name):
@@ -285,7 +288,8 @@ class _Writer:
         states = kwargs.pop("initial_state", None)
         if states is not None:  # Keras lists the first states of a recurrent layer as inputs
             first = [first, *nest.flatten(states)]
-        self._calls[layer.name].append(self._node(first, kwargs, wrap=True))
+        wrap = not isinstance(layer, InstanceProperty)
+        self._calls[layer.name].append(self._node(first, kwargs, wrap=wrap))
         return layer.name
 
     def _operation(self, node: Node) -> str:

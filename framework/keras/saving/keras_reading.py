@@ -12,6 +12,7 @@ from shardtape.keras import function_code
 from shardtape.keras.layers.additions import AddLoss, AddMetric
 from shardtape.keras.saving import operation_layers
 from shardtape.keras.saving.registry import known
+from shardtape.keras.saving.spec_forms import KIND
 from shardtape.keras.symbolic import is_keras_tensor
 from shardtape.shapes import TensorShape
 
@@ -40,6 +41,8 @@ def plain_config(value: Any) -> Any:
         return tuple(plain_config(v) for v in value["items"])
     if name == "__ellipsis__":
         return Ellipsis
+    if name == KIND:
+        return value  # an InputLayer reads it
     if name == "TensorShape":
         return TensorShape(value.get("items"))
     if name in ("__tensor__", "__numpy__"):

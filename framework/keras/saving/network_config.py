@@ -8,7 +8,7 @@ from shardtape import nest
 from shardtape.keras.function_calls import FunctionCall
 from shardtape.keras.layers import Layer
 from shardtape.keras.layers.additions import AddLoss, AddMetric
-from shardtape.keras.layers.core import Input
+from shardtape.keras.layers.core import Input, InputLayer
 from shardtape.keras.models.network import Network, run_operation
 from shardtape.keras.saving import values
 from shardtape.keras.saving.serialization import class_name, find
@@ -32,7 +32,12 @@ def network_config(network: Network) -> dict[str, Any]:
     for t in network.flat_inputs:
         name = network.producer_name(t)
         places[t._id] = [len(calls), 0]
-        calls.append({"input": name, "shape": list(t.shape), "dtype": t.dtype.name})
+        entry = {"input": name, "dtype": t.dtype.name}
+        if t._id in t.graph.composites:
+            entry["config"] = values.encode(t.graph.history[t._id][0].layer.get_config())
+        else:
+            entry["shape"] = list(t.shape)
+        calls.append(entry)
         inputs.append(name)
 
     def written(t: Any) -> Any:
@@ -107,6 +112,9 @@ def rebuilt(
     for call in config["calls"]:
         if "input" in call and entrances is not None:
             made.append([entrances[len(made)]])
+            continue
+        if "input" in call and "config" in call:
+            made.append([InputLayer.from_config(values.decode(call["config"])).output])
             continue
         if "input" in call:
             shape = tuple(call["shape"])

@@ -26,12 +26,12 @@ def _modules() -> list[Any]:
         regularizers,
     )
     from shardtape.keras.applications import convnext, inception_resnet_v2  # layers of their own
-    from shardtape.keras.layers import additions
+    from shardtape.keras.layers import additions, instance_members
     from shardtape.optimizers import schedules
 
     return [layers, models, losses, metrics, initializers, regularizers, constraints, optimizers,
             schedules, additions, activations, mixed_precision, convnext,
-            inception_resnet_v2]  # fmt: skip
+            inception_resnet_v2, instance_members]  # fmt: skip
 
 
 def find(name: str, custom_objects: dict[str, Any] | None = None) -> Any:
