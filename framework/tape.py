@@ -147,7 +147,8 @@ class GradientTape:
         """Variables watched by this tape, in the order of their construction."""
         watched = [v for _, v in sorted(self._variables.items())]
         # of a Variable of several replicas the tape has seen a component
-        return tuple(v if v._holder is None else v._holder() or v for v in watched)
+        holders = [getattr(v, "_holder", None) for v in watched]
+        return tuple(v if h is None else h() or v for v, h in zip(watched, holders))
 
     # ---- differentiation ------------------------------------------------------------------
     def gradient(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from shardtape import nest
+from shardtape.autograph import convert_in_graph
 from shardtape.devices import (
     canonical_name,
     device,
@@ -29,7 +30,10 @@ from shardtape.distribute.strategy import (
 )
 from shardtape.distribute.values import DistributedValues, Mirrored, PerReplica, regroup
 from shardtape.distribute.variables import DistributedVariable, created
+from shardtape.graph.arguments import Declared
+from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.function import Function, functions_run_eagerly
+from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.reduce import reduce_sum
 from shardtape.replica_context import scopes
 from shardtape.variable_creation import variable_creator_scope
@@ -177,7 +181,7 @@ class _SeveralReplicas(MirroredStrategy):
         """A function that runs the Python function of another one in all replicas."""
         found = self._functions.get(fn)
         if found is None:
-            inner = fn.python_function
+            inner = _conforming(fn)
 
             def in_replicas(args: Any, kwargs: Any) -> Any:
                 with self.scope():
@@ -319,6 +323,30 @@ class _SeveralReplicas(MirroredStrategy):
 
 
 _SeveralReplicas.__name__ = _SeveralReplicas.__qualname__ = "MirroredStrategy"
+
+
+def _conforming(fn: Function) -> Callable[..., Any]:
+    """The Python function of another one, on arguments made to fit its `input_signature`."""
+    constraints, signature = fn._constraints, fn._signature
+    if constraints is None:
+        return fn.python_function
+
+    def plain(leaf: Any) -> Any:
+        if not isinstance(leaf, Declared):
+            return leaf
+        if isinstance(leaf.spec, TensorSpec):
+            return convert_to_tensor(leaf.value, leaf.spec.dtype)
+        return leaf.value
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        given = constraints.conform(bound.arguments, fn.name)
+        for name, value in given.items():
+            bound.arguments[name] = nest.map_structure(plain, value)
+        return convert_in_graph(fn.python_function)(*bound.args, **bound.kwargs)
+
+    return call
 
 
 def _own(i: int, structure: Any) -> Any:

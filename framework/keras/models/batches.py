@@ -378,9 +378,9 @@ def batches_of(
     Raises ValueError for `y` beside an iterable that has the labels itself.
     """
     if isinstance(x, DatasetCreator):
-        from shardtape.distribute import InputContext
+        from shardtape.distribute import get_strategy
 
-        x = x(InputContext())
+        x = get_strategy().distribute_datasets_from_function(x)
     if is_arrays(x):
         return ArrayBatches(x, y, sample_weight, batch_size, shuffle, steps, passes)
     if y is not None or sample_weight is not None:

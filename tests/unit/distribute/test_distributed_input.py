@@ -203,6 +203,18 @@ def test_models_take_distributed_datasets(strategy):
         dense = tf.keras.layers.Dense(1, kernel_initializer="ones", input_shape=(1,))
         model = tf.keras.Sequential([dense])
         model.compile("sgd", "mse")
+    x = tf.reshape(tf.range(12.0), (12, 1)) / 12.0
+    dataset = Dataset.from_tensor_slices((x, tf.ones((12, 1))))
+    sizes = []
+
+    def function(context):
+        sizes.append(context.get_per_replica_batch_size(6))
+        return dataset.repeat().batch(sizes[-1])
+
+    creator = tf.keras.utils.experimental.DatasetCreator(function)
+    history = model.fit(creator, steps_per_epoch=2, epochs=2, verbose=0).history
+    np.testing.assert_allclose(history["loss"], [0.3711601, 0.3471479], atol=1e-6)
+    assert sizes == [3]
     inputs = Dataset.from_tensor_slices(tf.reshape(tf.range(7.0), (7, 1))).batch(4)
     plain = model.predict(inputs, verbose=0)
     distributed = strategy.experimental_distribute_dataset(inputs)

@@ -194,6 +194,26 @@ def test_functions_are_traced_for_all_replicas_at_once(strategy):
     assert float(outer(x)) == 42.0
 
 
+def test_signatures_hold_in_replicas(strategy):
+    traced = []
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32), tf.TensorSpec([], tf.float32)])
+    def step(x, factor):
+        traced.append((x.dtype, factor.dtype))
+        return x * factor
+
+    x = strategy.run(lambda: tf.fill([int(number()) + 1], number() + 1.0))
+    assert values(strategy.run(step, args=(x, 3))) == [[3.0], [6.0, 6.0]]
+    assert traced == [(tf.float32, tf.float32)] * 2
+    with pytest.raises(TypeError, match="Binding inputs"):
+        strategy.run(step, args=(x, "no number"))
+    tf.config.run_functions_eagerly(True)
+    try:
+        assert values(strategy.run(step, args=(x, tf.constant(2.0)))) == [[2.0], [4.0, 4.0]]
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
 def test_merging_in_another_graph_is_refused(strategy):
     inner = tf.function(lambda: tf.distribute.get_replica_context().all_reduce("SUM", 1.0))
     with pytest.raises(RuntimeError, match="another graph"):
