@@ -77,7 +77,7 @@ def translate(error: OSError, doing: str, path: Path) -> errors.OpError:
             "write somewhere else."
         )
     if isinstance(error, FileNotFoundError):
-        return errors.NotFoundError(f"cannot {doing} {name}: there is no such file or folder")
+        return errors.NotFoundError(f"{name}; {said}")
     if isinstance(error, FileExistsError):
         return errors.AlreadyExistsError(f"cannot {doing} {name}: it exists already")
     if isinstance(error, PermissionError):

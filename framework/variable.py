@@ -17,6 +17,7 @@ from shardtape.context import next_id, state
 from shardtape.operator_types import Operators
 from shardtape.ops import state as ops
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.kernel_errors import shown
 from shardtape.ops.refusals import refusal
 from shardtape.ops.state import apply_resource
 from shardtape.tensor import EagerTensor, Reference, SymbolicTensor, Tensor, value_text
@@ -262,7 +263,7 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
         value = self._operand(value)
         if not self._shape.is_compatible_with(value.shape):
             raise ValueError(
-                f"Cannot assign value to variable '{self.name}': Shape mismatch.The variable "
+                f"Cannot assign value to variable ' {self.name}': Shape mismatch.The variable "
                 f"shape {self._shape}, and the assigned value shape {value.shape} are "
                 "incompatible."
             )
@@ -273,14 +274,16 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
         read_value: bool = True,
     ) -> Any:  # fmt: skip
         """Adds `delta`."""
-        return self._written(ops.assign_add_variable, (self._delta(delta),), name, read_value)
+        given = (self._delta(delta, "Add"),)
+        return self._written(ops.assign_add_variable, given, name, read_value)
 
     def assign_sub(
         self, delta: Any, use_locking: bool = False, name: str | None = None,
         read_value: bool = True,
     ) -> Any:  # fmt: skip
         """Subtracts `delta`."""
-        return self._written(ops.assign_sub_variable, (self._delta(delta),), name, read_value)
+        given = (self._delta(delta, "Sub"),)
+        return self._written(ops.assign_sub_variable, given, name, read_value)
 
     def _operand(self, value: Any) -> Tensor:
         try:
@@ -288,12 +291,12 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
         except (TypeError, ValueError) as error:
             raise type(error)(f"Cannot assign to variable '{self.name}': {error}") from None
 
-    def _delta(self, delta: Any) -> Tensor:
+    def _delta(self, delta: Any, what: str) -> Tensor:
         delta = self._operand(delta)
         if not self._shape.is_compatible_with(delta.shape):
             raise refusal(
-                f"Cannot update variable '{self.name}' with shape {self._shape}: the update has "
-                f"shape {delta.shape}."
+                f"Cannot update variable with shape {shown(self._shape)} using a Tensor with shape "
+                f"{shown(delta.shape)}, shapes must be equal. [Op:Assign{what}VariableOp] name: "
             )
         return delta
 

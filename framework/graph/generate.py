@@ -22,7 +22,8 @@ import numpy as np
 from shardtape import backend, errors, shapes
 from shardtape import dtypes as dt
 from shardtape.context import state
-from shardtape.ops.dispatch import compute, kernel_error
+from shardtape.ops.dispatch import compute
+from shardtape.ops.kernel_errors import kernel_error
 from shardtape.ops.registry import PURE, WRITES
 
 _MIN_OWNED_ELEMENTS = 256  # below, malloc's free lists are as good

@@ -184,7 +184,7 @@ def remove(path: Any) -> None:
     """Removes a file. Raises NotFoundError."""
     path = _text(path)
     if not exists(path):
-        raise errors.NotFoundError(f"{path}: no such file")
+        raise errors.NotFoundError(f"{path}; No such file or directory")
     storage.remove(path)
 
 

@@ -11,6 +11,7 @@ from shardtape import dtypes as dt
 from shardtape.ops import samples
 from shardtape.ops.array import broadcast_to, reshape, shape
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.kernel_errors import shown
 from shardtape.ops.registry import Arg, op
 from shardtape.ops.windows import is_channels_first
 from shardtape.shapes import TensorShape
@@ -44,7 +45,7 @@ def _check(value: Any, bias: Any, axis: int) -> None:
     if value.ndim < 2 or bias.ndim != 1 or bias.shape[0] != value.shape[axis]:
         raise ValueError(
             "Must provide as many biases as the last dimension of the input tensor: "
-            f"{list(bias.shape)} vs. {list(value.shape)}"
+            f"{shown(bias.shape)} vs. {shown(value.shape)}"
         )
 
 

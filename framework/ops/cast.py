@@ -12,6 +12,7 @@ from shardtape.context import state
 from shardtape.indexed_slices import IndexedSlices
 from shardtape.ops.composites import override_of, takes_composites
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.kernel_errors import cpp_name
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.shapes import TensorShape
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
@@ -131,8 +132,8 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
         return x
     if dt.string in (x.dtype, wanted):
         raise errors.UnimplementedError(
-            None, None, f"Cast {x.dtype.name} to {wanted.name} is not supported [Op:Cast]: "
-            "tf.strings.to_number and tf.strings.as_string do it"
+            None, None, f"Cast {cpp_name(x.dtype)} to {cpp_name(wanted)} is not supported "
+            f"[Op:Cast] name: {name or ''}"
         )  # fmt: skip
     plain = not state.busy and type(x) is EagerTensor
     if plain and x._array.dtype.kind in "fiubcV" and wanted.kind not in "sr":

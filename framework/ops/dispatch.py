@@ -11,6 +11,7 @@ from shardtape import dtypes as dt
 from shardtape.context import building, state
 from shardtape.ops import registry
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.kernel_errors import complete, cpp_name, kernel_error
 from shardtape.ops.node_names import NODE_NAMES, argument_name
 from shardtape.ops.registry import Op
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
@@ -33,7 +34,7 @@ def apply(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any], name: str | No
     Raises:
       InvalidArgumentError: wrong dtype or shape; the text names the op.
     """
-    eager = True
+    eager, given = True, inputs
     for x in inputs:
         kind = type(x)
         if kind is not EagerTensor:
@@ -51,7 +52,11 @@ def apply(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any], name: str | No
     if attrs or op.attr_defaults:
         attrs = op.bind_attrs(attrs)
     if eager and state.graph is None:
-        outputs = _run(op, inputs, attrs)
+        try:
+            outputs = _run(op, inputs, attrs)
+        except errors.OpError as error:
+            complete(error, op, given)
+            raise
     else:
         graph = state.graph if eager else _graph_of(inputs)
         if op.type in graph.gradient_overrides:
@@ -182,13 +187,8 @@ def check_dtypes(op: Op, in_dtypes: list[dt.DType]) -> None:
         elif d is not first:
             raise errors.InvalidArgumentError(
                 f"cannot compute {op.type} as input #{i}(zero-based) was expected to be a "
-                f"{_cpp_name(first)} tensor but is a {_cpp_name(d)} tensor [Op:{op.type}] name: "
+                f"{cpp_name(first)} tensor but is a {cpp_name(d)} tensor [Op:{op.type}] name: "
             )
-
-
-def _cpp_name(dtype: dt.DType) -> str:
-    """A type's name in the errors of TensorFlow's kernels."""
-    return {"float32": "float", "float64": "double", "float16": "half"}.get(dtype.name, dtype.name)
 
 
 def _run(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
@@ -268,16 +268,6 @@ def _as_dtype(array: Any, wanted: np.dtype) -> Any:
         made = np.asarray(array, wanted)
         return made if wanted.kind == "O" else made[()]
     return array.astype(wanted)
-
-
-def kernel_error(op: Op, arrays: Any, error: BaseException) -> errors.OpError:
-    """The error of TensorFlow's kind for what a kernel raised."""
-    shapes = [list(getattr(a, "shape", ())) for a in arrays]
-    if op.broadcasts and len(shapes) == 2:
-        text = f"Incompatible shapes: {shapes[0]} vs. {shapes[1]}"
-    else:
-        text = f"{error} (input shapes: {', '.join(map(str, shapes))})"
-    return errors.InvalidArgumentError(None, None, f"{text} [Op:{op.type}]")
 
 
 registry._apply = apply

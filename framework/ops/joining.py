@@ -13,6 +13,7 @@ from shardtape.ops.composites import takes_composites
 from shardtape.ops.constants import DATA, int_scalar
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import zeros_like_op
+from shardtape.ops.kernel_errors import shown
 from shardtape.ops.refusals import refusal
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.ops.shape_rules import (
@@ -92,7 +93,9 @@ def unpack(xp, value, *, num, axis=0):
     """The `num` slices of `value` along `axis`, without that axis."""
     at = axis_index(axis, value.ndim)
     if value.shape[at] != num:
-        raise ValueError(f"axis {axis} has size {value.shape[at]}, not num={num}")
+        raise ValueError(
+            f"Input shape axis {axis} must equal {num}, got shape {shown(value.shape)}"
+        )
     return tuple(xp.moveaxis(value, at, 0) if at else value)
 
 
@@ -310,7 +313,10 @@ def tile_op(xp, input, multiples):
     """`input` repeated `multiples[i]` times along axis i."""
     times = multiples.tolist()
     if len(times) != input.ndim:
-        raise ValueError(f"multiples {times} need one entry per axis")
+        raise ValueError(
+            f"Expected multiples argument to be a vector of length {input.ndim} but got length "
+            f"{len(times)}"
+        )
     return xp.tile(input, times) if times else input.copy()
 
 

@@ -10,6 +10,7 @@ from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.ops.constants import DATA
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.kernel_errors import shown
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.ops.shape_rules import known_ints, same_rank
 from shardtape.ops.shaping import host_shape, shape
@@ -60,8 +61,9 @@ def slice_op(xp, input, begin, size):
         n = d - b if n == -1 else n
         if not 0 <= b <= b + n <= d:
             raise errors.InvalidArgumentError(
-                f"Expected size[{i}] in [0, {d - b}], but got {n} (begin[{i}] = {b}, dimension "
-                f"{d}) [Op:Slice]"
+                f"Expected size[{i}] in [0, {d - b}], but got {n} [Op:Slice]"
+                if 0 <= b <= d
+                else f"Expected begin[{i}] in [0, {d}], but got {b} [Op:Slice]"
             )
         index.append(slice(b, b + n))
     return input[tuple(index)]
@@ -124,6 +126,8 @@ def _pad_shape(input: Arg, paddings: Arg, *rest: Any, **attrs: Any) -> TensorSha
 
 
 def _widths(paddings: Any, rank: int) -> list[list[int]]:
+    if paddings.size and (paddings.ndim != 2 or paddings.shape[1] != 2):
+        raise ValueError(f"paddings must be a matrix with 2 columns: {shown(paddings.shape)}")
     widths = paddings.reshape(-1, 2).tolist()
     if len(widths) != rank or any(w < 0 for pair in widths for w in pair):
         raise ValueError(f"paddings {widths} need one row of two sizes per axis, none negative")

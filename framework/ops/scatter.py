@@ -15,6 +15,7 @@ from shardtape.ops.constants import DATA
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import ones_like_op, zeros_like_op
 from shardtape.ops.gather import sum_rows
+from shardtape.ops.kernel_errors import shown
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.ops.shape_rules import from_vector
 from shardtape.ops.shaping import host_shape, shape
@@ -35,8 +36,13 @@ def index_columns(xp: Any, indices: Any, dims: Any, what: str) -> tuple[Any, ...
                 bad = np.argmax(((flat < 0) | (flat >= np.array(dims[:depth]))).any(1))
                 place = "".join(f"[{n}]" for n in np.unravel_index(bad, indices.shape[:-1]))
                 raise errors.InvalidArgumentError(
-                    f"indices{place} = {flat[bad].tolist()} does not index into shape "
-                    f"{list(dims)} [Op:{what}]"
+                    f"indices{place} = {shown(flat[bad].tolist())} does not index into "
+                    + (
+                        f"param shape {shown(dims)}, node name: GatherNd"
+                        if what == "GatherNd"
+                        else f"shape {shown(dims)}"
+                    )
+                    + f" [Op:{what}]"
                 )
     return columns
 

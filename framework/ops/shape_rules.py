@@ -46,7 +46,13 @@ def axes_of(axis: Any, rank: int) -> tuple[int, ...]:
     if type(values) is int:
         values = (values,)
     if any(a < 0 or a >= rank for a in values):
-        return tuple([axis_index(a, rank, "Invalid reduction dimension:") for a in values])
+        for a in values:
+            if not -rank <= a < rank:
+                # the parenthesis that is left open is TensorFlow's
+                raise ValueError(
+                    f"Invalid reduction dimension ({a} for input with {rank} dimension(s)"
+                )
+        return tuple([a + rank if a < 0 else a for a in values])
     return tuple(values)
 
 

@@ -171,7 +171,7 @@ def reshape_op(xp, tensor, shape):
             count *= d
         raise errors.InvalidArgumentError(
             f"Input to reshape is a tensor with {tensor.size} values, but the requested shape "
-            + (f"has {count}" if count >= 0 else f"{wanted} requires a multiple of {-count}")
+            + (f"has {count}" if count >= 0 else f"requires a multiple of {-count}")
             + " [Op:Reshape]"
         ) from None
 
@@ -273,7 +273,10 @@ def _expand_dims_shape(input: Arg, dim: Arg) -> TensorShape:
 )
 def expand_dims_op(xp, input, axis):
     """A new axis of size 1 before axis `axis` of the result."""
-    at = axis_index(int(np.asarray(axis).item()), input.ndim + 1)
+    at = int(np.asarray(axis).item())
+    if not -input.ndim - 1 <= at <= input.ndim:
+        raise ValueError(f"Tried to expand dim index {at} for tensor with {input.ndim} dimensions.")
+    at += input.ndim + 1 if at < 0 else 0
     return input.reshape(input.shape[:at] + (1,) + input.shape[at:])
 
 

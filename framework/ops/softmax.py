@@ -11,6 +11,7 @@ from shardtape import errors
 from shardtape.ops import samples
 from shardtape.ops.array import expand_dims
 from shardtape.ops.extremes import extreme_over
+from shardtape.ops.kernel_errors import shown
 from shardtape.ops.leading_sums import sum_over
 from shardtape.ops.math import exp
 from shardtape.ops.reduce import reduce_sum
@@ -160,8 +161,8 @@ def softmax_cross_entropy_op(xp, features, labels):
     """
     if features.shape != labels.shape or features.ndim != 2:
         raise ValueError(
-            "logits and labels must be matrices of one shape: logits_size="
-            f"{list(features.shape)} labels_size={list(labels.shape)}"
+            "logits and labels must be broadcastable: logits_size="
+            f"{shown(features.shape)} labels_size={shown(labels.shape)}"
         )
     if not features.size:
         return xp.zeros(features.shape[0], features.dtype), features.copy()

@@ -54,7 +54,9 @@ def test_reshape_names_both_sizes():
 def test_gather_names_the_index():
     with pytest.raises(errors.InvalidArgumentError, match=r"indices\[1\] = 5 is not in \[0, 3\)"):
         tf.gather(tf.ones([3]), [0, 5])
-    with pytest.raises(errors.InvalidArgumentError, match=r"\[0, 7\] does not index into shape"):
+    with pytest.raises(
+        errors.InvalidArgumentError, match=r"\[0,7\] does not index into param shape \[3,2\]"
+    ):
         tf.gather_nd(tf.ones([3, 2]), [[0, 7]])
 
 
@@ -203,3 +205,65 @@ def test_strings_are_not_padded():
     assert tf.strings.as_string(tf.constant(["a"])).numpy().tolist() == [b"a"]
     with pytest.raises(errors.UnimplementedError, match="width=5"):
         tf.strings.as_string(tf.constant(["a"]), width=5)
+
+
+SHAPES = [
+    (lambda: tf.ones([2, 3]) @ tf.ones([2, 3]),
+     "Matrix size-incompatible: In[0]: [2,3], In[1]: [2,3] [Op:MatMul] name: "),
+    (lambda: tf.ones([2, 3]) + [1.0, 2.0],
+     "Incompatible shapes: [2,3] vs. [2] [Op:AddV2] name: "),
+    (lambda: tf.maximum([1.0], [1.0, 2.0]) + tf.ones([3]),
+     "Incompatible shapes: [2] vs. [3] [Op:AddV2] name: "),
+    (lambda: tf.pow(tf.ones([2, 3]), [1.0, 2.0]), "Incompatible shapes: [2,3] vs. [2] [Op:Pow]"),
+    (lambda: tf.concat([tf.ones([2, 3]), tf.ones([3, 2])], 0),
+     "ConcatOp : Dimension 1 in both shapes must be equal: shape[0] = [2,3] vs. shape[1] = [3,2] "
+     "[Op:ConcatV2] name: concat"),
+    (lambda: tf.stack([tf.ones([2, 3]), tf.ones([3, 2])]),
+     "Shapes of all inputs must match: values[0].shape = [2,3] != values[1].shape = [3,2] "
+     "[Op:Pack] name: stack"),
+    (lambda: tf.reshape(tf.ones([2, 3]), [4, -1]),
+     "Input to reshape is a tensor with 6 values, but the requested shape requires a multiple of 4 "
+     "[Op:Reshape]"),
+    (lambda: tf.transpose(tf.ones([2, 3]), [0]),
+     "transpose expects a vector of size 2. But input(1) is a vector of size 1 [Op:Transpose]"),
+    (lambda: tf.expand_dims(tf.ones([2, 3]), 9),
+     "Tried to expand dim index 9 for tensor with 2 dimensions. [Op:ExpandDims] name: "),
+    (lambda: tf.slice(tf.ones([5, 3]), [0, 0], [7, 1]),
+     "Expected size[0] in [0, 5], but got 7 [Op:Slice]"),
+    (lambda: tf.tile(tf.ones([2]), [1, 2]),
+     "Expected multiples argument to be a vector of length 1 but got length 2 [Op:Tile]"),
+    (lambda: tf.broadcast_to(tf.ones([2]), [3]),
+     "Incompatible shapes: [2] vs. [3] [Op:BroadcastTo]"),
+    (lambda: tf.reduce_sum(tf.ones([2, 3]), 5),
+     "Invalid reduction dimension (5 for input with 2 dimension(s) [Op:Sum] name: "),
+    (lambda: tf.unstack(tf.ones([2, 3]), 3),
+     "Input shape axis 0 must equal 3, got shape [2,3] [Op:Unpack] name: unstack"),
+    (lambda: tf.fill([-1], 1), "Dimension -1 must be >= 0 [Op:Fill]"),
+    (lambda: tf.pad(tf.ones([3]), [[1]]),
+     "paddings must be a matrix with 2 columns: [1,1] [Op:Pad]"),
+    (lambda: tf.nn.softmax_cross_entropy_with_logits(tf.ones([1, 2]), tf.ones([1, 3])),
+     "logits and labels must be broadcastable: logits_size=[1,3] labels_size=[1,2] "
+     "[Op:SoftmaxCrossEntropyWithLogits] name: "),
+    (lambda: tf.Variable([1.0]).assign_add([1.0, 2.0]),
+     "Cannot update variable with shape [1] using a Tensor with shape [2], shapes must be equal. "
+     "[Op:AssignAddVariableOp] name: "),
+    (lambda: _i(1) // _i(0), "Integer division by zero [Op:FloorDiv] name: "),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "text"), SHAPES)
+def test_the_words_are_tensorflows(call, text):
+    with pytest.raises(errors.InvalidArgumentError) as caught:
+        call()
+    assert str(caught.value) == text
+
+
+def test_the_shapes_stand_by_what_numpy_says():
+    with pytest.raises(errors.InvalidArgumentError, match=r"input shapes: \[2, 3\], \[4, 3\]"):
+        tf.einsum("ij,jk->ik", tf.ones([2, 3]), tf.ones([4, 3]))
+
+
+def test_a_file_that_is_not_there():
+    with pytest.raises(errors.NotFoundError) as caught:
+        tf.io.read_file("absent")
+    assert str(caught.value) == "absent; No such file or directory [Op:ReadFile]"
