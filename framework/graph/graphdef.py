@@ -27,17 +27,24 @@ _MAX_SHOWN_ELEMENTS = 1024  # larger constants are named by type and shape only
 
 
 def graph_def(graph: Graph, add_shapes: bool = False) -> graph_pb2.GraphDef:
-    """All nodes with their names, types, inputs and attributes.
+    """All nodes with their names, types, inputs and attributes, and the functions they hold.
 
     Args:
       add_shapes: also says the shapes of all outputs, which TensorBoard draws.
     """
     from tensorboard.compat.proto import graph_pb2  # slow to load: not before a graph is shown
 
+    from shardtape.graph.function_library import functions_of
+
     out = graph_pb2.GraphDef()
     out.versions.producer = 1645  # TensorFlow 2.15's
     for operation in graph.get_operations():
         out.node.append(node_def(operation, add_shapes))
+    out.library.function.extend(functions_of(graph))
+    if out.library.function:
+        out.versions.min_consumer = 12
+    else:
+        out.ClearField("library")
     return out
 
 
@@ -54,7 +61,7 @@ def node_def(operation: Operation, add_shapes: bool = False) -> node_def_pb2.Nod
     order = order_of_effects(graph).get(operation.index, ()) if graph.takes_resources else ()
     controls = (*operation.control_inputs, *order)
     node.input.extend(sorted({f"^{c.name}" for c in controls}))
-    _add_attributes(node, operation, leading)
+    attributes_of(node, operation, leading)
     if add_shapes and operation.outputs:
         listed = node.attr["_output_shapes"].list
         for t in results_of(operation):
@@ -69,14 +76,19 @@ def results_of(operation: Operation) -> Sequence[Any]:
 
 
 @functools.cache
-def _known_attributes() -> dict[str, dict[str, Any]]:
+def known_attributes() -> dict[str, dict[str, Any]]:
     """By type: where each attribute of the op comes from, see record_op_attributes.py."""
     file = pathlib.Path(__file__).with_name("op_attributes.json")
     return json.loads(file.read_text())
 
 
-def _add_attributes(node: Any, operation: Operation, leading: Sequence[Any]) -> None:
-    known = _known_attributes().get(operation.type)
+def attributes_of(node: Any, operation: Operation, leading: Sequence[Any]) -> None:
+    """Adds the attributes of an operation to its message.
+
+    Args:
+      leading: tensors that are described as its first inputs.
+    """
+    known = known_attributes().get(operation.type)
     given = {"shape": ()} if operation.is_handle else dict(operation.attrs)
     if known is None:  # an op of one's own
         for key, value in given.items():
@@ -90,6 +102,8 @@ def _add_attributes(node: Any, operation: Operation, leading: Sequence[Any]) -> 
     given |= _branch_attributes(operation)
     inputs, outputs = (*leading, *operation.inputs), results_of(operation)
     for key, place in known.items():
+        if key == "/outputs":
+            continue
         if isinstance(place, str):
             _fill(node.attr[key], place, inputs, outputs)
             continue

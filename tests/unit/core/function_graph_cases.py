@@ -69,14 +69,23 @@ def cases(tf):
     ]  # fmt: skip
 
 
+_NUMBER = re.compile(r"((?:true|false|cond|body|branch\d)_)\d+")
+
+
 def described(tf, function, args, kwargs):
     """What the trace of a function shows of itself, without numbers that no two runs share."""
     concrete = tf.function(function).get_concrete_function(*args, **kwargs)
     graph = concrete.graph.as_graph_def()
+    # the order of the parts of a message is that of its definition, of which there are several
+    functions = sorted(
+        sorted(re.split(r"^(?=\w)", _NUMBER.sub(r"\1N", str(f)), flags=re.M)[1:])
+        for f in graph.library.function
+    )
     graph.ClearField("library")
     graph.ClearField("versions")
     return {
-        "graph": re.sub(r"((?:true|false|cond|body)_)\d+", r"\1N", str(graph)),
+        "graph": _NUMBER.sub(r"\1N", str(graph)),
+        "functions": functions,
         "operations": [f"{o.name} {o.type}" for o in concrete.graph.get_operations()],
         "type": str(concrete.function_type),
         "signature": re.sub(r"^  \d+: ", "  ID: ", str(concrete), flags=re.M),

@@ -5,9 +5,10 @@ types as a JSON list.
 
     python record_op_attributes.py types.json framework/graph/op_attributes.json
 
-Each op has {attribute: place or [kind, default]}. A place is "i0" (the type of input 0), "o0" (of
-output 0), "i1*0" (a list: of the inputs from 1 to the last but 0) or "#1" (how many inputs there
-are but for 1).
+Each op has {attribute: place or [kind, default]}, and under "/outputs" the names of its outputs,
+with a star behind that of a list, where they are others than ["output"]. A place is "i0" (the type
+of input 0), "o0" (of output 0), "i1*0" (a list: of the inputs from 1 to the last but 0) or "#1"
+(how many inputs there are but for 1).
 """
 
 import json
@@ -60,6 +61,10 @@ def recorded(types):
                 entry[attr.name] = [attr.type, _value(attr.default_value)]
             else:
                 entry[attr.name] = [attr.type]
+        names = [a.name + "*" * bool(a.number_attr or a.type_list_attr)
+                 for a in definition.output_arg]  # fmt: skip
+        if names != ["output"]:
+            entry["/outputs"] = names
         out[name] = entry
     return out
 
