@@ -185,9 +185,14 @@ def namespace(root: Any, path: str) -> Any:
 
 
 def explain_missing_names(root: Any) -> None:
-    """Gives all namespaces that have no `__getattr__` one that says the nearest name."""
+    """Gives all namespaces that have no `__getattr__` one that says the nearest name.
+
+    `dir` of a namespace with an `__all__` lists that, not what the module needs itself.
+    """
     for path in NAMESPACES:
         module = namespace(root, path)
+        if module is not None and "__dir__" not in vars(module) and "__all__" in vars(module):
+            vars(module)["__dir__"] = _listing_of(module)
         if module is not None and "__getattr__" not in vars(module):
             vars(module)["__getattr__"] = _missing_of(module, f"tf.{path}")
 
@@ -206,6 +211,14 @@ def missing_attribute(cls: type, name: str, what: str) -> AttributeError:
     if not name.startswith("_"):
         near = _nearest(name, [n for n in dir(cls) if not n.startswith("_")])
     return AttributeError(f"{text}; the nearest name is '{near}'" if near else text)
+
+
+def _listing_of(module: types.ModuleType) -> Callable[[], list[str]]:
+    def listing() -> list[str]:
+        special = (n for n in vars(module) if n.startswith("__"))
+        return sorted({*vars(module)["__all__"], *special})
+
+    return listing
 
 
 def _missing_of(module: types.ModuleType, path: str) -> Callable[[str], Any]:

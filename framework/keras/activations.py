@@ -12,6 +12,11 @@ from shardtape.ops import math
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.tensor import Tensor
 
+__all__ = [
+    "deserialize", "elu", "exponential", "gelu", "get", "hard_sigmoid", "linear", "mish",
+    "relu", "selu", "serialize", "sigmoid", "softmax", "softplus", "softsign", "swish", "tanh",
+]  # fmt: skip
+
 
 def linear(x: Any) -> Any:
     """x itself."""

@@ -13,6 +13,12 @@ from shardtape.ops.array import gather, reshape
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.reduce import reduce_sum
 
+__all__ = [
+    "Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "RadialConstraint", "UnitNorm",
+    "deserialize", "get", "max_norm", "min_max_norm", "non_neg", "radial_constraint",
+    "serialize", "unit_norm",
+]  # fmt: skip
+
 
 def _norm(w: Any, axis: Any) -> Any:
     return math.sqrt(reduce_sum(math.square(w), axis, keepdims=True))

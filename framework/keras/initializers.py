@@ -25,6 +25,15 @@ from shardtape.ops.convert import convert_to_tensor
 from shardtape.shapes import TensorShape
 from shardtape.tensor import SymbolicTensor, Tensor
 
+__all__ = [
+    "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity",
+    "Initializer", "LecunNormal", "LecunUniform", "Ones", "Orthogonal", "RandomNormal",
+    "RandomUniform", "TruncatedNormal", "VarianceScaling", "Zeros", "constant", "deserialize",
+    "get", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "identity",
+    "lecun_normal", "lecun_uniform", "ones", "orthogonal", "random_normal", "random_uniform",
+    "serialize", "truncated_normal", "variance_scaling", "zeros",
+]  # fmt: skip
+
 _ALLOWED = ("partition_shape", "partition_offset", "layout", "partition_info")
 # the standard deviation of a standard normal cut off at two of its standard deviations
 _TRUNCATED_STDDEV = 0.87962566103423978

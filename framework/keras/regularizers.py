@@ -12,6 +12,11 @@ from shardtape.ops.linalg import matmul
 from shardtape.ops.normalization import l2_normalize
 from shardtape.ops.reduce import reduce_sum
 
+__all__ = [
+    "L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer", "deserialize", "get", "l1",
+    "l1_l2", "l2", "orthogonal_regularizer", "serialize",
+]  # fmt: skip
+
 
 class Regularizer:
     """Base: `regularizer(weights) -> scalar`."""

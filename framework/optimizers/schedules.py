@@ -14,6 +14,12 @@ import numpy as np
 
 from shardtape.errors import InvalidArgumentError
 
+__all__ = [
+    "CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay",
+    "LearningRateSchedule", "PiecewiseConstantDecay", "PolynomialDecay", "deserialize",
+    "serialize",
+]  # fmt: skip
+
 _f32 = np.float32
 
 
