@@ -9,6 +9,12 @@ import numpy as np
 from shardtape.keras.data_sequence import Sequence
 from shardtape.keras.downloads import get_file
 from shardtape.keras.embedding_transfer import warmstart_embedding_matrix
+from shardtape.keras.enqueuers import (
+    GeneratorEnqueuer,
+    OrderedEnqueuer,
+    SequenceEnqueuer,
+    TimedThread,
+)
 from shardtape.keras.feature_space import FeatureSpace
 from shardtape.keras.legacy_names import experimental, legacy
 from shardtape.keras.models.batches import packed, unpack
@@ -46,13 +52,19 @@ from shardtape.keras.saving.serialization import (
     deserialize_keras_object,
     serialize_keras_object,
 )
+from shardtape.keras.sidecar import SidecarEvaluator
 from shardtape.keras.symbolic import node_of
 
 __all__ = [
     "CustomObjectScope",
     "FeatureSpace",
+    "GeneratorEnqueuer",
+    "OrderedEnqueuer",
     "Progbar",
     "Sequence",
+    "SequenceEnqueuer",
+    "SidecarEvaluator",
+    "TimedThread",
     "array_to_img",
     "audio_dataset_from_directory",
     "custom_object_scope",

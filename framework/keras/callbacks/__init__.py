@@ -10,6 +10,7 @@ from shardtape.keras.callbacks.base import (
 )
 from shardtape.keras.callbacks.checkpoints import BackupAndRestore, ModelCheckpoint
 from shardtape.keras.callbacks.csv_logger import CSVLogger
+from shardtape.keras.callbacks.loggers import BaseLogger, RemoteMonitor
 from shardtape.keras.callbacks.monitoring import (
     EarlyStopping,
     LearningRateScheduler,
@@ -20,6 +21,7 @@ from shardtape.keras.callbacks.tensorboard import TensorBoard
 
 __all__ = [
     "BackupAndRestore",
+    "BaseLogger",
     "CSVLogger",
     "Callback",
     "CallbackList",
@@ -30,6 +32,7 @@ __all__ = [
     "ModelCheckpoint",
     "ProgbarLogger",
     "ReduceLROnPlateau",
+    "RemoteMonitor",
     "TensorBoard",
     "TerminateOnNaN",
     "experimental",

@@ -16,6 +16,8 @@ _log = logging.getLogger("shardtape")
 class Callback:
     """Base of callbacks: methods that `fit` calls at certain moments; `self.model` is the model."""
 
+    validation_data: Any = None  # what older callbacks read
+
     def __init__(self) -> None:
         self.model: Any = None
         self.params: dict[str, Any] = {}
@@ -128,9 +130,9 @@ class CallbackList:
         if not name.startswith("on_"):
             raise AttributeError(name)
 
-        def call(*args: Any) -> None:
+        def call(*args: Any, **kwargs: Any) -> None:
             for callback in self.callbacks:
-                getattr(callback, name)(*args)
+                getattr(callback, name)(*args, **kwargs)
 
         self.__dict__[name] = call
         return call

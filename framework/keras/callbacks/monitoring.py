@@ -38,6 +38,7 @@ class EarlyStopping(Callback):
         self.baseline, self.restore_best_weights = baseline, restore_best_weights
         self.start_from_epoch = start_from_epoch
         self._sign = improvement_sign(monitor, mode, _rises)
+        self.monitor_op = np.greater if self._sign > 0 else np.less
         self.min_delta = abs(min_delta)
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best_weights: Any = None
@@ -48,7 +49,7 @@ class EarlyStopping(Callback):
         self.best_weights = None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        current = monitored(self.monitor, logs)
+        current = self.get_monitor_value(logs)
         if current is None or epoch < self.start_from_epoch:
             return
         if self.restore_best_weights and self.best_weights is None:
@@ -71,6 +72,10 @@ class EarlyStopping(Callback):
                         f"{self.best_epoch + 1}."
                     )
                 self.model.set_weights(self.best_weights)
+
+    def get_monitor_value(self, logs: Any) -> Any:
+        """The value of the metric in an epoch's logs, None where it is not there."""
+        return monitored(self.monitor, logs)
 
     def _better(self, value: float, reference: float) -> bool:
         return self._sign * (value - reference) > self.min_delta

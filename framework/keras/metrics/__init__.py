@@ -21,6 +21,7 @@ from shardtape.keras.losses import (
     squared_hinge,
 )
 from shardtape.keras.losses import categorical_hinge as _categorical_hinge
+from shardtape.keras.metrics import experimental
 from shardtape.keras.metrics.accuracy import (
     Accuracy,
     BinaryAccuracy,
@@ -226,6 +227,7 @@ __all__ = [
     "categorical_crossentropy",
     "categorical_focal_crossentropy",
     "deserialize",
+    "experimental",
     "get",
     "hinge",
     "kl_divergence",

@@ -1,5 +1,6 @@
 """`tf.keras.models`."""
 
+from shardtape.keras.models import experimental
 from shardtape.keras.models.cloning import clone_model
 from shardtape.keras.models.model import Model
 from shardtape.keras.models.sequential import Sequential
@@ -16,6 +17,7 @@ __all__ = [
     "Model",
     "Sequential",
     "clone_model",
+    "experimental",
     "load_model",
     "model_from_config",
     "model_from_json",

@@ -1,0 +1,5 @@
+"""`tf.keras.models.experimental`."""
+
+from shardtape.keras.models.sharpness import SharpnessAwareMinimization
+
+__all__ = ["SharpnessAwareMinimization"]
