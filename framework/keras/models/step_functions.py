@@ -65,7 +65,7 @@ class Runner:
         if self._own is None:
             return [self._step(as_tensors(data), self._sized) for data in group]
         if self._fed is None:
-            self._fed = _FedIterator(group[0])
+            self._fed = _FedIterator(group[0], self._model._strategy)
         try:
             return [self._own(self._fed.feed(group))]
         except _ENDS:
@@ -77,12 +77,27 @@ class _FedIterator:
 
     Args:
       first: a batch like those to come; they may differ in the number of examples.
+      strategy: of several replicas: elements are PerReplica; None: they are the batches.
     """
 
-    def __init__(self, first: Any) -> None:
+    def __init__(self, first: Any, strategy: Any = None) -> None:
         self._waiting: deque[Any] = deque()
-        signature = nest.map_structure(_spec, as_tensors(first))
-        self._iterator = iter(Dataset.from_generator(self._taken, output_signature=signature))
+        self._strategy = strategy
+        signature = nest.map_structure(_spec, self._whole(first))
+        dataset = Dataset.from_generator(self._taken, output_signature=signature)
+        if strategy is not None:
+            dataset = strategy.experimental_distribute_dataset(dataset)
+        self._iterator = iter(dataset)
+
+    def _whole(self, batch: Any) -> Any:
+        if self._strategy is None:
+            return as_tensors(batch)
+
+        def joined(value: Any) -> Any:  # of a dataset that is distributed already
+            parts = getattr(value, "values", None)
+            return concat(list(parts), 0) if isinstance(parts, tuple) else value
+
+        return as_tensors(nest.map_structure(joined, batch))
 
     def _taken(self) -> Iterator[Any]:
         while self._waiting:
@@ -90,7 +105,7 @@ class _FedIterator:
 
     def feed(self, batches: list[Any]) -> Any:
         """Puts batches behind those that nobody took; returns the iterator."""
-        self._waiting.extend(as_tensors(batch) for batch in batches)
+        self._waiting.extend(self._whole(batch) for batch in batches)
         return self._iterator
 
 

@@ -242,6 +242,21 @@ def test_errors_of_replicas(strategy):
     assert not any(thread.is_alive() for thread in left)
 
 
+def test_waiting_for_a_thread_that_has_ended(monkeypatch):
+    from shardtape.distribute import replicas
+
+    monkeypatch.setattr(replicas, "_LOOK_S", 0.01)
+    lock, dead = threading.Lock(), threading.Thread(target=lambda: None, name="gone")
+    dead.start()
+    dead.join()
+    assert lock.acquire()
+    with pytest.raises(tf.errors.DeadlineExceededError, match="a turn.*'gone' has ended"):
+        replicas._await(lock, dead, "somebody waits for a turn")
+    monkeypatch.setattr(replicas, "_LONGEST_TURN_S", 0.0)
+    with pytest.raises(tf.errors.DeadlineExceededError, match="not come"):
+        replicas._await(lock, threading.current_thread(), "somebody waits for a turn")
+
+
 def test_random_numbers(strategy):
     tf.random.set_seed(5)
     got = strategy.run(lambda: tf.random.normal([2]))
