@@ -4,6 +4,7 @@ As in TensorFlow 2.15 for these programs, but for `test_a_method_of_a_passing_ob
 TensorFlow cannot run.
 """
 
+import copy
 import gc
 import inspect
 import weakref
@@ -141,3 +142,24 @@ def test_what_a_traced_method_is():
     assert method.python_function.__self__ is model
     assert Model.scaled.python_function is Model.scaled.__wrapped__
     assert float(Model.scaled(model, 4.0)) == 8.0
+
+
+def test_methods_of_copies_of_parents_and_of_other_objects():
+    class Child(Model):
+        def __init__(self, k, other=None):
+            super().__init__()
+            self.w.assign(k)
+            self.other = other
+
+        @tf.function
+        def scaled(self, v):
+            y = super().scaled(v)
+            return y if self.other is None else y + self.other.scaled(v)
+
+    chain = Child(1.0, Child(10.0, Child(100.0)))
+    assert float(chain.scaled(tf.constant(2.0))) == 222.0
+    model = Model()
+    model.scaled(1.0)
+    copied = copy.deepcopy(model)
+    copied.w.assign(5.0)
+    assert [float(model.scaled(1.0)), float(copied.scaled(1.0))] == [2.0, 5.0]

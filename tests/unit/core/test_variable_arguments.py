@@ -293,3 +293,57 @@ def test_plans_of_variables_whose_shape_changes():
         v.assign(np.ones(count, "float32"))
         assert captured().numpy().tolist() == [8.0] * count
         assert given(v).numpy().tolist() == [8.0] * count
+
+
+def test_values_that_were_read_stay_as_they_were():
+    @tf.function
+    def f(v):
+        a = v.read_value()
+        v.assign_add(tf.ones([300]))
+        b = v.read_value()
+        v.scatter_update(tf.IndexedSlices(tf.constant([7.0]), tf.constant([0])))
+        return a, b, v.read_value()
+
+    v, w = V(np.zeros(300, "float32")), V(np.full(300, 10.0, "float32"))
+    for _ in range(5):
+        got = [t.numpy()[:2].tolist() for t in f(v)]
+        f(w)
+    assert got == [[7.0, 4.0], [8.0, 5.0], [7.0, 5.0]]
+    assert w.numpy()[:2].tolist() == [7.0, 15.0]
+
+
+def test_statistics_that_a_normalization_is_given():
+    @tf.function
+    def normalized(x, mean, variance, training):
+        if training:
+            m = tf.reduce_mean(x, 0)
+            mean.assign(0.9 * mean + 0.1 * m)
+            variance.assign(0.9 * variance + 0.1 * tf.math.reduce_variance(x, 0))
+            y = x - m
+        else:
+            y = x - mean
+        return y
+
+    x = tf.constant([[1.0, 2.0], [3.0, 6.0]])
+    a, b, c, d = V([0.0, 0.0]), V([1.0, 1.0]), V([1.0, 1.0]), V([2.0, 2.0])
+    assert normalized(x, a, b, tf.constant(True)).numpy().tolist() == [[-1.0, -2.0], [1.0, 2.0]]
+    assert normalized(x, c, d, tf.constant(False)).numpy().tolist() == [[0.0, 1.0], [2.0, 5.0]]
+    np.testing.assert_allclose(a.numpy(), [0.2, 0.4], rtol=1e-6)
+    np.testing.assert_allclose(b.numpy(), [1.0, 1.3], rtol=1e-6)
+    assert c.numpy().tolist() == [1.0, 1.0]
+
+
+def test_a_trace_that_failed_leaves_nothing():
+    attempts = []
+
+    @tf.function
+    def f(v):
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise KeyError("not yet")
+        return v * 2.0
+
+    with pytest.raises(KeyError):
+        f(V(1.0))
+    assert float(f(V(2.0))) == 4.0
+    assert len(attempts) == 2
