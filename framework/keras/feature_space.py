@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shardtape import errors
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.categories import CategoryEncoding, Discretization, Hashing
 from shardtape.keras.layers.core import Identity, Input
@@ -382,11 +381,19 @@ class FeatureSpace:
         return cls(**config)
 
     def save(self, filepath: Any) -> None:
-        """Raises UnimplementedError: a model of its inputs and outputs is what can be saved."""
-        raise errors.UnimplementedError(
-            "FeatureSpace.save: save a model in its place, which holds what was learned: "
-            "tf.keras.Model(space.get_inputs(), space.get_encoded_features()).save(...)"
-        )
+        """Writes it with what it has learned; `tf.keras.models.load_model` reads it.
+
+        Raises ValueError for a name that does not end in `.keras`.
+        """
+        from shardtape.keras.saving.feature_space_files import save_feature_space
+
+        save_feature_space(self, filepath)
+
+    def _stateful_members(self) -> dict[str, Any]:
+        """Layers by the names that Keras's files have for them."""
+        return {"concat": self._concat, "crossers": self.crossers,
+                "one_hot_encoders": self.one_hot_encoders,
+                "preprocessors": self.preprocessors}  # fmt: skip
 
 
 def _named(name: str | None) -> str | None:

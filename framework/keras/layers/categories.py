@@ -196,6 +196,17 @@ class Discretization(PreprocessingLayer):
     def reset_state(self) -> None:
         self._summary = np.zeros((2, 0), np.float32)
 
+    def save_own_variables(self, store: Any) -> None:
+        """What `adapt` has learned, as Keras's files have it."""
+        if self.input_bin_boundaries is None:
+            store["0"] = self._summary
+
+    def load_own_variables(self, store: Any) -> None:
+        """Takes over what `save_own_variables` gave."""
+        if "0" in store:
+            self._summary = np.asarray(store["0"], np.float32)
+            self.finalize_state()
+
     def call(self, inputs: Any) -> Tensor:
         inputs = cast(convert_to_tensor(inputs), dt.float32)
         borders = convert_to_tensor(np.asarray(self.bin_boundaries, np.float32))

@@ -14,7 +14,13 @@ from typing import Any
 from shardtape import errors
 from shardtape.keras import function_code
 from shardtape.keras.models.model import Model
-from shardtape.keras.saving import hdf5_layout, optimizer_state, sharing, state_paths
+from shardtape.keras.saving import (
+    feature_space_files,
+    hdf5_layout,
+    optimizer_state,
+    sharing,
+    state_paths,
+)
 from shardtape.keras.saving.compile_form import compile_form, compile_from, training_form
 from shardtape.keras.saving.hdf5_files import opened, written_at_once
 from shardtape.keras.saving.keras_form import NoKerasForm, described
@@ -179,6 +185,9 @@ def load_keras_archive(path: str, custom_objects: Any, compile: bool) -> Any:
     with zipfile.ZipFile(path) as archive, custom_object_scope(custom_objects):
         form = json.loads(archive.read(_CONFIG))
         function_code.compiled_by(json.loads(archive.read(_METADATA)).get("python_version"))
+        if feature_space_files.is_feature_space(form):
+            with _weights_in(archive, path) as file:
+                return feature_space_files.loaded_feature_space(archive, form, file)
         model = _made(form, custom_objects)
         _read_assets(archive, model, path)
         if compile and form.get("compile_config"):

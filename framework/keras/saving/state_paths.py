@@ -58,6 +58,8 @@ def _walk_members(members: Any, path: str, seen: set[int]) -> Iterator[tuple[str
 
 
 def _attributes(item: Any) -> dict[str, Any]:
+    if hasattr(item, "_stateful_members"):
+        return item._stateful_members()  # type: ignore[no-any-return]
     if not isinstance(item, Layer):
         return {}
     found = {k: v for k, v in vars(item).items() if k not in _SKIPPED}
