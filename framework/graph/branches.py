@@ -40,7 +40,7 @@ class Branch:
             result = function(*self.arguments)
             self.structure = taken_apart(result, _captured_tensor)
         self.outputs = tensors_of(self.structure)
-        self.variables = self.graph.variables()
+        self.variables = list(self.graph.variables)
         self._segment: Segment | None = None
 
     @property

@@ -24,6 +24,7 @@ from shardtape.graph.signatures import (
 )
 from shardtape.indexed_slices import IndexedSlices
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.kernel_errors import cpp_name
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 from shardtape.type_spec import TypeSpec, composite_spec
 from shardtape.variable import Variable
@@ -75,12 +76,13 @@ class ConcreteFunction:
         self._fetches = fetches
         self._feeds = [p for _, p in arguments] + [p for _, p in graph.captures]
         self._segment = Segment(graph, self._feeds, fetches, graph.effects())
-        self._variables = graph.variables()
+        self._variables = list(graph.variables)
         # what is shown of the results; runs know nothing of it
         shown = graph.results or [graph.shown.result(t) for t in fetches]
         end_of(graph, shown)
-        self.outputs = shown
-        self.structured_outputs = self._filled(iter(shown))
+        self.outputs = graph.outputs = shown
+        graph.inputs = self.inputs
+        self.structured_outputs = graph.structured_outputs = self._filled(iter(shown))
         graph.finished = True
         # what the function was traced for, by parameter: specs of tensors, and other values
         self.bound_arguments: dict[str, Any] = {}
@@ -144,9 +146,14 @@ class ConcreteFunction:
                 continue
             t = convert_to_tensor(value, None if isinstance(value, Tensor) else p.dtype)
             plain = plain or not isinstance(value, Tensor)
+            if t.dtype is not p.dtype and not plain:
+                raise errors.InvalidArgumentError(
+                    f"cannot compute {self.name.decode()} as input #{i}(zero-based) was expected "
+                    f"to be a {cpp_name(p.dtype)} tensor but is a {cpp_name(t.dtype)} tensor: it "
+                    f"is the argument {p.op.name!r}"
+                )
             if t.dtype is not p.dtype or not p.shape.is_compatible_with(t.shape):
-                refused = plain or t.dtype is p.dtype
-                raise (TypeError if refused else errors.InvalidArgumentError)(
+                raise TypeError(
                     f"{self.function_name} was traced for {p.op.name}: {p.dtype.name}{p.shape}, it "
                     f"got {t.dtype.name}{t.shape}"
                 )

@@ -152,7 +152,8 @@ def _declared(spec: Any, value: Any, name: str, function: str) -> Any:
         ) from None
     if t.dtype is not spec.dtype or not spec.shape.is_compatible_with(t.shape):
         raise TypeError(
-            f"Binding inputs to tf.function `{function}` failed: argument {name!r} "
-            f"has {t.dtype.name}{t.shape}, the input_signature asks for {spec!r}"
+            f"Binding inputs to tf.function `{function}` failed due to `Can not cast "
+            f"{TensorSpec(t.shape, t.dtype)!r} to {spec!r}`: the input_signature asks for the "
+            f"latter as argument {name!r}"
         )
     return Declared(t, spec)

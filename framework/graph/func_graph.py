@@ -114,6 +114,9 @@ class FuncGraph(Graph):
         self.function_name = f"{name}_{next_id()}"
         self.seed = random.global_seed() if outer is None else outer.seed
         self.captures: list[tuple[Any, SymbolicTensor]] = []
+        self.inputs: list[SymbolicTensor] = []  # of a trace; known when it is done
+        self.outputs: list[SymbolicTensor] = []
+        self.structured_outputs: Any = None
         self.results: list[SymbolicTensor] = []  # what is shown of what the function returned
         self.takes_any = False
 

@@ -229,6 +229,7 @@ class Graph:
             self._handles[variable._id] = found
         return found
 
+    @property
     def variables(self) -> list[Any]:
         """The Variables that the graph reads or writes, in the order of their creation.
 
@@ -300,6 +301,42 @@ class Graph:
         if int(index) >= len(outputs):
             raise KeyError(f"The operation {node!r} has only {len(outputs)} outputs: {name!r}")
         return outputs[int(index)]
+
+    @property
+    def building_function(self) -> bool:
+        """Whether it is the graph of a function."""
+        return self.takes_resources
+
+    @property
+    def version(self) -> int:
+        """How many nodes it has; it rises with each."""
+        return len(self._operations)
+
+    def as_graph_element(
+        self, obj: Any, allow_tensor: bool = True, allow_operation: bool = True
+    ) -> Any:
+        """The node or tensor of a name, or a node or tensor itself.
+
+        Raises:
+          ValueError: it is of another graph, or a name that cannot be of what is allowed.
+          KeyError: there is none of this name.
+          TypeError: something else.
+        """
+        if isinstance(obj, str):
+            if ":" in obj and allow_tensor:
+                return self.get_tensor_by_name(obj)
+            if ":" not in obj and allow_operation:
+                return self.get_operation_by_name(obj)
+            raise ValueError(
+                f"The name {obj!r} looks like that of {'a tensor' if ':' in obj else 'a node'}, "
+                "which is not what is asked for"
+            )
+        wanted = [*[SymbolicTensor] * allow_tensor, *[Operation] * allow_operation]
+        if not isinstance(obj, tuple(wanted)):
+            raise TypeError(f"Can not convert a {type(obj).__name__} into a node or tensor")
+        if obj.graph is not self:
+            raise ValueError(f"{obj!r} is not an element of this graph.")
+        return obj
 
     @contextmanager
     def gradient_override_map(self, op_type_map: dict[str, str]) -> Iterator[None]:

@@ -141,10 +141,12 @@ def _limited(
 
 
 def _eager_loop(cond: Any, body: Any, loop_vars: Any, variables: list[Any], limit: Any) -> Any:
-    count = 0
+    count, form = 0, loop_vars
     limit = None if limit is None else int(limit)
     while bool(cond(*variables)) and (limit is None or count < limit):
         got = body(*variables)
+        if isinstance(got, (list, tuple)) and isinstance(loop_vars, (list, tuple)):
+            form = got  # the result is a list or a tuple as what the body returns
         got = list(got) if isinstance(got, (list, tuple)) else [got]
         nest.assert_same_structure(variables, got, check_types=False)
         variables = [
@@ -152,9 +154,9 @@ def _eager_loop(cond: Any, body: Any, loop_vars: Any, variables: list[Any], limi
             for v in got
         ]
         count += 1
-    if isinstance(loop_vars, tuple) and not hasattr(loop_vars, "_fields"):
+    if isinstance(form, tuple) and not hasattr(form, "_fields"):
         return tuple(variables)
-    return variables if isinstance(loop_vars, (list, tuple)) else variables[0]
+    return variables if isinstance(form, (list, tuple)) else variables[0]
 
 
 def _flat_shapes(structure: Any) -> list[Any]:

@@ -169,7 +169,7 @@ def test_concrete_functions():
 
     concrete = f.get_concrete_function(tf.TensorSpec([], tf.float32), tf.TensorSpec([], tf.float32))
     assert concrete(tf.constant(1.0), y=tf.constant(2.0)).numpy() == 3.0
-    with pytest.raises(tf.errors.InvalidArgumentError, match="traced for"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="a float tensor but is a int32"):
         concrete(tf.constant(1), tf.constant(2))
 
 

@@ -121,3 +121,45 @@ def test_the_code_that_autograph_makes():
         "if_body, else_body, get_state, set_state, ('do_return', 'retval_'), 2)"
     )
     assert lines[-1].strip() == "return fscope.ret(retval_, do_return)"
+
+
+def test_members_of_a_graph():
+    v = tf.Variable(2.0)
+    concrete = tf.function(lambda x: x * v).get_concrete_function(tf.TensorSpec([]))
+    graph = concrete.graph
+    assert [t.name for t in graph.inputs] == ["x:0", "mul/ReadVariableOp/resource:0"]
+    assert [t.name for t in graph.outputs] == ["Identity:0"] and graph.version == 6
+    assert graph.structured_outputs is concrete.structured_outputs
+    assert list(graph.variables) == [v] and graph.building_function
+    assert not tf.Graph().building_function
+    assert graph.as_graph_element("x").type == "Placeholder"
+    assert (
+        graph.as_graph_element("x:0") is graph.inputs[0] is graph.as_graph_element("x").outputs[0]
+    )
+    assert graph.as_graph_element(graph.inputs[0]) is graph.inputs[0]
+    with pytest.raises(KeyError, match="nothing"):
+        graph.as_graph_element("nothing")
+    with pytest.raises(ValueError, match="looks like that of a tensor"):
+        graph.as_graph_element("x:0", allow_tensor=False)
+    with pytest.raises(TypeError, match="int"):
+        graph.as_graph_element(3)
+    with pytest.raises(ValueError, match="not an element of this graph"):
+        tf.Graph().as_graph_element(graph.inputs[0])
+
+
+def test_what_a_trace_refuses_is_said_in_tensorflows_words():
+    @tf.function
+    def double(a):
+        return a + a
+
+    texts = double.get_concrete_function(tf.TensorSpec([], tf.string))
+    with pytest.raises(
+        tf.errors.InvalidArgumentError,
+        match=r"cannot compute __inference_double_\d+ as input #0\(zero-based\) was expected to be a "
+        "string tensor but is a int32 tensor",
+    ):
+        texts(tf.constant(1))
+    declared = tf.function(lambda x: x, input_signature=[tf.TensorSpec([None], tf.int32)])
+    with pytest.raises(TypeError, match=r"Can not cast TensorSpec\(shape=\(2, 2\), dtype=tf.int32, "
+                       r"name=None\) to TensorSpec\(shape=\(None,\), dtype=tf.int32"):  # fmt: skip
+        declared(tf.ones([2, 2], tf.int32))
