@@ -155,8 +155,8 @@ def test_what_a_trace_refuses_is_said_in_tensorflows_words():
     texts = double.get_concrete_function(tf.TensorSpec([], tf.string))
     with pytest.raises(
         tf.errors.InvalidArgumentError,
-        match=r"cannot compute __inference_double_\d+ as input #0\(zero-based\) was expected to be a "
-        "string tensor but is a int32 tensor",
+        match=r"cannot compute __inference_double_\d+ as input #0\(zero-based\) was expected to be "
+        "a string tensor but is a int32 tensor",
     ):
         texts(tf.constant(1))
     declared = tf.function(lambda x: x, input_signature=[tf.TensorSpec([None], tf.int32)])
