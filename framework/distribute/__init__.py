@@ -15,6 +15,7 @@ from shardtape.distribute.cross_device_ops import (
     NcclAllReduce,
     ReductionToOneDevice,
 )
+from shardtape.distribute.extended import Extended as StrategyExtended
 from shardtape.distribute.input import DistributedDataset
 from shardtape.distribute.mirrored import MirroredStrategy
 from shardtape.distribute.strategy import (
@@ -54,6 +55,7 @@ __all__ = [
     "RunOptions",
     "Server",
     "Strategy",
+    "StrategyExtended",
     "cluster_resolver",
     "coordinator",
     "experimental",

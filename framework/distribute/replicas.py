@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from shardtape.autograph import convert_in_graph
@@ -20,6 +21,7 @@ from shardtape.devices import device
 from shardtape.distribute.replica import SeveralReplicaContext
 from shardtape.distribute.values import regroup, select
 from shardtape.errors import DeadlineExceededError
+from shardtape.graph.scopes import name_scope
 from shardtape.replica_context import across_replicas, scopes
 from shardtape.summary.writer import state as summaries
 from shardtape.variable_creation import listeners
@@ -75,7 +77,8 @@ class Replica(threading.Thread):
             if self.number:  # ops with a seed of their own draw from a stream for each device
                 random._local.within = (*random._local.within, -self.number)
                 summaries.recording = False  # of what all replicas see one is enough
-            with device(self._run.strategy.worker_devices[self.number]):
+            place = device(self._run.strategy.worker_devices[self.number])
+            with place, name_scope(f"replica_{self.number}") if self.number else nullcontext():
                 self.result = self._call()
         except _Abandoned:
             pass

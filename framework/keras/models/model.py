@@ -18,7 +18,7 @@ from shardtape.keras.models.training import Trainer
 from shardtape.keras.naming import unique_object_name
 from shardtape.keras.symbolic import KerasGraph, is_keras_tensor
 from shardtape.module import Module
-from shardtape.replica_context import current_strategy
+from shardtape.replica_context import current_strategy, scopes
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
 from shardtape.variable import Variable
@@ -57,6 +57,8 @@ class Model(Trainer, Layer):
             kwargs["name"] = unique_object_name("model")
         super().__init__(**kwargs)
         self._strategy = current_strategy()
+        if scopes.strategies:
+            self._made_in = scopes.strategies[-1]
         self._network: Network | None = None
         self._added_outputs: list[Any] = []  # symbolic; of AddLoss and AddMetric layers
         self._added_metrics: dict[str, Metric] = {}

@@ -110,6 +110,6 @@ def check_scope(model: Any, optimizer: Any, *metrics: Any) -> None:
             map(extended.variable_created_in_scope, metric.variables)
         ):
             raise ValueError(
-                f"metric {metric.name!r} was not made in the scope of {strategy!r}, as the model was: "
-                "make it in `with strategy.scope():`, or give its name to `compile`"
+                f"metric {metric.name!r} was not made in the scope of {strategy!r}, as the model "
+                "was: make it in `with strategy.scope():`, or give its name to `compile`"
             )

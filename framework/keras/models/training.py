@@ -31,7 +31,8 @@ class Trainer(Fitting):
     stop_training = False
     compiled_loss: CompiledLosses | None = None
     compiled_metrics: CompiledMetrics | None = None
-    _strategy: Any = None  # of several replicas, in whose scope the model was made
+    _strategy: Any = None  # the same, where it has several replicas
+    _made_in: Any = None  # the strategy in whose scope the model was made
     _run_eagerly: bool | None = None
     _jit_compile: Any = None
     _steps: dict[str, TracedSteps] | None = None
@@ -126,7 +127,7 @@ class Trainer(Fitting):
         """The strategy in whose scope the model was made, or that of this process."""
         from shardtape.distribute import get_strategy
 
-        return get_strategy() if self._strategy is None else self._strategy
+        return get_strategy() if self._made_in is None else self._made_in
 
     def _scaled(self, optimizer: Any) -> Any:
         """The optimizer; of a model with a policy of float16 one that scales the loss."""

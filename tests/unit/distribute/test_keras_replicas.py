@@ -337,6 +337,9 @@ def test_what_has_to_be_in_the_scope(strategy):
         model.compile("sgd", "mse", metrics=[tf.keras.metrics.MeanAbsoluteError()])
     model.compile("sgd", "mse")
     assert type(model.optimizer.iterations).__name__ == "MirroredVariable"
+    one = tf.distribute.OneDeviceStrategy("cpu:0")
+    with one.scope():
+        assert dense_model().distribute_strategy is one
     check(model.fit(X, Y, **BATCHES), loss=[0.611185])
 
 

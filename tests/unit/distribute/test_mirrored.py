@@ -194,6 +194,24 @@ def test_functions_are_traced_for_all_replicas_at_once(strategy):
     assert float(outer(x)) == 42.0
 
 
+def test_names_of_nodes(strategy):
+    with strategy.scope():
+        v = tf.Variable(1.0)
+
+    def inside(x):
+        with tf.name_scope("inner"):
+            return x * v
+
+    @tf.function
+    def run(x):
+        with tf.name_scope("outer"):
+            return strategy.run(inside, args=(x,))
+
+    nodes = run.get_concrete_function(tf.constant(1.0)).graph.get_operations()
+    names = [n.name for n in nodes if n.type == "Mul"]
+    assert names == ["outer/inner/mul", "outer/replica_1/inner/mul"]
+
+
 def test_signatures_hold_in_replicas(strategy):
     traced = []
 
