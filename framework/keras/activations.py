@@ -140,6 +140,10 @@ def get(identifier: Any) -> Callable[..., Any]:
     if identifier is None:
         return linear
     if isinstance(identifier, dict):
+        if isinstance(identifier.get("config"), dict):  # of a layer that is an activation
+            from shardtape.keras.saving.serialization import deserialize_keras_object
+
+            return deserialize_keras_object(identifier)
         identifier = identifier.get("config", identifier.get("class_name"))
     if isinstance(identifier, str):
         found = known(identifier) or _BY_NAME.get(identifier)
@@ -155,10 +159,17 @@ def get(identifier: Any) -> Callable[..., Any]:
 
 
 def serialize(activation: Callable[..., Any], use_legacy_format: bool = False) -> Any:
-    """The name of an activation of this module, else the name of the function."""
+    """The name of an activation of this module, else the name of the function.
+
+    A layer that stands for an activation gives the dictionary that describes layers.
+    """
     for name, function in _BY_NAME.items():
         if function is activation:
             return name
+    if hasattr(activation, "get_config"):
+        from shardtape.keras.saving.serialization import keras_form, plain_form
+
+        return plain_form(activation) if use_legacy_format else keras_form(activation)
     return getattr(activation, "__name__", str(activation))
 
 

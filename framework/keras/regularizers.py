@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from shardtape.keras.saving.registry import custom_object_scope, known
 from shardtape.ops import math
 from shardtape.ops.convert import convert_to_tensor
@@ -33,6 +35,11 @@ class Regularizer:
         return cls(**config)
 
 
+def _single(factor: float) -> float:
+    """A factor as Keras keeps it, in single precision."""
+    return float(np.float32(factor))
+
+
 def _checked(factor: Any) -> float:
     if isinstance(factor, bool) or not isinstance(factor, (int, float)) or factor != factor:
         raise ValueError(
@@ -58,7 +65,7 @@ class L1L2(Regularizer):
         return penalty
 
     def get_config(self) -> dict[str, Any]:
-        return {"l1": self.l1, "l2": self.l2}
+        return {"l1": _single(self.l1), "l2": _single(self.l2)}
 
 
 class L1(Regularizer):
@@ -74,7 +81,7 @@ class L1(Regularizer):
         return self.l1 * reduce_sum(math.abs(convert_to_tensor(x)))
 
     def get_config(self) -> dict[str, Any]:
-        return {"l1": self.l1}
+        return {"l1": _single(self.l1)}
 
 
 class L2(Regularizer):
@@ -90,7 +97,7 @@ class L2(Regularizer):
         return self.l2 * reduce_sum(math.square(convert_to_tensor(x)))
 
     def get_config(self) -> dict[str, Any]:
-        return {"l2": self.l2}
+        return {"l2": _single(self.l2)}
 
 
 class OrthogonalRegularizer(Regularizer):
@@ -120,7 +127,7 @@ class OrthogonalRegularizer(Regularizer):
         return self.factor * 0.5 * reduce_sum(others) / pairs
 
     def get_config(self) -> dict[str, Any]:
-        return {"factor": self.factor, "mode": self.mode}
+        return {"factor": _single(self.factor), "mode": self.mode}
 
 
 def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:

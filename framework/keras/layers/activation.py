@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from shardtape import dtypes as dt
 from shardtape import nn
 from shardtape.keras import activations, constraints, initializers, regularizers
@@ -72,7 +74,7 @@ class LeakyReLU(_Elementwise):
         return nn.leaky_relu(inputs, self.alpha)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "alpha": self.alpha}
+        return {**super().get_config(), "alpha": float(np.float32(self.alpha))}
 
 
 class ELU(_Elementwise):

@@ -196,9 +196,7 @@ class Conv(Layer):
             "groups": self.groups,
             "activation": activations.serialize(self.activation),
             "use_bias": self.use_bias,
-            **weight_config(self, "kernel"),
-            **weight_config(self, "bias"),
-            "activity_regularizer": regularizers.serialize(self._activity_regularizer),
+            **weight_config(self, "kernel", "bias", activity=True),
         }
 
 

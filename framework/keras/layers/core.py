@@ -284,19 +284,26 @@ class Dense(Layer):
             "units": self.units,
             "activation": activations.serialize(self.activation),
             "use_bias": self.use_bias,
-            **weight_config(self, "kernel"),
-            **weight_config(self, "bias"),
-            "activity_regularizer": regularizers.serialize(self._activity_regularizer),
+            **weight_config(self, "kernel", "bias", activity=True),
         }
 
 
-def weight_config(layer: Any, name: str) -> dict[str, Any]:
-    """The initializer, regularizer and constraint of a weight, fit for JSON."""
-    return {
-        f"{name}_initializer": initializers.serialize(getattr(layer, f"{name}_initializer")),
-        f"{name}_regularizer": regularizers.serialize(getattr(layer, f"{name}_regularizer")),
-        f"{name}_constraint": constraints.serialize(getattr(layer, f"{name}_constraint")),
-    }
+def weight_config(layer: Any, *names: str, activity: bool = False) -> dict[str, Any]:
+    """Initializers, regularizers and constraints of weights, fit for JSON, in Keras's order.
+
+    Args:
+      activity: with the regularizer of the outputs.
+    """
+    of = {
+        kind: {f"{n}_{kind}": module.serialize(getattr(layer, f"{n}_{kind}")) for n in names}
+        for kind, module in (("initializer", initializers), ("regularizer", regularizers),
+                             ("constraint", constraints))
+    }  # fmt: skip
+    if activity:
+        of["regularizer"]["activity_regularizer"] = regularizers.serialize(
+            layer._activity_regularizer
+        )
+    return {**of["initializer"], **of["regularizer"], **of["constraint"]}
 
 
 class Activation(Layer):

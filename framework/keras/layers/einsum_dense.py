@@ -127,7 +127,5 @@ class EinsumDense(Layer):
             "equation": self.equation,
             "activation": activations.serialize(self.activation),
             "bias_axes": self.bias_axes,
-            **weight_config(self, "kernel"),
-            **weight_config(self, "bias"),
-            "activity_regularizer": regularizers.serialize(self._activity_regularizer),
+            **weight_config(self, "kernel", "bias", activity=True),
         }

@@ -124,8 +124,7 @@ class Embedding(Layer):
             "batch_input_shape": self._batch_input_shape,
             "input_dim": self.input_dim,
             "output_dim": self.output_dim,
-            **weight_config(self, "embeddings"),
-            "activity_regularizer": regularizers.serialize(self._activity_regularizer),
+            **weight_config(self, "embeddings", activity=True),
             "mask_zero": self.mask_zero,
             "input_length": self.input_length,
         }

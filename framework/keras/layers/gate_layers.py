@@ -53,13 +53,12 @@ class GateLayer(RNN):
     recurrent_dropout = of_cell("recurrent_dropout")
 
     def get_config(self) -> dict[str, Any]:
-        inner = self.cell.get_config()
-        return {
-            **inner,
-            **Layer.get_config(self),
-            **self._loop_config(),
-            "activity_regularizer": regularizers.serialize(self._activity_regularizer),
-        }
+        config = {**Layer.get_config(self), **self._loop_config()}
+        for key, value in self.cell.get_config().items():
+            config.setdefault(key, value)
+            if key == "bias_regularizer":
+                config["activity_regularizer"] = regularizers.serialize(self._activity_regularizer)
+        return config
 
 
 class _FusedLayer(GateLayer):

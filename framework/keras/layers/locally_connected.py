@@ -198,9 +198,7 @@ class _LocallyConnected(Layer):
             "data_format": self.data_format,
             "activation": activations.serialize(self.activation),
             "use_bias": self.use_bias,
-            **weight_config(self, "kernel"),
-            **weight_config(self, "bias"),
-            "activity_regularizer": regularizers.serialize(self._activity_regularizer),
+            **weight_config(self, "kernel", "bias", activity=True),
             "implementation": self.implementation,
         }
 

@@ -71,12 +71,16 @@ class _Scaled(Layer):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
+            **self._own_config(),
             "epsilon": self.epsilon,
             "center": self.center,
             "scale": self.scale,
-            **weight_config(self, "beta"),
-            **weight_config(self, "gamma"),
+            **weight_config(self, "beta", "gamma"),
         }
+
+    def _own_config(self) -> dict[str, Any]:
+        """What stands before the epsilon."""
+        return {"axis": self.axis}
 
 
 class BatchNormalization(_Scaled):
@@ -241,15 +245,20 @@ class BatchNormalization(_Scaled):
             return value
         return reshape(value, [-1 if i == self.axis[0] else 1 for i in range(rank)])
 
+    def _own_config(self) -> dict[str, Any]:
+        return {"axis": self.axis, "momentum": self.momentum}
+
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "axis": self.axis,
-            "momentum": self.momentum,
-            "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
-            "moving_variance_initializer": initializers.serialize(self.moving_variance_initializer),
-            **({} if self._renorm is None else self._renorm.config()),
+        moving = {
+            f"{name}_initializer": initializers.serialize(getattr(self, f"{name}_initializer"))
+            for name in ("moving_mean", "moving_variance")
         }
+        config: dict[str, Any] = {}
+        for key, value in super().get_config().items():
+            config[key] = value
+            if key == "gamma_initializer":  # the other initializers follow, as in Keras
+                config.update(moving)
+        return {**config, **({} if self._renorm is None else self._renorm.config())}
 
 
 def _is_image_axis(rank: int, axis: int) -> bool:
@@ -320,9 +329,6 @@ class LayerNormalization(_Scaled):
             return value
         return reshape(value, [x.shape[i] if i in self.axis else 1 for i in range(rank)])
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis}
-
 
 class GroupNormalization(_Scaled):
     """Each example less its mean over its deviation, per group of features.
@@ -389,8 +395,8 @@ class GroupNormalization(_Scaled):
         gamma, beta = (None if w is None else reshape(w, spread) for w in (self.gamma, self.beta))
         return reshape(nn.batch_normalization(x, mean, variance, beta, gamma, self.epsilon), dims)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "groups": self.groups, "axis": self.axis}
+    def _own_config(self) -> dict[str, Any]:
+        return {"groups": self.groups, "axis": self.axis}
 
 
 class UnitNormalization(Layer):

@@ -57,8 +57,8 @@ class _Pooling(Layer):
         return {
             **super().get_config(),
             "pool_size": self.pool_size,
-            "strides": self.strides,
             "padding": self.padding,
+            "strides": self.strides,
             "data_format": self.data_format,
         }
 

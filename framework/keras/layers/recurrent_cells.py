@@ -275,13 +275,16 @@ class GateCell(Layer):
             **super().get_config(),
             "units": self.units,
             "activation": activations.serialize(self.activation),
+            **self._gate_config(),
             "use_bias": self.use_bias,
-            **weight_config(self, "kernel"),
-            **weight_config(self, "recurrent"),
-            **weight_config(self, "bias"),
+            **weight_config(self, "kernel", "recurrent", "bias"),
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
         }
+
+    def _gate_config(self) -> dict[str, Any]:
+        """What stands before `use_bias`."""
+        return {}
 
 
 def _last_axis_product(x: Any, kernel: Any) -> Tensor:
@@ -355,13 +358,16 @@ class LSTMCell(GateCell):
         h = gate(o) * self.activation(memory)
         return h, [h, memory]
 
+    def _gate_config(self) -> dict[str, Any]:
+        return {"recurrent_activation": activations.serialize(self.recurrent_activation)}
+
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "recurrent_activation": activations.serialize(self.recurrent_activation),
-            "unit_forget_bias": self.unit_forget_bias,
-            "implementation": self.implementation,
-        }
+        config: dict[str, Any] = {}
+        for key, value in super().get_config().items():
+            config[key] = value
+            if key == "bias_initializer":
+                config["unit_forget_bias"] = self.unit_forget_bias
+        return {**config, "implementation": self.implementation}
 
 
 class GRUCell(GateCell):
@@ -429,12 +435,14 @@ class GRUCell(GateCell):
     def _gate_masks(self) -> list[Any]:
         return self._mask("recurrent") or [None] * 3
 
+    def _gate_config(self) -> dict[str, Any]:
+        return {"recurrent_activation": activations.serialize(self.recurrent_activation)}
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "recurrent_activation": activations.serialize(self.recurrent_activation),
-            "reset_after": self.reset_after,
             "implementation": self.implementation,
+            "reset_after": self.reset_after,
         }
 
 

@@ -101,8 +101,7 @@ class SeparableConv(Conv):
         return {
             **{k: v for k, v in super().get_config().items() if k not in gone},
             "depth_multiplier": self.depth_multiplier,
-            **weight_config(self, "depthwise"),
-            **weight_config(self, "pointwise"),
+            **weight_config(self, "depthwise", "pointwise"),
         }
 
 

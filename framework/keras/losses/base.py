@@ -115,7 +115,7 @@ class FunctionLoss(Loss):
 
     def get_config(self) -> dict[str, Any]:
         name = getattr(self.fn, "__name__", str(self.fn))
-        return {**self._arguments, **super().get_config(), "fn": name}
+        return {**super().get_config(), **self._arguments, "fn": name}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:

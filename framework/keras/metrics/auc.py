@@ -141,7 +141,7 @@ class AUC(Metric):
         }  # fmt: skip
         if self._init_from_thresholds:
             own["thresholds"] = self._thresholds[1:-1]
-        return {**own, **super().get_config()}
+        return {**super().get_config(), **own}
 
 
 def _one_of(value: str, known: tuple[str, ...], what: str) -> str:

@@ -258,7 +258,7 @@ class MeanMetricWrapper(Mean):
 
     def get_config(self) -> dict[str, Any]:
         own = {"fn": self._fn} if type(self) is MeanMetricWrapper else {}
-        return {**self._fn_kwargs, **own, **super().get_config()}
+        return {**super().get_config(), **self._fn_kwargs, **own}
 
 
 def _kept(x: Tensor, dtype: dt.DType) -> Tensor:

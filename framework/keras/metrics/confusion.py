@@ -40,7 +40,7 @@ class _Count(Metric):
         return _alone(self.accumulator, self.thresholds)
 
     def get_config(self) -> dict[str, Any]:
-        return {"thresholds": self.init_thresholds, **super().get_config()}
+        return {**super().get_config(), "thresholds": self.init_thresholds}
 
 
 class TruePositives(_Count):
@@ -106,7 +106,7 @@ class _Ratio(Metric):
 
     def get_config(self) -> dict[str, Any]:
         own = {"thresholds": self.init_thresholds, "top_k": self.top_k, "class_id": self.class_id}
-        return {**own, **super().get_config()}
+        return {**super().get_config(), **own}
 
 
 class Precision(_Ratio):
@@ -172,8 +172,8 @@ class _Constrained(Metric):
         return where(size(feasible) > 0, best, zeros((), rate.dtype))
 
     def _config(self, name: str) -> dict[str, Any]:
-        return {"num_thresholds": self.num_thresholds, name: self.value,
-                "class_id": self.class_id, **super().get_config()}  # fmt: skip
+        return {**super().get_config(), "num_thresholds": self.num_thresholds, name: self.value,
+                "class_id": self.class_id}  # fmt: skip
 
 
 class SensitivityAtSpecificity(_Constrained):

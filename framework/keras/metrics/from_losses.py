@@ -62,7 +62,7 @@ class Poisson(_OfLoss):
 class KLDivergence(_OfLoss):
     """The mean Kullback-Leibler divergence."""
 
-    _function, _default_name = staticmethod(losses.kl_divergence), "kl_divergence"
+    _function, _default_name = staticmethod(losses.kl_divergence), "kullback_leibler_divergence"
 
 
 class Hinge(_OfLoss):

@@ -21,7 +21,7 @@ DENSE = {
     "name": "d", "trainable": True, "dtype": "float32", "units": 3, "activation": "linear",
     "use_bias": True, "kernel_initializer": GLOROT,
     "bias_initializer": entry("keras.initializers", "Zeros", {}),
-    "kernel_regularizer": entry("keras.regularizers", "L2", {"l2": 0.01}),
+    "kernel_regularizer": entry("keras.regularizers", "L2", {"l2": 0.009999999776482582}),
     "bias_regularizer": None, "activity_regularizer": None,
     "kernel_constraint": entry("keras.constraints", "NonNeg", {}), "bias_constraint": None,
 }  # fmt: skip

@@ -79,3 +79,58 @@ def test_the_rate_of_a_schedule_is_that_of_the_update_where_an_optimizer_makes_i
     for _ in range(3):
         optimizer.apply_gradients([(tf.constant(1.0), v)])
     np.testing.assert_allclose(v, 1 - 0.5 - 0.25 - 0.125, rtol=1e-6)
+
+
+KEYS = {  # of `get_config()`, after name, trainable and dtype
+    "Dense": "units activation use_bias kernel_initializer bias_initializer kernel_regularizer "
+             "bias_regularizer activity_regularizer kernel_constraint bias_constraint",
+    "LSTM": "return_sequences return_state go_backwards stateful unroll time_major units "
+            "activation recurrent_activation use_bias kernel_initializer recurrent_initializer "
+            "bias_initializer unit_forget_bias kernel_regularizer recurrent_regularizer "
+            "bias_regularizer activity_regularizer kernel_constraint recurrent_constraint "
+            "bias_constraint dropout recurrent_dropout implementation",
+    "GRUCell": "units activation recurrent_activation use_bias kernel_initializer "
+               "recurrent_initializer bias_initializer kernel_regularizer recurrent_regularizer "
+               "bias_regularizer kernel_constraint recurrent_constraint bias_constraint dropout "
+               "recurrent_dropout implementation reset_after",
+    "BatchNormalization": "axis momentum epsilon center scale beta_initializer gamma_initializer "
+                          "moving_mean_initializer moving_variance_initializer beta_regularizer "
+                          "gamma_regularizer beta_constraint gamma_constraint",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_the_configuration_of_a_layer_is_in_kerass_order(kind):
+    made = getattr(layers, kind)(*() if kind == "BatchNormalization" else (3,))
+    assert list(made.get_config())[3:] == KEYS[kind].split()
+    assert type(made).from_config(made.get_config()).get_config() == made.get_config()
+
+
+def test_configurations_of_losses_metrics_and_regularizers():
+    loss = keras.losses.Huber()
+    assert loss.get_config() == {
+        "reduction": "auto", "name": "huber_loss", "delta": 1.0, "fn": "huber"
+    }  # fmt: skip
+    assert list(loss.get_config()) == ["reduction", "name", "delta", "fn"]
+    assert list(keras.metrics.Precision().get_config()) == [
+        "name", "dtype", "thresholds", "top_k", "class_id"
+    ]  # fmt: skip
+    assert keras.metrics.KLDivergence().name == "kullback_leibler_divergence"
+    assert keras.regularizers.L2(0.1).get_config() == {"l2": 0.10000000149011612}
+
+
+@pytest.mark.parametrize("ending", [".h5", ".keras", ""])
+def test_a_layer_as_activation_is_saved_with_its_configuration(tmp_path, ending):
+    leaky = layers.LeakyReLU(alpha=0.2)
+    dense = layers.Dense(3, activation=leaky, input_shape=(2,))
+    form = dense.get_config()["activation"]
+    assert (form["module"], form["class_name"]) == ("keras.layers", "LeakyReLU")
+    assert form["config"]["alpha"] == 0.20000000298023224
+    model = keras.Sequential([dense])
+    model.compile("sgd", "mse")
+    path = str(tmp_path / f"model{ending}")
+    model.save(path)
+    again = keras.models.load_model(path)
+    assert again.layers[0].activation.alpha == pytest.approx(0.2)
+    x = -np.ones((1, 2), np.float32)
+    np.testing.assert_allclose(again(x), model(x), rtol=1e-6)

@@ -42,8 +42,8 @@ def test_relu_layers_are_found_by_their_names():
     assert found == ["LeakyReLU", "PReLU", "ReLU", "ThresholdedReLU"]
 
 
-@pytest.mark.parametrize("path", ["initializers", "optimizers", "optimizers.legacy",
-                                  "regularizers", "mixed_precision", "layers", "losses"])  # fmt: skip
+@pytest.mark.parametrize("path", ["initializers", "optimizers", "optimizers.legacy", "layers",
+                                  "regularizers", "mixed_precision", "losses"])  # fmt: skip
 def test_listed_names_are_there_and_none_is_a_module_of_ours(path):
     module = tf.keras
     for part in path.split("."):
