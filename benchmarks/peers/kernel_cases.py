@@ -241,3 +241,73 @@ _plain("random_uniform", lambda tf: lambda x: tf.random.uniform((512, 1024)), 1)
 _plain("random_normal", lambda tf: lambda x: tf.random.normal((512, 1024)), 1)
 _plain("cast", lambda tf: lambda x: tf.cast(x, tf.int32), 512, 1024)
 _plain("accuracy", lambda tf: lambda x: tf.math.in_top_k(tf.argmax(x, -1), x, 5), 512, 100)
+
+for _name in ("elu", "selu", "leaky_relu", "softplus", "relu6", "silu", "log_softmax"):
+    _two(_name, lambda tf, n=_name: lambda x: getattr(tf.nn, n)(x), (256, 1024))
+for _name in ("exp", "sqrt", "square", "abs", "sin", "round"):
+    _two(_name, lambda tf, n=_name: lambda x: getattr(tf, n)(x), (256, 1024))
+_two("log", lambda tf: lambda x: tf.math.log(tf.abs(x) + 1.0), (256, 1024))
+_two("pow", lambda tf: lambda x: tf.pow(tf.abs(x), 1.7), (256, 1024))
+_two("clip", lambda tf: lambda x: tf.clip_by_value(x, -1.0, 1.0), (256, 1024))
+_two("l2_normalize", lambda tf: lambda x: tf.nn.l2_normalize(x, -1), (4096, 64))
+_two("logsumexp", lambda tf: lambda x: tf.reduce_logsumexp(x, -1), (4096, 64))
+_two("reduce_prod", lambda tf: lambda x: tf.reduce_prod(x, -1), (4096, 64))
+_two("reduce_std", lambda tf: lambda x: tf.math.reduce_std(x, -1), (4096, 64))
+_two("norm", lambda tf: lambda x: tf.norm(x, axis=-1), (4096, 64))
+_two("cumprod", lambda tf: lambda x: tf.math.cumprod(x, 1), (128, 1000))
+_two("reverse", lambda tf: lambda x: tf.reverse(x, [2]), (64, 32, 32, 3))
+_two("roll", lambda tf: lambda x: tf.roll(x, 5, 1), (64, 32, 32, 3))
+_two("split", lambda tf: lambda x: tf.concat(tf.split(x, 4, -1)[::-1], 0), (256, 1024))
+_two("stack", lambda tf: lambda x, y: tf.stack([x, y, x], 1), (256, 1024), (256, 1024))
+_two("slice", lambda tf: lambda x: x[:, 1:-1, ::2, :2], (64, 32, 32, 3))
+_two("matmul", lambda tf: lambda x, y: tf.matmul(x, y), (256, 512), (512, 512))
+_two("matvec", lambda tf: lambda x, y: tf.linalg.matvec(x, y), (512, 512), (512,))
+_two("grouped_conv", lambda tf: lambda a, b: tf.nn.conv2d(a, b, 1, "SAME"),
+     (32, 16, 16, 64), (3, 3, 16, 64))  # fmt: skip
+_two("dilated_conv", lambda tf: lambda a, b: tf.nn.conv2d(a, b, 1, "SAME", dilations=2),
+     (32, 16, 16, 32), (3, 3, 32, 32))  # fmt: skip
+_two("global_pooling", lambda tf: lambda x: tf.reduce_mean(x, (1, 2)), (64, 8, 8, 512))
+_two("binary_cross_entropy",
+     lambda tf: lambda x: tf.nn.sigmoid_cross_entropy_with_logits(tf.zeros_like(x), x),
+     (256, 1024))  # fmt: skip
+_two("boolean_mask", lambda tf: lambda x: tf.reduce_sum(tf.boolean_mask(x, x > 0)), (256, 1024))
+_two("global_norm", lambda tf: lambda x, y: tf.clip_by_global_norm([x, y], 1.0)[0][0],
+     (1000, 999), (1000,))  # fmt: skip
+_two("flip", lambda tf: lambda x: tf.image.flip_left_right(x), (64, 32, 32, 3))
+_plain("contrast", lambda tf: lambda x: tf.image.adjust_contrast(x, 1.5), 64, 32, 32, 3)
+_plain("hue", lambda tf: lambda x: tf.image.adjust_hue(tf.abs(x), 0.1), 64, 32, 32, 3)
+_plain("saturation", lambda tf: lambda x: tf.image.adjust_saturation(tf.abs(x), 1.5), 64, 32, 32, 3)
+_plain("to_gray", lambda tf: lambda x: tf.image.rgb_to_grayscale(x), 64, 32, 32, 3)
+_plain(
+    "resize_nearest", lambda tf: lambda x: tf.image.resize(x, (64, 64), "nearest"), 16, 32, 32, 3
+)
+_plain("resize_down", lambda tf: lambda x: tf.image.resize(x, (64, 64)), 4, 224, 224, 3)
+_plain("resize_cubic", lambda tf: lambda x: tf.image.resize(x, (64, 64), "bicubic"), 16, 32, 32, 3)
+_plain("shuffle", lambda tf: lambda x: tf.random.shuffle(x), 4096, 32)
+_plain("categorical", lambda tf: lambda x: tf.random.categorical(x, 10), 64, 1000)
+_plain("truncated_normal", lambda tf: lambda x: tf.random.truncated_normal((512, 512)), 1)
+_plain("bincount", lambda tf: lambda x: tf.math.bincount(tf.cast(tf.abs(x) * 100, tf.int32)), 65536)
+_plain("unique", lambda tf: lambda x: tf.unique(tf.cast(x * 100, tf.int32))[0], 65536)
+_plain("histogram", lambda tf: lambda x: tf.histogram_fixed_width(x, [-3.0, 3.0], 100), 65536)
+_plain("confusion", lambda tf: lambda x: tf.math.confusion_matrix(
+    tf.cast(tf.abs(x), tf.int32), tf.cast(tf.abs(x), tf.int32), 10), 65536)  # fmt: skip
+_plain("fft", lambda tf: lambda x: tf.signal.rfft(x), 128, 1024)
+_plain("stft", lambda tf: lambda x: tf.signal.stft(x, 255, 128), 16, 16000)
+_plain("greater", lambda tf: lambda x: tf.reduce_any(x > 3.0, -1), 256, 1024)
+_plain("equal_mean", lambda tf: lambda x: tf.reduce_mean(
+    tf.cast(tf.equal(tf.argmax(x, 1), 3), tf.float32)), 4096, 10)  # fmt: skip
+_plain("scatter_nd", lambda tf: lambda x: tf.scatter_nd(
+    tf.cast(tf.abs(x[:, :1]) * 300, tf.int32), x, [4000, 64]), 4096, 64)  # fmt: skip
+_plain("scatter_update", lambda tf: lambda x: tf.tensor_scatter_nd_update(
+    x, tf.range(0, 4096, 3)[:, None], x[: (4096 + 2) // 3]), 4096, 64)  # fmt: skip
+_plain("cholesky", lambda tf: lambda x: tf.linalg.cholesky(
+    tf.matmul(x, x, transpose_b=True) + 100.0 * tf.eye(128)), 128, 128)  # fmt: skip
+_plain("inverse", lambda tf: lambda x: tf.linalg.inv(x), 32, 64, 64)
+_plain("svd", lambda tf: lambda x: tf.linalg.svd(x)[0], 128, 64)
+_plain("meshgrid", lambda tf: lambda x: tf.meshgrid(x, x)[0], 512)
+_plain("range_cast", lambda tf: lambda x: tf.cast(tf.range(262144), tf.float32) * x, 1)
+_plain(
+    "sequence_mask",
+    lambda tf: lambda x: tf.sequence_mask(tf.cast(tf.abs(x) * 50, tf.int32), 200),
+    256,
+)

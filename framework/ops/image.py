@@ -12,6 +12,7 @@ from shardtape.ops import samples
 from shardtape.ops.cast import cast, saturate_cast
 from shardtape.ops.composites import takes_composites
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.leading_sums import sum_over
 from shardtape.ops.math import floordiv, multiply
 from shardtape.ops.registry import op, same_as
 from shardtape.ops.shaping import identity
@@ -29,8 +30,16 @@ def _contrast_reference(images: Any, contrast_factor: Any) -> Any:
     reference=_contrast_reference)  # fmt: skip
 def adjust_contrast_op(xp, images, contrast_factor):
     """Distances from each channel's mean, times a factor; (..., height, width, channels)."""
-    mean = xp.mean(images, axis=(-3, -2), keepdims=True)
-    return (images - mean) * contrast_factor.astype(mean.dtype) + mean
+    height, width, channels = images.shape[-3:]
+    places = (images.ndim - 3, images.ndim - 2)
+    mean = sum_over(xp, images, places, True) / images.dtype.type(height * width)
+    rows = images.reshape(*images.shape[:-2], width * channels)  # long ones: numpy pays for each
+    means = xp.broadcast_to(mean, (*mean.shape[:-2], width, channels))
+    means = means.reshape(*mean.shape[:-2], width * channels)
+    made = rows - means
+    made *= contrast_factor.astype(mean.dtype)
+    made += means
+    return made.reshape(images.shape)
 
 
 def adjust_contrast(images: Any, contrast_factor: Any) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from shardtape.ops.trailing_sums import sum_of_trailing, sums_rows
+from shardtape.ops.trailing_sums import sum_of_middle, sum_of_trailing, sums_rows
 
 # numpy adds row by row and pays for each row, which is most of the time where rows are short.
 # Measured on (32768, 64) of float32: 0.42 ms row by row, 0.10 ms in rows of 2048; also the error
@@ -48,6 +48,15 @@ def sum_over(
             out[...] = made.reshape(out.shape)
             return out
         return made.reshape(*made.shape, *[1] * len(axes)) if keepdims else made
+    if xp is np and plain and x.size >= _LEAST_ELEMENTS:
+        made = sum_of_middle(x, axes)
+        if made is not None:
+            kept = [i for i in range(x.ndim) if keepdims or i not in axes]
+            made = made.reshape([1 if i in axes else x.shape[i] for i in kept])
+            if out is None:
+                return made
+            out[...] = made
+            return out
     add = np.add.reduce if xp is np else xp.sum
     return add(x, axis=axes, dtype=x.dtype if plain else dtype, keepdims=keepdims, out=out)
 

@@ -1,4 +1,4 @@
-"""The k largest of long rows, one-hot rows and sums of segments, against their definitions."""
+"""The k largest of long rows, one-hot rows, distinct numbers and sums, by their definitions."""
 
 import numpy as np
 import pytest
@@ -68,3 +68,22 @@ def test_segments_are_summed(dtype: str, segments: int, most: int) -> None:
     total = tf.math.unsorted_segment_sum(rows[mixed], ids[mixed], 2 * segments).numpy()
     np.testing.assert_array_equal(total[::2], got)
     assert not total[1::2].any()
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8", "int8", "uint64", "float32"])
+@pytest.mark.parametrize("low", [-100, 0, 20])
+def test_distinct_numbers_are_those_of_a_dictionary(dtype: str, low: int) -> None:
+    low = max(low, 0) if dtype.startswith("u") else low
+    x = np.random.RandomState(0).randint(low, low + 90, 500).astype(dtype)
+    wide = x.copy()
+    wide[7] = 2**62 if dtype.endswith("64") else 127  # too far apart for a table
+    for values in (x, wide, x[:1]):
+        seen: dict[float, int] = {}
+        places = [seen.setdefault(v, len(seen)) for v in values.tolist()]
+        y, index, count = tf.unique_with_counts(values)
+        assert y.dtype == dtype and y.numpy().tolist() == list(seen)
+        assert index.numpy().tolist() == places
+        assert count.numpy().tolist() == [places.count(i) for i in range(len(seen))]
+        assert tf.unique(values).idx.numpy().tolist() == places
+    far = np.array([2**64 - 1, 5, 2**64 - 1], np.uint64)
+    assert tf.unique(far).idx.numpy().tolist() == [0, 1, 0]
