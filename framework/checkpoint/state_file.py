@@ -100,9 +100,14 @@ def update_checkpoint_state(
 
 
 def _from_folder(folder: storage.Path, path: str) -> str:
-    """The name inside the folder, so that it may be moved; another path as it is."""
-    parent, name = storage.split(path)
-    return name if os.path.normpath(parent) == os.path.normpath(storage.text(folder)) else path
+    """The way from the folder, so that it may be moved; a path from the root stays outside."""
+    start, (parent, name) = storage.text(folder), storage.split(path)
+    if os.path.normpath(parent) == os.path.normpath(start):
+        return name
+    if storage.is_remote(path) or path.startswith("/"):
+        return path
+    fixed = storage.is_remote(start) or start.startswith("/")
+    return os.path.abspath(path) if fixed else os.path.relpath(path, start)
 
 
 def _from_here(folder: storage.Path, path: str) -> str:

@@ -1,4 +1,4 @@
-"""`tf.compat.v1`: the logging that programs of TensorFlow 2 still call.
+"""`tf.compat.v1`: the logging and the checkpoints that programs of TensorFlow 2 still call.
 
 Other names raise an AttributeError that says what to write instead.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from shardtape.compat.v1 import logging
+from shardtape.compat.v1 import logging, train
 from shardtape.context import executing_eagerly
 
-__all__ = ["enable_eager_execution", "enable_v2_behavior", "executing_eagerly", "logging"]
+__all__ = ["enable_eager_execution", "enable_v2_behavior", "executing_eagerly", "logging", "train"]
 
 _SESSION = "call a tf.function, which runs a graph"
 # What to write for names that have no namesake here.

@@ -206,3 +206,34 @@ def test_saved_models_of_the_older_form_are_read(tmp_path):
     part = checkpoint.write_part(folder, "objects", tensors)
     checkpoint.write_manifest(folder, [part], state)
     np.testing.assert_array_equal(tf.saved_model.load(tmp_path).v, [2.0, 3.0])
+
+
+def test_older_names_of_the_functions(tmp_path, monkeypatch):
+    """What is there, and the paths that the file names, are as in TensorFlow 2.15."""
+    monkeypatch.chdir(tmp_path)
+    v1 = tf.compat.v1.train
+    paths = [holding(1.0).save("d/ckpt"), holding(2.0).write("d/ckpt-2")]
+    for there in (*paths, "d", "d/", "d/ckpt-1.index", "d/ckpt-*"):
+        assert v1.checkpoint_exists(there), there
+    for missing in ("d/ckpt-3", "d/ckpt", "nope", "d/x*"):
+        assert not v1.checkpoint_exists(missing), missing
+    v1.update_checkpoint_state("d", paths[1])
+    assert v1.latest_checkpoint("d") == paths[1] == train.latest_checkpoint("d")
+    v1.update_checkpoint_state("d", paths[1], [paths[0]])
+    assert (tmp_path / "d/checkpoint").read_text() == str(v1.get_checkpoint_state("d")).replace(
+        "d/", ""
+    )
+    assert v1.get_checkpoint_state("d").all_model_checkpoint_paths == paths
+    os.mkdir("other")
+    update_checkpoint_state("other", paths[0])
+    assert (
+        (tmp_path / "other/checkpoint")
+        .read_text()
+        .startswith('model_checkpoint_path: "../d/ckpt-1"')
+    )
+    assert restored(train.latest_checkpoint("other")) == 1.0
+    assert len(v1.get_checkpoint_mtimes([paths[0], "nope"])) == 1
+    v1.remove_checkpoint(paths[1])
+    assert names("d") == ["checkpoint", f"ckpt-1{DATA}", "ckpt-1.index"]
+    with pytest.raises(AttributeError, match="tf.train.Checkpoint saves"):
+        v1.Saver  # noqa: B018
