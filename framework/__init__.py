@@ -54,7 +54,9 @@ from shardtape import (
 from shardtape import graph as graph
 from shardtape.absent import estimator, feature_column
 from shardtape.absent import explain_missing_names as _explain_missing_names
+from shardtape.aggregation import AggregationMethod
 from shardtape.context import executing_eagerly
+from shardtape.critical_section import CriticalSection
 from shardtape.custom_gradient import custom_gradient, grad_pass_through, recompute_grad
 from shardtape.data.specs import OptionalSpec
 from shardtape.debugging import (

@@ -89,7 +89,6 @@ _NOT_YET = {
     "tf.flags": "use argparse",
     "tf.logging": "use logging, or tf.get_logger()",
     "tf.gfile": "use tf.io.gfile",
-    "tf.CriticalSection": "use threading.Lock around the calls",
     "tf.experimental.StructuredTensor": "use a dictionary of ragged tensors",
 }  # fmt: skip
 

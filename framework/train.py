@@ -10,6 +10,7 @@ from shardtape.checkpoint.names import (
     load_variable,
 )
 from shardtape.checkpoint.object_checkpoint import Checkpoint
+from shardtape.checkpoint.views import TrackableView
 from shardtape.distribute.cluster import ClusterSpec
 from shardtape.io.int64_list import Int64List
 from shardtape.moving_average import ExponentialMovingAverage
@@ -23,6 +24,7 @@ from shardtape.protos.example_pb2 import (
     FloatList,
     SequenceExample,
 )
+from shardtape.thread_coordinator import Coordinator
 
 __all__ = [
     "BytesList",
@@ -30,6 +32,7 @@ __all__ = [
     "CheckpointManager",
     "CheckpointOptions",
     "ClusterSpec",
+    "Coordinator",
     "Example",
     "Feature",
     "ExponentialMovingAverage",
@@ -39,6 +42,7 @@ __all__ = [
     "FloatList",
     "Int64List",
     "SequenceExample",
+    "TrackableView",
     "checkpoints_iterator",
     "get_checkpoint_state",
     "latest_checkpoint",

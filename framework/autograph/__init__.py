@@ -8,6 +8,8 @@ from shardtape.autograph.conversion import (
     to_graph,
 )
 
+_print = print  # tf.print would print at each run
+
 __all__ = [
     "convert_in_graph",
     "convert_now",
@@ -15,7 +17,13 @@ __all__ = [
     "set_verbosity",
     "to_code",
     "to_graph",
+    "trace",
 ]
+
+
+def trace(*args: object) -> None:
+    """Prints its arguments when the function around it is traced, and not when it runs."""
+    _print(*args)
 
 
 def set_verbosity(level: int, alsologtostdout: bool = False) -> None:

@@ -72,7 +72,35 @@ def get_synchronous_execution() -> bool:
     return _synchronous
 
 
+_POLICIES = ("default", "explicit", "silent", "silent_for_int32", "warn")
+_policy = "silent"
+
+
+def get_device_policy() -> str:
+    """How copies between devices are met: "silent"."""
+    return _policy
+
+
+def set_device_policy(device_policy: str | None) -> None:
+    """Accepted for programs that ask for it: copies are made where an op needs them.
+
+    Raises ValueError for a word that is no policy.
+    """
+    global _policy
+    if device_policy is not None and device_policy not in _POLICIES:
+        raise ValueError(f"Not a valid device policy: {device_policy!r}")
+    _policy = "silent" if device_policy in (None, "default") else device_policy
+
+
+def get_memory_usage(device: str) -> int:
+    """Bytes that tensors hold on a GPU. Raises ValueError for a CPU."""
+    return get_memory_info(device)["current"]
+
+
 __all__ = [
+    "get_device_policy",
+    "get_memory_usage",
+    "set_device_policy",
     "enable_tensor_float_32_execution",
     "get_device_details",
     "get_memory_growth",

@@ -11,6 +11,11 @@ from shardtape.experimental.dispatching import (
     dispatch_for_unary_elementwise_apis,
     unregister_dispatch_for,
 )
+from shardtape.experimental.execution import (
+    async_clear_error,
+    async_scope,
+    function_executor_type,
+)
 from shardtape.experimental.extension_type import ExtensionType, ExtensionTypeSpec
 from shardtape.ragged.dynamic_shape import DynamicRaggedShape
 from shardtape.ragged.row_partition import RowPartition
@@ -23,6 +28,8 @@ __all__ = [
     "ExtensionTypeSpec",
     "Optional",
     "RowPartition",
+    "async_clear_error",
+    "async_scope",
     "dispatch_for_api",
     "dispatch_for_binary_elementwise_apis",
     "dispatch_for_binary_elementwise_assert_apis",
@@ -30,6 +37,7 @@ __all__ = [
     "dlpack",
     "dtensor",
     "extension_type",
+    "function_executor_type",
     "numpy",
     "unregister_dispatch_for",
 ]

@@ -12,6 +12,7 @@ from shardtape.io.decoding import (
     serialize_tensor,
 )
 from shardtape.io.files import matching_files, read_file, write_file
+from shardtape.io.graph_files import match_filenames_once, write_graph
 from shardtape.io.json_examples import decode_json_example
 from shardtape.io.parsing import (
     FixedLenFeature,
@@ -73,6 +74,7 @@ __all__ = [
     "decode_raw",
     "encode_base64",
     "gfile",
+    "match_filenames_once",
     "matching_files",
     "parse_example",
     "parse_sequence_example",
@@ -82,6 +84,7 @@ __all__ = [
     "read_file",
     "serialize_tensor",
     "write_file",
+    "write_graph",
 ]
 
 __getattr__ = _no_such_name("tf.io", __all__)

@@ -9,6 +9,7 @@ import numpy as np
 from shardtape import context
 from shardtape.errors import UnimplementedError
 from shardtape.graph.scopes import name_scope
+from shardtape.keras import backend_experimental as experimental
 from shardtape.keras.backend_functions import (
     abs,
     all,
@@ -178,6 +179,7 @@ __all__ = [
     "equal",
     "exp",
     "expand_dims",
+    "experimental",
     "eye",
     "flatten",
     "gather",

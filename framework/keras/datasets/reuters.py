@@ -41,6 +41,20 @@ def load_data(
     return (made[:border], given[:border]), (made[border:], given[border:])
 
 
+_LABELS = (
+    "cocoa", "grain", "veg-oil", "earn", "acq", "wheat", "copper", "housing", "money-supply",
+    "coffee", "sugar", "trade", "reserves", "ship", "cotton", "carcass", "crude", "nat-gas",
+    "cpi", "money-fx", "interest", "gnp", "meal-feed", "alum", "oilseed", "gold", "tin",
+    "strategic-metal", "livestock", "retail", "ipi", "iron-steel", "rubber", "heat", "jobs",
+    "lei", "bop", "zinc", "orange", "pet-chem", "dlr", "gas", "silver", "wpi", "hog", "lead",
+)  # fmt: skip
+
+
+def get_label_names() -> tuple[str, ...]:
+    """The names of the 46 topics, by their numbers."""
+    return _LABELS
+
+
 def get_word_index(path: str = "reuters_word_index.json") -> dict[str, int]:
     """The number of each word, from 1 on (in the data they are shifted by `index_from`)."""
     return words.word_index(path, "reuters_word_index.json", _MD5)
