@@ -21,7 +21,8 @@ _OWN, _KERAS = "shardtape.", "shardtape.keras."
 # Frames of these only hand on what was called.
 _BETWEEN = ("shardtape.graph.", "shardtape.experimental.dispatching")
 _NUMPY = "shardtape.experimental.numpy"
-_SLICES = ("__operators__.getitem", "compat.v1.boolean_mask")
+PART, RAGGED_PART = "__operators__.getitem", "__operators__.ragged_getitem"
+_SLICES = (PART, RAGGED_PART, "compat.v1.boolean_mask")
 
 # Names under which Keras knows operators; the rest of them goes by the op.
 _OPERATORS = {

@@ -18,7 +18,14 @@ from shardtape.context import building
 from shardtape.errors import OpError
 from shardtape.graph.func_graph import FuncGraph, TensorSpec
 from shardtape.graph.ir import Graph
-from shardtape.keras.function_calls import FunctionCall, arguments_of, entered, function_of
+from shardtape.keras.function_calls import (
+    PART,
+    RAGGED_PART,
+    FunctionCall,
+    arguments_of,
+    entered,
+    function_of,
+)
 from shardtape.keras.naming import root_graph, unique_object_name
 from shardtape.ops import source
 from shardtape.ops.composites import is_composite
@@ -95,6 +102,8 @@ class KerasGraph(FuncGraph):
         if self._running is not None and frame is not None and self._running[0] is frame:
             return self._running[1]
         function = function_of(frame, operation.op_def)
+        if function == PART and hasattr(self.composites.get(inputs[0]._id), "flat_values"):
+            function = RAGGED_PART
         with building(self.outer_graph):  # names are counted where layers' are
             name = unique_object_name(f"tf.{function}")
             while name in self._given_names:

@@ -237,12 +237,23 @@ def _value(t: Any, values: dict[int, Any]) -> Any:
 
 def run_operation(op_def: Op, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     """Applies an op to tensors, or to a Variable and tensors."""
-    taken = override_of(op_def.type, inputs[0]) if inputs else None
+    for x in inputs:
+        if is_composite(x):
+            return _run_on_composite(op_def, inputs, attrs)
+    if inputs and isinstance(inputs[0], Variable):
+        return apply_resource(op_def, inputs[0], tuple(inputs[1:]), attrs)
+    return op_def(*inputs, **attrs)
+
+
+def _run_on_composite(op_def: Op, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+    from shardtape.keras.saving import operation_layers
+
+    taken = override_of(op_def.type, inputs[0])
     if taken is not None:  # a reduction of ragged rows
         axes = inputs[1].numpy().tolist()
         return taken(inputs[0], axes, attrs.get("keep_dims", False))
-    if inputs and isinstance(inputs[0], Variable):
-        return apply_resource(op_def, inputs[0], tuple(inputs[1:]), attrs)
+    if operation_layers.is_shaping(op_def.type):
+        return operation_layers.shaped(op_def, inputs, attrs)
     return op_def(*inputs, **attrs)
 
 

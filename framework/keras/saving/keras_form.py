@@ -30,6 +30,7 @@ _MODULES = (
 _OPERATION_MODULE = "keras.src.layers.core.tf_op_layer"
 
 
+_PARTS = {operation_layers.PART: "slice_spec", operation_layers.RAGGED_PART: "key"}
 # of operators that an op alone does not tell; not `==`: Keras forgets what that compares with
 _OPERATORS = ("compat.v1.floor_div",)
 
@@ -310,10 +311,11 @@ class _Writer:
         name, kind = f"tf.{function}", "TFOpLambda"
         if kept and kept[-1] is operation:  # the function's result has its name
             name = shown.name
-            if len(kept) == 1 and shown.function == operation_layers.PART:
+            if len(kept) == 1 and shown.function in _PARTS:
                 spec = operation_layers.slice_spec(inputs, operation.attrs)
                 if spec is not None:
-                    function, kind, kwargs = shown.function, "SlicingOpLambda", {"slice_spec": spec}
+                    function, kind = shown.function, "SlicingOpLambda"
+                    kwargs = {_PARTS[function]: spec}
         else:
             name = self._operation_name(name)
         if shown is not None and name == shown.name and shown.function in _OPERATORS:

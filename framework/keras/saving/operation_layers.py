@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from shardtape.keras.function_calls import FunctionCall
+from shardtape.keras.function_calls import PART, RAGGED_PART, FunctionCall
 from shardtape.keras.symbolic import keras_graph
 from shardtape.ops.registry import Op
 
 CLASSES = ("TFOpLambda", "SlicingOpLambda")
-PART = "__operators__.getitem"
 
 
 class Written(NamedTuple):
@@ -81,6 +80,7 @@ _WRITTEN: dict[str, Written] = {
     "TopKV2": Written("math.top_k", ("input", "k"), {"sorted": "sorted"}),
     "Cumsum": Written("math.cumsum", ("x", "axis"), {n: n for n in ("exclusive", "reverse")}),
     "Shape": Written("compat.v1.shape", ("input",), {"out_type": "out_type"}),
+    "Size": Written("compat.v1.size", ("input",), {"out_type": "out_type"}),
     "StopGradient": Written("stop_gradient", ("input",)),
     "ZerosLike": Written("zeros_like", ("input",)), "OnesLike": Written("ones_like", ("input",)),
     "Split": Written("split", ("axis", "value"), {"num_split": "num_or_size_splits"}, first=1),
@@ -154,6 +154,42 @@ def written(op_type: str, inputs: list[Any], attrs: dict[str, Any]) -> tuple[str
     return how.function, plain(inputs[how.first]), named
 
 
+# Operations which the public function does to ragged rows, and the operation alone does not.
+_SHAPING = (
+    "ConcatV2", "ExpandDims", "GatherV2", "OneHot", "Pack", "ReverseV2", "Size", "Split", "SplitV",
+    "Squeeze", "StridedSlice", "Tile", "Unpack",
+)  # fmt: skip
+
+
+def is_shaping(op_type: str) -> bool:
+    """Whether `shaped` knows an operation."""
+    return op_type in _SHAPING
+
+
+def shaped(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+    """What the public function of an operation gives for values, some of which are ragged."""
+    if op.type == "StridedSlice":
+        spec = slice_spec(list(inputs), attrs)
+        if spec is not None:
+            return _part(inputs[0], spec)
+    how = _WRITTEN[op.type]
+    values: list[Any] = [
+        _number(x) if op.is_host(i, len(inputs)) else x for i, x in enumerate(inputs)
+    ]
+    if how.single is not None:
+        listed = len(values) - how.single
+        values = [values[:listed], *[_number(x) for x in values[listed:]]]
+    named = {n: v for i, (n, v) in enumerate(zip(how.tensors, values)) if n and i != how.first}
+    named.update((to, attrs[n]) for n, to in how.attrs.items() if n in attrs)
+    function = public(how.function)
+    assert function is not None, how.function
+    return call(function, values[how.first], named)
+
+
+def _number(value: Any) -> Any:
+    return value.numpy().tolist() if hasattr(value, "_array") else value
+
+
 def plain(value: Any) -> Any:
     """A constant as numbers, where numbers are all that it is; tensors as they are.
 
@@ -202,7 +238,7 @@ def named(entry: dict[str, Any]) -> Named:
 def made(class_name: str, config: dict[str, Any]) -> Callable[..., Any]:
     """The function that a `TFOpLambda` layer stands for. Raises ValueError for an unknown one."""
     name = config.get("function")
-    if name == PART or (class_name == "SlicingOpLambda" and name is None):
+    if name in (PART, RAGGED_PART) or (class_name == "SlicingOpLambda" and name is None):
         return _part
     found = public(str(name))
     if found is None:
@@ -255,7 +291,8 @@ def call(function: Callable[..., Any], first: Any, kwargs: dict[str, Any]) -> An
     return function(first, **given)
 
 
-def _part(x: Any, slice_spec: Any) -> Any:
+def _part(x: Any, slice_spec: Any = None, key: Any = None) -> Any:
+    slice_spec = key if slice_spec is None else slice_spec
     items = slice_spec if isinstance(slice_spec, (list, tuple)) else [slice_spec]
     return x[tuple(_index(i) for i in items)]
 

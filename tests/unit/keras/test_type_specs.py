@@ -122,3 +122,50 @@ def test_layers_of_ones_own_see_ragged_values():
     x = keras.Input((None,), ragged=True)
     model = keras.Model(x, tf.reduce_sum(Doubled()(x), axis=1))
     assert model(rows()).numpy().tolist() == [6.0, 6.0]
+
+
+FUNCTIONS = [
+    (lambda x: x[:, :1], [[1.0], [3.0]]),
+    (lambda x: x[0], [1.0, 2.0]),
+    (lambda x: x[:, -1:], [[2.0], [3.0]]),
+    (lambda x: x[0, 1], 2.0),
+    (lambda x: tf.concat([x, x * 2.0], axis=1), [[1.0, 2.0, 2.0, 4.0], [3.0, 6.0]]),
+    (lambda x: tf.concat([x, x], axis=0), [[1.0, 2.0], [3.0], [1.0, 2.0], [3.0]]),
+    (lambda x: tf.gather(x, [1, 0]), [[3.0], [1.0, 2.0]]),
+    (lambda x: tf.expand_dims(x, 1), [[[1.0, 2.0]], [[3.0]]]),
+    (lambda x: tf.stack([x, x], axis=0), [[[1.0, 2.0], [3.0]], [[1.0, 2.0], [3.0]]]),
+    (lambda x: tf.tile(x, [1, 2]), [[1.0, 2.0, 1.0, 2.0], [3.0, 3.0]]),
+    (lambda x: tf.reverse(x, [1]), [[2.0, 1.0], [3.0]]),
+    (lambda x: tf.split(x, 2, axis=0)[0], [[1.0, 2.0]]),
+    (lambda x: tf.size(x), 3),
+    (lambda x: x[:, :1].to_tensor(), [[1.0], [3.0]]),
+    (lambda x: tf.concat([x, x], 1).to_tensor(), [[1.0, 2.0, 1.0, 2.0], [3.0, 3.0, 0.0, 0.0]]),
+    (
+        lambda x: keras.layers.Dense(2, kernel_initializer="ones")(tf.expand_dims(x, -1)),
+        [[[1.0, 1.0], [2.0, 2.0]], [[3.0, 3.0]]],
+    ),
+]
+
+
+@pytest.mark.parametrize(("function", "wanted"), FUNCTIONS)
+def test_functions_of_ragged_inputs(function, wanted):
+    def values(model):
+        made = model(rows())
+        return made.to_list() if hasattr(made, "to_list") else made.numpy().tolist()
+
+    x = keras.Input((None,), ragged=True, name="i")
+    model = keras.Model(x, function(x))
+    assert values(model) == wanted
+    again = keras.Model.from_config(json.loads(json.dumps(model.get_config())))
+    again.set_weights(model.get_weights())
+    assert values(again) == wanted
+
+
+def test_parts_of_ragged_inputs_have_rows_of_their_own():
+    x = keras.Input((None,), ragged=True, name="i")
+    config = json.loads(json.dumps(keras.Model(x, x[:, :1]).get_config()))["layers"][1]
+    assert (config["class_name"], config["name"]) == (
+        "SlicingOpLambda", "tf.__operators__.ragged_getitem",
+    )  # fmt: skip
+    whole = {"start": None, "stop": None, "step": None}
+    assert config["inbound_nodes"] == [["i", 0, 0, {"key": [whole, {**whole, "stop": 1}]}]]
