@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
+from shardtape import errors
 from shardtape.context import state
 from shardtape.ops import array, math
 from shardtape.ops.convert import convert_to_tensor
@@ -150,10 +151,21 @@ def _comparing(op: Any, differs: bool) -> Any:
             try:
                 broadcast_shapes(self.shape, other_shape)
             except ValueError:
+                if _is_ragged(self) or _is_ragged(other):
+                    return differs
                 return convert_to_tensor(differs)
-        return op(self, other)
+        if not (_is_ragged(self) or _is_ragged(other)):
+            return op(self, other)
+        try:
+            return op(self, other)
+        except (errors.InvalidArgumentError, TypeError, ValueError):
+            return differs  # rows of other lengths, or another type
 
     return compare
+
+
+def _is_ragged(value: Any) -> bool:
+    return type(value) not in (EagerTensor, SymbolicTensor) and hasattr(value, "flat_values")
 
 
 def attach(cls: Any) -> None:

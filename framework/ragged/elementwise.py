@@ -73,12 +73,22 @@ def map_flat_values(op: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def _check_alike(a: RaggedTensor, b: RaggedTensor) -> None:
-    splits = list(zip(a.nested_row_splits, b.nested_row_splits))
-    if a.ragged_rank != b.ragged_rank or any(partitions.same(x, y) is False for x, y in splits):
+    for x, y in zip(a.nested_row_splits, b.nested_row_splits):
+        if partitions.same(x, y) is False:
+            _refuse(x, y)
+    if a.ragged_rank != b.ragged_rank:
         raise errors.InvalidArgumentError(
-            "the rows of the RaggedTensors have different lengths: "
-            f"{[s._host().tolist() if type(s) is EagerTensor else s for s in splits[0]]}"
+            f"RaggedTensors of ragged ranks {a.ragged_rank} and {b.ragged_rank} do not fit"
         )
+
+
+def _refuse(x: Any, y: Any) -> None:
+    """Raises for splits of rows that differ, in the words of `assert_equal`, as TensorFlow does."""
+    from shardtape.debugging import assert_equal
+
+    if x.shape != y.shape:
+        assert_equal(False, True)
+    assert_equal(x, y)
 
 
 def broadcast_flat(values: Sequence[Any]) -> tuple[list[Any], Callable[[Any], Any]]:
@@ -99,7 +109,7 @@ def broadcast_flat(values: Sequence[Any]) -> tuple[list[Any], Callable[[Any], An
             if v is like or _alike(v, like):
                 out.append(v.flat_values if v is like else _nested_alike(v, like))
                 continue
-            v = _uniform(v, like)
+            v = _uniform(v, like, *((v, like) if _before(values, v, like) else (like, v)))
         rank = v.shape.rank
         if rank == 0:
             out.append(v)
@@ -137,12 +147,20 @@ def _nested_alike(rt: RaggedTensor, like: RaggedTensor) -> Any:
         return array.identity(rt.flat_values)
 
 
-def _uniform(rt: RaggedTensor, like: RaggedTensor) -> Any:
-    """A ragged value as a dense one; its rows have to be known to have one length."""
+def _before(values: Sequence[Any], a: Any, b: Any) -> bool:
+    return next(v is a for v in values if v is a or v is b)
+
+
+def _uniform(rt: RaggedTensor, like: RaggedTensor, x: RaggedTensor, y: RaggedTensor) -> Any:
+    """A ragged value as a dense one; its rows have to be known to have one length.
+
+    Args:
+      x, y: both, in the order in which they were given.
+    """
     inner: Any = rt
     while isinstance(inner, RaggedTensor):
         if inner.uniform_row_length is None:
-            _check_alike(like, rt)
+            _check_alike(x, y)
             raise errors.InvalidArgumentError(f"{rt!r} and {like!r} cannot be broadcast")
         inner = inner.values
     return rt.to_tensor()
@@ -185,10 +203,8 @@ def _checked(place: Any, like: RaggedTensor, axis: int, size: Any) -> Any:
     lengths = splits[1:] - splits[:-1]
     if type(splits) is EagerTensor and type(size) is int:
         if (lengths._host() != size).any():
-            raise errors.InvalidArgumentError(
-                f"Unable to broadcast: dimension size mismatch in dimension {axis}: rows of "
-                f"lengths {lengths._host().tolist()} and a size of {size}"
-            )
+            count = lengths.shape[0]
+            _refuse(convert_to_tensor([i * size for i in range(count + 1)], splits.dtype), splits)
         return place
     size = cast(convert_to_tensor(size), lengths.dtype)
     fits = reduce_all((lengths == size) | (size == 1))

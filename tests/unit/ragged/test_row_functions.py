@@ -147,3 +147,42 @@ def test_ranges_of_vectors_of_any_size():
     ):
         with pytest.raises(tf.errors.InvalidArgumentError, match=text):
             tf.ragged.range(*given)
+
+
+def splits_differ(places, x, y, starts):
+    """TensorFlow's text for splits of rows that differ."""
+    at = "\n ".join(f"[{i}]" for i in places)
+    return (
+        f"Condition x == y did not hold.\nIndices of first {len(places)} different values:\n"
+        f"[{at}]\nCorresponding x values:\n{x}\nCorresponding y values:\n{y}\n"
+        f"First 3 elements of x:\n{starts[0]}\nFirst 3 elements of y:\n{starts[1]}"
+    )
+
+
+def test_rows_that_do_not_fit_are_told_by_their_splits():
+    a = tf.ragged.constant([[1, 2, 3], [4], [5, 6]])
+    b = tf.ragged.constant([[10, 20], [30, 40], [50]])
+    dense = tf.ones([3, 4], tf.int32)
+    c = tf.ragged.constant([[1, 2], [3, 4, 5, 6], [7]])
+    for call, text in (
+        (lambda: a + b, splits_differ([1, 3], "[3 6]", "[2 5]", ("[0 3 4]", "[0 2 4]"))),
+        (lambda: b * a, splits_differ([1, 3], "[2 5]", "[3 6]", ("[0 2 4]", "[0 3 4]"))),
+        (lambda: c + dense,
+         splits_differ([1, 2, 3], "[ 4  8 12]", "[2 6 7]", ("[0 4 8]", "[0 2 6]"))),
+        (lambda: dense - c,
+         splits_differ([1, 2, 3], "[ 4  8 12]", "[2 6 7]", ("[0 4 8]", "[0 2 6]"))),
+    ):  # fmt: skip
+        with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+            call()
+        assert str(caught.value) == text
+
+
+def test_ragged_tensors_of_other_rows_are_not_equal():
+    a, b = tf.ragged.constant([[1, 2], [3]]), tf.ragged.constant([[1], [2, 3]])
+    assert (a == b) is False and (a != b) is True
+    assert (a == tf.ones([2, 3], tf.int32)) is False
+    assert (a == tf.ragged.constant([[1.0, 2.0], [3.0]])) is False
+    assert a not in [b]
+    assert (a == tf.ragged.constant([[1, 5], [3]])).to_list() == [[True, False], [True]]
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        tf.equal(a, b)
