@@ -9,6 +9,7 @@ import numpy as np
 from shardtape.data import Dataset
 from shardtape.ops.array import gather
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.filling import range as range_
 
 
 def timeseries_dataset_from_array(
@@ -59,14 +60,16 @@ def timeseries_dataset_from_array(
     if shuffle:
         seed = int(np.random.randint(1_000_000)) if seed is None else seed
         np.random.RandomState(seed).shuffle(starts)
-    series = convert_to_tensor(np.asarray(data)[first:last])
-    wanted = None if targets is None else convert_to_tensor(np.asarray(targets)[first:last])
-    steps = np.arange(0, sequence_length * sampling_rate, sampling_rate, dtype="int32")
+    series = convert_to_tensor(data[first:last])
+    wanted = None if targets is None else convert_to_tensor(targets[first:last])
+    reach = sequence_length * sampling_rate
 
     def windows(start: Any) -> Any:
         # whole batches are cut at once: the order and the values are those of single windows
         at = start[:, None] if batch_size is not None else start
-        found = gather(series, at + convert_to_tensor(steps))
+        zero = start[0] * 0 if batch_size is not None else start * 0
+        # as in Keras the number of steps is not known to what follows
+        found = gather(series, at + range_(zero, zero + reach, sampling_rate))
         return found if wanted is None else (found, gather(wanted, start))
 
     places = Dataset.from_tensor_slices(starts)
