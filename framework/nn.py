@@ -1,5 +1,7 @@
 """`tf.nn`."""
 
+from typing import Any as _Any
+
 from shardtape import neural_experimental as experimental
 from shardtape.ops.activations import (
     crelu,
@@ -112,3 +114,18 @@ from shardtape.replica_losses import (
 from shardtape.sparse.segments import safe_embedding_lookup_sparse
 
 lrn = local_response_normalization
+_OF_LAYERS = ("RNNCellDeviceWrapper", "RNNCellDropoutWrapper", "RNNCellResidualWrapper")
+
+
+def __getattr__(name: str) -> _Any:
+    if name in _OF_LAYERS:  # layers, which need this module
+        from shardtape.keras.layers import cell_wrappers
+
+        return getattr(cell_wrappers, name)
+    from shardtape.absent import missing_text
+
+    raise AttributeError(missing_text("tf.nn", name, [n for n in globals() if n[0] != "_"]))
+
+
+def __dir__() -> list[str]:
+    return sorted([*(n for n in globals() if n[0] != "_"), *_OF_LAYERS])

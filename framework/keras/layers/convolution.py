@@ -155,13 +155,15 @@ class Conv(Layer):
         return outputs
 
     def call(self, inputs: Any) -> Tensor:
-        padding = self.padding.upper()
         if self.padding == "causal":
-            inputs, padding = pad(inputs, self._causal_padding()), "VALID"
+            inputs = pad(inputs, self._causal_padding())
+        return self._finished(self.convolution_op(inputs, self.kernel))
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Tensor:
+        """The convolution itself, without bias and activation; subclasses may change the kernel."""
+        padding = "VALID" if self.padding == "causal" else self.padding.upper()
         convolve = {1: nn.conv1d, 2: nn.conv2d, 3: nn.conv3d}[self.rank]
-        return self._finished(
-            convolve(inputs, self.kernel, self.strides, padding, self._layout, self.dilation_rate)
-        )
+        return convolve(inputs, kernel, self.strides, padding, self._layout, self.dilation_rate)
 
     def _causal_padding(self) -> list[list[int]]:
         left = self.dilation_rate[0] * (self.kernel_size[0] - 1)
