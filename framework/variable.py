@@ -302,12 +302,10 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
 
     def _written(self, op: Any, inputs: tuple[Any, ...], name: Any, read_value: bool) -> Any:
         made = apply_resource(op, self, inputs, None, name)
-        if made is None:
-            if not read_value:
-                return None
-            return _unread(self) if type(self) is ResourceVariable else self
         if not read_value:
             return made
+        if made is None or made.graph.takes_resources:  # read where it is used
+            return _unread(self, made) if type(self) is ResourceVariable else self
         with made.graph.control_dependencies([made]):
             return self.value()
 
@@ -438,13 +436,22 @@ class ResourceVariable(Variable):
 
 
 class _UnreadVariable(ResourceVariable):
-    """What an assignment gives in eager mode: the Variable under TensorFlow's name for this.
+    """What an assignment gives: the Variable under TensorFlow's name for this.
 
-    It shares everything with the Variable, also what is assigned later.
+    It shares everything with the Variable, also what is assigned later. In a graph its `op` is the
+    assignment, which others may wait for.
     """
 
-    __slots__ = ("_origin",)
+    __slots__ = ("_origin", "_assignment")
     _origin: ResourceVariable
+    _assignment: Any
+
+    @property
+    def op(self) -> Any:
+        made = self._assignment
+        if made is not None and made.graph is state.graph:
+            return made
+        return self._origin.op  # type: ignore[attr-defined]
 
     @property
     def name(self) -> str:
@@ -457,10 +464,10 @@ class _UnreadVariable(ResourceVariable):
         return self._origin._written(op, inputs, name, read_value)  # type: ignore[attr-defined]
 
 
-def _unread(variable: ResourceVariable) -> _UnreadVariable:
+def _unread(variable: ResourceVariable, assignment: Any = None) -> _UnreadVariable:
     made = object.__new__(_UnreadVariable)
     made.__dict__ = variable.__dict__
-    made._origin = variable  # type: ignore[misc]
+    made._origin, made._assignment = variable, assignment  # type: ignore[misc]
     return made
 
 

@@ -331,7 +331,7 @@ class Graph:
                 f"The name {obj!r} looks like that of {'a tensor' if ':' in obj else 'a node'}, "
                 "which is not what is asked for"
             )
-        wanted = [*[SymbolicTensor] * allow_tensor, *[Operation] * allow_operation]
+        wanted: list[Any] = [*[SymbolicTensor] * allow_tensor, *[Operation] * allow_operation]
         if not isinstance(obj, tuple(wanted)):
             raise TypeError(f"Can not convert a {type(obj).__name__} into a node or tensor")
         if obj.graph is not self:
@@ -376,7 +376,10 @@ class Graph:
             state.control_inputs = ()
         else:
             nodes = [getattr(c, "op", c) for c in control_inputs if c is not None]
-            state.control_inputs = outer + tuple(n for n in nodes if isinstance(n, Operation))
+            # what is given is there, and nothing has to wait for it
+            state.control_inputs = outer + tuple(
+                n for n in nodes if isinstance(n, Operation) and n.type != "Placeholder"
+            )
         try:
             yield
         finally:

@@ -37,7 +37,7 @@ def cases(tf):
         v.assign_add(x)
 
     def order(x):
-        v.assign_add(x, read_value=False)
+        v.assign_add(x)
         return v * 2.0
 
     return [
@@ -50,6 +50,7 @@ def cases(tf):
         ("twice", lambda x: v * x + v, (scalar,), {}),
         ("list", lambda x: (x + [1.0, 2.0], [3.0, 1.0] - x), (tf.TensorSpec([2], tf.float32),), {}),
         ("nothing", lambda x: None, (scalar,), {}),
+        ("assigned", lambda x: (v.assign(x), assigned(x), x)[2], (scalar,), {}),
         ("order", lambda x: order(x), (scalar,), {}),
         ("branches", branches, (scalar,), {}),
         ("cond", lambda x: tf.cond(x > 0.0, lambda: (x, x * 2.0), lambda: (x, x)), (scalar,), {}),

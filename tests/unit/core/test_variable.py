@@ -165,3 +165,41 @@ def test_a_variable_has_no_len():
     with pytest.raises(TypeError, match="has no len"):
         len(v)
     assert [float(x) for x in v] == [1.0, 2.0] and len(v.value()) == 2
+
+
+def test_what_assignments_give_in_functions_is_read_where_it_is_used():
+    """The numbers are TensorFlow 2.15's."""
+    v = tf.Variable(0.0)
+
+    @tf.function
+    def twice():
+        a = v.assign_add(1.0)
+        c = a * 1.0
+        b = v.assign_add(1.0)
+        return a, c, b
+
+    assert [float(x) for x in twice()] == [2.0, 1.0, 2.0]
+
+    @tf.function
+    def chained():
+        given = v.assign(5.0)
+        assert isinstance(given, tf.Variable) and given.name == "UnreadVariable"
+        given.assign_add(1.0)
+        with tf.control_dependencies([given, v.assign_add(2.0)]):
+            return tf.identity(given)
+
+    assert float(chained()) == float(v) == 8.0
+    [made] = [n for n in chained.get_concrete_function().graph.get_operations()
+              if n.type == "ReadVariableOp"]  # fmt: skip
+    assert "AssignVariableOp" in [
+        n.type for n in chained.get_concrete_function().graph.get_operations()
+    ]
+    assert made.outputs[0].shape == ()
+
+    @tf.function
+    def slope(x):
+        with tf.GradientTape() as tape:
+            y = v.assign(x) * 3.0
+        return tape.gradient(y, v)
+
+    assert float(slope(2.0)) == 3.0
