@@ -11,6 +11,7 @@ from shardtape import errors
 from shardtape.ops import array, resampling
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.few_taps import along_columns, along_rows
 from shardtape.ops.math import minimum, round
 from shardtape.ops.registry import Arg, op
 from shardtape.ops.shape_rules import known_ints
@@ -45,8 +46,11 @@ def _apply(
     x = images.astype(kind)
     batch, height, width, channels = x.shape
     rows, columns = xp.asarray(rows.astype(kind)), xp.asarray(columns.astype(kind))
-    x = xp.matmul(rows, x.reshape(batch, height, width * channels))
-    x = x.reshape(batch, rows.shape[0], width, channels)
+    flat = x.reshape(batch, height, width * channels)
+    if xp is np:
+        x = along_rows(rows, flat).reshape(batch, rows.shape[0], width, channels)
+        return along_columns(columns, x)
+    x = xp.matmul(rows, flat).reshape(batch, rows.shape[0], width, channels)
     return xp.matmul(columns, x)
 
 
