@@ -233,7 +233,7 @@ class CompiledMetrics:
             prefix = f"{name}_" if len(names) > 1 else ""
             for metric in plain[i]:
                 made = self._made(i, metric, targets, predictions)
-                made._name = f"{prefix}{made._name}"
+                made._name = self._named(metric, prefix, made._name)
                 if made._name in taken:
                     raise ValueError(
                         f'Found two metrics with the same name: "{made._name}". All the metrics '
@@ -243,11 +243,18 @@ class CompiledMetrics:
                 built.append((i, made, False))
             for metric in weighted[i]:
                 made = self._made(i, metric, targets, predictions)
-                taken_name = f"{prefix}{made._name}" in taken
-                made._name = f"{prefix}{'weighted_' if taken_name else ''}{made._name}"
+                name_of = self._named(metric, prefix, made._name)
+                if name_of in taken:
+                    name_of = f"{prefix}weighted_{made._name}"
+                made._name = name_of
                 taken.add(made._name)
                 built.append((i, made, True))
         self._built = built
+
+    def _named(self, given: Any, prefix: str, name: str) -> str:
+        """A metric's name with that of its output, which metrics of Keras's files have already."""
+        of_file = self._undecided is not None and isinstance(given, Metric)
+        return name if of_file and name.startswith(prefix) else f"{prefix}{name}"
 
     def _made(self, i: int, given: Any, targets: list[Any], predictions: list[Any]) -> Metric:
         made = _as_metric(given, targets[i], predictions[i])

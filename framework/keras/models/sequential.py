@@ -187,9 +187,15 @@ class Sequential(Model):
             with building(outer), outside_calls():
                 if root_graph() is None:
                     self._build_input_shape = x.shape
-                    self._build_from(x.shape, x.dtype)
-                    self._shape_is_guessed = True
+                    self._try_to_build(x)
         self.built = True
+
+    def _try_to_build(self, x: Any) -> None:
+        try:
+            self._build_from(x.shape, x.dtype)
+            self._shape_is_guessed = True
+        except Exception:  # noqa: BLE001  # of a layer that needs values: all are called on these
+            self._entrance = self._network = None
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         x = inputs if self._network is None else self._fitted(inputs)

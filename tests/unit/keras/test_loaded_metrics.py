@@ -1,5 +1,7 @@
 """Metrics of models that were loaded, and of files that do not fit; as Keras 2.15 has them."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -92,3 +94,20 @@ def test_a_metric_of_another_shape(ending, tmp_path, caplog):
     other.load_weights(path, skip_mismatch=True)
     assert "Skipping object" in caplog.text
     assert other.metrics[1].w.numpy().tolist() == [1.0] * 5
+
+
+def test_names_in_files_of_keras_have_those_of_the_outputs_already(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    path = str(tmp_path / "m.h5")
+    model(2, metrics=["mae"]).save(path)
+
+    def wrapped(name):
+        config = {"name": name, "dtype": "float32", "fn": "mean_absolute_error"}
+        return {"class_name": "MeanMetricWrapper", "config": config}
+
+    with h5py.File(path, "a") as file:  # as Keras 2.15 writes it
+        training = json.loads(file.attrs["training_config"])
+        training["metrics"] = [[wrapped("a_mae")], [wrapped("b_mae")]]
+        file.attrs["training_config"] = json.dumps(training)
+    names = ["loss", "a_loss", "b_loss", "a_mae", "b_mae"]
+    assert tf.keras.models.load_model(path).metrics_names == names

@@ -90,3 +90,33 @@ def test_weights_of_a_sequential_model_that_is_not_built():
     assert model.losses == model.metrics == [] and len(model.layers) == 1
     model.build((None, 4))
     assert len(model.weights) == 2
+
+
+class OfValues(tf.keras.layers.Layer):
+    def call(self, x):
+        return x * float(x.numpy().sum())
+
+
+def test_layers_that_need_values_are_called_on_them_alone():
+    def model():
+        return tf.keras.Sequential(
+            [tf.keras.layers.Dense(2, kernel_initializer="ones"), OfValues()]
+        )
+
+    m = model()
+    assert m(tf.ones((2, 3))).numpy().tolist() == [[36.0, 36.0]] * 2
+    assert m(tf.ones((4, 3))).numpy()[0].tolist() == [72.0, 72.0]
+    assert (m.built, len(m.weights)) == (True, 2)
+    m = model()
+    m.compile("sgd", "mse", run_eagerly=True)
+    history = m.fit(np.ones((2, 3)), np.ones((2, 2)), verbose=0)
+    assert history.history["loss"] == [1225.0]
+
+
+def test_an_error_of_a_call_is_that_of_the_values():
+    class Product(tf.keras.layers.Layer):
+        def call(self, x):
+            return tf.matmul(x, tf.ones((7, 7)))
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"calling layer 'p' \(type Product"):
+        tf.keras.Sequential([Product(name="p")])(tf.ones((2, 3)))
