@@ -20,11 +20,14 @@ class CheckpointOptions:
     """
 
     def __init__(
-        self, experimental_io_device: str | None = None, experimental_enable_async_checkpoint:
-        bool = False, **others: Any,
+        self, experimental_io_device: str | None = None,
+        experimental_enable_async_checkpoint: bool = False,
+        experimental_write_callbacks: Any = None, enable_async: bool = False, **others: Any,
     ) -> None:  # fmt: skip
         self.experimental_io_device = experimental_io_device
-        self.experimental_enable_async_checkpoint = experimental_enable_async_checkpoint
+        self.enable_async = enable_async or experimental_enable_async_checkpoint
+        self.experimental_enable_async_checkpoint = self.enable_async
+        self.experimental_write_callbacks = experimental_write_callbacks
 
 
 def checkpoints_iterator(

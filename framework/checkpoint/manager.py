@@ -108,7 +108,7 @@ class CheckpointManager:
                 return None
             self._last_step = step
         if checkpoint_number is None:
-            path = self._checkpoint.save(self._prefix)
+            path = self._checkpoint._write_next(self._prefix)
         else:
             self._checkpoint.save_counter.assign_add(1)
             path = self._checkpoint.write(f"{self._prefix}-{int(checkpoint_number)}")

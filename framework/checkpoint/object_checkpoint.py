@@ -112,14 +112,18 @@ class Checkpoint:
         Returns:
           The path of the checkpoint.
         """
+        path = self._write_next(file_prefix)
+        update_checkpoint_state(storage.split(path)[0], path)
+        return path
+
+    def _write_next(self, file_prefix: storage.Path) -> str:
+        """Counts a save and writes it; who calls writes the file `checkpoint`."""
         self.save_counter.assign_add(1)
         try:
-            path = self.write(f"{storage.text(file_prefix)}-{int(self.save_counter.numpy())}")
+            return self.write(f"{storage.text(file_prefix)}-{int(self.save_counter.numpy())}")
         except errors.OpError:
             self.save_counter.assign_sub(1)
             raise
-        update_checkpoint_state(storage.split(path)[0], path)
-        return path
 
     def read(self, save_path: storage.Path, options: Any = None) -> LoadStatus:
         """Restores values from a checkpoint that `write` made; see `restore`."""
