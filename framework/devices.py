@@ -81,10 +81,14 @@ class DeviceSpec:
             text += f"/device:{self.device_type}:{index}"
         return text
 
-    def make_merged_spec(self, inner: DeviceSpec) -> DeviceSpec:
-        """This name with the parts that `inner` states."""
-        stated = {name: value for name, value in vars(inner).items() if value is not None}
+    def make_merged_spec(self, dev: DeviceSpec) -> DeviceSpec:
+        """This name with the parts that `dev` states."""
+        stated = {name: value for name, value in vars(dev).items() if value is not None}
         return replace(self, **stated)
+
+    def parse_from_string(self, spec: str) -> DeviceSpec:
+        """`from_string`; this name stays as it is."""
+        return type(self).from_string(spec)
 
     def replace(self, **parts: Any) -> DeviceSpec:
         """This name with other parts."""

@@ -10,9 +10,9 @@ from typing import Any
 from shardtape.type_spec import composite_spec
 
 
-def is_nested(value: Any) -> bool:
+def is_nested(seq: Any) -> bool:
     """True for lists, tuples, dicts and attrs classes; not for strings and tensors."""
-    kind: Any = type(value)
+    kind: Any = type(seq)
     return _nests(kind)
 
 
@@ -119,8 +119,11 @@ def map_structure(func: Callable[..., Any], *structures: Any, **options: Any) ->
     return pack_sequence_as(structures[0], [func(*leaves) for leaves in zip(*flat)], expand)
 
 
-def assert_same_structure(a: Any, b: Any, check_types: bool = True, **options: Any) -> None:
+def assert_same_structure(
+    nest1: Any, nest2: Any, check_types: bool = True, expand_composites: bool = False
+) -> None:
     """Raises ValueError (form) or TypeError (container type) where the structures differ."""
+    a, b = nest1, nest2
     if is_nested(a) != is_nested(b):
         raise ValueError(
             f"The two structures don't have the same nested structure: {a!r} and {b!r}"

@@ -44,6 +44,20 @@ class TypeSpec:
             return self
         raise ValueError(f"No TypeSpec is compatible with both {self} and {other}")
 
+    def is_subtype_of(self, other: Any) -> bool:
+        """Whether each value of this spec is one of `other`."""
+        return self == other
+
+    def most_specific_common_supertype(self, others: Sequence[Any]) -> TypeSpec | None:
+        """The narrowest spec of the values of all; None where there is none."""
+        found: TypeSpec = self
+        for other in others:
+            try:
+                found = found.most_specific_compatible_type(other)
+            except ValueError:
+                return None
+        return found
+
     def is_compatible_with(self, spec_or_value: Any) -> bool:
         """Whether a value, or the values of a spec, fit this spec."""
         other = spec_or_value

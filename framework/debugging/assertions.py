@@ -135,11 +135,19 @@ def _difference(
 
 
 assert_equal = _binary("==", compare.equal, "assert_equal")
-assert_none_equal = _binary("!=", compare.not_equal, "assert_none_equal")
+_none_equal = _binary("!=", compare.not_equal, "assert_none_equal")
 assert_less = _binary("<", compare.less, "assert_less")
 assert_less_equal = _binary("<=", compare.less_equal, "assert_less_equal")
 assert_greater = _binary(">", compare.greater, "assert_greater")
 assert_greater_equal = _binary(">=", compare.greater_equal, "assert_greater_equal")
+
+
+def assert_none_equal(
+    x: Any, y: Any, summarize: int | None = None, message: str | None = None,
+    name: str | None = None,
+) -> Any:  # fmt: skip
+    """Raises InvalidArgumentError where `x == y` holds for some element."""
+    return _none_equal(x, y, message, summarize, name)
 
 
 def assert_near(

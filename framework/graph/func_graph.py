@@ -39,7 +39,19 @@ class TensorSpec(TypeSpec):
     def from_tensor(cls, tensor: Any, name: str | None = None) -> TensorSpec:
         return cls(tensor.shape, tensor.dtype, name)
 
-    from_spec = from_tensor
+    @classmethod
+    def from_spec(cls, spec: Any, name: str | None = None) -> TensorSpec:
+        """The spec under another name."""
+        return cls(spec.shape, spec.dtype, name or getattr(spec, "name", None))
+
+    def is_subtype_of(self, other: Any) -> bool:
+        if not isinstance(other, TensorSpec) or self.dtype is not other.dtype:
+            return False
+        if other.shape.rank is None:
+            return True
+        if self.shape.rank != other.shape.rank:
+            return False
+        return all(n in (None, m) for m, n in zip(self.shape.as_list(), other.shape.as_list()))
 
     @property
     def value_type(self) -> type:
@@ -61,7 +73,8 @@ class TensorSpec(TypeSpec):
         shape = self.shape.most_specific_compatible_shape(other.shape)
         return TensorSpec(shape, self.dtype, self.name if self.name == other.name else None)
 
-    def is_compatible_with(self, other: Any) -> bool:
+    def is_compatible_with(self, spec_or_tensor: Any) -> bool:
+        other = spec_or_tensor
         if isinstance(other, TypeSpec) and not isinstance(other, TensorSpec):
             return False
         other = other if isinstance(other, TensorSpec) else convert_to_tensor(other)

@@ -387,6 +387,10 @@ class DenseHashTable(MutableHashTable):
             np.asarray(k._host()).item() for k in reserved if isinstance(k, EagerTensor)
         }
 
+    def insert_or_assign(self, keys: Any, values: Any, name: str | None = None) -> Any:
+        """`insert`: values of keys that are there are replaced."""
+        return self.insert(keys, values, name)
+
     def _insert(self, keys: np.ndarray, values: np.ndarray) -> None:
         for key in keys.reshape(-1).tolist():
             if key in self._reserved:

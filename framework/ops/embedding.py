@@ -42,7 +42,7 @@ def embedding_lookup(params: Any, ids: Any, max_norm: Any = None, name: str | No
 @scoped("embedding_lookup_sparse")
 def embedding_lookup_sparse(
     params: Any, sp_ids: Any, sp_weights: Any, combiner: str | None = None, max_norm: Any = None,
-    name: str | None = None,
+    name: str | None = None, allow_fast_lookup: bool = False,
 ) -> Any:  # fmt: skip
     """Rows of `params` at the ids of each row of `sp_ids`, combined to one.
 

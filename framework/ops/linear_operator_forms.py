@@ -243,6 +243,24 @@ class _Circulant(LinearOperator):
         block = sizes[-self._depth :].num_elements()
         return sizes[: -self._depth].concatenate([block, block])
 
+    @property
+    def block_depth(self) -> int:
+        """Axes of the spectrum: 1, 2 or 3."""
+        return self._depth
+
+    @property
+    def block_shape(self) -> TensorShape:
+        return self.spectrum.shape[-self._depth :]
+
+    def block_shape_tensor(self) -> Any:
+        return array.shape(self.spectrum)[-self._depth :]
+
+    def convolution_kernel(self, name: str = "convolution_kernel") -> Any:
+        """The vector whose convolution the operator is: the spectrum transformed back."""
+        wide = dt.complex128 if self.dtype in (dt.float64, dt.complex128) else dt.complex64
+        back = {1: fourier.ifft, 2: fourier.ifft2d, 3: fourier.ifft3d}[self._depth]
+        return cast(back(cast(self.spectrum, wide)), self.dtype)
+
     def _scaled(self, x: Any, factor: Any) -> Any:
         """The Fourier transform of the columns of x times `factor`, transformed back."""
         wide = dt.complex128 if self.dtype in (dt.float64, dt.complex128) else dt.complex64

@@ -54,7 +54,7 @@ def segment_sqrt_n(
 def safe_embedding_lookup_sparse(
     embedding_weights: Any, sparse_ids: Any, sparse_weights: Any = None,
     combiner: str = "mean", default_id: Any = None, max_norm: Any = None,
-    name: str | None = None,
+    name: str | None = None, allow_fast_lookup: bool = False,
 ) -> Any:  # fmt: skip
     """`embedding_lookup_sparse` where ids may be negative and rows empty.
 

@@ -55,6 +55,7 @@ class ModelCheckpoint(Callback):
             monitor, mode, lambda name: "acc" in name or name.startswith("fmeasure")
         )
         start = initial_value_threshold
+        self.monitor_op = np.greater if self._sign > 0 else np.less
         self.best = -self._sign * np.inf if start is None else start
         self.epochs_since_last_save = 0
         self._batches = 0

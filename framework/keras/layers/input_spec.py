@@ -41,6 +41,10 @@ class InputSpec:
         shown = {k: v for k, v in vars(self).items() if v not in (None, False, {})}
         return f"InputSpec({', '.join(f'{k}={v}' for k, v in shown.items())})"
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> InputSpec:
+        return cls(**config)
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         names = ("dtype", "shape", "ndim", "max_ndim", "min_ndim", "axes")

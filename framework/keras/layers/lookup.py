@@ -124,6 +124,10 @@ class IndexLookup(PreprocessingLayer):
         """The number of places."""
         return self._first_token() + len(self._tokens)
 
+    def vocab_size(self) -> int:
+        """The older name of `vocabulary_size`."""
+        return self.vocabulary_size()
+
     def set_vocabulary(self, vocabulary: Any, idf_weights: Any = None) -> None:
         """Sets the members, with or without the special ones at their start.
 

@@ -52,6 +52,15 @@ class PreprocessingLayer(Layer):
         self.finalize_state()
         self._is_adapted = True
 
+    def compile(
+        self, run_eagerly: bool | None = None, steps_per_execution: int | None = None
+    ) -> None:
+        """Accepted: batches are taken one by one, eagerly."""
+
+    def make_adapt_function(self) -> Any:
+        """A function that takes in the next batch of an iterator."""
+        return lambda iterator: self.update_state(next(iterator))
+
     def _note_shape(self, batch: Any) -> None:
         """A Sequential model that begins with the layer can be built for what it was shown."""
         if self._batch_input_shape is None and len(batch.shape) > 1:

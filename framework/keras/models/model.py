@@ -37,6 +37,7 @@ class Model(Trainer, Layer):
 
     # those of the model itself; not those of the layers inside it, as in Keras
     _counts_metrics = True
+    history: Any = None  # that of the last `fit`
     _unseen = Layer._unseen | {
         "_network", "compiled_loss", "compiled_metrics", "optimizer", "history", "_steps",
         "_compile_arguments", "_given", "_added_metrics", "_own_layers", "_added_outputs",

@@ -176,3 +176,8 @@ class TimeseriesGenerator(Sequence):
             "start_index": self.start_index, "end_index": self.end_index,
             "shuffle": self.shuffle, "reverse": self.reverse, "batch_size": self.batch_size,
         }  # fmt: skip
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The class and `get_config` as JSON; `kwargs` go to `json.dumps`."""
+        return json.dumps({"class_name": type(self).__name__, "config": self.get_config()},
+                          **kwargs)  # fmt: skip

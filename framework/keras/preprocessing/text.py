@@ -23,19 +23,21 @@ def text_to_word_sequence(
 
 
 def one_hot(
-    input_text: str, n: int, filters: str = _FILTERS, lower: bool = True, split: str = " "
-) -> list[int]:
+    input_text: str, n: int, filters: str = _FILTERS, lower: bool = True, split: str = " ",
+    analyzer: Callable[[str], list[str]] | None = None,
+) -> list[int]:  # fmt: skip
     """A number in 1..n-1 for each word, by Python's `hash` (another one in each process)."""
-    return hashing_trick(input_text, n, hash, filters, lower, split)
+    return hashing_trick(input_text, n, hash, filters, lower, split, analyzer)
 
 
 def hashing_trick(
     text: str, n: int, hash_function: Any = None, filters: str = _FILTERS, lower: bool = True,
-    split: str = " ",
+    split: str = " ", analyzer: Callable[[str], list[str]] | None = None,
 ) -> list[int]:  # fmt: skip
     """A number in 1..n-1 for each word; two words may share one.
 
     Args:
+      analyzer: cuts the text into words, in place of `filters`, `lower` and `split`.
       hash_function: None (Python's `hash`), "md5", or a function from a word to an int.
     """
     function: Callable[[str], int] = hash if hash_function is None else hash_function
@@ -44,7 +46,10 @@ def hashing_trick(
         def function(word: str) -> int:
             return int(hashlib.md5(word.encode(), usedforsecurity=False).hexdigest(), 16)
 
-    words = text_to_word_sequence(text, filters, lower, split)
+    if analyzer is not None:
+        words = analyzer(text)
+    else:
+        words = text_to_word_sequence(text, filters, lower, split)
     return [function(word) % (n - 1) + 1 for word in words]
 
 
