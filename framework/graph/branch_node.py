@@ -79,6 +79,19 @@ class BranchNode:
         """The type of the node: one without effects is of the `Stateless` kind."""
         return f"Stateless{base}" if self.stateless else base
 
+    def order(self) -> list[int]:
+        """Places among the tensors and then Variables from outside, as the branches meet them."""
+        found: dict[int, None] = {}
+        first = len(self.outer)
+        for branch, positions in zip(self.branches, self.positions):
+            graph = branch.graph
+            met = [(p.op.index, i) for (_, p), i in zip(graph.captures, positions)]
+            for i, v in enumerate(self.variables):
+                if v._id in graph._handles:
+                    met.append((graph._handles[v._id].op.index, first + i))
+            found |= dict.fromkeys([i for _, i in sorted(met)])
+        return list(found)
+
     def captured_of(self, branch: int, values: Sequence[Any]) -> list[Any]:
         return [values[i] for i in self.positions[branch]]
 
@@ -170,9 +183,12 @@ def add_node(
     if new and graph.takes_resources:
         scope = graph.unique_name(name or NODE_NAMES.get(made.type, made.type))
         name = f"{scope}/"
-        first = len(inputs) + (2 if made.type == "While" else -1)  # a loop has two more in front
+        first = len(leading) + 2 if made.type == "While" else 0  # a loop has two more in front
+        places = {i: first + k for k, i in enumerate(node.order())}
         for i in new:
-            graph.variable_handle(node.variables[i], f"{scope}/input_{first + i}")
+            called = f"input_{places[len(node.outer) + i]}"
+            handle = graph.variable_handle(node.variables[i], f"{scope}/{called}")
+            graph.shown.names[handle.op.index] = called
     handles = [graph.variable_handle(v) for v in node.variables]
     outputs = graph.add_op(made, [*inputs, *handles], {}, name)
     if state.recorders:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from shardtape.graph.graphdef import attributes_of, known_attributes, shape_proto
+from shardtape.graph.graphdef import attributes_of, inputs_of, known_attributes, shape_proto
 from shardtape.graph.shown import has_effects, order_of_effects
 
 
@@ -110,8 +110,9 @@ class _Function:
         captured = dict(
             zip(self._held.positions[self._number], (p for _, p in self._graph.captures))
         )
-        handles = self._graph._handles
-        for i, outer in enumerate(self._node.inputs[first:]):
+        handles, unread = self._graph._handles, 0
+        for i in self._held.order():
+            outer = self._node.inputs[first + i]
             if i < len(self._held.outer):
                 stand_in = captured.get(i)
                 called = outer.op.name
@@ -120,9 +121,12 @@ class _Function:
                 called = "resource"
             reader = None if stand_in is None else self._reader(stand_in)
             hint = "placeholder" if reader is None else f"{reader}/{called}"
+            known = reader is not None or self._is_loop and self._number == 1
             if self._is_loop and self._number == 1:
                 hint = f"{called if reader is None else hint}_0"
-            known = reader is not None or hint.endswith("_0")
+            elif self._is_loop and reader is None:  # the loop's body has it
+                hint = f"{self._graph.function_name}___redundant_placeholder{unread}"
+                unread += 1
             name = self._input(stand_in, self._own(hint), outer, called if known else None)
             passed.append((name, outer.dtype))
         return passed
@@ -153,11 +157,11 @@ class _Function:
     # ---- nodes and outputs ------------------------------------------------------------------
     def _add(self, node: Any) -> None:
         made = self._made.node_def.add(name=self._own(node.name), op=node.type)
-        leading = self._graph.shown.leading.get(node.index, ())
-        made.input.extend([self._reference(node, t) for t in (*leading, *node.inputs)])
+        inputs = inputs_of(node)
+        made.input.extend([self._reference(node, t) for t in inputs])
         before = (*node.control_inputs, *order_of_effects(self._graph).get(node.index, ()))
         made.input.extend(sorted({f"^{self._own(c.name)}" for c in before}))
-        attributes_of(made, node, leading)
+        attributes_of(made, node, inputs)
 
     def _named_free(self, name: str) -> str:
         return self._own(self._graph.unique_name(name, absolute=True, reserve=False))

@@ -53,20 +53,32 @@ def node_def(operation: Operation, add_shapes: bool = False) -> node_def_pb2.Nod
     from tensorboard.compat.proto import node_def_pb2
 
     graph = operation.graph
-    leading = graph.shown.leading.get(operation.index, ())
+    inputs = inputs_of(operation)
     node = node_def_pb2.NodeDef(
         name=operation.name, op=operation.type, device=operation.device or ""
     )
-    node.input.extend([graph.shown.input(operation, t) for t in (*leading, *operation.inputs)])
+    node.input.extend([graph.shown.input(operation, t) for t in inputs])
     order = order_of_effects(graph).get(operation.index, ()) if graph.takes_resources else ()
     controls = (*operation.control_inputs, *order)
     node.input.extend(sorted({f"^{c.name}" for c in controls}))
-    attributes_of(node, operation, leading)
+    attributes_of(node, operation, inputs)
     if add_shapes and operation.outputs:
         listed = node.attr["_output_shapes"].list
         for t in results_of(operation):
             listed.shape.append(shape_proto(t.shape))
     return node
+
+
+def inputs_of(operation: Operation) -> Sequence[Any]:
+    """The inputs of a node as they are described: what branches use, in the order of that."""
+    leading = operation.graph.shown.leading.get(operation.index, ())
+    control = getattr(operation.op_def, "control", None)
+    if control is None or not hasattr(control[0], "order"):
+        return (*leading, *operation.inputs)
+    held = control[0]
+    first = len(operation.inputs) - len(held.outer) - len(held.variables)
+    captured = operation.inputs[first:]
+    return (*leading, *operation.inputs[:first], *[captured[i] for i in held.order()])
 
 
 def results_of(operation: Operation) -> Sequence[Any]:
@@ -82,11 +94,11 @@ def known_attributes() -> dict[str, dict[str, Any]]:
     return json.loads(file.read_text())
 
 
-def attributes_of(node: Any, operation: Operation, leading: Sequence[Any]) -> None:
+def attributes_of(node: Any, operation: Operation, inputs: Sequence[Any]) -> None:
     """Adds the attributes of an operation to its message.
 
     Args:
-      leading: tensors that are described as its first inputs.
+      inputs: what `inputs_of` gives.
     """
     known = known_attributes().get(operation.type)
     given = {"shape": ()} if operation.is_handle else dict(operation.attrs)
@@ -99,8 +111,8 @@ def attributes_of(node: Any, operation: Operation, leading: Sequence[Any]) -> No
         if tensors and "T" not in node.attr and "dtype" not in node.attr:
             node.attr["T"].type = tensors[0].dtype.as_datatype_enum
         return
-    given |= _branch_attributes(operation)
-    inputs, outputs = (*leading, *operation.inputs), results_of(operation)
+    given |= _branch_attributes(operation, inputs)
+    outputs = results_of(operation)
     for key, place in known.items():
         if key == "/outputs":
             continue
@@ -141,7 +153,7 @@ def _fill(attr: Any, place: str, inputs: Sequence[Any], outputs: Sequence[Any]) 
         attr.type = tensors[int(first)].dtype.as_datatype_enum
 
 
-def _branch_attributes(operation: Operation) -> dict[str, Any]:
+def _branch_attributes(operation: Operation, inputs: Sequence[Any]) -> dict[str, Any]:
     """What an If, Case or While says of its branches."""
     from tensorboard.compat.proto import attr_value_pb2
 
@@ -156,17 +168,16 @@ def _branch_attributes(operation: Operation) -> dict[str, Any]:
         found["branches"] = [b.graph.function_name for b in node.branches]
     else:
         found |= {n: b.graph.function_name for n, b in zip(names, node.branches)}
-    leading = operation.graph.shown.leading.get(operation.index, ())
     results = results_of(operation)
     shown = list(results)
     if kind == "While":  # what it captures goes round with its variables
-        shown = [*leading, *results, *operation.inputs[len(results) :]]
+        first = len(inputs) - len(node.order()) - len(results)
+        shown = [*inputs[:first], *results, *inputs[first + len(results) :]]
         found["_num_original_outputs"] = attr_value_pb2.AttrValue(i=len(shown))
     found["output_shapes"] = [t.shape for t in shown]
     read_only = attr_value_pb2.AttrValue()
     read_only.list.SetInParent()
     if not node.effects:
-        inputs = (*leading, *operation.inputs)
         read_only.list.i.extend([i for i, t in enumerate(inputs) if t.dtype is dt.resource])
     found["_read_only_resource_inputs"] = read_only
     return found

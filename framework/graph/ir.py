@@ -334,7 +334,8 @@ class Graph:
         wanted: list[Any] = [*[SymbolicTensor] * allow_tensor, *[Operation] * allow_operation]
         if not isinstance(obj, tuple(wanted)):
             raise TypeError(f"Can not convert a {type(obj).__name__} into a node or tensor")
-        if obj.graph is not self:
+        element: Any = obj
+        if element.graph is not self:
             raise ValueError(f"{obj!r} is not an element of this graph.")
         return obj
 

@@ -62,9 +62,10 @@ def _binary(op: Any, name: str) -> tuple[Any, Any]:
             if type(other) is EagerTensor:
                 return op(self, other)
         elif hasattr(self, "_read_array") and (
-            type(other) is not SymbolicTensor or other.graph is state.graph
+            type(other) is not SymbolicTensor
+            or (state.graph is not None and not other.graph.claims_ops)
         ):
-            self = self._as_operand()  # beside a tensor of another graph it is read in that graph
+            self = self._as_operand()  # beside a tensor whose graph gets the op it is read there
         if type(other) is not type(self):
             if getattr(other, "_takes_operators", False):
                 return NotImplemented

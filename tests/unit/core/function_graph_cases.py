@@ -53,6 +53,9 @@ def cases(tf):
         ("assigned", lambda x: (v.assign(x), assigned(x), x)[2], (scalar,), {}),
         ("order", lambda x: order(x), (scalar,), {}),
         ("branches", branches, (scalar,), {}),
+        ("cond_reads", lambda x: tf.cond(x > 0.0, lambda: v * x, lambda: x + x), (scalar,), {}),
+        ("while_reads", lambda x, y: tf.while_loop(lambda x: x < y, lambda x: [x * v], [x]),
+         (scalar, scalar), {}),
         ("cond", lambda x: tf.cond(x > 0.0, lambda: (x, x * 2.0), lambda: (x, x)), (scalar,), {}),
         ("while", lambda i: tf.while_loop(lambda i: i < 10, lambda i: [i + 1], [i]), (whole,), {}),
         ("limited", lambda i: tf.while_loop(lambda i: i < 10, lambda i: [i + 1], [i],
@@ -73,14 +76,18 @@ def cases(tf):
 _NUMBER = re.compile(r"((?:true|false|cond|body|branch\d)_)\d+")
 
 
+def _plain(function):
+    """A function's message without numbers, and without a line that stands in either place."""
+    return _NUMBER.sub(r"\1N", str(function)).replace("  is_stateful: true\n", "")
+
+
 def described(tf, function, args, kwargs):
     """What the trace of a function shows of itself, without numbers that no two runs share."""
     concrete = tf.function(function).get_concrete_function(*args, **kwargs)
     graph = concrete.graph.as_graph_def()
     # the order of the parts of a message is that of its definition, of which there are several
     functions = sorted(
-        sorted(re.split(r"^(?=\w)", _NUMBER.sub(r"\1N", str(f)), flags=re.M)[1:])
-        for f in graph.library.function
+        sorted(re.split(r"^(?=\w)", _plain(f), flags=re.M)[1:]) for f in graph.library.function
     )
     graph.ClearField("library")
     graph.ClearField("versions")
