@@ -358,7 +358,8 @@ class SymbolicTensor(Tensor):
 
     @property
     def name(self) -> str:
-        return f"{self.op.name}:{self.value_index}"
+        name_of = getattr(self.op.graph, "name_of", None)  # of a graph of Keras's symbolic calls
+        return f"{self.op.name}:{self.value_index}" if name_of is None else name_of(self)
 
     @property
     def device(self) -> str:

@@ -164,6 +164,11 @@ class KerasGraph(FuncGraph):
 
         return called
 
+    def name_of(self, tensor: SymbolicTensor) -> str:
+        """The name of a tensor: that of an input has no number."""
+        own = tensor.op.name
+        return own if tensor.op.type == "Placeholder" else f"{own}:{tensor.value_index}"
+
     def describe(self, tensor: SymbolicTensor, short: bool) -> str:
         """How a tensor of this graph is shown."""
         made, call = self.history.get(tensor._id), self.calls.get(tensor.op)

@@ -82,3 +82,10 @@ def test_tables_generators_and_layers():
 def test_what_is_equal_is_told_with_its_text():
     with pytest.raises(tf.errors.InvalidArgumentError, match="said here"):
         tf.debugging.assert_none_equal([1], [1], None, "said here")
+
+
+def test_names_of_inputs():
+    x = K.Input((3,), name="age")
+    model = K.Model(x, K.layers.Dense(2, name="d")(x))
+    assert (x.name, model.input.name, model.output.name) == ("age", "age", "d/BiasAdd:0")
+    assert [t.name for t in model.inputs] == ["age"] and repr(x).count("age") == 1
