@@ -20,6 +20,7 @@ from shardtape.optimizers.learning_rate import Rated, checked_rate
 from shardtape.optimizers.listing import ListedState
 from shardtape.optimizers.rule import Rule, learning_rate_from_config
 from shardtape.optimizers.schedules import LearningRateSchedule
+from shardtape.optimizers.schedules import serialize as serialize_schedule
 from shardtape.replica_context import across_replicas, current_strategy, scopes
 from shardtape.variable import Variable
 
@@ -457,7 +458,9 @@ class Optimizer(Rated, ListedState):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, JSON-able."""
-        rule = self._current_rule_config()["config"]
+        rate = self._current_rule_config()["config"]["learning_rate"]
+        if isinstance(self.rule.learning_rate, LearningRateSchedule):
+            rate = serialize_schedule(self.rule.learning_rate)
         return {
             "name": self.name,
             "weight_decay": self.weight_decay,
@@ -469,7 +472,7 @@ class Optimizer(Rated, ListedState):
             "ema_overwrite_frequency": self.ema_overwrite_frequency,
             "jit_compile": False,
             "is_legacy_optimizer": False,
-            "learning_rate": rule["learning_rate"],
+            "learning_rate": rate,
             **{k: v for k, v in self.rule.own_config().items() if k != "lazy" or v},
             **({"loss_scale_factor": self.loss_scale_factor} if self.loss_scale_factor else {}),
         }

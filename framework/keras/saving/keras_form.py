@@ -97,7 +97,8 @@ def _entry(name: str, config: Any, cls: Any = None) -> dict[str, Any]:
     module = module_of(name, cls)
     own = module is None or (cls is not None and not cls.__module__.startswith("shardtape."))
     if own and cls is not None:
-        return {"module": cls.__module__, "class_name": cls.__name__, "config": config,
+        home = None if cls.__module__ == "__main__" else cls.__module__
+        return {"module": home, "class_name": cls.__name__, "config": config,
                 "registered_name": get_registered_name(cls)}  # fmt: skip
     registered = name if name == "Functional" or cls in (AddLoss, AddMetric) else None
     return {"module": module, "class_name": name, "config": config, "registered_name": registered}
@@ -114,6 +115,8 @@ def as_json(value: Any) -> Any:
         return value.item()
     if isinstance(value, TensorShape):
         return None if value.rank is None else list(value)
+    if type(value) is tuple:  # JSON makes it a list, what is only described keeps it
+        return tuple(as_json(v) for v in value)
     if isinstance(value, (list, tuple)):
         return [as_json(v) for v in value]
     if isinstance(value, dict):

@@ -45,7 +45,7 @@ def test_layers():
     assert layers.serialize(layers.TimeDistributed(dense()))["config"]["layer"] == form
     built = dense()
     built(tf.ones((1, 2)))
-    assert layers.serialize(built)["build_config"] == {"input_shape": [1, 2]}
+    assert layers.serialize(built)["build_config"] == {"input_shape": (1, 2)}
     model = keras.Sequential([layers.Dense(1, input_shape=(2,))])
     assert layers.serialize(model)["module"] == "keras"
 

@@ -134,3 +134,31 @@ def test_a_layer_as_activation_is_saved_with_its_configuration(tmp_path, ending)
     assert again.layers[0].activation.alpha == pytest.approx(0.2)
     x = -np.ones((1, 2), np.float32)
     np.testing.assert_allclose(again(x), model(x), rtol=1e-6)
+
+
+def test_a_configuration_keeps_tuples_and_tells_no_module_of_the_program_itself():
+    class Own(layers.Layer):
+        pass
+
+    Own.__module__ = "__main__"
+    model = keras.Sequential([layers.Dense(3, input_shape=(2,)), layers.Reshape((1, 3)), Own()])
+    entrance, dense, reshape, own = model.get_config()["layers"]
+    assert entrance["config"]["batch_input_shape"] == (None, 2)
+    assert dense["build_config"] == {"input_shape": (None, 2)}
+    assert reshape["config"]["target_shape"] == (1, 3)
+    assert (own["module"], own["registered_name"]) == (None, "Own")
+    again = keras.models.model_from_json(model.to_json(), {"Own": Own})
+    assert type(again.layers[2]) is Own and again.output_shape == (None, 1, 3)
+
+
+def test_the_schedule_of_an_optimizer_is_described_with_its_module():
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.1, 5))
+    form = optimizer.get_config()["learning_rate"]
+    assert form == {
+        "module": "keras.optimizers.schedules", "class_name": "CosineDecay",
+        "config": {"initial_learning_rate": 0.1, "decay_steps": 5, "alpha": 0.0, "name": None,
+                   "warmup_target": None, "warmup_steps": 0},
+        "registered_name": None,
+    }  # fmt: skip
+    again = keras.optimizers.Adam.from_config(optimizer.get_config())
+    assert again.get_config() == optimizer.get_config()
