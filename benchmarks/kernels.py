@@ -5,7 +5,7 @@ its gradient (`NAME_gradient`), in milliseconds. Two processes, ours and TensorF
 for each case in turn, so that what else runs on the machine meets both; a figure is the least of
 several windows.
 
-    python benchmarks/kernels.py [CASE ...] [--rounds 3] [--worse-than 1.5] [--json FILE]
+    python benchmarks/kernels.py [CASE ...] [--rounds 2] [--worse-than 1.5] [--json FILE]
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def measure(names: list[str], rounds: int) -> list[rows.Row]:
 def main() -> None:
     parser = rows.parser(__doc__)
     parser.add_argument("cases", nargs="*", metavar="CASE", help="only these")
-    parser.add_argument("--rounds", type=int, default=3, help="measurements of each, in turn")
+    parser.add_argument("--rounds", type=int, default=2, help="measurements of each, in turn")
     parser.add_argument(
         "--worse-than", type=float, metavar="TIMES", help="only rows that take so many times theirs"
     )

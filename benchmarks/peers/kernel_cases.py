@@ -311,3 +311,46 @@ _plain(
     lambda tf: lambda x: tf.sequence_mask(tf.cast(tf.abs(x) * 50, tf.int32), 200),
     256,
 )
+
+_layer("group_norm", lambda tf: tf.keras.layers.GroupNormalization(8), (32, 16, 16, 32))
+_layer("conv_lstm", lambda tf: tf.keras.layers.ConvLSTM2D(8, 3, padding="same"), (4, 8, 16, 16, 4))
+_layer("up_sampling_bilinear", lambda tf: tf.keras.layers.UpSampling2D(interpolation="bilinear"),
+       (16, 16, 16, 32))  # fmt: skip
+_layer("global_max_pool", lambda tf: tf.keras.layers.GlobalMaxPool2D(), (64, 8, 8, 256))
+_layer("spatial_dropout", lambda tf: tf.keras.layers.SpatialDropout2D(0.3),
+       (64, 16, 16, 32), training=True)  # fmt: skip
+_layer("gaussian_noise", lambda tf: tf.keras.layers.GaussianNoise(0.3), (128, 1024), training=True)
+_layer("prelu", lambda tf: tf.keras.layers.PReLU(shared_axes=[1, 2]), (64, 16, 16, 32))
+_layer("simple_rnn", lambda tf: tf.keras.layers.SimpleRNN(64), (32, 80, 32))
+_layer("bidirectional", lambda tf: tf.keras.layers.Bidirectional(tf.keras.layers.LSTM(32)),
+       (32, 80, 32))  # fmt: skip
+_two("pad_reflect", lambda tf: lambda x: tf.pad(x, ((0, 0), (4, 4), (4, 4), (0, 0)), "REFLECT"),
+     (64, 32, 32, 3))  # fmt: skip
+_two("crop", lambda tf: lambda x: tf.image.central_crop(x, 0.5), (64, 32, 32, 3))
+_two("response_norm", lambda tf: lambda x: tf.nn.local_response_normalization(x),
+     (16, 16, 16, 32))  # fmt: skip
+_two("attention_scores", lambda tf: lambda q, k: tf.einsum("bqhd,bkhd->bhqk", q, k),
+     (16, 64, 4, 32), (16, 64, 4, 32))  # fmt: skip
+_two("space_to_depth", lambda tf: lambda x: tf.nn.space_to_depth(x, 2), (16, 32, 32, 16))
+_two("depth_to_space", lambda tf: lambda x: tf.nn.depth_to_space(x, 2), (16, 16, 16, 64))
+_two("reduce_max_relu", lambda tf: lambda x: tf.reduce_max(tf.nn.relu(x), 1), (32, 100, 128))
+_two("cosine", lambda tf: lambda x, y: tf.keras.losses.cosine_similarity(x, y),
+     (1024, 128), (1024, 128))  # fmt: skip
+_two("huber", lambda tf: lambda x, y: tf.keras.losses.huber(x, y), (1024, 128), (1024, 128))
+_two("distances", lambda tf: lambda x, y: tf.reduce_sum((x[:, None] - y[None]) ** 2, -1),
+     (256, 64), (100, 64))  # fmt: skip
+_plain("accuracy_metric", lambda tf: lambda x: tf.keras.metrics.sparse_categorical_accuracy(
+    tf.range(512) % 10, x), 512, 10)  # fmt: skip
+_plain("standardize", lambda tf: lambda x: tf.image.per_image_standardization(x), 64, 32, 32, 3)
+_plain("bytes_to_floats", lambda tf: lambda x: tf.cast(
+    tf.cast(tf.abs(x) * 50, tf.uint8), tf.float32) / 255.0, 64, 32, 32, 3)  # fmt: skip
+_plain("random_crop", lambda tf: lambda x: tf.image.random_crop(x, (64, 24, 24, 3)), 64, 32, 32, 3)
+_plain("crop_and_resize", lambda tf: lambda x: tf.image.crop_and_resize(
+    x, tf.constant([[0.1, 0.1, 0.8, 0.9]] * 16), tf.range(16), (24, 24)),
+    16, 32, 32, 3)  # fmt: skip
+_plain("suppression", lambda tf: lambda x: tf.image.non_max_suppression(
+    tf.concat([x[:, :2], x[:, :2] + tf.abs(x[:, 2:])], 1), tf.abs(x[:, 0]), 50),
+    500, 4)  # fmt: skip
+_plain("mel", lambda tf: lambda x: tf.matmul(
+    tf.abs(tf.signal.stft(x, 400, 160)), tf.signal.linear_to_mel_weight_matrix(
+        40, 257, 16000)), 4, 16000)  # fmt: skip

@@ -50,6 +50,8 @@ def sum_over(
         return made.reshape(*made.shape, *[1] * len(axes)) if keepdims else made
     if xp is np and plain and x.size >= _LEAST_ELEMENTS:
         made = sum_of_middle(x, axes)
+        if made is None and axes is not None:
+            made = _in_two_steps(x, axes)
         if made is not None:
             kept = [i for i in range(x.ndim) if keepdims or i not in axes]
             made = made.reshape([1 if i in axes else x.shape[i] for i in kept])
@@ -59,6 +61,17 @@ def sum_over(
             return out
     add = np.add.reduce if xp is np else xp.sum
     return add(x, axis=axes, dtype=x.dtype if plain else dtype, keepdims=keepdims, out=out)
+
+
+def _in_two_steps(x: np.ndarray, axes: Any) -> np.ndarray | None:
+    """The sum over the last axes and others apart from them; None where that is not faster."""
+    first = x.ndim
+    while first - 1 in axes:
+        first -= 1
+    last, others = tuple(range(first, x.ndim)), tuple([a for a in axes if a < first])
+    if not last or not others or not sums_rows(x, last):
+        return None
+    return sum_over(np, sum_of_trailing(x, len(last)), others)
 
 
 def sum_of_rows(rows: np.ndarray) -> np.ndarray:

@@ -401,8 +401,8 @@ def _cropped(xp: Any, x: Any, rows: np.ndarray, columns: np.ndarray, method: str
         c = np.clip(np.round(columns).astype(np.int64), 0, x.shape[1] - 1)
         found = xp.take(xp.take(x, xp.asarray(r), axis=0), xp.asarray(c), axis=1)
     else:
-        found = xp.einsum("oh,hwc,pw->opc", xp.asarray(_two_taps(rows, x.shape[0])), x,
-                          xp.asarray(_two_taps(columns, x.shape[1])))  # fmt: skip
+        taps = _two_taps(rows, x.shape[0]), _two_taps(columns, x.shape[1])
+        found = _apply(xp, x[None], *taps)[0]
     return xp.where(xp.asarray(inside)[:, :, None], found, np.float32(outside))
 
 

@@ -29,7 +29,7 @@ def test_other_axes_and_types_are_summed_as_numpy_does() -> None:
     x = np.random.RandomState(0).randint(-9, 9, (40, 50, 30))
     np.testing.assert_array_equal(sum_over(np, x, (0, 1)), x.sum((0, 1)))
     y = np.random.RandomState(0).rand(40, 50, 30)
-    for axes in ((0, 2), None, (0, 1, 2)):
+    for axes in (None, (0, 1, 2)):
         np.testing.assert_array_equal(sum_over(np, y, axes), np.add.reduce(y, axis=axes))
     turned = y.transpose(2, 0, 1)
     np.testing.assert_array_equal(sum_over(np, turned, (0,)), np.add.reduce(turned, axis=0))
@@ -63,7 +63,7 @@ def test_special_values_are_summed_as_numpy_does() -> None:
 @pytest.mark.parametrize("shape", [(3, 16, 16, 8), (2, 20, 30, 3), (5, 64, 7, 1), (2, 9, 11, 500)])
 def test_middle_axes_are_summed_in_long_rows(shape: tuple[int, ...], dtype: Any) -> None:
     x = np.random.RandomState(0).rand(*shape).astype(dtype)
-    for axes in ((1,), (1, 2), (2,), (2, 1)):
+    for axes in ((1,), (1, 2), (2,), (2, 1), (1, 3), (0, 3), (3, 0, 1), (0, 2, 3)):
         exact = x.astype(np.longdouble).sum(axis=axes, keepdims=True)
         tolerance = 1e-6 if dtype is np.float32 else 1e-14
         kept = sum_over(np, x, axes, keepdims=True)
