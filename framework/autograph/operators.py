@@ -20,8 +20,9 @@ from shardtape.autograph.consistency import (
     equal,
     is_undefined,
 )
-from shardtape.context import state
+from shardtape.context import building, recording, state
 from shardtape.graph.control_flow import cond as cond_op
+from shardtape.graph.func_graph import FuncGraph
 from shardtape.graph.loops import while_loop
 from shardtape.ops import array, compare
 from shardtape.ops.convert import convert_to_tensor
@@ -160,8 +161,9 @@ def while_stmt(
     opts: dict[str, Any],
 ) -> None:
     """A `while` statement; it is a loop of the graph once its test gives a symbolic tensor."""
+    aside = None if state.graph is None else FuncGraph("tmp", state.graph)
     while True:
-        result = _peek(test)
+        result = _peek(test, aside)
         if is_symbolic(result):
             _graph_loop(test, body, get_state, set_state, symbol_names, opts)
             return
@@ -170,9 +172,12 @@ def while_stmt(
         body()
 
 
-def _peek(test: Callable[[], Any]) -> Any:
-    """What the test gives; its nodes are left unused, and plans drop them."""
-    return test()
+def _peek(test: Callable[[], Any], aside: FuncGraph | None) -> Any:
+    """What the test gives; its nodes are made in a graph that nobody keeps."""
+    if aside is None:
+        return test()
+    with building(aside), recording(()):
+        return test()
 
 
 def _graph_loop(

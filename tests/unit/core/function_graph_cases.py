@@ -30,6 +30,11 @@ def cases(tf):
             y = x
         return y + 1.0
 
+    def doubled(x, y):
+        while x < y:
+            x = x * 2.0
+        return x < y
+
     def pow(a, b):
         return a**b
 
@@ -53,6 +58,7 @@ def cases(tf):
         ("assigned", lambda x: (v.assign(x), assigned(x), x)[2], (scalar,), {}),
         ("order", lambda x: order(x), (scalar,), {}),
         ("branches", branches, (scalar,), {}),
+        ("statement", doubled, (scalar, scalar), {}),
         ("cond_reads", lambda x: tf.cond(x > 0.0, lambda: v * x, lambda: x + x), (scalar,), {}),
         ("while_reads", lambda x, y: tf.while_loop(lambda x: x < y, lambda x: [x * v], [x]),
          (scalar, scalar), {}),
