@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -89,44 +90,48 @@ def draw_bounding_boxes(images: Any, boxes: Any, colors: Any, name: str | None =
 
 
 # ---- choosing ---------------------------------------------------------------------------------
-def _overlaps(boxes: np.ndarray) -> np.ndarray:
-    """The intersection of each two boxes over their union."""
+Shared = Callable[[int, np.ndarray], np.ndarray]
+
+
+def overlaps_of(boxes: np.ndarray) -> Shared:
+    """A function of a box and others: the intersection with each of them over the union."""
     y1, x1 = np.minimum(boxes[:, 0], boxes[:, 2]), np.minimum(boxes[:, 1], boxes[:, 3])
     y2, x2 = np.maximum(boxes[:, 0], boxes[:, 2]), np.maximum(boxes[:, 1], boxes[:, 3])
     area = (y2 - y1) * (x2 - x1)
-    height = np.maximum(np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1), 0)
-    width = np.maximum(np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1), 0)
-    both = height * width
-    whole = area[:, None] + area - both
-    return np.where((area[:, None] > 0) & (area > 0), both / np.where(whole > 0, whole, 1), 0)
+
+    def shared(best: int, others: np.ndarray) -> np.ndarray:
+        height = np.minimum(y2[others], y2[best]) - np.maximum(y1[others], y1[best])
+        width = np.minimum(x2[others], x2[best]) - np.maximum(x1[others], x1[best])
+        both = np.maximum(height, 0) * np.maximum(width, 0)
+        whole = area[others] + area[best] - both
+        some = (area[others] > 0) & (area[best] > 0)
+        return np.where(some, both / np.where(whole > 0, whole, 1), 0)
+
+    return shared
 
 
-def _chosen(
-    overlaps: np.ndarray, scores: np.ndarray, most: int, threshold: float, least: float,
-    sigma: float,
-) -> tuple[list[int], list[float]]:  # fmt: skip
+def chosen_boxes(
+    shared: Shared, scores: np.ndarray, most: int, threshold: float, least: float, sigma: float
+) -> tuple[list[int], list[float]]:
     """Boxes by falling score; those that overlap a chosen one are dropped, or lowered."""
     current = scores.astype(np.float32).copy()
-    waiting = [int(i) for i in np.argsort(-current, kind="stable") if current[i] > least]
+    waiting = np.flatnonzero(current > least)  # in order: of equal scores the first is chosen
     kept: list[int] = []
     values: list[float] = []
     decay = np.float32(-0.5 / sigma) if sigma > 0 else np.float32(0)
-    while waiting and len(kept) < most:
-        best = max(waiting, key=lambda i: (current[i], -i))
-        waiting.remove(best)
+    while waiting.size and len(kept) < most:
+        place = int(np.argmax(current[waiting]))
+        best = int(waiting[place])
         kept.append(best)
         values.append(float(current[best]))
-        left = []
-        for i in waiting:
-            shared = overlaps[i, best]
-            if sigma > 0:
-                # soft suppression knows no threshold, as in TensorFlow
-                current[i] = np.float32(current[i] * np.exp(decay * shared * shared))
-                if current[i] > least:
-                    left.append(i)
-            elif shared <= threshold:
-                left.append(i)
-        waiting = left
+        waiting = np.delete(waiting, place)
+        common = shared(best, waiting)
+        if sigma > 0:
+            # soft suppression knows no threshold, as in TensorFlow
+            current[waiting] *= np.exp(decay * common * common)
+            waiting = waiting[current[waiting] > least]
+        else:
+            waiting = waiting[common <= threshold]
     return kept, values
 
 
@@ -152,8 +157,8 @@ def non_max_suppression_v5(
     pad_to_max_output_size=False,
 ):  # fmt: skip
     """Indices (k,) int32 and scores of chosen boxes, and how many they are."""
-    kept, values = _chosen(
-        _overlaps(boxes), scores, int(max_output_size), float(iou_threshold),
+    kept, values = chosen_boxes(
+        overlaps_of(boxes), scores, int(max_output_size), float(iou_threshold),
         float(score_threshold), float(soft_nms_sigma),
     )  # fmt: skip
     count = len(kept)
@@ -217,8 +222,10 @@ def non_max_suppression_overlaps_op(
     xp, overlaps, scores, max_output_size, overlap_threshold, score_threshold
 ):
     """Indices (k,) int32 of chosen boxes of which each two's overlap is given (n, n)."""
-    kept, _ = _chosen(overlaps, scores, int(max_output_size), float(overlap_threshold),
-                      float(score_threshold), 0.0)  # fmt: skip
+    kept, _ = chosen_boxes(
+        lambda best, others: overlaps[others, best], scores, int(max_output_size),
+        float(overlap_threshold), float(score_threshold), 0.0,
+    )  # fmt: skip
     return np.array(kept, np.int32)
 
 

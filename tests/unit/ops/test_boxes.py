@@ -85,3 +85,15 @@ def test_a_crop_in_a_function():
 def test_crops_that_are_refused(arguments, options, said):
     with pytest.raises(tf.errors.InvalidArgumentError, match=said):
         tf.image.stateless_sample_distorted_bounding_box(*arguments, seed=[1, 2], **options)
+
+
+def test_many_boxes_with_equal_scores_are_chosen_as_tensorflow_does():
+    rng = np.random.RandomState(0)
+    corners = rng.uniform(0, 1, (400, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(0.05, 0.4, (400, 2))], 1)
+    boxes, scores = boxes.astype(np.float32), np.round(rng.uniform(0, 1, 400), 2).astype(np.float32)
+    hard = tf.image.non_max_suppression(boxes, scores, 12, 0.4, 0.2)
+    assert hard.numpy().tolist() == [357, 4, 26, 219, 90, 182, 328, 165, 202, 225, 241, 45]
+    soft, values = tf.image.non_max_suppression_with_scores(boxes, scores, 12, 1.0, 0.2, 0.3)
+    assert soft.numpy().tolist() == [357, 4, 219, 26, 90, 182, 328, 225, 241, 165, 268, 361]
+    assert float(tf.reduce_sum(values)) == pytest.approx(11.734264, rel=1e-6)
