@@ -6,20 +6,22 @@ import datetime
 import io
 import json
 import zipfile
-from collections.abc import Iterator
 from typing import Any
 
 from shardtape import storage
 from shardtape.keras import function_code
 from shardtape.keras.layers.base import Layer
-from shardtape.keras.layers.lookup import IndexLookup, StringLookup
 from shardtape.keras.saving import hdf5_layout, state_paths
 from shardtape.keras.saving.keras_form import described
 from shardtape.keras.saving.keras_reading import plain_config
+from shardtape.keras.saving.lookup_forms import (
+    vocabulary_file,
+    vocabulary_files,
+    without_vocabularies,
+)
 from shardtape.shapes import TensorShape
 
 _MODULE = "keras.src.utils.feature_space"
-_VOCABULARY = "vocabulary.txt"
 
 
 def save_feature_space(space: Any, filepath: Any) -> None:
@@ -38,8 +40,7 @@ def save_feature_space(space: Any, filepath: Any) -> None:
         for place, layer in state_paths.objects_with_paths(space):
             group = (file.create_group(place) if place else file).create_group("vars")
             if hasattr(layer, "get_vocabulary"):
-                members = "\n".join(str(member) for member in layer.get_vocabulary())
-                vocabularies[next(_vocabulary_files(place, layer))] = members
+                vocabularies.update(vocabulary_files(place, layer))
             elif isinstance(layer, Layer):
                 layer.save_own_variables(group)
     now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
@@ -47,7 +48,7 @@ def save_feature_space(space: Any, filepath: Any) -> None:
                 "python_version": function_code.PYTHON}  # fmt: skip
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("metadata.json", json.dumps(metadata))
-        archive.writestr("config.json", json.dumps(_form(space)))
+        archive.writestr("config.json", json.dumps(without_vocabularies(_form(space))))
         archive.writestr("model.weights.h5", buffer.getvalue())
         for name, members in vocabularies.items():
             archive.writestr(name, members)
@@ -58,7 +59,7 @@ def _form(space: Any) -> dict[str, Any]:
         return {"module": _MODULE, "class_name": name, "config": config, "registered_name": name}
 
     features = {
-        name: part("Feature", {"dtype": f.dtype, "preprocessor": _preprocessor(f.preprocessor),
+        name: part("Feature", {"dtype": f.dtype, "preprocessor": described(f.preprocessor),
                                "output_mode": f.output_mode})
         for name, f in space.features.items()
     }  # fmt: skip
@@ -70,19 +71,6 @@ def _form(space: Any) -> dict[str, Any]:
     built = {name: {"input_shape": [None, 1]} for name in features}
     return {"module": "keras.utils", "class_name": "FeatureSpace", "config": config,
             "registered_name": None, "build_config": built}  # fmt: skip
-
-
-def _preprocessor(layer: Any) -> dict[str, Any]:
-    """A layer as Keras describes it: what a lookup has learned is in a file of its own."""
-    form: dict[str, Any] = described(layer)
-    if isinstance(layer, IndexLookup):
-        config = form["config"]
-        if not config.pop("has_input_vocabulary"):
-            config["vocabulary"] = None
-        if isinstance(layer, StringLookup):
-            del config["vocabulary_dtype"]
-        config["vocabulary_size"] = layer.vocabulary_size()
-    return form
 
 
 def is_feature_space(form: dict[str, Any]) -> bool:
@@ -107,17 +95,10 @@ def loaded_feature_space(archive: zipfile.ZipFile, form: dict[str, Any], file: A
         if not layer.built and place.startswith("preprocessors/"):
             layer.build(TensorShape((None, 1)))
         if hasattr(layer, "set_vocabulary"):
-            for name in names & set(_vocabulary_files(place, layer)):
+            name = vocabulary_file(place)
+            if name in names:
                 layer.set_vocabulary(archive.read(name).decode().split("\n"))
         else:
             layer.load_own_variables(file.get(f"{place}/vars", {}))
     space._adapted = True
     return space
-
-
-def _vocabulary_files(place: str, layer: Any) -> Iterator[str]:
-    """Where Keras has the vocabulary of a layer."""
-    inner = hasattr(layer, "_lookup_layer")  # TextVectorization has it in a layer of its own
-    yield (
-        f"assets/{place}/_lookup_layer/{_VOCABULARY}" if inner else f"assets/{place}/{_VOCABULARY}"
-    )

@@ -25,6 +25,7 @@ from shardtape.keras.saving.compile_form import compile_form, compile_from, trai
 from shardtape.keras.saving.hdf5_files import opened, written_at_once
 from shardtape.keras.saving.keras_form import NoKerasForm, described
 from shardtape.keras.saving.keras_reading import plain_config
+from shardtape.keras.saving.lookup_forms import without_vocabularies
 from shardtape.keras.saving.registry import custom_object_scope
 from shardtape.keras.saving.serialization import deserialize_keras_object
 
@@ -126,7 +127,7 @@ def archive_parts(model: Any, include_optimizer: bool) -> dict[str, bytes]:
     """
     h5py = hdf5_layout.h5py_module("a `.keras` file of Keras's form")
     with sharing.writing():
-        form = described(model)
+        form = without_vocabularies(described(model))
     if not model._is_graph_network and type(model).__name__ != "Sequential":
         raise NoKerasForm(f"the model {model.name!r} is no functional model")
     if include_optimizer:
@@ -138,9 +139,10 @@ def archive_parts(model: Any, include_optimizer: bool) -> dict[str, bytes]:
             if not optimizer_state.is_known(optimizer) or hasattr(optimizer, "inner_optimizer"):
                 raise NoKerasForm("the state of the optimizer has no form in Keras's files")
     buffer = io.BytesIO()
+    vocabularies: dict[str, str] = {}
     try:
         with h5py.File(buffer, "w") as file:
-            state_paths.write_state(file, model, include_optimizer)
+            state_paths.write_state(file, model, include_optimizer, vocabularies)
     except TypeError as error:
         raise NoKerasForm(str(error)) from error
     now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
@@ -150,6 +152,7 @@ def archive_parts(model: Any, include_optimizer: bool) -> dict[str, bytes]:
         _METADATA: json.dumps(metadata).encode(),
         _CONFIG: json.dumps(form).encode(),
         _WEIGHTS: buffer.getvalue(),
+        **{name: text.encode() for name, text in vocabularies.items()},
         **_assets(model),
     }
 

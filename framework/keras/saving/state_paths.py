@@ -17,6 +17,7 @@ from shardtape.keras.metrics.base import Metric
 from shardtape.keras.naming import snake_case
 from shardtape.keras.saving import optimizer_state
 from shardtape.keras.saving.hdf5_layout import own_weights
+from shardtape.keras.saving.lookup_forms import vocabulary_files
 from shardtape.optimizers import Optimizer
 
 _log = logging.getLogger("shardtape")
@@ -76,8 +77,17 @@ def _has_state(value: Any) -> bool:
     return isinstance(value, (Layer, Metric, Optimizer))
 
 
-def write_state(file: Any, model: Any, include_optimizer: bool = True) -> None:
-    """Writes the weights of a model, its metrics' and its optimizer's state."""
+def write_state(
+    file: Any, model: Any, include_optimizer: bool = True,
+    vocabularies: dict[str, str] | None = None,
+) -> None:  # fmt: skip
+    """Writes the weights of a model, its metrics' and its optimizer's state.
+
+    Args:
+      vocabularies: takes those of lookup layers, by the names of their files.
+
+    Raises TypeError for a vocabulary, where it is not given.
+    """
     for path, item in objects_with_paths(model):
         group = (file.create_group(path) if path else file).create_group("vars")
         if isinstance(item, Optimizer):
@@ -85,16 +95,17 @@ def write_state(file: Any, model: Any, include_optimizer: bool = True) -> None:
         elif isinstance(item, Metric):
             arrays = [v.numpy() for v in item.variables]
         else:
-            _check_storable(item)
+            if hasattr(item, "get_vocabulary"):
+                if vocabularies is None:
+                    raise TypeError(
+                        f"the vocabulary of the layer {item.name!r} has no place in HDF5"
+                    )
+                vocabularies.update(vocabulary_files(path, item))
+                continue
             item.save_own_variables(group)
             continue
         for i, array in enumerate(arrays):
             group[str(i)] = array
-
-
-def _check_storable(layer: Any) -> None:
-    if hasattr(layer, "get_vocabulary"):
-        raise TypeError(f"the vocabulary of the layer {layer.name!r} has no place in HDF5")
 
 
 def read_state(file: Any, model: Any, skip_mismatch: bool = False) -> None:

@@ -264,3 +264,33 @@ def test_names_of_layers_are_those_of_keras():
     assert layers.ConvLSTM2D(1, 1).name == "conv_lstm2d"  # so the paths in the newer layout are
     assert layers.MaxPooling2D().name == "max_pooling2d"
     assert layers.Conv2DTranspose(1, 1).name == "conv2d_transpose"
+
+
+def test_vocabularies_are_files_of_an_archive(tmp_path):
+    texts = tf.keras.layers.TextVectorization(output_mode="int", output_sequence_length=3)
+    texts.adapt(tf.constant(["a b", "b c"]))
+    learned = tf.keras.layers.StringLookup(output_mode="one_hot", name="learned")
+    learned.adapt(tf.constant(["a", "b", "b"]))
+    given = tf.keras.layers.StringLookup(vocabulary=["x", "y"], mask_token="", name="given")
+    x = tf.keras.Input((1,), dtype="string")
+    model = tf.keras.Model(x, [texts(x), learned(x), given(x)])
+    path = str(tmp_path / "m.keras")
+    model.save(path)
+    asked = tf.constant([["b c"], ["b"], ["x"]])
+    wanted = [
+        [[2, 3, 0], [2, 0, 0], [1, 0, 0]], [[1, 0, 0], [0, 1, 0], [1, 0, 0]], [[1], [1], [2]],
+    ]  # fmt: skip
+    for made in (model, tf.keras.models.load_model(path)):
+        assert [t.numpy().tolist() for t in made(asked)] == wanted
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))["config"]
+        read = {n: archive.read(n).decode() for n in archive.namelist() if "vocabulary" in n}
+    assert read == {
+        "assets/layers/text_vectorization/vocabulary.txt": "\n[UNK]\nb\nc\na",
+        "assets/layers/text_vectorization/_lookup_layer/vocabulary.txt": "\n[UNK]\nb\nc\na",
+        "assets/layers/string_lookup/vocabulary.txt": "[UNK]\nb\na",
+    }
+    layers = {e["name"]: e["config"] for e in config["layers"]}
+    assert (layers["learned"]["vocabulary"], layers["learned"]["vocabulary_size"]) == (None, 3)
+    assert (layers["given"]["vocabulary"], layers["given"]["vocabulary_size"]) == (["x", "y"], 4)
+    assert "vocabulary_dtype" not in layers["given"]
