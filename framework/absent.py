@@ -67,8 +67,6 @@ _NOT_PART = {
     "tf.profiler.experimental.server": "start the profiler in the process itself",
     "tf.experimental.tensorrt": "there is no TensorRT beneath",
     "tf.experimental.register_filesystem_plugin": "remote paths go through fsspec",
-    "tf.qint8": "use int8", "tf.qint16": "use int16", "tf.qint32": "use int32",
-    "tf.quint8": "use uint8", "tf.quint16": "use uint16",
 }  # fmt: skip
 
 # Whole namespaces and names of TensorFlow that may come; a name close to them would be nonsense.

@@ -18,12 +18,13 @@ class DType:
         self.name = name
         self.as_datatype_enum = enum
         self._numpy = np.dtype(numpy_type)
-        self.kind = kind  # f float, i signed, u unsigned, c complex, b bool, s string, r resource
+        # f float, i signed, u unsigned, c complex, b bool, s string, r resource, q quantized
+        self.kind = kind
 
     @property
     def as_numpy_dtype(self) -> Any:
-        """The numpy scalar type; `object` for strings and resources."""
-        return self._numpy.type
+        """The numpy scalar type; `object` for strings and resources; quantized ones a record."""
+        return self._numpy if self.kind == "q" else self._numpy.type
 
     @property
     def numpy_dtype(self) -> np.dtype:
@@ -65,7 +66,7 @@ class DType:
 
     @property
     def is_quantized(self) -> builtins.bool:
-        return False
+        return self.kind == "q"
 
     @property
     def size(self) -> int:
@@ -167,6 +168,13 @@ variant = DType("variant", 21, object, "r")
 uint32 = DType("uint32", 22, np.uint32, "u")
 uint64 = DType("uint64", 23, np.uint64, "u")
 half, double = float16, float64
+# Integers that stand for floats of a range; numpy tells them from plain ones by the record
+qint8 = DType("qint8", 11, [("qint8", "i1")], "q")
+quint8 = DType("quint8", 12, [("quint8", "u1")], "q")
+qint32 = DType("qint32", 13, [("qint32", "i4")], "q")
+qint16 = DType("qint16", 15, [("qint16", "i2")], "q")
+quint16 = DType("quint16", 16, [("quint16", "u2")], "q")
+QUANTIZED_DTYPES = frozenset((qint8, quint8, qint32, qint16, quint16))
 
 ALL_TYPES: tuple[DType, ...] = (
     float32, float64, int32, uint8, int16, int8, string, complex64, int64, bool, bfloat16,
@@ -187,9 +195,11 @@ HALVES = frozenset((float16, bfloat16))
 _BY_NAME = {t.name: t for t in ALL_TYPES} | {
     "half": float16, "float": float32, "double": float64, "float32_ref": float32,
 }  # fmt: skip
-_BY_ENUM = {t.as_datatype_enum: t for t in ALL_TYPES}
+_BY_NAME |= {t.name: t for t in QUANTIZED_DTYPES}
+_BY_ENUM = {t.as_datatype_enum: t for t in (*ALL_TYPES, *QUANTIZED_DTYPES)}
 _BY_NUMPY: dict[np.dtype, DType] = {t.numpy_dtype: t for t in ALL_TYPES if t.kind not in "sr"}
 _BY_NUMPY[np.dtype(object)] = string
+_BY_NUMPY |= {t.numpy_dtype: t for t in QUANTIZED_DTYPES}
 _BY_PYTHON = {float: float32, builtins.bool: bool, object: string, str: string, bytes: string}
 
 

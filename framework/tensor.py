@@ -218,6 +218,8 @@ class EagerTensor(Tensor):
     def numpy(self) -> Any:
         """The value: a numpy array of its own, or a numpy scalar (bytes for a string)."""
         a = self._host()
+        if a.dtype.names is not None:  # quantized: the integers themselves
+            a = np.asarray(a).view(a.dtype[0])
         if a.ndim == 0:
             return a[()]
         return a.copy()
@@ -233,6 +235,8 @@ class EagerTensor(Tensor):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         a = np.asarray(self._host())
+        if a.dtype.names is not None:
+            a = a.view(a.dtype[0])
         if dtype is not None:
             return a.astype(dtype)
         return a.copy()

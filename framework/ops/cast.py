@@ -64,6 +64,16 @@ def _(g, _y, _x, *, SrcT, DstT):
     return None
 
 
+@op("QuantizedCast", dtypes=dt.QUANTIZED_DTYPES | dt.REAL, dtype="DstT", shape=same_as(0),
+    widen=False, differentiable=False)  # fmt: skip
+def quantized_cast_op(xp, x, *, DstT):
+    """The integers of a quantized tensor in another type, or numbers as quantized ones."""
+    plain = x if x.dtype.names is None else x.view(x.dtype[0])
+    if not DstT.is_quantized:
+        return _converted(plain, DstT._numpy)
+    return xp.ascontiguousarray(plain.astype(DstT._numpy[0])).view(DstT._numpy)
+
+
 def _bits(dtype: dt.DType) -> int:
     return dtype.numpy_dtype.itemsize
 
@@ -135,6 +145,8 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
             None, None, f"Cast {cpp_name(x.dtype)} to {cpp_name(wanted)} is not supported "
             f"[Op:Cast] name: {name or ''}"
         )  # fmt: skip
+    if x.dtype.is_quantized or wanted.is_quantized:
+        return quantized_cast_op(x, DstT=wanted, name=name)
     plain = not state.busy and type(x) is EagerTensor
     if plain and x._array.dtype.kind in "fiubcV" and wanted.kind not in "sr":
         return EagerTensor(_converted(x._array, wanted._numpy))

@@ -47,7 +47,6 @@ def test_namespaces_are_those_that_users_see():
         ("tf.compat.v1.estimator", "use tf.keras or tf.Trainer"),
         ("tf.compat.as_byte", "nearest name is 'as_bytes'"),
         ("tf.Session", "tf.Session is not part of this framework yet; call a tf.function"),
-        ("tf.qint8", "tf.qint8 is not part of this framework; use int8"),
     ],
 )
 def test_what_is_said(path, said):

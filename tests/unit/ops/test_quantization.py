@@ -84,6 +84,84 @@ def test_what_is_refused(name, arguments, options, text):
         getattr(quantization, name)(*arguments, **options)
 
 
+VALUES = np.float32([-1.3, -1.0, -0.5, -0.1, 0.0, 0.05, 0.3, 0.77, 1.0, 1.6])
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "options", "integers", "ends"),
+    [
+        (tf.qint8, "MIN_COMBINED", {}, [-128, -128, -77, -36, -26, -21, 5, 53, 76, 127],
+         (-1, 1.5)),
+        (tf.quint8, "MIN_FIRST", {}, [0, 0, 51, 92, 102, 107, 133, 181, 204, 255], (-1, 1.5)),
+        (tf.qint16, "MIN_COMBINED", {},
+         [-32768, -32768, -19661, -9175, -6554, -5243, 1310, 13631, 19660, 32767], (-1, 1.5)),
+        (tf.qint8, "SCALED", {}, [-110, -85, -42, -8, 0, 4, 25, 65, 85, 127], (-1.511811, 1.5)),
+        (tf.quint8, "SCALED", {"round_mode": "HALF_TO_EVEN", "narrow_range": True},
+         [1, 1, 1, 1, 1, 8, 51, 131, 170, 255], (0.00588235, 1.5)),
+    ],
+)  # fmt: skip
+def test_integers_that_stand_for_floats(kind, mode, options, integers, ends):
+    made = quantization.quantize(VALUES, -1.0, 1.5, kind, mode, **options)
+    assert made.output.dtype is kind and made.output.dtype.is_quantized
+    assert made.output.numpy().tolist() == integers
+    np.testing.assert_allclose([made.output_min, made.output_max], ends, rtol=1e-5)
+    narrow = options.get("narrow_range", False)
+    back = quantization.dequantize(*made, mode=mode, narrow_range=narrow)
+    inside = np.clip(VALUES, ends[0], ends[1])
+    step = (ends[1] - ends[0]) / (np.ptp(integers) or 1)
+    assert np.abs(back - inside).max() <= step * 0.51 + 1e-6
+
+
+def test_a_range_for_each_column():
+    x = VALUES.reshape(5, 2)
+    made = quantization.quantize(
+        x, [-1.0, 0.0], [1.0, 2.0], tf.qint8, "SCALED", "HALF_TO_EVEN", axis=1
+    )
+    assert made.output.numpy().tolist() == [[-128, -64], [-64, -6], [0, 3], [38, 49], [127, 102]]
+    np.testing.assert_allclose(made.output_min, [-1.00787401, -2.01574802], rtol=1e-6)
+    back = quantization.dequantize(*made, mode="SCALED", axis=1)
+    np.testing.assert_allclose(back[4], [1, 1.60629916], rtol=1e-6)
+
+
+def test_ranges_are_made_to_hold_zero():
+    for given, ends, last in (((0.0, 0.0), (0, 0.01), 255), ((1.0, 2.0), (0, 2), 204)):
+        made = quantization.quantize(VALUES, *given, tf.quint8)
+        np.testing.assert_allclose([made.output_min, made.output_max], ends, atol=1e-7)
+        assert int(made.output.numpy()[-1]) == last
+
+
+def test_quantized_types():
+    made = quantization.quantize(VALUES[:3], -1.0, 1.0, tf.quint8).output
+    assert repr(made) == (
+        "<tf.Tensor: shape=(3,), dtype=quint8, numpy=array([ 0,  0, 64], dtype=uint8)>"
+    )
+    assert tf.cast(made, tf.float32).numpy().tolist() == [0, 0, 64]
+    assert tf.cast([1, 2], tf.qint8).numpy().tolist() == [1, 2]
+    assert tf.as_dtype("qint32") is tf.qint32 and tf.as_dtype(11) is tf.qint8
+    assert tf.as_dtype(tf.quint16.as_numpy_dtype) is tf.quint16 and tf.qint16.size == 2
+    assert len(tf.dtypes.QUANTIZED_DTYPES) == 5 and not tf.qint8.is_integer
+    with pytest.raises(tf.errors.InvalidArgumentError, match="quint8 is not in the list"):
+        made + made
+    other = quantization.quantize(VALUES[3:6], -2.0, 1.0, tf.quint8).output
+    joined = quantization.quantized_concat(0, [made, other], [-1.0, -2.0], [1.0, 1.0])
+    assert joined.output.numpy().tolist() == [85, 85, 128, 162, 170, 174]
+
+    @tf.function
+    def there_and_back(x):
+        return quantization.dequantize(*quantization.quantize(x, -1.0, 1.0, tf.qint8))
+
+    np.testing.assert_allclose(there_and_back(VALUES)[3], -0.09803915, rtol=1e-5)
+
+
+def test_quantized_types_that_are_refused():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="got int8"):
+        quantization.quantize(VALUES, -1.0, 1.0, tf.int8)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="only supported for mode 'SCALED'"):
+        quantization.quantize(VALUES, -1.0, 1.0, tf.qint8, round_mode="HALF_TO_EVEN")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must be quantized"):
+        quantization.dequantize([1, 2], -1.0, 1.0)
+
+
 def test_in_a_layer_that_trains():
     class Quantized(tf.keras.layers.Layer):
         def build(self, shape):
