@@ -84,6 +84,18 @@ def test_what_is_equal_is_told_with_its_text():
         tf.debugging.assert_none_equal([1], [1], None, "said here")
 
 
+def test_drawings_say_what_is_trained():
+    model = K.Sequential([K.layers.Dense(2, name=f"d{i}", input_shape=(2,)) for i in range(4)])
+    model.layers[1].trainable = False
+    text = K.utils.model_to_dot(model, show_trainable=True, layer_range=["d1", "d2"])
+    assert "NT | d1 | Dense" in text and '"T | d2 | Dense' in text and "d0" not in text
+    functional = K.Model(model.input, model.layers[-1].output)
+    text = K.utils.model_to_dot(functional, layer_range=["d2", "d3"])
+    assert "d2" in text and "d1" not in text and text.count("->") == 1
+    with pytest.raises(ValueError, match="does not match any layer: 'x'"):
+        K.utils.model_to_dot(model, layer_range=["x", "d1"])
+
+
 def test_names_of_inputs():
     x = K.Input((3,), name="age")
     model = K.Model(x, K.layers.Dense(2, name="d")(x))
