@@ -213,7 +213,13 @@ def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
     kwargs.pop("optimize", None)
     if kwargs:
         raise TypeError(f"Invalid keyword arguments for `einsum`: {sorted(kwargs)}")
-    tensors = [convert_to_tensor(x) for x in inputs]
+    given = [d for d in (getattr(x, "dtype", None) for x in inputs) if isinstance(d, dt.DType)]
+    tensors = [  # arrays and Python values take the type of a tensor beside them
+        convert_to_tensor(x)
+        if not given or isinstance(getattr(x, "dtype", None), dt.DType)
+        else convert_to_tensor(x, given[0])
+        for x in inputs
+    ]
     equation = _explicit(equation.replace(" ", ""), tensors)
     if len(tensors) <= 2:
         return einsum_op(*tensors, equation=equation, name=name)

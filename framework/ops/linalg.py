@@ -216,7 +216,7 @@ def matmul(
     if type(a) is not EagerTensor and type(a) is not SymbolicTensor and not _read_by_node(a):
         a = convert_to_tensor(a, getattr(b, "dtype", None) if _plain(a) else None)
     if type(b) is not EagerTensor and type(b) is not SymbolicTensor and not _read_by_node(b):
-        b = convert_to_tensor(b, a.dtype if _plain(b) else None)
+        b = _beside(a, b)
     if output_type is not None:
         a, b = cast(a, output_type), cast(b, output_type)
     rank_a, rank_b = _rank(a), _rank(b)
@@ -240,6 +240,16 @@ def matmul(
 def _read_by_node(x: Any) -> bool:
     """A Variable that the node itself reads, in its own scope."""
     return state.graph is not None and hasattr(x, "_read_array") and x.shape.rank is not None
+
+
+def _beside(a: Any, b: Any) -> Tensor:
+    """The second operand as a tensor: of the first one's type, where it may be."""
+    if isinstance(b, (np.ndarray, np.generic)):
+        try:
+            return convert_to_tensor(b, a.dtype)
+        except (TypeError, ValueError):
+            return convert_to_tensor(b)
+    return convert_to_tensor(b, a.dtype if _plain(b) else None)
 
 
 def _plain(x: Any) -> bool:

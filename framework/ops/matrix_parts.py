@@ -18,6 +18,7 @@ from shardtape.ops.node_names import scoped
 from shardtape.ops.reduce import reduce_prod, reduce_sum
 from shardtape.ops.refusals import refusal
 from shardtape.ops.registry import op, same_as
+from shardtape.ops.selecting import matching
 from shardtape.ops.shaping import rank as rank_of
 from shardtape.ops.shaping import reshape, shape, transpose
 from shardtape.tensor import Tensor
@@ -96,7 +97,7 @@ def cross(a: Any, b: Any, name: str | None = None) -> Tensor:
 
     Raises FailedPreconditionError for other vectors (ValueError while a graph is built).
     """
-    a, b = convert_to_tensor(a), convert_to_tensor(b)
+    a, b = matching(a, b)
     for x in (a, b):
         if x.shape.rank is not None and (not x.shape.rank or x.shape[-1] not in (None, 3)):
             raise refusal(

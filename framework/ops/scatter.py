@@ -250,8 +250,8 @@ def scatter_nd(indices: Any, updates: Any, shape: Any, name: str | None = None) 
 
 def _updated(update_op: Any, tensor: Any, indices: Any, updates: Any, name: Any) -> Tensor:
     x = convert_to_tensor(tensor)
-    if not isinstance(updates, Tensor):
-        updates = convert_to_tensor(updates, None if hasattr(updates, "dtype") else x.dtype)
+    if not isinstance(getattr(updates, "dtype", None), dt.DType):
+        updates = convert_to_tensor(updates, x.dtype)
     return update_op(x, indices, updates, name=name)
 
 

@@ -108,7 +108,13 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
 
 
 def matching(x: Any, y: Any) -> tuple[Tensor, Tensor]:
-    """Both as tensors; a plain Python value takes the dtype of the other."""
+    """Both as tensors; Python values and arrays take the dtype of a tensor beside them."""
+    if _is_tensor(x) is not _is_tensor(y):
+        if _is_tensor(x):
+            x = x if is_composite(x) else convert_to_tensor(x)
+            return x, convert_to_tensor(y, x.dtype)
+        y = y if is_composite(y) else convert_to_tensor(y)
+        return convert_to_tensor(x, y.dtype), y
     if not _typed(x) and _typed(y):
         y = y if is_composite(y) else convert_to_tensor(y)
         return convert_to_tensor(x, y.dtype), y
@@ -116,6 +122,11 @@ def matching(x: Any, y: Any) -> tuple[Tensor, Tensor]:
     if isinstance(y, Tensor) or is_composite(y):
         return x, y
     return x, convert_to_tensor(y, None if _typed(y) else x.dtype)
+
+
+def _is_tensor(value: Any) -> bool:
+    """A tensor of any kind, or a Variable; no array of NumPy's."""
+    return isinstance(getattr(value, "dtype", None), dt.DType)
 
 
 def _number(value: Any) -> bool:

@@ -357,7 +357,7 @@ class Layer(CalledSymbolically):
             taken = nest.map_structure(stood_for, taken)
         with building(graph), graph.in_layer(), converting(True):
             outputs = self._run(*taken)
-            known = {t._id for t in nest.flatten(inputs) if is_keras_tensor(t)}
+            known = {t._id for t in nest.flatten((inputs, args, kwargs)) if is_keras_tensor(t)}
             outputs = nest.map_structure(lambda t: _own(t, known), outputs)
         self._inbound_nodes.append(Node(self, (inputs, *args), given, outputs))
         return outputs

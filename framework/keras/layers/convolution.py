@@ -150,7 +150,7 @@ class Conv(Layer):
         if self.use_bias:
             layout = "NHWC" if self.data_format == "channels_last" else "NCHW"
             outputs = nn.bias_add(outputs, self.bias, layout)
-        if self.activation is not activations.linear:
+        if self.activation not in (None, activations.linear):
             outputs = self.activation(outputs)
         return outputs
 

@@ -265,7 +265,7 @@ class Dense(Layer):
             outputs = tensordot(inputs, self.kernel, [[inputs.shape.rank - 1], [0]])
         if self.use_bias:
             outputs = nn.bias_add(outputs, self.bias)
-        if self.activation is not activations.linear:
+        if self.activation not in (None, activations.linear):
             outputs = self.activation(outputs)
         return outputs
 

@@ -113,7 +113,7 @@ class EinsumDense(Layer):
         outputs = einsum(self.equation, inputs, self.kernel)
         if self.bias is not None:
             outputs = outputs + self.bias
-        if self.activation is not activations.linear:
+        if self.activation not in (None, activations.linear):
             outputs = self.activation(outputs)
         return outputs
 

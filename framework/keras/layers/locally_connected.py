@@ -153,7 +153,9 @@ class _LocallyConnected(Layer):
             if self._is_first:
                 bias = reshape(bias, self._of(self._outputs, self.filters))
             outputs = outputs + bias
-        return outputs if self.activation is activations.linear else self.activation(outputs)
+        return (
+            outputs if self.activation in (None, activations.linear) else self.activation(outputs)
+        )
 
     def _by_window(self, inputs: Any) -> Tensor:
         first = self._is_first

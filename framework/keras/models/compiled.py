@@ -191,8 +191,8 @@ def _in_order(given: Any, names: list[str], keys: list[str], spread: bool = Fals
     if isinstance(given, dict):
         return _looked_up(given, names, keys)
     flat = nest.flatten(given)
-    if len(flat) == 1 and count > 1 and spread:
-        return flat * count
+    if len(flat) == 1 and count > 1 and (spread or not nest.is_nested(given)):
+        return flat * count  # one tensor that is in no list belongs to all outputs
     if len(flat) != count:
         raise ValueError(f"the model has {count} output(s), but {len(flat)} targets were given")
     return flat

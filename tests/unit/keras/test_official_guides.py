@@ -96,3 +96,44 @@ def test_merging_layers_name_the_shapes() -> None:
         layers.Add()([tf.ones([2, 3]), tf.ones([3, 3])])
     with pytest.raises(ValueError, match=re.escape("Received shapes (3,) and (2,)")):
         layers.Add()([tf.ones([2, 3]), tf.ones([2, 2])])
+
+
+def test_a_layer_may_return_any_of_its_arguments() -> None:
+    class Loss(layers.Layer):
+        """A layer at the end, which adds a loss and hands the predictions on."""
+
+        def call(self, targets: Any, predictions: Any) -> Any:
+            self.add_loss(tf.reduce_mean((targets - predictions) ** 2))
+            return predictions
+
+    x, y = keras.Input((2,)), keras.Input((1,))
+    model = keras.Model([x, y], Loss()(y, layers.Dense(1, kernel_initializer="ones")(x)))
+    model.compile("sgd")
+    history = model.fit([np.ones((4, 2)), np.zeros((4, 1))], verbose=0).history
+    assert history["loss"] == [4.0]
+
+
+def test_one_target_belongs_to_all_outputs() -> None:
+    x = keras.Input((2,))
+    outputs = [layers.Dense(1, name=n, kernel_initializer="ones")(x) for n in ("p", "q")]
+    model = keras.Model(x, outputs)
+    data, target = np.ones((4, 2), "float32"), np.zeros((4, 1), "float32")
+    model.compile("sgd", "mse")
+    assert model.evaluate(data, target, verbose=0) == [8.0, 4.0, 4.0]
+    model.compile("sgd", ["mse", None])
+    assert model.fit(data, target, verbose=0).history == {"loss": [4.0], "p_loss": [4.0]}
+    with pytest.raises(ValueError, match="2 output"):
+        model.evaluate(data, [target], verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [(layers.Dense(2, "relu"), (1, 3)), (layers.Conv2D(2, 2, activation="relu"), (1, 3, 3, 1))],
+)
+def test_an_activation_may_be_taken_away(layer: Any, shape: tuple[int, ...]) -> None:
+    x = -tf.random.uniform(shape, seed=1)
+    layer(x)
+    layer.set_weights([np.ones_like(w) if w.ndim > 1 else w for w in layer.get_weights()])
+    assert tf.reduce_max(layer(x)) == 0
+    layer.activation = None
+    assert tf.reduce_max(layer(x)) < 0
