@@ -38,24 +38,50 @@ DATA_LOSS = 15
 UNAUTHENTICATED = 16
 
 
+_ARGUMENTS = ("node_def", "op", "message", "error_code")
+
+
+def _in_order(name: str, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+    """Arguments that were given by name in their places."""
+    full = dict(zip(_ARGUMENTS, args))
+    for key, value in named.items():
+        if key not in _ARGUMENTS or key in full:
+            raise TypeError(f"{name}() got an unexpected argument {key!r}")
+        full[key] = value
+    if "message" not in full:
+        raise TypeError(f"{name}() misses the argument 'message'")
+    code = (full["error_code"],) if "error_code" in full else ()
+    return (full.get("node_def"), full.get("op"), full["message"], *code)
+
+
 class OpError(Exception):
     """Root of all errors that Shardtape raises on purpose.
 
     Args:
-      Either one argument, the message, or TensorFlow's three: `node_def`, `op`, `message`.
+      Either one argument, the message, or TensorFlow's three: `node_def`, `op`, `message`, also
+      by name; of OpError the number of the code behind them.
     """
 
     error_code = UNKNOWN
 
-    def __init__(self, *args: Any) -> None:
+    def __init__(self, *args: Any, **named: Any) -> None:
+        if named:
+            args = _in_order(type(self).__name__, args, named)
         if len(args) >= 3:
             node_def, op, message = args[:3]
         elif len(args) == 1:
             node_def, op, message = None, None, args[0]
         else:
             raise TypeError(f"{type(self).__name__} takes (message) or (node_def, op, message)")
+        if len(args) > 3 and type(self) is OpError:
+            self.error_code = args[3]
         super().__init__(message)
         self._node_def, self._op, self._message = node_def, op, str(message)
+
+    @property
+    def experimental_payloads(self) -> dict[bytes, bytes]:
+        """What a service may have added to a status; nothing here does."""
+        return {}
 
     @property
     def message(self) -> str:

@@ -96,6 +96,17 @@ def test_drawings_say_what_is_trained():
         K.utils.model_to_dot(model, layer_range=["x", "d1"])
 
 
+def test_errors_by_the_names_of_their_arguments():
+    made = tf.errors.InvalidArgumentError(node_def=None, op=None, message="why")
+    assert str(made) == made.message == "why" and made.error_code == 3
+    assert made.experimental_payloads == {}
+    assert tf.errors.OpError(None, None, message="x", error_code=5).error_code == 5
+    with pytest.raises(TypeError, match="misses the argument 'message'"):
+        tf.errors.NotFoundError(node_def=None, op=None)
+    with pytest.raises(TypeError, match="unexpected argument 'text'"):
+        tf.errors.NotFoundError(text="x")
+
+
 def test_names_of_inputs():
     x = K.Input((3,), name="age")
     model = K.Model(x, K.layers.Dense(2, name="d")(x))
