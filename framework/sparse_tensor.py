@@ -10,6 +10,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape import shapes
 from shardtape.context import building
+from shardtape.errors import InvalidArgumentError
 from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.static import partial_value
 from shardtape.ops.convert import convert_to_tensor
@@ -314,6 +315,9 @@ def _in_order(sp: SparseTensor) -> Any:
 
     if sp.indices.shape[0] in (0, 1):
         return sp.indices
+    if isinstance(sp.indices, EagerTensor) and isinstance(sp.dense_shape, EagerTensor):
+        _check_order(sp.indices._host(), sp.dense_shape._host())
+        return sp.indices
     strides = cumprod(sp.dense_shape, exclusive=True, reverse=True)
     places = reduce_sum(sp.indices * strides, 1)
     fits = reduce_all(places[1:] > places[:-1])
@@ -323,6 +327,30 @@ def _in_order(sp: SparseTensor) -> Any:
     )
     with control_dependencies([Assert(fits, [text, sp.indices])]):
         return identity(sp.indices)
+
+
+def _check_order(indices: Any, dims: Any) -> None:
+    """Raises InvalidArgumentError that names the first index that is not where it should be."""
+    outside = np.any((indices < 0) | (indices >= dims), 1)
+    if outside.any():
+        i = int(outside.argmax())
+        shown = ",".join(map(str, indices[i]))
+        limits = ",".join(map(str, dims))
+        raise InvalidArgumentError(
+            f"indices[{i}] = [{shown}] is out of bounds: need 0 <= index < [{limits}] "
+            "[Op:SparseToDense] name: "
+        )
+    places = np.ravel_multi_index(indices.T, dims) if len(dims) else np.zeros(len(indices), int)
+    wrong = places[1:] <= places[:-1]
+    if not wrong.any():
+        return
+    i = int(wrong.argmax()) + 1
+    shown = ",".join(map(str, indices[i]))
+    what = "repeated" if places[i] == places[i - 1] else (
+        "out of order. Many sparse ops require sorted indices.\n    Use `tf.sparse.reorder` to "
+        "create a correctly ordered copy.\n\n"
+    )  # fmt: skip
+    raise InvalidArgumentError(f"indices[{i}] = [{shown}] is {what} [Op:SparseToDense] name: ")
 
 
 def from_dense(tensor: Any, name: str | None = None) -> SparseTensor:

@@ -1,5 +1,7 @@
 """What SparseTensors know and refuse; values of counts and crosses are in the parity tests."""
 
+import re
+
 import pytest
 
 import shardtape as tf
@@ -68,3 +70,18 @@ def test_cross_in_a_function():
     a, b = tf.constant([["d", "e"]]), tf.constant([[1, 2]])
     wanted = tf.sparse.cross_hashed([a, b], num_buckets=100)
     assert f(a, b).values.numpy().tolist() == wanted.values.numpy().tolist()
+
+
+@pytest.mark.parametrize(
+    ("indices", "words"),
+    [  # what TensorFlow 2.15 says first
+        ([[0, 2], [0, 1]], "indices[1] = [0,1] is out of order. Many sparse ops require sorted"),
+        ([[0, 1], [0, 1]], "indices[1] = [0,1] is repeated"),
+        ([[0, 1], [3, 1]], "indices[1] = [3,1] is out of bounds: need 0 <= index < [3,4]"),
+        ([[0, 1], [1, 0], [0, 3]], "indices[2] = [0,3] is out of order"),
+    ],
+)
+def test_to_dense_names_the_index_that_is_wrong(indices, words):
+    sp = tf.SparseTensor(indices, [1.0] * len(indices), [3, 4])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=re.escape(words)):
+        tf.sparse.to_dense(sp)

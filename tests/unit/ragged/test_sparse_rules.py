@@ -10,7 +10,7 @@ import shardtape as tf
 def test_places_out_of_order_are_refused(places):
     sp = tf.SparseTensor(places, [1, 2], [2, 1])
     for f in (tf.sparse.to_dense, tf.function(tf.sparse.to_dense)):
-        with pytest.raises(tf.errors.InvalidArgumentError, match="out of order"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="out of order|repeated"):
             f(sp)
     assert tf.sparse.to_dense(tf.sparse.reorder(sp), validate_indices=False).shape == (2, 1)
 
