@@ -38,6 +38,7 @@ from shardtape.ops import source
 from shardtape.ops.array import identity, shape
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.replica_context import scopes
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
 from shardtape.type_spec import composite_spec
@@ -88,7 +89,9 @@ class Layer(CalledSymbolically):
         size), so that a Sequential model of which it is the first layer can be built at once.
     """
 
-    _unseen = Module._unseen | {"_inbound_nodes", "_made_weights", "_added_metrics", "_given"}
+    _unseen = Module._unseen | {
+        "_inbound_nodes", "_made_weights", "_added_metrics", "_given", "_replica_penalties",
+    }  # fmt: skip
     _given: tuple[tuple[Any, ...], dict[str, Any]]
     _dynamic = False
     # models whose layers are named as if they stood alone
@@ -128,6 +131,7 @@ class Layer(CalledSymbolically):
         self._made_weights: list[Variable] = []
         self._weight_penalties: list[Callable[[], Any]] = []
         self._call_penalties: list[Any] = []
+        self._replica_penalties: dict[int, list[Any]] = {}  # the same, of replicas that take turns
         self._added_metrics: dict[str, Any] = {}
         self._inbound_nodes: list[Node] = []
         shape = kwargs.get("batch_input_shape")
@@ -371,7 +375,14 @@ class Layer(CalledSymbolically):
         for loss in nest.flatten(losses):
             if loss is None:
                 continue
-            (self._weight_penalties if callable(loss) else self._call_penalties).append(loss)
+            (self._weight_penalties if callable(loss) else self._penalties()).append(loss)
+
+    def _penalties(self) -> list[Any]:
+        """Those of the last call, of this replica where one runs."""
+        replica = scopes.replica
+        if replica is None:
+            return self._call_penalties
+        return self._replica_penalties.setdefault(replica.number, [])
 
     def add_metric(self, value: Any, name: str | None = None, **kwargs: Any) -> None:
         """Takes a tensor, in `call`, into a metric of the models that the layer is part of.
@@ -420,13 +431,17 @@ class Layer(CalledSymbolically):
         """Penalties of this layer and of those inside it, as scalar tensors."""
         out = []
         for layer in self._flatten_layers():
-            out.extend(layer._call_penalties)
+            out.extend(layer._penalties())
             out.extend(convert_to_tensor(penalty()) for penalty in layer._weight_penalties)
         return out
 
     def _forget_penalties(self) -> None:
+        replica = scopes.replica
         for layer in self._flatten_layers():
-            layer._call_penalties = []
+            if replica is None:
+                layer._call_penalties = []
+            else:
+                layer._replica_penalties[replica.number] = []
 
     # ---- description ------------------------------------------------------------------------
     @property

@@ -15,6 +15,7 @@ from shardtape.keras.naming import root_graph
 from shardtape.keras.symbolic import KerasGraph, is_keras_tensor
 from shardtape.module import Module
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.replica_context import outside_replicas
 from shardtape.shapes import TensorShape
 from shardtape.type_spec import composite_spec
 from shardtape.variable import Variable
@@ -184,10 +185,11 @@ class Sequential(Model):
         if self._own_layers and single and not self.dynamic and composite_spec(flat[0]) is None:
             x = convert_to_tensor(flat[0])
             # symbolic calls of their own, beside the one that this may be part of
-            with building(outer), outside_calls():
+            with building(outer), outside_calls(), outside_replicas():
                 if root_graph() is None:
                     self._build_input_shape = x.shape
                     self._try_to_build(x)
+                self._forget_penalties()  # of the symbolic calls
         self.built = True
 
     def _try_to_build(self, x: Any) -> None:

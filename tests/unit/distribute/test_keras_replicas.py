@@ -292,6 +292,50 @@ def test_metrics_gather_in_replicas(strategy):
     assert float(accuracy.result()) == 0.0
 
 
+class Penalised(L.Layer):
+    def call(self, x):
+        self.add_loss(tf.reduce_sum(x * x) * 0.01)
+        return x * 2.0
+
+
+class Measured(L.Layer):
+    def call(self, x):
+        self.add_loss(tf.reduce_sum(x) * 0.01)
+        self.add_metric(tf.reduce_mean(x), name="mx")
+        return x
+
+
+def synchronized_model():
+    return tf.keras.Sequential([
+        Penalised(), L.BatchNormalization(synchronized=True), Penalised(),
+        L.Dense(1, kernel_initializer="ones", activity_regularizer=tf.keras.regularizers.L2(0.1)),
+    ])  # fmt: skip
+
+
+def measured_model():
+    return tf.keras.Sequential([Measured(), L.Dense(1, kernel_initializer="ones")])
+
+
+@pytest.mark.parametrize(
+    "make, history, kernel",
+    [(measured_model, {"loss": [0.29649, 0.27168], "mx": [0.41667, 0.41667]}, 0.9828939),
+     (synchronized_model, {"loss": [17.16477, 4.99755]}, 0.7547153)],
+)  # fmt: skip
+def test_penalties_of_replicas_that_take_turns(strategy, make, history, kernel):
+    # a synchronized layer hands over in the middle of the model's call
+    model = compiled(strategy, make, metrics=())
+    check(model.fit(X, Y, epochs=2, **BATCHES), **history)
+    first = model.get_weights()[0].ravel()[0]
+    np.testing.assert_allclose(first, kernel, atol=2e-6)
+
+
+def test_penalties_of_a_model_that_is_built_late():
+    model = measured_model()
+    model.compile("sgd", "mse")
+    history = model.fit(X, Y, epochs=2, **BATCHES)
+    check(history, loss=[0.32578, 0.30096], mx=[0.41667, 0.41667])
+
+
 def test_files_written_while_training(strategy, tmp_path):
     def dense():
         return tf.keras.Sequential([L.Dense(1, kernel_initializer="ones", input_shape=(4,))])
