@@ -49,15 +49,15 @@ def sum_over(
             return out
         return made.reshape(*made.shape, *[1] * len(axes)) if keepdims else made
     if xp is np and plain and x.size >= _LEAST_ELEMENTS:
-        made = sum_of_middle(x, axes)
-        if made is None and axes is not None:
-            made = _in_two_steps(x, axes)
-        if made is not None:
+        total = sum_of_middle(x, axes)
+        if total is None and axes is not None:
+            total = _in_two_steps(x, axes)
+        if total is not None:
             kept = [i for i in range(x.ndim) if keepdims or i not in axes]
-            made = made.reshape([1 if i in axes else x.shape[i] for i in kept])
+            total = total.reshape([1 if i in axes else x.shape[i] for i in kept])
             if out is None:
-                return made
-            out[...] = made
+                return total
+            out[...] = total
             return out
     add = np.add.reduce if xp is np else xp.sum
     return add(x, axis=axes, dtype=x.dtype if plain else dtype, keepdims=keepdims, out=out)
