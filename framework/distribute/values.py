@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from shardtape import nest
+from shardtape.graph.func_graph import TensorSpec
 from shardtape.type_spec import TypeSpec, register_spec_maker, type_spec_from_value
 from shardtape.variable import Variable
 
@@ -44,9 +45,16 @@ class PerReplica(DistributedValues):
     @property
     def _type_spec(self) -> TypeSpec | None:
         try:
-            return PerReplicaSpec(*[type_spec_from_value(v) for v in self._values])
+            return PerReplicaSpec(*[_spec_of(v) for v in self._values])
         except TypeError:  # objects that no tensor can be made of stay outside functions
             return None
+
+
+def _spec_of(value: Any) -> TypeSpec:
+    """The spec under which a value leaves a function: a Variable as its value."""
+    if isinstance(value, Variable):
+        return TensorSpec(value.shape, value.dtype)
+    return type_spec_from_value(value)
 
 
 class Mirrored(DistributedValues):
