@@ -116,10 +116,17 @@ class WeightHolder(Module):
 
     def _tracked(self) -> Iterator[Any]:
         """Layers, modules, Variables and metrics among the attributes, in order."""
+        assigned = self.__dict__.get("_assigned", ())
         for name, value in self.__dict__.items():
             # most are neither: each call of a layer walks over all of them
-            if isinstance(value, _HOLDING) and name not in self._unseen:
+            if isinstance(value, _HOLDING) and name in assigned and name not in self._unseen:
                 yield from _members(value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # as in Keras what is put into `vars(layer)` past this is not part of the layer
+        if isinstance(value, _HOLDING):
+            self.__dict__.setdefault("_assigned", set()).add(name)
+        super().__setattr__(name, value)
 
     def _sublayers(self) -> list[Any]:
         """The layers that hang directly on this one, each once."""

@@ -1,5 +1,6 @@
 """Members of layers and models beside calls and training; values are those of Keras 2.15."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -232,3 +233,26 @@ def test_models_say_themselves_how_they_are_compiled(tmp_path: Path) -> None:
     model.save(tmp_path / "m.keras")
     back = K.models.load_model(tmp_path / "m.keras", custom_objects={"Own": Own})
     assert type(back) is Own and back.factor == 3.0 and back.loss == "mse"
+
+
+def test_what_is_put_past_setattr_is_no_part_of_a_layer():
+    class Block(tf.keras.Model):
+        def __init__(self):
+            super().__init__()
+            vars(self)["first"] = tf.keras.layers.Dense(2)
+            self.__dict__["second"] = [tf.keras.layers.Dense(2)]
+            setattr(self, "third", tf.keras.layers.Dense(2))  # noqa: B010 - the way is tested
+            self.last = tf.keras.layers.Dense(1)
+
+        def call(self, x):
+            return self.last(self.third(self.second[0](self.first(x))))
+
+    block = Block()
+    block(tf.ones((1, 3)))
+    # TensorFlow 2.15: 4 weights, 2 layers
+    assert (len(block.weights), len(block.layers)) == (4, 2)
+    assert [layer is got for layer, got in zip((block.third, block.last), block.layers)] == [
+        True
+    ] * 2
+    again = copy.deepcopy(block)
+    assert len(again.weights) == 4
