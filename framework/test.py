@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import tempfile
 import unittest
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import errors, nest
+from shardtape import test_experimental as experimental
 from shardtape.case_assertions import Assertions
 from shardtape.devices import DeviceSpec, list_physical_devices
 from shardtape.ops.convert import convert_to_tensor
@@ -18,7 +20,10 @@ from shardtape.tape import GradientTape
 
 __all__ = [
     "TestCase",
+    "assert_equal_graph_def",
     "compute_gradient",
+    "disable_with_predicate",
+    "experimental",
     "gpu_device_name",
     "is_built_with_cuda",
     "is_built_with_gpu_support",
@@ -26,6 +31,7 @@ __all__ = [
     "is_built_with_xla",
     "is_gpu_available",
     "main",
+    "with_eager_op_as_function",
 ]
 
 
@@ -271,6 +277,40 @@ def compute_gradient(
             made[:, k] = (values[0] - values[1]) / (2 * step)
         numeric.append(made)
     return tuple(theoretical), tuple(numeric)
+
+
+def disable_with_predicate(pred: Callable[[], bool], skip_message: str) -> Callable[..., Any]:
+    """Decorator: a test that is skipped where `pred()` is true when it runs."""
+
+    def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if pred():
+                self.skipTest(skip_message)
+            return function(self, *args, **kwargs)
+
+        return wrapped
+
+    return decorated
+
+
+def with_eager_op_as_function(cls: Any = None, only_as_function: bool = False) -> Any:
+    """Decorator of a class of tests: the class itself, as there is one way of running ops."""
+    return (lambda decorated: decorated) if cls is None else cls
+
+
+def assert_equal_graph_def(expected: Any, actual: Any) -> None:
+    """Raises AssertionError for graphs (GraphDef messages) with other nodes, TypeError for else."""
+    for called, made in (("expected", expected), ("actual", actual)):
+        if not hasattr(made, "node"):
+            raise TypeError(f"Expected GraphDef for {called}, got {type(made).__name__}")
+    first, second = ({n.name: n for n in made.node} for made in (expected, actual))
+    lacking, surplus = sorted(first.keys() - second.keys()), sorted(second.keys() - first.keys())
+    if lacking or surplus:
+        raise AssertionError(f"Not found in actual graph: {lacking}, unexpected: {surplus}")
+    for name, node in first.items():
+        if node != second[name]:
+            raise AssertionError(f"Found difference in node {name!r}:\n{node}\n{second[name]}")
 
 
 def is_gpu_available(cuda_only: bool = False, min_cuda_compute_capability: Any = None) -> bool:

@@ -1,6 +1,28 @@
 """`tf.summary.experimental`."""
 
-from shardtape.summary.summaries import write_raw_pb
-from shardtape.summary.writer import get_step, set_step
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any
 
-__all__ = ["get_step", "set_step", "write_raw_pb"]
+from shardtape.graph.scopes import name_scope
+from shardtape.summary.summaries import write_raw_pb
+from shardtape.summary.writer import full_tag, get_step, set_step
+
+
+@contextlib.contextmanager
+def summary_scope(
+    name: str | None, default_name: str = "summary", values: Any = None
+) -> Iterator[tuple[str, str]]:
+    """A block for a summary of one's own: (tag, scope): the name with the scopes around it in
+    front, and the scope of the block."""
+    given = name or default_name
+    tag = full_tag(given)
+    # scopes take fewer letters than tags
+    with name_scope(
+        re.sub(r"[^A-Za-z0-9_.\\/-]", "", given).lstrip("-\\/_") or default_name
+    ) as scope:
+        yield tag, scope
+
+
+__all__ = ["get_step", "set_step", "summary_scope", "write_raw_pb"]
