@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import errors, nest
-from shardtape import test_experimental as experimental
+from shardtape import testing_experimental as experimental
 from shardtape.case_assertions import Assertions
 from shardtape.devices import DeviceSpec, list_physical_devices
 from shardtape.ops.convert import convert_to_tensor
