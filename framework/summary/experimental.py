@@ -19,9 +19,8 @@ def summary_scope(
     given = name or default_name
     tag = full_tag(given)
     # scopes take fewer letters than tags
-    with name_scope(
-        re.sub(r"[^A-Za-z0-9_.\\/-]", "", given).lstrip("-\\/_") or default_name
-    ) as scope:
+    allowed = re.sub(r"[^A-Za-z0-9_./-]", "", given).lstrip("-/_")
+    with name_scope(allowed or default_name) as scope:
         yield tag, scope
 
 
