@@ -133,10 +133,19 @@ def deserialize_keras_object(
         return cls.from_config(identifier.get("config", {}))
 
 
+def _listed(value: Any) -> Any:
+    """A configuration in Keras's form with lists for tuples; our own form marks its tuples."""
+    if isinstance(value, dict):
+        return value if "calls" in value else {k: _listed(v) for k, v in value.items()}
+    if type(value) in (list, tuple):
+        return [_listed(v) for v in value]
+    return value
+
+
 def to_json(model: Any, **options: Any) -> str:
     """A model's configuration; `options` go to `json.dumps`."""
     config = {
-        "class_name": class_name(model), "config": values.encode(model.get_config()),
+        "class_name": class_name(model), "config": values.encode(_listed(model.get_config())),
         "keras_version": _VERSION, "backend": "tensorflow",
     }  # fmt: skip
     return json.dumps(config, **options)

@@ -147,7 +147,9 @@ def test_a_configuration_keeps_tuples_and_tells_no_module_of_the_program_itself(
     assert dense["build_config"] == {"input_shape": (None, 2)}
     assert reshape["config"]["target_shape"] == (1, 3)
     assert (own["module"], own["registered_name"]) == (None, "Own")
-    again = keras.models.model_from_json(model.to_json(), {"Own": Own})
+    text = model.to_json()
+    assert '"batch_input_shape": [null, 2]' in text and "tuple" not in text
+    again = keras.models.model_from_json(text, {"Own": Own})
     assert type(again.layers[2]) is Own and again.output_shape == (None, 1, 3)
 
 
