@@ -15,6 +15,7 @@ from shardtape.keras.applications import (
     regnet,
     resnet,
     resnet50,
+    resnet_rs,
     resnet_v2,
     vgg16,
     vgg19,
@@ -80,6 +81,15 @@ from shardtape.keras.applications.regnet import (
     RegNetY320,
 )
 from shardtape.keras.applications.resnet import ResNet50, ResNet101, ResNet152
+from shardtape.keras.applications.resnet_rs import (
+    ResNetRS50,
+    ResNetRS101,
+    ResNetRS152,
+    ResNetRS200,
+    ResNetRS270,
+    ResNetRS350,
+    ResNetRS420,
+)
 from shardtape.keras.applications.resnet_v2 import ResNet50V2, ResNet101V2, ResNet152V2
 from shardtape.keras.applications.vgg import VGG16, VGG19
 from shardtape.keras.applications.xception import Xception
@@ -146,6 +156,13 @@ __all__ = [
     "ResNet152V2",
     "ResNet50",
     "ResNet50V2",
+    "ResNetRS101",
+    "ResNetRS152",
+    "ResNetRS200",
+    "ResNetRS270",
+    "ResNetRS350",
+    "ResNetRS420",
+    "ResNetRS50",
     "VGG16",
     "VGG19",
     "Xception",
@@ -163,6 +180,7 @@ __all__ = [
     "regnet",
     "resnet",
     "resnet50",
+    "resnet_rs",
     "resnet_v2",
     "vgg16",
     "vgg19",

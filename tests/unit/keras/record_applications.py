@@ -46,6 +46,10 @@ STRUCTURES: list[tuple[str, dict[str, Any]]] = [
         "ConvNeXtTiny", "RegNetY002",
     )],
     ("InceptionResNetV2", {"include_top": False}),
+    *[(f"ResNetRS{depth}", {}) for depth in (50, 101, 152, 200)],
+    *[(f"ResNetRS{depth}", {"include_top": False, "input_shape": (96, 97, 3), "pooling": "avg"})
+      for depth in (50, 270, 350, 420)],
+    ("ResNetRS50", {"include_preprocessing": False, "classes": 5}),
 ]  # fmt: skip
 # networks with numbers for weights, on small images
 COMPUTED: list[tuple[str, dict[str, Any], int]] = [
@@ -64,6 +68,7 @@ COMPUTED: list[tuple[str, dict[str, Any], int]] = [
     ("ConvNeXtTiny", {}, 32),
     ("RegNetX002", {}, 33),
     ("RegNetY002", {}, 32),
+    ("ResNetRS50", {}, 33),
 ]
 
 
