@@ -14,7 +14,7 @@ from typing import Any
 
 from shardtape import dtypes as dt
 from shardtape import nest
-from shardtape.context import building
+from shardtape.context import building, state
 from shardtape.errors import OpError
 from shardtape.graph.func_graph import FuncGraph, TensorSpec
 from shardtape.graph.ir import Graph
@@ -26,12 +26,16 @@ from shardtape.keras.function_calls import (
     entered,
     function_of,
 )
+from shardtape.keras.masks import mask_of
 from shardtape.keras.naming import root_graph, unique_object_name
 from shardtape.ops import source
+from shardtape.ops.array import identity
 from shardtape.ops.composites import is_composite
+from shardtape.ops.convert import convert_to_tensor
 from shardtape.shapes import TensorShape
-from shardtape.tensor import EagerTensor, SymbolicTensor
+from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 from shardtape.type_spec import TypeSpec, composite_spec
+from shardtape.variable import Variable
 
 
 class KerasGraph(FuncGraph):
@@ -307,6 +311,19 @@ def stand_in(
     tensor = graph.add_op(source.placeholder, (), attrs, name)
     graph.composites[tensor._id] = value
     return tensor
+
+
+def owned(x: Any, inputs: set[int]) -> Any:
+    """An output of a symbolic call as a tensor of the symbolic graph, no input among them."""
+    if isinstance(x, Variable) or (is_keras_tensor(x) and x._id in inputs):
+        copy = identity(convert_to_tensor(x))
+        copy._keras_mask = mask_of(x)
+        return copy
+    if isinstance(x, Tensor) and not is_keras_tensor(x):
+        return state.graph.capture(x)
+    if composite_spec(x) is not None:
+        return stand_in(state.graph, x)
+    return x
 
 
 def stood_for(x: Any) -> Any:

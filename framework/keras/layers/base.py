@@ -14,7 +14,6 @@ from shardtape import nest
 from shardtape.autograph import convert_in_graph
 from shardtape.checkpoint import pending
 from shardtape.context import building, converting, state, training_phase
-from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.scopes import name_scope
 from shardtape.keras import policy, regularizers
 from shardtape.keras.layers.automatic_config import automatic_config
@@ -24,24 +23,23 @@ from shardtape.keras.layers.calls import CalledSymbolically, is_nested_shape
 from shardtape.keras.layers.input_spec import check_inputs
 from shardtape.keras.masks import mask_of, masks_of, set_masks
 from shardtape.keras.metrics.base import Mean, Metric
-from shardtape.keras.naming import snake_case, unique_object_name
+from shardtape.keras.naming import names_of_symbolic_call, snake_case, unique_object_name
 from shardtape.keras.symbolic import (
     KerasGraph,
     Node,
     is_keras_tensor,
     keras_graph,
-    stand_in,
+    owned,
     stood_for,
 )
 from shardtape.module import Module
 from shardtape.ops import source
-from shardtape.ops.array import identity, shape
+from shardtape.ops.array import shape
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.replica_context import scopes
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
-from shardtape.type_spec import composite_spec
 from shardtape.variable import Variable
 
 _OPTIONS = frozenset(
@@ -181,20 +179,6 @@ class Layer(CalledSymbolically):
                 inputs = type(shapes)(placeholder(s) for s in shapes)
             outputs = self._run(inputs, (), {})
         return nest.map_structure(lambda t: t.shape, outputs)
-
-    def compute_output_signature(self, input_signature: Any) -> Any:
-        """Specs of the outputs for specs (shape and dtype) of the inputs.
-
-        Raises TypeError for something else than TensorSpecs.
-        """
-        for spec in nest.flatten(input_signature):
-            if not isinstance(spec, TensorSpec):
-                raise TypeError(
-                    f"Only TensorSpec signature types are supported. Received: {spec!r}"
-                )
-        shapes = nest.map_structure(lambda spec: spec.shape, input_signature)
-        made = self.compute_output_shape(shapes)
-        return nest.map_structure(lambda shape: TensorSpec(shape, self.compute_dtype), made)
 
     # ---- calls ------------------------------------------------------------------------------
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -359,10 +343,10 @@ class Layer(CalledSymbolically):
         taken = inputs, args, dict(kwargs)
         if graph.composites:
             taken = nest.map_structure(stood_for, taken)
-        with building(graph), graph.in_layer(), converting(True):
+        with building(graph), graph.in_layer(), converting(True), names_of_symbolic_call():
             outputs = self._run(*taken)
             known = {t._id for t in nest.flatten((inputs, args, kwargs)) if is_keras_tensor(t)}
-            outputs = nest.map_structure(lambda t: _own(t, known), outputs)
+            outputs = nest.map_structure(lambda t: owned(t, known), outputs)
         self._inbound_nodes.append(Node(self, (inputs, *args), given, outputs))
         return outputs
 
@@ -504,19 +488,6 @@ class Layer(CalledSymbolically):
 def _as_tensor(x: Any) -> Any:
     if isinstance(x, (np.ndarray, np.generic, float, int)):
         return convert_to_tensor(x)
-    return x
-
-
-def _own(x: Any, inputs: set[int]) -> Any:
-    """An output of a symbolic call as a tensor of the symbolic graph, no input among them."""
-    if isinstance(x, Variable) or (is_keras_tensor(x) and x._id in inputs):
-        copy = identity(convert_to_tensor(x))
-        copy._keras_mask = mask_of(x)
-        return copy
-    if isinstance(x, Tensor) and not is_keras_tensor(x):
-        return state.graph.capture(x)
-    if composite_spec(x) is not None:
-        return stand_in(state.graph, x)
     return x
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from shardtape import dtypes as dt
 from shardtape import nest
 from shardtape.context import state
+from shardtape.graph.func_graph import TensorSpec
 from shardtape.keras.layers.weights import WeightHolder
 from shardtape.keras.masks import mask_of
 from shardtape.keras.symbolic import Node, is_keras_tensor
@@ -126,6 +127,20 @@ class CalledSymbolically(WeightHolder):
     def get_output_mask_at(self, node_index: int) -> Any:
         """The masks of the outputs of a symbolic call."""
         return _masks(self._node_at(node_index, "output").outputs)
+
+    def compute_output_signature(self, input_signature: Any) -> Any:
+        """Specs of the outputs for specs (shape and dtype) of the inputs.
+
+        Raises TypeError for something else than TensorSpecs.
+        """
+        for spec in nest.flatten(input_signature):
+            if not isinstance(spec, TensorSpec):
+                raise TypeError(
+                    f"Only TensorSpec signature types are supported. Received: {spec!r}"
+                )
+        shapes = nest.map_structure(lambda spec: spec.shape, input_signature)
+        made = self.compute_output_shape(shapes)  # type: ignore[attr-defined]
+        return nest.map_structure(lambda shape: TensorSpec(shape, self._dtype), made)
 
     def _declared_outputs(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Symbolic outputs of a layer whose `call` is not to be traced."""
