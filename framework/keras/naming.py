@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from shardtape.context import state
@@ -26,12 +29,36 @@ class _Counters:
     def current(self) -> dict[str, int]:
         # what `call` makes while a function is traced is counted for that function alone
         graph = state.graph
+        if _inside.names is not None and (graph is None or graph.claims_ops):
+            return _inside.names
         if graph is None:
             return self.eager
         return self.by_graph.setdefault(graph, {})
 
 
 _counters = _Counters()
+
+
+class _Inside(threading.local):
+    """The names of what a layer makes while it is called on a symbolic tensor."""
+
+    names: dict[str, int] | None = None
+
+
+_inside = _Inside()
+
+
+@contextmanager
+def names_of_symbolic_call() -> Iterator[None]:
+    """What is made in the outermost such call is counted for it alone, as in Keras."""
+    if _inside.names is not None:
+        yield
+        return
+    _inside.names = {}
+    try:
+        yield
+    finally:
+        _inside.names = None
 
 
 def root_graph() -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import random as python_random
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -246,7 +247,9 @@ class SequenceBatches:
 
     def __iter__(self) -> Iterator[Any]:
         count = len(self._source)
-        order = _shuffled(count) if self._shuffle else range(count)
+        order = list(range(count))
+        if self._shuffle:
+            python_random.shuffle(order)  # by Python's random numbers, as in Keras
         for i in order[: self.steps]:
             yield self._source[int(i)]
         if hasattr(self._source, "on_epoch_end"):

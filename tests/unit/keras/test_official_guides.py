@@ -137,3 +137,55 @@ def test_an_activation_may_be_taken_away(layer: Any, shape: tuple[int, ...]) -> 
     assert tf.reduce_max(layer(x)) == 0
     layer.activation = None
     assert tf.reduce_max(layer(x)) < 0
+
+
+def test_what_a_symbolic_call_makes_is_named_for_it_alone() -> None:
+    class Block(layers.Layer):
+        def build(self, shape: Any) -> None:
+            self.dense, self.relu = layers.Dense(2), layers.ReLU()
+
+        def call(self, x: Any) -> Any:
+            return self.relu(self.dense(x))
+
+    keras.backend.clear_session()
+    x = keras.Input((3,))
+    names = []
+    for given in (x, tf.ones([1, 3]), x):
+        block = Block()
+        block(given)
+        names.append((block.name, block.dense.name, block.relu.name))
+    assert names == [
+        ("block", "dense", "re_lu"), ("block_1", "dense", "re_lu"), ("block_2", "dense", "re_lu"),
+    ]  # fmt: skip
+    assert (layers.Dense(1).name, layers.ReLU().name) == ("dense_1", "re_lu_1")
+
+
+class Numbered(keras.utils.Sequence):
+    """Six batches, each of its number."""
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, i: int) -> Any:
+        return np.full((2, 3), i, "float32"), np.ones((2, 1), "float32")
+
+
+def test_batches_of_a_sequence_are_shuffled_by_pythons_numbers() -> None:
+    seen: list[int] = []
+
+    class Noting(keras.Model):
+        def train_step(self, data: Any) -> Any:
+            seen.append(int(data[0][0, 0]))
+            return {"loss": 0.0}
+
+    x = keras.Input((3,))
+    model = Noting(x, layers.Dense(1)(x))
+    model.compile(run_eagerly=True)
+    keras.utils.set_random_seed(1)
+    model.fit(Numbered(), epochs=3, verbose=0)
+    assert seen == [2, 3, 5, 0, 4, 1, 0, 1, 2, 4, 5, 3, 2, 5, 4, 3, 0, 1]
+    # no number of TensorFlow's is taken for it
+    assert abs(float(tf.random.uniform([])) - 0.16513085) < 1e-7
+    seen.clear()
+    model.fit(Numbered(), shuffle=False, verbose=0)
+    assert seen == [0, 1, 2, 3, 4, 5]
