@@ -188,18 +188,47 @@ class Sequential(Model):
             with building(outer), outside_calls(), outside_replicas():
                 if root_graph() is None:
                     self._build_input_shape = x.shape
-                    self._try_to_build(x)
+                    self._try_to_build(x.shape, x.dtype)
                 self._forget_penalties()  # of the symbolic calls
         self.built = True
 
-    def _try_to_build(self, x: Any) -> None:
+    def _try_to_build(self, shape: TensorShape, dtype: Any) -> None:
         try:
-            self._build_from(x.shape, x.dtype)
+            self._build_from(shape, dtype)
             self._shape_is_guessed = True
         except Exception:  # noqa: BLE001  # of a layer that needs values: all are called on these
             self._entrance = self._network = None
 
+    def _relax(self, inputs: Any) -> None:
+        """Leaves open which sizes of the guessed shape other inputs do not have, as Keras does."""
+        known, given = self._build_input_shape, getattr(inputs, "shape", None)
+        if known is None or not isinstance(given, TensorShape) or given.rank != known.rank:
+            return
+        sizes = [a if a == b else None for a, b in zip(known, given)]
+        if sizes == known.as_list():
+            return
+        symbolic = isinstance(state.graph, KerasGraph)
+        outer = state.graph.outer_graph if symbolic else state.graph
+        before, entrance, nodes = self._network, self._entrance, {}
+        for layer in self._own_layers:
+            nodes[layer] = list(layer._inbound_nodes)
+            if before is not None:  # those of the network that is made anew
+                layer._inbound_nodes = [n for n in nodes[layer] if n not in before.nodes]
+        with building(outer), outside_calls(), outside_replicas():
+            if root_graph() is None:
+                steps: Any = self._steps
+                self._build_input_shape = TensorShape(sizes)
+                self._try_to_build(self._build_input_shape, inputs.dtype)
+                self._steps = steps
+            self._forget_penalties()
+        if self._network is None:
+            self._network, self._entrance, self.built = before, entrance, True
+            for layer, kept in nodes.items():
+                layer._inbound_nodes = kept
+
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        if self._shape_is_guessed:
+            self._relax(inputs)
         x = inputs if self._network is None else self._fitted(inputs)
         for layer in self._own_layers:
             x = layer(x) if training is None else layer(x, training=training)

@@ -120,3 +120,38 @@ def test_an_error_of_a_call_is_that_of_the_values():
 
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"calling layer 'p' \(type Product"):
         tf.keras.Sequential([Product(name="p")])(tf.ones((2, 3)))
+
+
+def shapes(model):
+    return tuple(model.input_shape), tuple(model.layers[0].output_shape), tuple(model.output_shape)
+
+
+def test_inputs_of_other_sizes_leave_them_open():
+    model = tf.keras.Sequential([tf.keras.layers.Flatten(), tf.keras.layers.Dense(2)])
+    model(tf.ones([4, 3, 3]))
+    assert shapes(model) == ((4, 3, 3), (4, 9), (4, 2))
+    weights = model.weights
+    model(tf.ones([4, 3, 3]))
+    assert shapes(model) == ((4, 3, 3), (4, 9), (4, 2))
+    model(tf.ones([6, 3, 3]))
+    assert shapes(model) == ((None, 3, 3), (None, 9), (None, 2))
+    model(tf.ones([4, 3, 3]))
+    assert shapes(model) == ((None, 3, 3), (None, 9), (None, 2))
+    assert all(a is b for a, b in zip(weights, model.weights)) and len(model.weights) == 2
+
+
+def test_sizes_within_an_example_are_left_open_too():
+    model = tf.keras.Sequential([tf.keras.layers.Conv2D(2, 2)])
+    for size, shape in ((4, (1, 4, 4, 1)), (6, (1, None, None, 1))):
+        assert model(tf.ones([1, size, size, 1])).shape == (1, size - 1, size - 1, 2)
+        assert model.input_shape == shape
+    assert model.layers[0].output_shape == (1, None, None, 2)
+
+
+def test_fit_and_predict_leave_the_batch_open():
+    model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(tf.ones([64, 3]), tf.ones([64, 1]), verbose=0)
+    assert model.output_shape == (32, 1)
+    model.predict(tf.ones([8, 3]), verbose=0)
+    assert model.output_shape == (None, 1)
