@@ -242,16 +242,22 @@ class SequenceBatches:
     """
 
     def __init__(self, source: Any, shuffle: bool = False, limit: int | None = None) -> None:
-        self._source, self._shuffle = source, shuffle
+        self._source, self._shuffle, self._seen = source, shuffle, False
         self.steps: int | None = len(source) if limit is None else min(limit, len(source))
 
     def __iter__(self) -> Iterator[Any]:
         count = len(self._source)
+        if not self._seen and count:  # Keras looks at the first batch once before all others
+            self._source[0]
+        self._seen = True
         order = list(range(count))
         if self._shuffle:
             python_random.shuffle(order)  # by Python's random numbers, as in Keras
         for i in order[: self.steps]:
             yield self._source[int(i)]
+
+    def end_epoch(self) -> None:
+        """Tells the source that an epoch, with what follows it, is over."""
         if hasattr(self._source, "on_epoch_end"):
             self._source.on_epoch_end()
 
@@ -279,6 +285,10 @@ class ClassWeighted:
         for batch in self._batches:
             x, y, sample_weight = unpack(batch)
             yield x, y, class_weights(y, sample_weight, self._weights)
+
+    def end_epoch(self) -> None:
+        if hasattr(self._batches, "end_epoch"):
+            self._batches.end_epoch()
 
 
 def class_weights(y: Any, sample_weight: Any, weights: dict[int, float]) -> np.ndarray:

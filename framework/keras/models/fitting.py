@@ -112,6 +112,7 @@ class Fitting:
             calls.on_epoch_end(epoch, logs)
             if self.stop_training or getattr(batches, "ran_out", False):
                 break
+            _end_epoch(batches)
         model: Any = self
         if epochs > 0 and isinstance(model.optimizer, Optimizer):
             model.optimizer.finalize_variable_values(model.trainable_variables)
@@ -147,6 +148,7 @@ class Fitting:
                 break
             logs = numbers(got[-1])
             calls.on_test_batch_end(first + len(group) - 1, logs)
+        _end_epoch(batches)
         if not logs:
             raise ValueError("Unexpected result of `test_function` (Empty Logs): the data has no "
                              "batch, or `test_step` returns no metrics")  # fmt: skip
@@ -209,6 +211,7 @@ class Fitting:
                 break
             parts.extend(got)
             calls.on_predict_batch_end(first + len(group) - 1, {"outputs": parts[-1]})
+        _end_epoch(batches)
         calls.on_predict_end({})
         if not parts:
             raise ValueError("Unexpected result of `predict_function` (Empty batch_outputs).")
@@ -289,6 +292,11 @@ class _Validation:
         if isinstance(self._every, int):
             return (epoch + 1) % self._every == 0
         return epoch + 1 in self._every
+
+
+def _end_epoch(batches: Any) -> None:
+    if hasattr(batches, "end_epoch"):
+        batches.end_epoch()
 
 
 def _groups(batches: Any, size: int) -> Iterator[tuple[int, list[Any]]]:
