@@ -216,7 +216,7 @@ class Sequential(Model):
                 layer._inbound_nodes = [n for n in nodes[layer] if n not in before.nodes]
         with building(outer), outside_calls(), outside_replicas():
             if root_graph() is None:
-                steps: Any = self._steps
+                steps = self._steps  # type: ignore[has-type]
                 self._build_input_shape = TensorShape(sizes)
                 self._try_to_build(self._build_input_shape, inputs.dtype)
                 self._steps = steps
