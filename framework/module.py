@@ -52,7 +52,7 @@ class Module:
         object.__setattr__(self, name, value)
         # looking for objects that a restore waits for walks all of them
         if pending.waits() and not isinstance(value, _LEAVES):
-            pending.proceed()
+            pending.proceed(self)
 
     @property
     def name(self) -> str:

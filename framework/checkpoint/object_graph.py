@@ -71,6 +71,17 @@ def children_of(value: Any) -> dict[str, Any]:
     return children
 
 
+def plain_containers(value: Any) -> list[Any]:
+    """The public lists and dicts of an object, or itself, to which things are added unseen."""
+    if type(value) in (list, dict):
+        return [value]
+    attributes = getattr(value, "__dict__", {})
+    return [
+        held for name, held in attributes.items()
+        if type(held) in (list, dict) and not name.startswith("_")
+    ]  # fmt: skip
+
+
 def _model_children(model: Any) -> dict[str, Any]:
     """The optimizer of a compiled model and, unless attributes hold them, the layers by number."""
     children: dict[str, Any] = {}

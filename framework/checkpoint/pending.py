@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import atexit
-from typing import Protocol
+from typing import Any, Protocol
 
 # A restore that is never completed holds its objects; so many of the newest are kept.
 _LIMIT = 16
@@ -13,6 +13,7 @@ class Waiting(Protocol):
     """A restore of which values are left."""
 
     def proceed(self) -> None: ...
+    def concerns(self, changed: Any) -> bool: ...
     def replaces(self, other: Waiting) -> bool: ...
     def tell_unused(self) -> None: ...
     def close(self) -> None: ...
@@ -38,11 +39,17 @@ def waits() -> bool:
     return bool(_waiting)
 
 
-def proceed() -> None:
-    """Gives new Variables the values that wait for them; layers call this when they were built."""
+def proceed(changed: Any = None) -> None:
+    """Gives new Variables the values that wait for them; layers call this when they were built.
+
+    Args:
+      changed: what got a new part; restores of other objects alone need not look for one.
+    """
     if not _waiting:
         return
     for restore in list(_waiting):
+        if changed is not None and not restore.concerns(changed):
+            continue
         restore.proceed()
         if restore.complete and restore in _waiting:
             _waiting.remove(restore)

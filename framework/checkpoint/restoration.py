@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 
 from shardtape.checkpoint import pending
-from shardtape.checkpoint.object_graph import VARIABLE_VALUE, Node, children_of, nodes_of
+from shardtape.checkpoint.object_graph import (
+    VARIABLE_VALUE,
+    Node,
+    children_of,
+    nodes_of,
+    plain_containers,
+)
 from shardtape.checkpoint.reader import StoredCheckpoint
 from shardtape.context import building
 from shardtape.optimizers.optimizer import Optimizer
@@ -39,6 +45,8 @@ class Restoration:
         self._left: set[tuple[str, str | None]] = {(key, None) for key in self._variables}
         self._left |= {(key, slot) for slot, keys in self._slots.items() for key in keys}
         self._handled: set[int] = set()  # ids of objects that have their values
+        self._known: set[int] = set()  # ids of all objects that were there the last time
+        self._containers: list[tuple[Any, int]] = []  # theirs that may grow unseen, with lengths
         self._keys: dict[int, str] = {}  # of Variables, by their own id
         self._keep_alive: list[Any] = []  # so that no id in `_handled` is used again
         self.matched: list[str] = []
@@ -105,8 +113,16 @@ class Restoration:
         with outside_replicas():
             self._proceed()
 
+    def concerns(self, changed: Any) -> bool:
+        """Whether a new part of `changed` may belong to what is restored."""
+        return id(changed) in self._known or any(len(c) != n for c, n in self._containers)
+
     def _proceed(self) -> None:
         nodes = nodes_of(self._root)
+        values = [node.value for node in nodes]
+        values.append(getattr(self._root, "_root", None))  # a Checkpoint's, whose parts are its own
+        self._known = {id(value) for value in values}
+        self._containers = [(c, len(c)) for value in values for c in plain_containers(value)]
         entries = self._match(nodes)
         actions: list[tuple[Any, Any]] = []
         taken: list[tuple[str, str | None]] = []

@@ -54,6 +54,7 @@ _OTHER_THAN_USUAL = dt.FLOATING - {dt.float32}
 class _Calls(threading.local):
     path = ""  # names of the layers that are being called, as they were given
     depth = 0  # layers that are being called, one inside the other
+    outermost: Any = None
 
 
 _calls = _Calls()
@@ -208,6 +209,7 @@ class Layer(CalledSymbolically):
             check_inputs(self.input_spec, inputs, self._name)
         if not _calls.depth:  # penalties are those of the last call of the outermost layer
             self._forget_penalties()
+            _calls.outermost = self
         _calls.depth += 1
         try:
             if state.training is training:
@@ -216,6 +218,8 @@ class Layer(CalledSymbolically):
                 return self._scoped_call(inputs, args, kwargs)
         finally:
             _calls.depth -= 1
+            if not _calls.depth:
+                _calls.outermost = None
 
     def _training_mode(self, args: Any, kwargs: dict[str, Any]) -> Any:
         """TensorFlow's order: the argument, the outer call's, the phase, the default of `call`.
@@ -335,7 +339,7 @@ class Layer(CalledSymbolically):
         if self._initial_weights is not None:
             self.set_weights(self._initial_weights)
             self._initial_weights = None
-        pending.proceed()
+        pending.proceed(_calls.outermost if _calls.depth else self)
 
     def _symbolic_call(self, inputs: Any, args: Any, kwargs: Any) -> Any:
         graph = keras_graph()
