@@ -189,7 +189,7 @@ def explain_missing_names(root: Any) -> None:
     for path in NAMESPACES:
         module = namespace(root, path)
         if module is not None and "__dir__" not in vars(module) and "__all__" in vars(module):
-            vars(module)["__dir__"] = _listing_of(module)
+            vars(module)["__dir__"] = _listing_of(module, f"tf.{path}")
         if module is not None and "__getattr__" not in vars(module):
             vars(module)["__getattr__"] = _missing_of(module, f"tf.{path}")
 
@@ -210,10 +210,18 @@ def missing_attribute(cls: type, name: str, what: str) -> AttributeError:
     return AttributeError(f"{text}; the nearest name is '{near}'" if near else text)
 
 
-def _listing_of(module: types.ModuleType) -> Callable[[], list[str]]:
+# Names that are there for the framework's own use or for older programs; TensorFlow lists none.
+_UNLISTED = {
+    "tf.keras.layers": {"PreprocessingLayer", "SyncBatchNormalization"},
+    "tf.keras.losses": {"BCE", "FunctionLoss", "bce", "huber_loss"},
+    "tf.keras.optimizers": {"Rule", "rule_from_config"},
+}
+
+
+def _listing_of(module: types.ModuleType, path: str) -> Callable[[], list[str]]:
     def listing() -> list[str]:
         special = (n for n in vars(module) if n.startswith("__"))
-        return sorted({*vars(module)["__all__"], *special})
+        return sorted({*vars(module)["__all__"], *special} - _UNLISTED.get(path, set()))
 
     return listing
 

@@ -52,3 +52,9 @@ def test_listed_names_are_there_and_none_is_a_module_of_ours(path):
     for name in listed(module):
         assert getattr(module, name) is not None
         assert name not in ("Any", "annotations", "np", "convert_to_tensor")
+
+
+def test_names_that_tensorflow_does_not_list_are_there_all_the_same():
+    assert "FunctionLoss" not in dir(tf.keras.losses) and "Rule" not in dir(tf.keras.optimizers)
+    assert listed(tf.keras.optimizers)[:3] == ["Adadelta", "Adafactor", "Adagrad"]
+    assert tf.keras.losses.BCE is not None and tf.keras.optimizers.Rule is not None
