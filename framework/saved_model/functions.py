@@ -12,6 +12,7 @@ from shardtape.graph.function import ConcreteFunction
 from shardtape.keras.saving import values
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.tensor import Tensor
+from shardtape.type_spec import TypeSpec, composite_spec
 from shardtape.variable import Variable
 from shardtape.variable_spec import VariableSpec
 
@@ -122,6 +123,8 @@ class _Comparison:
             return self._variable(given, wanted)
         if isinstance(wanted, TensorSpec):
             return self._tensor(given, wanted)
+        if isinstance(wanted, TypeSpec):
+            return self._composite(given, wanted)
         if isinstance(wanted, dict):
             if not isinstance(given, dict) or given.keys() != wanted.keys():
                 return False
@@ -146,6 +149,15 @@ class _Comparison:
         if isinstance(given, VariableSpec) or isinstance(first, VariableSpec):
             return given == first
         return given._id == first._id
+
+    def _composite(self, given: Any, wanted: TypeSpec) -> bool:
+        """A ragged or sparse tensor, which is fed by its parts."""
+        if isinstance(given, TypeSpec):
+            return wanted.is_compatible_with(given)
+        if composite_spec(given) is None or not wanted.is_compatible_with(given):
+            return False
+        self.values.extend(nest.flatten(given, expand_composites=True))
+        return True
 
     def _tensor(self, given: Any, wanted: TensorSpec) -> bool:
         if given is None or nest.is_nested(given) and self._exact:

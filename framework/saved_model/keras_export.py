@@ -8,6 +8,7 @@ from typing import Any
 from shardtape import errors, nest
 from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.function import Function
+from shardtape.type_spec import composite_spec
 
 _log = logging.getLogger("shardtape")
 
@@ -36,7 +37,7 @@ def input_specs(model: Any) -> Any:
     """Specs of what a model is called on, nested as it takes it."""
     network = model._network
     if network is not None:
-        return nest.map_structure(lambda t: TensorSpec(t.shape, t.dtype), network.inputs)
+        return nest.map_structure(_spec_of, network.inputs)
     if getattr(model, "_called_on", None) is not None:
         return model._called_on
     steps = getattr(model, "_steps", None) or {}
@@ -51,6 +52,17 @@ def input_specs(model: Any) -> Any:
     return TensorSpec([None, *shape[1:]], model.dtype)
 
 
+def _spec_of(symbolic: Any) -> Any:
+    """The spec of a symbolic input, which may stand for a ragged or sparse tensor."""
+    value = getattr(symbolic.graph, "composites", {}).get(symbolic._id)
+    return composite_spec(value) or TensorSpec(symbolic.shape, symbolic.dtype)
+
+
+def _parts(spec: Any) -> Any:
+    """The specs of the tensors that a value is made of."""
+    return (spec,) if isinstance(spec, TensorSpec) else spec._component_specs
+
+
 def input_names(model: Any, specs: Any) -> list[str]:
     """A name for each of the inputs, in the order of `nest.flatten`."""
     count = len(nest.flatten(specs))
@@ -60,11 +72,19 @@ def input_names(model: Any, specs: Any) -> list[str]:
 
 def _signature(model: Any, specs: Any) -> Any:
     """The function of named inputs that gives named outputs, traced."""
-    pairs = zip(input_names(model, specs), nest.flatten(specs))
-    named = {n: TensorSpec(s.shape, s.dtype, n) for n, s in pairs}
+    flat = nest.flatten(specs)
+    parts = [part for spec in flat for part in _parts(spec)]
+    names = input_names(model, specs)
+    if len(parts) != len(names):  # those of ragged and sparse tensors are called as by TensorFlow
+        names = ["args_0", *[f"args_0_{i}" for i in range(1, len(parts))]]
+    named = {n: TensorSpec(s.shape, s.dtype, n) for n, s in zip(names, parts)}
 
     def serve(*tensors: Any) -> Any:
-        outputs = model(nest.pack_sequence_as(specs, list(tensors)), training=False)
+        left, given = list(tensors), []
+        for spec in flat:
+            own, left = left[: len(_parts(spec))], left[len(_parts(spec)) :]
+            given.append(own[0] if isinstance(spec, TensorSpec) else spec._from_components(own))
+        outputs = model(nest.pack_sequence_as(specs, given), training=False)
         if isinstance(outputs, dict):
             return outputs
         return dict(zip(model._known_output_names(outputs), nest.flatten(outputs)))

@@ -14,16 +14,20 @@ from shardtape.checkpoint.prefix import variables_of
 from shardtape.checkpoint.reader import read
 from shardtape.context import building, recording
 from shardtape.graph.arguments import variable_argument
+from shardtape.graph.concrete_function import Composite
 from shardtape.graph.func_graph import FuncGraph, TensorSpec
 from shardtape.graph.function import ConcreteFunction
 from shardtape.keras.saving import values
 from shardtape.keras.saving.foreign_files import refuse_foreign
 from shardtape.module import Module
 from shardtape.ops import source
+from shardtape.ragged.spec import RaggedTensorSpec
 from shardtape.saved_model.functions import RestoredFunction, signature_of
 from shardtape.saved_model.graphs import GraphReader
 from shardtape.saved_model.saving import CONSTANTS, FILE, FORMAT
+from shardtape.sparse_tensor import SparseTensorSpec
 from shardtape.tensor import EagerTensor
+from shardtape.type_spec import TypeSpec
 from shardtape.variable import Variable
 from shardtape.variable_spec import VariableSpec
 
@@ -234,6 +238,10 @@ def _with_specs(value: Any) -> Any:
         if "__spec__" in value:
             shape, dtype, name = value["__spec__"]
             return TensorSpec(shape, dtype, name)
+        if "__ragged__" in value:
+            return RaggedTensorSpec(*value["__ragged__"])
+        if "__sparse__" in value:
+            return SparseTensorSpec(*value["__sparse__"])
         if "__variable__" in value:
             return VariableSpec(*value["__variable__"])
         return {k: _with_specs(v) for k, v in value.items()}
@@ -256,9 +264,11 @@ def _fed_specs(value: Any) -> list[Any]:
 
 
 def _specs(value: Any) -> Any:
-    """The specs in the order of the arguments, nested ones by sorted key."""
+    """The specs in the order of the arguments, nested ones by sorted key, those of parts alone."""
     if isinstance(value, _SPECS):
         yield value
+    elif isinstance(value, TypeSpec):
+        yield from value._component_specs
     elif isinstance(value, dict):
         for v in value.values():
             yield from _nested_specs(v)
@@ -269,6 +279,8 @@ def _specs(value: Any) -> Any:
 def _nested_specs(value: Any) -> Any:
     if isinstance(value, _SPECS):
         yield value
+    elif isinstance(value, TypeSpec):
+        yield from value._component_specs
     elif isinstance(value, dict):
         for key in sorted(value):
             yield from _nested_specs(value[key])
@@ -281,6 +293,9 @@ def _with_outputs(value: Any, outputs: list[Any]) -> Any:
     if isinstance(value, dict):
         if "__output__" in value:
             return outputs[value["__output__"]]
+        if "__composite__" in value:
+            spec, parts = value["__composite__"]
+            return Composite(_with_specs(spec), [_with_outputs(t, outputs) for t in parts])
         return {k: _with_outputs(v, outputs) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(_with_outputs(v, outputs) for v in value)

@@ -15,12 +15,15 @@ from shardtape.checkpoint.object_checkpoint import Checkpoint, collected
 from shardtape.checkpoint.object_graph import children_of, nodes_of
 from shardtape.checkpoint.part import Piece, write_part
 from shardtape.checkpoint.prefix import variables_prefix, write_files
+from shardtape.graph.concrete_function import Composite
 from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.function import ConcreteFunction, Function
 from shardtape.keras.saving import values
 from shardtape.lookup.saved_tables import has_form
+from shardtape.ragged.spec import RaggedTensorSpec
 from shardtape.saved_model.functions import RestoredFunction
 from shardtape.saved_model.graphs import GraphWriter
+from shardtape.sparse_tensor import SparseTensorSpec
 from shardtape.tensor import SymbolicTensor
 from shardtape.variable import Variable
 from shardtape.variable_spec import VariableSpec
@@ -303,6 +306,11 @@ def _written_argument(x: Any) -> Any:
     if isinstance(x, VariableSpec):
         shape = values.encode(x.shape)
         return {"__variable__": [shape, x.dtype.name, x.trainable, x.alias_id]}
+    if isinstance(x, RaggedTensorSpec):
+        form = [values.encode(x.shape), x.dtype.name, x.ragged_rank, x.row_splits_dtype.name]
+        return {"__ragged__": form}
+    if isinstance(x, SparseTensorSpec):
+        return {"__sparse__": [values.encode(x.shape), x.dtype.name]}
     if x is None or isinstance(x, (bool, int, float, str, bytes, tuple, list)):
         return x
     raise TypeError(f"it was traced for the Python value {x!r}")
@@ -312,6 +320,9 @@ def _written_output(x: Any, outputs: list[Any]) -> Any:
     if isinstance(x, SymbolicTensor):
         outputs.append(x)
         return {"__output__": len(outputs) - 1}
+    if isinstance(x, Composite) and isinstance(x.spec, (RaggedTensorSpec, SparseTensorSpec)):
+        parts = [_written_output(t, outputs) for t in x.components]
+        return {"__composite__": [_written_argument(x.spec), parts]}
     if x is None or isinstance(x, (bool, int, float, str, bytes)):
         return x
     raise TypeError(f"it returns {type(x).__name__}, which has no form in a saved model")
