@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from shardtape import errors
 from shardtape.experimental.numpy import arrays, elementwise, indexing, products, reductions, types
 from shardtape.ops.cast import cast
 from shardtape.tensor import Tensor
@@ -16,15 +17,31 @@ _enabled = False
 
 
 def experimental_enable_numpy_behavior(
-    prefer_float32: bool = False, dtype_conversion_mode: str = "all"
+    prefer_float32: bool = False, dtype_conversion_mode: str = "legacy"
 ) -> None:
     """From now on tensors have methods of arrays (`T`, `reshape`, `astype`, `max`, ...), lists and
     arrays index them, and their operators promote types as NumPy's do. It cannot be undone.
 
     Args:
       prefer_float32: arrays of Python's floats alone are float32 and not float64.
+      dtype_conversion_mode: "legacy", NumPy's promotion.
+
+    Raises:
+      ValueError: another word than TensorFlow's "off", "legacy", "safe" and "all".
+      UnimplementedError: "off", "safe" or "all", which promote types in other ways.
     """
     global _enabled
+    if dtype_conversion_mode not in ("off", "legacy", "safe", "all"):
+        raise ValueError(
+            f"The provided promotion mode {dtype_conversion_mode} does not exist. Make sure the "
+            "provided dtype conversion mode is one of the followings: 'off', 'legacy', 'safe' or "
+            "'all'."
+        )
+    if dtype_conversion_mode != "legacy":
+        raise errors.UnimplementedError(
+            f"dtype_conversion_mode={dtype_conversion_mode!r} is not part of this framework, which "
+            "promotes types as NumPy does: leave it out, or cast where types meet"
+        )
     types.experimental_enable_float32(prefer_float32)
     if _enabled:
         return
