@@ -77,7 +77,9 @@ def translate(error: OSError, doing: str, path: Path) -> errors.OpError:
             "write somewhere else."
         )
     if isinstance(error, FileNotFoundError):
-        return errors.NotFoundError(f"{name}; {said}")
+        if doing in ("read", "open"):
+            return errors.NotFoundError(f"{name}; {said}")  # TensorFlow's words
+        return errors.NotFoundError(f"cannot {doing} {name}: there is no such file or folder")
     if isinstance(error, FileExistsError):
         return errors.AlreadyExistsError(f"cannot {doing} {name}: it exists already")
     if isinstance(error, PermissionError):

@@ -411,18 +411,13 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
         return str(self) if not spec else self.numpy().__format__(spec)
 
     def __deepcopy__(self, memo: Any) -> Any:
-        made = type(self)(
-            EagerTensor(np.array(self._array)), trainable=self._trainable, name=self._name,
-            shape=self._shape, constraint=self.constraint,
-        )  # fmt: skip
-        memo[id(self)] = made
+        make, arguments = self.__reduce__()
+        memo[id(self)] = made = make(*arguments)
         return made
 
     def __reduce__(self) -> Any:
-        raise TypeError(
-            f"Variable '{self.name}' cannot be pickled into a job: create it inside the model "
-            "function, which runs once in each worker"
-        )
+        rest = self._trainable, self._name, self._shape, self.constraint
+        return _unpickled, (type(self), np.array(self._array), *rest)
 
     def __repr__(self) -> str:
         text = f"<tf.Variable '{self.name}' shape={self._shape} dtype={self._dtype.name}"
@@ -469,6 +464,14 @@ def _unread(variable: ResourceVariable, assignment: Any = None) -> _UnreadVariab
     made.__dict__ = variable.__dict__
     made._origin, made._assignment = variable, assignment  # type: ignore[misc]
     return made
+
+
+def _unpickled(
+    kind: type[Variable], array: Any, trainable: bool, name: str, shape: Any, constraint: Any
+) -> Variable:
+    return kind(
+        EagerTensor(array), trainable=trainable, name=name, shape=shape, constraint=constraint
+    )
 
 
 _PARAMETERS = tuple(inspect.signature(Variable.__init__).parameters)[1:]

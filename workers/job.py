@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import sys
 import types
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from shardtape.errors import InvalidArgumentError
+from shardtape.keras.models.model import Model
+from shardtape.variable import Variable
 from shardtape.workers import failures
 from shardtape.workers.config import JobConfig
 from shardtape.workers.data import DataSpec
@@ -106,7 +109,7 @@ def pack(functions: Functions) -> bytes:
 
     with _by_value(cloudpickle, functions):
         try:
-            packed = cloudpickle.dumps(functions)
+            packed = _pickled(cloudpickle, functions)
         except Exception as error:
             raise InvalidArgumentError(
                 f"the model cannot be sent to workers: {type(error).__name__}: {error}. It must "
@@ -122,6 +125,25 @@ def pack(functions: Functions) -> bytes:
             raise InvalidArgumentError(text)
         _log.warning("%s", text)
     return packed
+
+
+def _pickled(cloudpickle: Any, functions: Functions) -> bytes:
+    """Raises TypeError for a Variable: each worker would train a copy of its own."""
+
+    class Pickler(cloudpickle.CloudPickler):
+        def persistent_id(self, thing: Any) -> None:
+            held = [thing] if isinstance(thing, Variable) else []
+            if isinstance(thing, Model) and thing.built:
+                held = thing.weights
+            if held:
+                raise TypeError(
+                    f"Variable '{held[0].name}' cannot be pickled into a job: create it inside "
+                    "the model function, which runs once in each worker"
+                )
+
+    content = io.BytesIO()
+    Pickler(content).dump(functions)
+    return content.getvalue()
 
 
 def unpack(packed: bytes) -> Functions:

@@ -23,6 +23,10 @@ class CalledSymbolically(WeightHolder):
     _inbound_nodes: list[Node]
     _dtype: dt.DType
 
+    def __getstate__(self) -> dict[str, Any]:
+        # symbolic calls are those of the original
+        return {**self.__dict__, "_inbound_nodes": []}
+
     @property
     def inbound_nodes(self) -> list[Node]:
         """The symbolic calls, in their order."""
