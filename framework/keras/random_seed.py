@@ -13,7 +13,9 @@ from shardtape.ops import random, random_stateless
 from shardtape.random_generator import Generator
 
 _MAX_SEED = 10**9
-
+# In the state of a Mersenne Twister, which begins each program at a place of its own.
+_NOTHING_DRAWN = 624
+_AT_START = python_random.getstate()
 
 # Python's generator that the current global seed led to, None for Python's own
 _derived: weakref.WeakKeyDictionary[Any, tuple[Any, Any]] = weakref.WeakKeyDictionary()
@@ -40,7 +42,7 @@ def make_seed(seed: int | None = None) -> int:
 
     After `set_random_seed` these are Keras's numbers. Keras then takes them from Python's random
     numbers, which `tf.random.set_seed` does not seed; here that is enough: they follow from the
-    global seed, unless Python was seeded with it, too, which gives Keras's numbers again.
+    global seed, unless Python was seeded, too, which gives Keras's numbers again.
     """
     if seed is not None:
         return seed
@@ -54,11 +56,15 @@ def _from_global_seed(current: streams.GlobalSeed) -> Any:
         return python_random
     setting, made = _derived.get(current, (None, None))
     if setting is not current.setting:
-        fresh = python_random.Random(current.value)
-        seeded_alike = fresh.getstate() == python_random.getstate()
-        made = None if seeded_alike else fresh
+        made = None if _python_is_seeded() else python_random.Random(current.value)
         _derived[current] = current.setting, made
     return made or python_random
+
+
+def _python_is_seeded() -> bool:
+    """Whether Python's random numbers stand where `random.seed` puts them."""
+    now = python_random.getstate()
+    return now[1][-1] == _NOTHING_DRAWN and now != _AT_START
 
 
 class RandomGenerator:

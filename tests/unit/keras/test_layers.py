@@ -1,5 +1,7 @@
 """Layers: building, names, weights, training mode, errors, configurations."""
 
+import random
+
 import numpy as np
 import pytest
 
@@ -282,6 +284,20 @@ def test_first_values_follow_the_seed():
         return layer.get_weights()[0]
 
     np.testing.assert_array_equal(draw(), draw())
+
+
+def test_first_values_follow_pythons_numbers_where_the_program_seeded_them():
+    def draw():
+        tf.random.set_seed(1)
+        return [layers.Dense(1)(np.ones((1, 3), np.float32)).numpy()[0, 0] for _ in range(2)]
+
+    random.seed(5)
+    with_python = draw()  # those of Keras 2.15, whatever the global seed is
+    np.testing.assert_allclose(with_python, [0.7759504914283752, 1.9909907579421997], rtol=1e-6)
+    random.random()
+    first = draw()
+    random.random()
+    np.testing.assert_array_equal(draw(), first)
 
 
 # ---- configurations -------------------------------------------------------------------------
