@@ -51,22 +51,24 @@ def apply(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any], name: str | No
                 break
     if attrs or op.attr_defaults:
         attrs = op.bind_attrs(attrs)
-    if eager and state.graph is None:
+    recorders = state.eager
+    if eager and recorders is not None:
         try:
             outputs = _run(op, inputs, attrs)
         except errors.OpError as error:
             complete(error, op, given)
             raise
     else:
+        recorders = state.recorders
         graph = state.graph if eager else _graph_of(inputs)
         if op.type in graph.gradient_overrides:
             from shardtape.gradient_registry import overridden
 
             op = overridden(op, graph.gradient_overrides[op.type])
         outputs = graph.add_op(op, inputs, attrs, name)
-    if state.recorders:
+    if recorders:
         outs = outputs if type(outputs) is tuple else (outputs,)
-        for recorder in state.recorders:
+        for recorder in recorders:
             recorder.record(op, inputs, attrs, outs)
     return outputs
 
@@ -204,6 +206,8 @@ def _run(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         if expected is not None:
             try:
                 result = op.kernel(np, *arrays, **attrs)
+                if type(expected) is tuple:
+                    return tuple([EagerTensor(_as_dtype(a, e)) for a, e in zip(result, expected)])
                 if getattr(result, "dtype", None) is not expected:
                     result = _as_dtype(result, expected)
                 return EagerTensor(result)
@@ -214,12 +218,15 @@ def _run(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     if backend.accelerated:
         xp, arrays = _place(op, arrays)
     result = compute(op, xp, arrays, attrs)
-    if type(result) is tuple:
-        return tuple([EagerTensor(a) for a in result])
     learns = xp is np and key is not None and not any(a.dtype in _HALF for a in arrays)
+    learns = learns and len(op.signatures) < _MOST_SIGNATURES
+    if type(result) is tuple:
+        if learns and op.outputs == len(result):  # their number is not a matter of values
+            op.signatures[key] = tuple([a.dtype for a in result])
+        return tuple([EagerTensor(a) for a in result])
     # a fast op returns its ufunc's result as it is, so that has to have the right type
     right = learns and (not op.is_ufunc or _same_type(op.kernel(np, *arrays), result))
-    if right and len(op.signatures) < _MOST_SIGNATURES:
+    if right:
         op.signatures[key] = result.dtype
     return EagerTensor(result)
 
