@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from shardtape import backend, errors, shapes
 from shardtape import dtypes as dt
-from shardtape import errors, shapes
 from shardtape.context import next_id, state
 from shardtape.operator_types import Operators
 from shardtape.ops import state as ops
@@ -346,16 +346,22 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
 
     def _write_array(self, value: Any) -> None:
         if self._bound:
-            np.copyto(self._array, value)
-        else:
-            # a view would keep all of its base alive, and could not be updated in place
-            self._array = value if value.base is None else value.copy()
+            np.copyto(self._array, backend.to_host(value))
+            return
+        if backend.accelerated and backend.is_device(self._array):
+            value = backend.to_device(value)
+        # a view would keep all of its base alive, and could not be updated in place
+        self._array = value if value.base is None else value.copy()
 
-    def _update_array(self, function: Any, value: Any) -> None:
+    def _update_array(self, function: str, value: Any) -> None:
+        xp = np
+        if backend.accelerated:
+            xp, (value,) = self._beside(value)
+        # no other name for the array here: it would count as a second holder
         if self._array.ndim and self._changeable():
-            function(self._array, value, out=self._array)
+            getattr(xp, function)(self._array, value, out=self._array)
         else:
-            self._write_array(function(self._array, value))
+            self._write_array(getattr(xp, function)(self._array, value))
 
     # ---- Python ---------------------------------------------------------------------------
     def ref(self) -> Reference:

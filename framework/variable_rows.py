@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from shardtape import backend
 from shardtape.indexed_slices import IndexedSlices
 from shardtape.ops import state as ops
 from shardtape.ops.convert import convert_to_tensor
@@ -120,23 +121,39 @@ class ScatteredParts:
         return self._scatter_nd_op(ops.scatter_nd_min, indices, updates, name)
 
     # ---- kernels of ops/state.py ----------------------------------------------------------
+    def _beside(self: Any, *values: Any) -> tuple[Any, list[Any]]:
+        """The module to compute in, and the values where the Variable is: it goes to a device
+        with the first value that lies there."""
+        if self._bound:
+            return np, [backend.to_host(v) for v in values]
+        xp, (self._array, *values) = backend.together(self._array, *values)
+        return xp, list(values)
+
     def _scatter(self: Any, function: str, indices: Any, updates: Any) -> None:
+        xp = np
+        if backend.accelerated:
+            xp, (indices, updates) = self._beside(indices, updates)
         target = self._storage()
-        if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < target.shape[0]:
-            raise IndexError(f"indices of variable '{self.name}' reach beyond {target.shape[0]}")
-        self._put(target, function, indices, updates)
+        rows = target.shape[0]
+        # to look at indices on a device would cost a wait
+        if xp is np and indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < rows:
+            raise IndexError(f"indices of variable '{self.name}' reach beyond {rows}")
+        self._put(xp, target, function, indices, updates)
 
     def _scatter_nd(self: Any, function: str, indices: Any, updates: Any) -> None:
+        xp = np
+        if backend.accelerated:
+            xp, (indices, updates) = self._beside(indices, updates)
         target = self._storage()
-        columns = index_columns(np, indices, target.shape, "ResourceScatterNd")
+        columns = index_columns(xp, indices, target.shape, "ResourceScatterNd")
         wanted = indices.shape[:-1] + target.shape[len(columns) :]
         if updates.shape != wanted:
             raise ValueError(f"updates have the shape {updates.shape}, the indices need {wanted}")
-        self._put(target, function, columns, updates)
+        self._put(xp, target, function, columns, updates)
 
     @staticmethod
-    def _put(target: Any, function: str, at: Any, updates: Any) -> None:
+    def _put(xp: Any, target: Any, function: str, at: Any, updates: Any) -> None:
         if function == "update":
             target[at] = updates
         else:
-            getattr(np, function).at(target, at, updates)
+            getattr(xp, function).at(target, at, updates)

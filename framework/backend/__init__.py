@@ -83,6 +83,12 @@ def using_accelerator(accelerator: Accelerator | None) -> Iterator[None]:
         _accelerator, accelerated = outer
 
 
+def together(*arrays: Any) -> tuple[Any, list[Any]]:
+    """The module of the arrays, and all of them on its side: on the GPU if one of them is."""
+    xp = np if state.on_host else array_module(*arrays)
+    return xp, [to_host(a) if xp is np else to_device(a) for a in arrays]
+
+
 def is_host(array: Any) -> bool:
     """True for numpy arrays and scalars (and Python numbers)."""
     return not is_device(array)

@@ -33,7 +33,7 @@ class Frame:
 
     __slots__ = ("kept",)
     shape: tuple[int, ...] = ()
-    ndim = 0
+    ndim, size = 0, 1
     dtype = np.dtype(object)
 
     def __init__(self, kept: Any) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from shardtape import backend, nest, shapes
 from shardtape import dtypes as dt
-from shardtape import nest, shapes
 from shardtape.context import building, state
 from shardtape.graph import loops
 from shardtape.graph.branch_node import (
@@ -186,7 +186,7 @@ def _switch_op(
     node: BranchNode, pick: Any, kind: str, dtypes: Sequence[dt.DType], out_shapes: Sequence[Any]
 ) -> Op:
     def kernel(xp: Any, index: Any, *values: Any) -> Any:
-        chosen = pick(index)
+        chosen = pick(backend.to_host(index))
         feeds = node.captured_of(chosen, values)
         if node.backwards is None:
             branch = node.branches[chosen]

@@ -140,15 +140,13 @@ class Generated:
                     for i, k in enumerate(keys)
                 )
             if node.type == "SumToShapeOf" and all(k in self._static for k in keys):
-                shapes = [np.shape(self._values[k]) for k in keys]
+                shapes = [self._values[k].shape for k in keys]
                 if shapes[0] == shapes[1]:
                     self._alias[node.outputs[0]._id] = keys[0]
                     self._static.add(node.outputs[0]._id)
                     skipped.add(node.index)
                     continue
-            if known and all(
-                np.size(self._values[t._id]) <= _MAX_KNOWN_ELEMENTS for t in node.outputs
-            ):
+            if known and all(self._values[t._id].size <= _MAX_KNOWN_ELEMENTS for t in node.outputs):
                 self._known.update(t._id for t in node.outputs)
                 self._static.update(t._id for t in node.outputs)
             elif node.is_handle:
@@ -272,7 +270,7 @@ class Generated:
         """A view of one zero: shape and dtype of a tensor without its memory."""
         value = self._values[self._canonical(tensor._id)]
         zero = self._xp.zeros((), value.dtype)
-        return self._bind("s", self._xp.broadcast_to(zero, np.shape(value)))
+        return self._bind("s", self._xp.broadcast_to(zero, value.shape))
 
     def _constant(self, value: Any, host: bool) -> str:
         if self._xp is not np and not host:

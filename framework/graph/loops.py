@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from shardtape import backend, nest, shapes
 from shardtape import dtypes as dt
-from shardtape import nest, shapes
 from shardtape.context import building, state
 from shardtape.graph.branch_node import (
     BranchNode,
@@ -260,14 +260,14 @@ def _while_op(
         seen, used = node.captured_of(0, rest), node.captured_of(1, rest)
         frames = []
         turns = 0
-        while bool(condition.plan().run([*current, *seen])[0]):
+        while bool(backend.to_host(condition.plan().run([*current, *seen])[0])):
             if limit is not None and turns >= int(limit):
                 break
             feeds = [*current, *used]
             if node.backwards is None:
                 current = step.plan().run(feeds)[:count]
             else:
-                shapes_before = tuple(np.shape(v) for v in current)
+                shapes_before = tuple(v.shape for v in current)
                 current, kept = node.backwards[1].run_forward(feeds)
                 frames.append((shapes_before, kept))
             turns += 1

@@ -82,7 +82,7 @@ def _fold(tensor: SymbolicTensor, node: Any, values: list[Any]) -> Any:
     from shardtape import errors
     from shardtape.ops.dispatch import compute
 
-    if sum(np.size(v) for v in values) > _MAX_FOLDED_ELEMENTS:
+    if sum(v.size for v in values) > _MAX_FOLDED_ELEMENTS:
         return None
     try:
         got = compute(node.op_def, np, values, node.attrs)

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from shardtape import dtypes as dt
 from shardtape import shapes
 from shardtape.context import state
@@ -101,12 +99,12 @@ def _loop_op(
             if node.backwards is None:
                 got = body.plan().run(feeds)
             else:
-                before = tuple(np.shape(v) for v in feeds[: inputs + states])
+                before = tuple(v.shape for v in feeds[: inputs + states])
                 got, kept = node.backwards[0].run_forward(feeds)
                 frames.append((before, kept))
             for k in range(count):
                 if stacks[k] is None:
-                    stacks[k] = xp.empty((total, *np.shape(got[k])), got[k].dtype)
+                    stacks[k] = xp.empty((total, *got[k].shape), got[k].dtype)
                 stacks[k][turn] = got[k]
             current = got[count : count + states]
         for k, stack in enumerate(stacks):

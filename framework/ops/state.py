@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from shardtape import backend, errors, shapes
 from shardtape import dtypes as dt
-from shardtape import errors, shapes
 from shardtape.context import state
 from shardtape.ops.registry import READS, WRITES, Op, op
 from shardtape.tensor import EagerTensor, SymbolicTensor
@@ -85,9 +85,13 @@ def _gather_shape(handle, indices, dtype):
 def resource_gather(xp, variable, indices, *, dtype):
     """Rows of a Variable without reading the rest; indices (...) to (..., row)."""
     table = variable._read_array()
-    if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < table.shape[0]:
-        bad = indices[(indices < 0) | (indices >= table.shape[0])].ravel()[0]
-        raise IndexError(f"indices has value {int(bad)}, which is not in [0, {table.shape[0]})")
+    if backend.accelerated:
+        xp, (table, indices) = backend.together(table, indices)
+    rows = table.shape[0]
+    # to look at indices on a device would cost a wait
+    if xp is np and indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < rows:
+        bad = indices[(indices < 0) | (indices >= rows)].ravel()[0]
+        raise IndexError(f"indices has value {int(bad)}, which is not in [0, {rows})")
     return xp.take(table, indices, axis=0)
 
 
@@ -135,13 +139,13 @@ def assign_variable(xp, variable, value):
 @_write("AssignAddVariableOp")
 def assign_add_variable(xp, variable, value):
     """variable += value."""
-    variable._update_array(xp.add, value)
+    variable._update_array("add", value)
 
 
 @_write("AssignSubVariableOp")
 def assign_sub_variable(xp, variable, value):
     """variable -= value."""
-    variable._update_array(xp.subtract, value)
+    variable._update_array("subtract", value)
 
 
 def _scatter(type_name: str, function: str) -> Op:

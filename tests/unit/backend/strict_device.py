@@ -135,6 +135,10 @@ class StrictArray:
     real = property(lambda self: StrictArray(self._value.real))
     imag = property(lambda self: StrictArray(self._value.imag))
 
+    @property
+    def base(self) -> Any:
+        return None if self._value.base is None else StrictArray(self._value.base)
+
     def __len__(self) -> int:
         return len(self._value)
 
