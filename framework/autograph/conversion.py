@@ -12,6 +12,7 @@ without source (typed into an interpreter).
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib.machinery
 import importlib.util
@@ -19,7 +20,7 @@ import inspect
 import logging
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from malt import operators as malt_operators
@@ -48,6 +49,17 @@ class _Transpiler(api.PyToPy):
 
     _extra_locals: dict[str, Any] | None
 
+    def transform_ast(self, node: Any, ctx: Any) -> Any:
+        # malt takes the name in `except E as name` for a node, which Python's trees have as text
+        for handler in _handlers(node):
+            if handler.name is not None:
+                handler.name = ast.copy_location(ast.Name(handler.name, ast.Store()), handler)
+        node = super().transform_ast(node, ctx)
+        for handler in _handlers(node):
+            if isinstance(handler.name, ast.Name):
+                handler.name = handler.name.id
+        return node
+
     def get_transformed_name(self, node: Any) -> str:
         return f"tf__{super(api.PyToPy, self).get_transformed_name(node)}"
 
@@ -72,6 +84,11 @@ class _Transpiler(api.PyToPy):
                 names[name] = getattr(operators, name)
             self._extra_locals = {"ag__": module}
         return self._extra_locals
+
+
+def _handlers(nodes: Any) -> Iterator[Any]:
+    for root in nodes if isinstance(nodes, (list, tuple)) else [nodes]:
+        yield from (n for n in ast.walk(root) if isinstance(n, ast.ExceptHandler))
 
 
 _transpiler = _Transpiler()

@@ -261,7 +261,25 @@ def _loop_variables(
                 found[i] = nest.map_structure(_type_of, value)
         return []
 
-    Branch(probe, (), "probe")
+    returns = any(names[i].startswith("retval_") for i in undefined)
+    try:
+        Branch(probe, (), "probe")
+    except (TypeError, ValueError, KeyError, UnboundLocalError):
+        if not returns:
+            raise
+        raise NotImplementedError(
+            "a return statement cannot be placed inside this TensorFlow loop; this may happen if "
+            "a return statement depends on a static Python condition such as a hyperparameter. "
+            "Assign the result to a variable that has a value before the loop, leave the loop "
+            "with `break`, and return after it."
+        ) from None
+    for i in undefined if returns else ():
+        if i not in found and names[i].startswith("retval_"):
+            raise ValueError(
+                "the return value from a TensorFlow loop may only be a Tensor, int, float, bool "
+                "or a list, tuple or dict thereof; the loop's body never comes to its `return`. "
+                "Move the `return` behind the loop."
+            )
     set_state(before)
     full = list(before)
     for i, types in found.items():
