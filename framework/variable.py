@@ -345,11 +345,13 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
         return self._array
 
     def _write_array(self, value: Any) -> None:
-        if self._bound:
-            np.copyto(self._array, backend.to_host(value))
-            return
         if backend.accelerated and backend.is_device(self._array):
             value = backend.to_device(value)
+        elif self._bound:
+            value = backend.to_host(value)
+        if self._bound:
+            self._array[...] = value
+            return
         # a view would keep all of its base alive, and could not be updated in place
         self._array = value if value.base is None else value.copy()
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from shardtape import backend, errors
 from shardtape import dtypes as dt
-from shardtape import errors
 from shardtape.autograph import convert_in_graph
 from shardtape.backend.random import seeded, step_key
 from shardtape.context import building, converting, training_phase
@@ -85,7 +85,8 @@ class CompiledStep:
 
     def initial_values(self) -> dict[str, np.ndarray]:
         """The Variables' values as the model made them, by key."""
-        return {k: np.array(v._read_array()) for k, v in self._train.variables.items()}
+        made = self._train.variables.items()
+        return {k: np.array(backend.to_host(v._read_array())) for k, v in made}
 
     def bind(self, parameters: Mapping[str, np.ndarray]) -> None:
         """From now on the Variables are these arrays; whoever fills them decides the values."""
@@ -194,7 +195,7 @@ class _Trace:
                 if rows is None:
                     targets[values] = out.get(name)
         with step_key(*key):
-            got = self._plan.run(arrays, targets)
+            got = [backend.to_host(v) for v in self._plan.run(arrays, targets)]
         gradients = {
             name: got[values] if rows is None else _unique_rows(got[rows], got[values])
             for name, values, rows in self._slots
@@ -213,7 +214,7 @@ class _Trace:
             self._forward = Plan(self.graph, self._feeds, [self.loss, *self.metrics.values()])
         arrays = list(check_feed(self.placeholders, feed).values())
         with step_key(0, 0, 0, 0):
-            got = self._forward.run(arrays)
+            got = [backend.to_host(v) for v in self._forward.run(arrays)]
         return float(got[0]), {n: float(v) for n, v in zip(self.metrics, got[1:])}
 
 

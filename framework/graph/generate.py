@@ -43,7 +43,7 @@ class Generated:
         self._plan = plan
         self._values = values
         host = not backend.accelerated or state.on_host
-        self._xp = np if host else backend.array_module(*feeds)
+        self._xp = np if host else backend.array_module(*values.values())
         self._alias = {
             mine._id: theirs._id
             for node in plan.nodes

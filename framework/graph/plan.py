@@ -72,6 +72,8 @@ class Plan:
         if backend.accelerated:
             move = backend.to_host if state.on_host else backend.to_device
             feeds = [f if hasattr(f, "_read_array") else move(f) for f in feeds]
+            if out is not None and any(backend.is_host(a) for a in out if a is not None):
+                return self._run_and_fetch(feeds, out)
         if self._takes_variables:
             signature: Any = tuple([_signature(f) for f in feeds])
         else:
@@ -83,6 +85,15 @@ class Plan:
             return self._specialise(signature, feeds, out)
         values = self.interpret(feeds)
         return self._collect(values, out)
+
+    def _run_and_fetch(self, feeds: Sequence[Any], out: Sequence[Any]) -> list[Any]:
+        """A run on a device, whose kernels cannot write into the host arrays of `out`."""
+        got = self.run(feeds)
+        for i, target in enumerate(out):
+            if target is not None:
+                target[...] = backend.to_host(got[i])
+                got[i] = target
+        return got
 
     def _seen_often(self, signature: Any) -> bool:
         with self._lock:

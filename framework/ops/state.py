@@ -67,8 +67,9 @@ def var_handle(xp, *, variable):
 @op("ReadVariableOp", shape=lambda handle, dtype: handle.value.shape, dtype="dtype",
     dtypes=_RESOURCE, effects=READS, mixed=True, may_view=True, widen=False)  # fmt: skip
 def read_variable(xp, variable, *, dtype):
-    """The Variable's value, shared with it until it is next written."""
-    return variable._read_array()
+    """The Variable's value, shared with it until it is next written, or its copy on a device."""
+    array = variable._read_array()
+    return array if xp is np else backend.to_device(array)
 
 
 @read_variable.gradient
