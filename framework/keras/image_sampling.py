@@ -1,11 +1,12 @@
-"""Images read at other places: affine maps, and resizing as one of them."""
+"""Images read at other places by affine maps; images of another size."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from shardtape import dtypes as dt
-from shardtape.ops.array import gather_nd, ones, range, reshape, shape, stack, zeros
+from shardtape.ops import resizing
+from shardtape.ops.array import gather_nd, range, reshape, shape, stack
 from shardtape.ops.cast import cast
 from shardtape.ops.compare import logical_and
 from shardtape.ops.convert import convert_to_tensor
@@ -15,6 +16,9 @@ from shardtape.tensor import Tensor
 
 FILL_MODES = ("reflect", "wrap", "constant", "nearest")
 INTERPOLATIONS = ("nearest", "bilinear")
+RESIZE_METHODS = (
+    *INTERPOLATIONS, "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic",
+)  # fmt: skip
 
 
 def sample(
@@ -82,19 +86,6 @@ def _inside(at: Any, size: Any, fill_mode: str) -> Tensor:
 
 
 def resize(images: Any, height: Any, width: Any, interpolation: str = "bilinear") -> Tensor:
-    """Images (batch, h, w, c) of another size, without smoothing; a float type for "bilinear"."""
-    images = convert_to_tensor(images)
-    if interpolation == "bilinear" and not images.dtype.is_floating:
-        images = cast(images, dt.float32)
-    sizes = shape(images)
-    down = cast(sizes[1], dt.float32) / cast(height, dt.float32)
-    across = cast(sizes[2], dt.float32) / cast(width, dt.float32)
-    # pixels are squares, whose middles correspond
-    offset = 0.5
-    one = ones([sizes[0]], dt.float32)
-    nothing = zeros([sizes[0]], dt.float32)
-    maps = stack(
-        [one * across, nothing, one * (across * 0.5 - offset),
-         nothing, one * down, one * (down * 0.5 - offset)], -1,
-    )  # fmt: skip
-    return sample(images, maps, height, width, "nearest", interpolation)
+    """Images (batch, h, w, c) of another size, without smoothing; float32 unless "nearest"."""
+    size = stack([cast(height, dt.int32), cast(width, dt.int32)])
+    return resizing.resize(images, size, interpolation)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from shardtape import dtypes as dt
-from shardtape.ops.boxes import chosen_boxes, overlaps_of
+from shardtape.ops.boxes import Edges, apart_boxes
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Arg, op
 from shardtape.ops.shape_rules import known_int
@@ -108,9 +108,9 @@ def combined_non_max_suppression_op(
         for c in range(classes):
             if c < boxes.shape[2]:  # else all classes share the boxes of the first
                 own = boxes[b, :, c]
-                overlaps = overlaps_of(own)
-            kept, values = chosen_boxes(overlaps, scores[b, :, c], per_class, *limits, 0.0)
-            found += [(value, c, own[i]) for i, value in zip(kept, values)]
+                edges = Edges(own)
+            kept = apart_boxes(edges, scores[b, :, c], per_class, *limits)
+            found += [(float(scores[b, i, c]), c, own[i]) for i in kept]
         found.sort(key=lambda entry: -entry[0])
         valid[b] = min(size, len(found))
         for i, (value, c, box) in enumerate(found[:size]):

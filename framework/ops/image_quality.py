@@ -9,6 +9,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape.ops import array
 from shardtape.ops.activations import relu
+from shardtape.ops.boxes import Edges, apart_boxes
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.convolutions import depthwise_conv2d
@@ -159,33 +160,6 @@ def _halved(x: Any) -> Any:
 
 
 # ---- boxes ------------------------------------------------------------------------------------
-def _kept(boxes: Any, scores: Any, max_output_size: Any, iou_threshold: Any,
-                   score_threshold: Any) -> np.ndarray:  # fmt: skip
-    kept: list[int] = []
-    for i in sorted(range(len(scores)), key=lambda i: -scores[i]):
-        if len(kept) < max_output_size and scores[i] > score_threshold and all(
-            _overlap(boxes[i], boxes[j]) <= iou_threshold for j in kept
-        ):  # fmt: skip
-            kept.append(i)
-    return np.array(kept, np.int32)
-
-
-def _overlap(a: Any, b: Any) -> float:
-    def sides(box: Any) -> tuple[float, float, float, float]:
-        y1, y2 = sorted((float(box[0]), float(box[2])))
-        x1, x2 = sorted((float(box[1]), float(box[3])))
-        return y1, x1, y2, x2
-
-    a, b = sides(a), sides(b)
-    sizes = [(s[2] - s[0]) * (s[3] - s[1]) for s in (a, b)]
-    if min(sizes) <= 0:
-        return 0.0
-    height = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
-    width = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
-    shared = height * width
-    return shared / (sizes[0] + sizes[1] - shared)
-
-
 def _boxes(rng: np.random.Generator) -> Any:
     corners = rng.uniform(0, 0.6, (6, 2)).astype(np.float32)
     boxes = np.concatenate([corners, corners + np.float32(0.4)], 1)
@@ -203,8 +177,8 @@ def _kept_shape(boxes: Arg, *args: Arg, **attrs: Any) -> TensorShape:
     samples=_boxes)  # fmt: skip
 def non_max_suppression_op(xp, boxes, scores, max_output_size, iou_threshold, score_threshold):
     """The boxes (y1, x1, y2, x2) with the highest scores that overlap little; int32 indices."""
-    return _kept(boxes, scores, int(max_output_size), float(iou_threshold),
-                          float(score_threshold))  # fmt: skip
+    limits = int(max_output_size), float(iou_threshold), float(score_threshold)
+    return apart_boxes(Edges(boxes), scores, *limits)
 
 
 def non_max_suppression(

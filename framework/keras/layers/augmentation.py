@@ -6,7 +6,13 @@ import math as python_math
 from typing import Any
 
 from shardtape import dtypes as dt
-from shardtape.keras.image_sampling import FILL_MODES, INTERPOLATIONS, resize, sample
+from shardtape.keras.image_sampling import (
+    FILL_MODES,
+    INTERPOLATIONS,
+    RESIZE_METHODS,
+    resize,
+    sample,
+)
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.random_seed import RandomGenerator
 from shardtape.ops import math, random_stateless
@@ -100,7 +106,7 @@ class _Sized(_ImageLayer):
         return self._resized(part, interpolation)
 
     def _resized(self, images: Any, interpolation: str) -> Tensor:
-        made = resize(images, self.height, self.width, interpolation)
+        made = cast(resize(images, self.height, self.width, interpolation), images.dtype)
         if hasattr(made, "set_shape"):
             made.set_shape([None, self.height, self.width, None])
         return made
@@ -110,7 +116,7 @@ class Resizing(_Sized):
     """Images of another size.
 
     Args:
-      interpolation: "bilinear" or "nearest".
+      interpolation: a method of `tf.image.resize`: "bilinear", "nearest", "bicubic" and so on.
       crop_to_aspect_ratio: cut what does not fit instead of changing the proportions.
     """
 
@@ -119,9 +125,9 @@ class Resizing(_Sized):
         crop_to_aspect_ratio: bool = False, **kwargs: Any,
     ) -> None:  # fmt: skip
         super().__init__(height, width, **kwargs)
-        if interpolation not in INTERPOLATIONS:
+        if interpolation not in RESIZE_METHODS:
             raise NotImplementedError(
-                f"Resizing interpolates {INTERPOLATIONS}. Received: {interpolation}"
+                f"Resizing interpolates {RESIZE_METHODS}. Received: {interpolation}"
             )
         self.interpolation, self.crop_to_aspect_ratio = interpolation, crop_to_aspect_ratio
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shardtape.keras.image_sampling import INTERPOLATIONS, resize
+from shardtape.keras.image_sampling import RESIZE_METHODS, resize
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.convolution import channel_layout
 from shardtape.keras.layers.input_spec import InputSpec
@@ -166,7 +166,8 @@ class UpSampling2D(_Borders):
 
     Args:
       size: factors, an int or one per axis.
-      interpolation: "nearest" repeats positions, "bilinear" goes from one to the next.
+      interpolation: "nearest" repeats positions, "bilinear" goes from one to the next; or
+        another method of `tf.image.resize`. All but "nearest" give float32, as in Keras.
     """
 
     def __init__(
@@ -177,9 +178,9 @@ class UpSampling2D(_Borders):
         self.size = (size,) * self._rank if isinstance(size, int) else tuple(size)
         if len(self.size) != self._rank:
             raise ValueError(f"`size` should be an int or {self._rank} of them. Received: {size}")
-        if interpolation not in INTERPOLATIONS:
+        if interpolation not in RESIZE_METHODS:
             raise NotImplementedError(
-                f"UpSampling interpolates {INTERPOLATIONS}. Received: {interpolation}"
+                f"UpSampling interpolates {RESIZE_METHODS}. Received: {interpolation}"
             )
         self.interpolation = interpolation
 

@@ -208,7 +208,6 @@ VOLUMES = np.random.default_rng(0).normal(size=(2, 3, 3, 3, 4)).astype(np.float3
         (lambda: layers.GRU(3, reset_after=False), SERIES),
         (lambda: layers.LSTM(3, recurrent_dropout=0.5), SERIES),
         (lambda: layers.RNN([layers.LSTMCell(3), layers.GRUCell(2)]), SERIES),
-        (lambda: layers.UpSampling2D(interpolation="bilinear"), IMAGES),
         (lambda: layers.AlphaDropout(0.5), SERIES),
         (lambda: layers.Normalization(), SERIES),
     ],

@@ -97,3 +97,21 @@ def test_many_boxes_with_equal_scores_are_chosen_as_tensorflow_does():
     soft, values = tf.image.non_max_suppression_with_scores(boxes, scores, 12, 1.0, 0.2, 0.3)
     assert soft.numpy().tolist() == [357, 4, 219, 26, 90, 182, 328, 225, 241, 165, 268, 361]
     assert float(tf.reduce_sum(values)) == pytest.approx(11.734264, rel=1e-6)
+
+
+# most, threshold; how many, the first, the last, their sum
+CHOSEN_2_15 = [
+    (200, 0.3, 200, 17, 274, 147137), (1500, 0.5, 991, 17, 1326, 745369),
+    (1500, 0.0, 77, 17, 225, 59411), (33, 0.9, 33, 17, 1371, 23893),
+]  # fmt: skip
+
+
+def test_boxes_are_chosen_over_many_blocks():
+    rng = np.random.RandomState(1)
+    corners = rng.uniform(0, 1, (1500, 2))
+    boxes = np.concatenate([corners + rng.uniform(0.02, 0.2, (1500, 2)), corners], 1)
+    boxes, scores = boxes.astype(np.float32), np.round(rng.uniform(0, 1, 1500), 2)
+    for most, limit, count, first, last, total in CHOSEN_2_15:
+        chosen = tf.image.non_max_suppression(boxes, scores.astype(np.float32), most, limit, 0.1)
+        found = chosen.numpy()
+        assert (len(found), found[0], found[-1], found.sum()) == (count, first, last, total)
