@@ -15,7 +15,6 @@ from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.absent import NearestName, missing_attribute
 from shardtape.context import state
-from shardtape.data import structure
 from shardtape.data.cursor import Cursor
 from shardtape.data.options import Options
 from shardtape.data.rows import OrderedStream, Rows, Stream, StreamCursor
@@ -178,34 +177,6 @@ class Dataset(Transformations, metaclass=NearestName):
 
     def _autograph_zip(self, *others: Any) -> Dataset:
         return Dataset.zip((self, *others))
-
-    # ---- TF1 ------------------------------------------------------------------------------
-    def make_one_shot_iterator(self) -> Any:
-        """TF1: an iterator that goes over the dataset once."""
-        from shardtape.data.graph_iterators import make_one_shot_iterator
-
-        return make_one_shot_iterator(self)
-
-    def make_initializable_iterator(self, shared_name: str | None = None) -> Any:
-        """TF1: an iterator whose `initializer` is run before it."""
-        from shardtape.data.graph_iterators import make_initializable_iterator
-
-        return make_initializable_iterator(self, shared_name)
-
-    @property
-    def output_types(self) -> Any:
-        """TF1: the structure of dtypes."""
-        return structure.legacy(self.element_spec, "dtype")
-
-    @property
-    def output_shapes(self) -> Any:
-        """TF1: the structure of shapes."""
-        return structure.legacy(self.element_spec, "shape")
-
-    @property
-    def output_classes(self) -> Any:
-        """TF1: the structure of Python types."""
-        return structure.legacy(self.element_spec, "value_type")
 
     # ---- sources --------------------------------------------------------------------------
     @staticmethod

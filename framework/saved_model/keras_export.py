@@ -15,6 +15,8 @@ _log = logging.getLogger("shardtape")
 
 def functions_of(model: Any) -> dict[str, Any] | None:
     """`__call__` and the default signature of a model; None where its inputs are not known."""
+    if getattr(model, "_shape_is_guessed", False):
+        model.leave_batch_open()
     specs = input_specs(model)
     if specs is None:
         return None

@@ -6,6 +6,7 @@ from typing import Any
 
 from shardtape import nest
 from shardtape.context import building, state
+from shardtape.graph.func_graph import TensorSpec
 from shardtape.keras.layers.base import Layer, outside_calls
 from shardtape.keras.layers.core import InputLayer
 from shardtape.keras.layers.lambda_layer import Lambda
@@ -225,6 +226,15 @@ class Sequential(Model):
             self._network, self._entrance, self.built = before, entrance, True
             for layer, kept in nodes.items():
                 layer._inbound_nodes = kept
+
+    def leave_batch_open(self) -> None:
+        """Makes the batch's size unknown where it is only that of the first inputs.
+
+        Saved functions take batches of any size then.
+        """
+        shape, entrance = self._build_input_shape, self._entrance
+        if self._shape_is_guessed and entrance is not None and shape is not None and shape.rank:
+            self._relax(TensorSpec([None, *shape[1:]], entrance.output.dtype))
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         if self._shape_is_guessed:

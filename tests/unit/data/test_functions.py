@@ -226,3 +226,14 @@ def test_padded_shapes_may_be_larger():
     made = D.from_tensors([1, 2]).padded_batch(2, padded_shapes=[4])
     assert next(iter(made)).numpy().tolist() == [[1, 2, 0, 0]]
     assert D.range(3).batch(2, drop_remainder=tf.constant(True)).element_spec.shape == (2,)
+
+
+def test_datasets_have_none_of_the_members_of_tf1():
+    dataset = tf.data.Dataset.range(3)
+    for name in (
+        "make_one_shot_iterator", "make_initializable_iterator", "output_types", "output_shapes",
+        "output_classes",
+    ):  # fmt: skip
+        with pytest.raises(AttributeError, match=name):
+            getattr(dataset, name)
+    assert dataset.element_spec == tf.TensorSpec([], tf.int64)

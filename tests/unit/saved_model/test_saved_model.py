@@ -257,3 +257,18 @@ def test_what_a_list_cannot_save_leaves_its_place(tmp_path, items, kept):
         return value if value is None else int(value.numpy())
 
     assert plain(loaded) == kept
+
+
+def test_a_sequential_model_that_saw_one_batch_is_saved_for_any(tmp_path):
+    model = tf.keras.Sequential([tf.keras.layers.Dense(2, name="d")])
+    first = model(tf.ones([8, 3]))
+    assert model.input_shape == (8, 3)
+    assert model.save_spec()[0][0].shape.as_list() == [None, 3]
+    assert model.input_shape == (8, 3)  # asking changes nothing
+    saved_model.save(model, str(tmp_path / "m"))
+    assert model.input_shape == (None, 3)  # as in Keras 2.15
+    loaded = saved_model.load(str(tmp_path / "m"))
+    serve = loaded.signatures["serving_default"]
+    assert serve.structured_input_signature[1]["d_input"].shape.as_list() == [None, 3]
+    np.testing.assert_allclose(loaded(tf.ones([5, 3])), first[:5], rtol=1e-6)
+    np.testing.assert_allclose(serve(tf.ones([5, 3]))["d"], first[:5], rtol=1e-6)
