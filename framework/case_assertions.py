@@ -7,12 +7,12 @@ import contextlib
 import json
 import os
 import re
-import subprocess
 import tempfile
 import unittest
-import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+_COMMAND_DEADLINE_S = 600.0
 
 
 class Assertions(unittest.TestCase):
@@ -209,6 +209,8 @@ class Assertions(unittest.TestCase):
 
     def assertUrlEqual(self, a: str, b: str, msg: str | None = None) -> None:
         """Addresses with equal parts, however the parameters of the query are ordered."""
+        import urllib.parse
+
         first, second = urllib.parse.urlparse(a), urllib.parse.urlparse(b)
         self.assertEqual((first.scheme, first.netloc, first.path, first.fragment),
                          (second.scheme, second.netloc, second.path, second.fragment),
@@ -280,12 +282,20 @@ class Assertions(unittest.TestCase):
     def _command(
         self, command: Any, regexes: Any, env: Any, close_fds: bool, msg: Any, well: bool
     ) -> None:
+        import subprocess  # not where no command is run
+
         if isinstance(regexes, (str, bytes)):
             self.fail("regexes is a string; it needs to be a list of strings.")
-        ran = subprocess.run(
-            command, shell=isinstance(command, str), env=env, close_fds=close_fds,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-        )  # fmt: skip
+        try:
+            ran = subprocess.run(
+                command, shell=isinstance(command, str), env=env, close_fds=close_fds,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+                timeout=_COMMAND_DEADLINE_S,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            self._fail(
+                f"{command!r} has not ended after {error.timeout:g} s: {error.stdout!r}", msg
+            )
         if (ran.returncode == 0) is not well:
             self._fail(f"{command!r} ended with {ran.returncode}: {ran.stdout!r}", msg)
         patterns = [r if isinstance(r, bytes) else r.encode() for r in regexes]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,6 +64,8 @@ class SqlDataset(Dataset):
         return SequenceCursor(rows, rows.close)  # type: ignore[attr-defined]
 
     def _read(self) -> Iterator[Leaves]:
+        import sqlite3  # not where no query is read
+
         try:
             # its own connection: a cursor may go on in another thread than it was made in
             with contextlib.closing(

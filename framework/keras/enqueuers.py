@@ -6,8 +6,10 @@ import queue
 import random
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _POLL_S = 0.1
 
@@ -91,6 +93,8 @@ class SequenceEnqueuer:
         self._filler = None
 
     def _fill(self) -> None:
+        from concurrent.futures import Future, ThreadPoolExecutor  # not where nothing is queued
+
         with ThreadPoolExecutor(self.workers) as pool:
             try:
                 for work in self._tasks():

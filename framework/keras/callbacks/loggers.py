@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterable
 from typing import Any
 
@@ -72,6 +69,10 @@ class RemoteMonitor(Callback):
         self.headers, self.send_as_json = headers, send_as_json
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        import urllib.error  # slow to load: not before something is sent
+        import urllib.parse
+        import urllib.request
+
         sent: dict[str, Any] = {"epoch": epoch}
         for name, value in (logs or {}).items():
             sent[name] = np.asarray(value).tolist()

@@ -95,6 +95,12 @@ def test_errors_that_must_be_raised(case):
         tf.add([1, 2], [1, 2, 3])
 
 
+def test_a_command_that_does_not_end(case, monkeypatch):
+    monkeypatch.setattr("shardtape.case_assertions._COMMAND_DEADLINE_S", 0.2)
+    with pytest.raises(AssertionError, match="has not ended after 0.2 s: b'here"):
+        case.assertCommandSucceeds("echo here; exec sleep 20")
+
+
 def test_sessions_files_and_contexts():
     seen = []
 
