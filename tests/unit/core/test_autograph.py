@@ -329,3 +329,40 @@ def test_what_branches_leave_different(function, arguments, error, text):
 def test_what_a_turn_changes(before, after, text):
     with pytest.raises(TypeError, match=text):
         tf.function(lambda: _turns(before, after))()
+
+
+def test_the_test_of_a_while_statement_runs_once_a_turn_where_it_makes_no_tensors():
+    calls = []
+
+    def more():
+        calls.append(len(calls))
+        return len(calls) < 4
+
+    def count(x):
+        while more():
+            x = x + 1.0
+        return x
+
+    plain = count(1.0)  # by Python alone
+    calls.clear()
+    assert tf.function(count)(tf.constant(1.0)).numpy() == plain == 4.0
+    assert calls == [0, 1, 2, 3]
+
+
+def test_what_the_test_of_a_while_statement_makes_belongs_to_the_function():
+    held = {}
+
+    @tf.function
+    def f(x):
+        turns = 0
+
+        def more():
+            held["double"] = x * 2.0
+            return turns < 2
+
+        while more():
+            x = x + held["double"]
+            turns += 1
+        return x
+
+    assert f(tf.constant(1.0)).numpy() == 9.0  # 1 + 2, 3 + 6
