@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shardtape.graph.graphdef import attributes_of, inputs_of, known_attributes, shape_proto
@@ -42,10 +42,11 @@ class _Function:
         made = self._made
         made.attr["_construction_context"].s = b"kEagerRuntime"
         passed = self._take_inputs()
+        order = order_of_effects(self._graph)
         for node in self._graph.get_operations():
             if node.op_def.type == "Placeholder" or node.is_handle:
                 continue
-            self._add(node)
+            self._add(node, order.get(node.index, ()))
         outputs = list(self._branch.outputs)
         step = self._is_loop and self._number == 1
         results = [self._reference(None, t) for t in outputs]
@@ -155,11 +156,11 @@ class _Function:
         return name
 
     # ---- nodes and outputs ------------------------------------------------------------------
-    def _add(self, node: Any) -> None:
+    def _add(self, node: Any, earlier: Sequence[Any]) -> None:
         made = self._made.node_def.add(name=self._own(node.name), op=node.type)
         inputs = inputs_of(node)
         made.input.extend([self._reference(node, t) for t in inputs])
-        before = (*node.control_inputs, *order_of_effects(self._graph).get(node.index, ()))
+        before = (*node.control_inputs, *earlier)
         made.input.extend(sorted({f"^{self._own(c.name)}" for c in before}))
         attributes_of(made, node, inputs)
 

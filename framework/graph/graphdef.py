@@ -38,8 +38,9 @@ def graph_def(graph: Graph, add_shapes: bool = False) -> graph_pb2.GraphDef:
 
     out = graph_pb2.GraphDef()
     out.versions.producer = 1645  # TensorFlow 2.15's
+    order = _order_in(graph)
     for operation in graph.get_operations():
-        out.node.append(node_def(operation, add_shapes))
+        out.node.append(node_def(operation, add_shapes, order))
     out.library.function.extend(functions_of(graph))
     if out.library.function:
         out.versions.min_consumer = 12
@@ -48,8 +49,19 @@ def graph_def(graph: Graph, add_shapes: bool = False) -> graph_pb2.GraphDef:
     return out
 
 
-def node_def(operation: Operation, add_shapes: bool = False) -> node_def_pb2.NodeDef:
-    """One node."""
+def _order_in(graph: Graph) -> dict[int, list[Any]]:
+    return order_of_effects(graph) if graph.takes_resources else {}
+
+
+def node_def(
+    operation: Operation, add_shapes: bool = False, order: dict[int, list[Any]] | None = None
+) -> node_def_pb2.NodeDef:
+    """One node.
+
+    Args:
+      add_shapes: as of `graph_def`.
+      order: what `order_of_effects` gives for the graph, where that is known already.
+    """
     from tensorboard.compat.proto import node_def_pb2
 
     graph = operation.graph
@@ -58,8 +70,8 @@ def node_def(operation: Operation, add_shapes: bool = False) -> node_def_pb2.Nod
         name=operation.name, op=operation.type, device=operation.device or ""
     )
     node.input.extend([graph.shown.input(operation, t) for t in inputs])
-    order = order_of_effects(graph).get(operation.index, ()) if graph.takes_resources else ()
-    controls = (*operation.control_inputs, *order)
+    order = _order_in(graph) if order is None else order
+    controls = (*operation.control_inputs, *order.get(operation.index, ()))
     node.input.extend(sorted({f"^{c.name}" for c in controls}))
     attributes_of(node, operation, inputs)
     if add_shapes and operation.outputs:
