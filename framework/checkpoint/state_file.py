@@ -54,9 +54,12 @@ def read_state(folder: storage.Path, name: str | None = None) -> CheckpointState
     newest = found.get("model_checkpoint_path")
     if not newest:
         return None
-    times = [float(t) for t in found.get("all_model_checkpoint_timestamps", ())]
+    try:
+        times = [float(t) for t in found.get("all_model_checkpoint_timestamps", ())]
+        kept = float(found.get("last_preserved_timestamp", ["0"])[0])
+    except ValueError:  # damaged
+        return None
     paths = [_from_here(folder, p) for p in found.get("all_model_checkpoint_paths", ())]
-    kept = float(found.get("last_preserved_timestamp", ["0"])[0])
     return CheckpointState(_from_here(folder, newest[0]), paths, times, kept)
 
 

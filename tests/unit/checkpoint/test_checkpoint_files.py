@@ -68,6 +68,16 @@ def test_the_state_file_says_which_is_the_newest(tmp_path):
     assert train.latest_checkpoint(odd) == path and restored(path) == 2.0
 
 
+def test_a_damaged_state_file_counts_as_none(tmp_path):
+    first, newest = (
+        holding(value).save(tmp_path / name) for value, name in ((1.0, "a"), (2.0, "b"))
+    )
+    update_checkpoint_state(tmp_path, first)
+    with open(tmp_path / "checkpoint", "a") as file:
+        file.write("all_model_checkpoint_timestamps: 17x\n")
+    assert train.latest_checkpoint(tmp_path) == newest
+
+
 def test_a_kill_before_the_index_leaves_the_old_one(tmp_path, monkeypatch):
     path = holding(1.0).write(tmp_path / "best")
 
