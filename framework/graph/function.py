@@ -241,7 +241,8 @@ class Function:
             return
         if self._known is not None:
             self._known.forget(concrete)
-        self._reused = {k: c for k, c in self._reused.items() if c is not concrete}
+        # a copy: this may run wherever an object ends, while another thread adds to it
+        self._reused = {k: c for k, c in [*self._reused.items()] if c is not concrete}
 
     def _trace_new(
         self, key: Any, bound: Any, arguments: Any, names: list[str], leaves: list[Any]
