@@ -28,7 +28,7 @@ from shardtape.distribute.strategy import (
     ValueContext,
     _check_op,
 )
-from shardtape.distribute.values import DistributedValues, Mirrored, PerReplica, regroup
+from shardtape.distribute.values import DistributedValues, Mirrored, PerReplica, holder_of, regroup
 from shardtape.distribute.variables import DistributedVariable, created
 from shardtape.graph.arguments import Declared
 from shardtape.graph.func_graph import TensorSpec
@@ -234,15 +234,7 @@ class _SeveralReplicas(MirroredStrategy):
             return value.values
         if not nest.is_nested(value):
             return (value,)
-
-        def own(leaf: Any, i: int) -> Any:
-            distributed = isinstance(leaf, (DistributedValues, DistributedVariable))
-            return leaf.values[i] if distributed else leaf
-
-        return tuple(
-            nest.map_structure(lambda leaf, i=i: own(leaf, i), value)  # type: ignore[misc]
-            for i in range(self.num_replicas_in_sync)
-        )
+        return tuple(_own(i, value) for i in range(self.num_replicas_in_sync))
 
     unwrap = experimental_local_results
 
@@ -312,8 +304,6 @@ class _SeveralReplicas(MirroredStrategy):
 
     def value_container(self, value: Any) -> Any:
         """The Variable that a component belongs to; anything else itself."""
-        from shardtape.distribute.values import holder_of
-
         holder = holder_of(value)
         return value if holder is None else holder
 
@@ -350,6 +340,8 @@ def _conforming(fn: Function) -> Callable[..., Any]:
 
 
 def _own(i: int, structure: Any) -> Any:
+    """What replica i has of a structure, of Variables too."""
+
     def own(leaf: Any) -> Any:
         distributed = isinstance(leaf, (DistributedValues, DistributedVariable))
         return leaf.values[i] if distributed else leaf

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shardtape import nest
 from shardtape.distribute.strategy import ReduceOp
 from shardtape.distribute.values import DistributedValues
 from shardtape.indexed_slices import IndexedSlices
@@ -74,8 +73,3 @@ def gathered(values: Sequence[Any], axis: int) -> Any:
     if any(t.shape.rank == 0 for t in tensors):
         raise ValueError("gather and all_gather join along an axis, scalars have none: stack them")
     return concat(tensors, axis)
-
-
-def reduced_structure(op: ReduceOp, structure: Any, replicas: int) -> Any:
-    """A structure with each leaf reduced."""
-    return nest.map_structure(lambda v: reduced_value(op, v, replicas), structure)

@@ -174,9 +174,9 @@ class Run:
 
         Raises what a replica raised, and RuntimeError where they merge differently often.
         """
-        for replica in self.replicas:
-            replica.start()
         try:
+            for replica in self.replicas:
+                replica.start()
             while True:
                 for replica in self.replicas:
                     replica.go_on()
