@@ -160,7 +160,7 @@ def audio(
 
     Raises:
       InvalidArgumentError: another shape.
-      ValueError: there is no step, or another protos.
+      ValueError: there is no step, or another encoding.
     """
     if in_graph():
         return defer(
