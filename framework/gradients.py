@@ -51,7 +51,11 @@ class Record:
                 [x if kept or type(x) is SymbolicTensor else None for x, kept in zip(inputs, keeps)]
             )
         if not op.keeps_outputs:
-            self.outputs = _light(outputs)
+            only = len(outputs) == 1 and type(first) is EagerTensor
+            self.outputs = _NOTHING if only else _light(outputs)
+
+
+_NOTHING = (None,)
 
 
 def _shape(x: Any) -> Any:

@@ -80,8 +80,13 @@ class GradientTape:
                 break
         else:
             return
-        keys = [o._id or o._key() for o in outputs]
-        watched.update(keys)
+        if len(outputs) == 1:  # without a comprehension, which costs a frame
+            key = outputs[0]._id or outputs[0]._key()
+            keys: Any = (key,)
+            watched.add(key)
+        else:
+            keys = [o._id or o._key() for o in outputs]
+            watched.update(keys)
         self._records.append(Record(op, inputs, attrs, outputs, keys))  # type: ignore[union-attr]
 
     def read(self, variable: Any) -> None:

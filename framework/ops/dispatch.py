@@ -194,8 +194,18 @@ def check_dtypes(op: Op, in_dtypes: list[dt.DType]) -> None:
 
 
 def _run(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
-    arrays = [t._array for t in inputs]
-    key: Any = tuple([a.dtype.num for a in arrays])
+    # one or two inputs without a comprehension, which costs a frame
+    count = len(inputs)
+    if count == 2:
+        x, y = inputs[0]._array, inputs[1]._array
+        arrays: Any = x, y
+        key: Any = x.dtype.num, y.dtype.num
+    elif count == 1:
+        x = inputs[0]._array
+        arrays, key = (x,), (x.dtype.num,)
+    else:
+        arrays = [t._array for t in inputs]
+        key = tuple([a.dtype.num for a in arrays])
     if attrs and attrs is not op.defaults:
         key = None if op.direct else (key, *attrs.values())
     if not backend.accelerated:
