@@ -36,6 +36,17 @@ def test_results(place, monkeypatch):
             np.testing.assert_allclose(np.asarray(got), np.asarray(want), rtol=2e-5, atol=1e-6)
 
 
+def test_buckets_of_each_type():
+    def places(values, dtype, boundaries):
+        made = tf.raw_ops.Bucketize(input=tf.constant(values, dtype), boundaries=boundaries)
+        return made.numpy().tolist()
+
+    # recorded from TensorFlow 2.15: doubles are compared as such, integers as single floats
+    near = [0.99999999999, 1.0, 1.00000000001]
+    assert places(near, tf.float64, [1.0]) == [0, 1, 1]
+    assert places([16777217, 16777215, 33554433], tf.int32, [16777216.0, 33554432.0]) == [1, 0, 2]
+
+
 def test_variables_by_their_handles():
     v = tf.Variable([1.0, 2.0, 3.0])
     raw = tf.raw_ops
