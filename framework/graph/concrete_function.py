@@ -94,6 +94,13 @@ class ConcreteFunction:
         return f"__inference_{self.function_name}_{self._number}".encode()
 
     @property
+    def function_def(self) -> Any:
+        """The trace as TensorFlow's FunctionDef message."""
+        from shardtape.graph.function_definition import function_def
+
+        return function_def(self)
+
+    @property
     def inputs(self) -> list[SymbolicTensor]:
         """The arguments, then what was captured: tensors, and handles of Variables."""
         return [p for _, p in self._arguments] + [p for _, p in self._captures()]

@@ -313,7 +313,7 @@ def inline(
             with target.control_dependencies(controls):
                 got = target.add_op(op, inputs, attrs, node.name.rsplit("/", 1)[-1])
             outputs = got if isinstance(got, tuple) else (got,)
-            if state.recorders and node.outputs:
+            if state.recorders and node._outputs:
                 _show_tapes(node, op, inputs, outputs)
             made[node.index] = outputs[0]
             for t, copy in zip(node.outputs, outputs):

@@ -191,7 +191,7 @@ class Generated:
                 union |= bases
                 for b in bases:
                     self._last[b] = i
-            for t in node.outputs:
+            for t in node._outputs:
                 own = frozenset((t._id,))
                 views = op.may_view and not self._can_write(node)
                 self._bases[t._id] = (union or outside) if views else own
@@ -293,7 +293,7 @@ class Generated:
         ]
         keywords = [f"{k}={self._bind('a', v)}" for k, v in node.attrs.items()]
         targets = []
-        for t in node.outputs:
+        for t in node._outputs:
             self._names[t._id] = f"v{len(self._names)}"
             targets.append(self._names[t._id])
         if op.direct:

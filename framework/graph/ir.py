@@ -30,7 +30,7 @@ class Operation:
     """A node; nothing of it changes after it was made, except what is known of shapes."""
 
     __slots__ = (
-        "graph", "name", "op_def", "inputs", "attrs", "outputs", "control_inputs", "device",
+        "graph", "name", "op_def", "inputs", "attrs", "_outputs", "_waits_for", "device",
         "index", "where", "__weakref__",
     )  # fmt: skip
 
@@ -39,11 +39,21 @@ class Operation:
         attrs: dict[str, Any], control_inputs: tuple[Operation, ...], index: int,
     ) -> None:  # fmt: skip
         self.graph, self.name, self.op_def = graph, name, op_def
-        self.inputs, self.attrs, self.control_inputs = inputs, attrs, control_inputs
+        self.inputs, self.attrs, self._waits_for = inputs, attrs, control_inputs
         self.device = state.device or ""
         self.index = index
         self.where = _user_frame()
-        self.outputs: tuple[SymbolicTensor, ...] = ()
+        self._outputs: tuple[SymbolicTensor, ...] = ()
+
+    @property
+    def outputs(self) -> list[SymbolicTensor]:
+        """The tensors that it makes; a list of the caller's own, as in TensorFlow."""
+        return list(self._outputs)
+
+    @property
+    def control_inputs(self) -> list[Operation]:
+        """The operations that run before it without a tensor that says so."""
+        return list(self._waits_for)
 
     @property
     def type(self) -> str:
@@ -64,7 +74,7 @@ class Operation:
         return self.attrs[name]
 
     def values(self) -> tuple[SymbolicTensor, ...]:
-        return self.outputs
+        return self._outputs
 
     @property
     def node_def(self) -> Any:
@@ -161,7 +171,7 @@ class Graph:
         all_shapes = shape if several else [shape]
         if isinstance(result_types, dt.DType):
             result_types = (result_types,) * len(all_shapes)
-        node.outputs = tuple(
+        node._outputs = tuple(
             [
                 SymbolicTensor(node, i, d, shapes.as_shape(s))
                 for i, (d, s) in enumerate(zip(result_types, all_shapes))
@@ -171,9 +181,9 @@ class Graph:
         self._by_name[full_name] = node
         if op.effects == registry.RANDOM:
             self.random_count += 1
-        if not node.outputs:
+        if not node._outputs:
             return node
-        return node.outputs if several else node.outputs[0]
+        return node._outputs if several else node._outputs[0]
 
     def constant(self, array: Any, name: str | None = None) -> SymbolicTensor:
         """A node with a fixed value (a numpy array or scalar)."""

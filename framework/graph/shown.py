@@ -97,9 +97,9 @@ def end_of(graph: Any, results: Sequence[Any]) -> None:
     if not waited or not results:
         return
     node = add_shown(graph, registry.get("NoOp"), (), {}, "NoOp")
-    node.control_inputs = waited
+    node._waits_for = waited
     for result in results:
-        result.op.control_inputs = (node,)
+        result.op._waits_for = (node,)
 
 
 def order_of_effects(graph: Any) -> dict[int, list[Any]]:
