@@ -14,13 +14,14 @@ import numpy as np
 from shardtape import backend, errors, shapes
 from shardtape import dtypes as dt
 from shardtape.context import next_id, state
+from shardtape.initial_values import initial_array, scoped_name
 from shardtape.operator_types import Operators
 from shardtape.ops import state as ops
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.kernel_errors import shown
 from shardtape.ops.refusals import refusal
 from shardtape.ops.state import apply_resource
-from shardtape.tensor import EagerTensor, Reference, SymbolicTensor, Tensor, value_text
+from shardtape.tensor import EagerTensor, Reference, Tensor, value_text
 from shardtape.variable_creation import creation_listeners, listeners
 from shardtape.variable_rows import ScatteredParts
 
@@ -114,7 +115,7 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
                 "The `initial_value` arg to `tf.Variable` must be specified except when you are "
                 "not providing a `variable_def`. You provided neither."
             )
-        array = _initial_array(initial_value, dtype)
+        array = initial_array(initial_value, dtype)
         self._array = array
         self._dtype = dt.from_numpy(array.dtype)
         actual = shapes.TensorShape._of(array.shape)
@@ -127,7 +128,7 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
         differentiable = self._dtype.is_floating or self._dtype.is_complex
         self._trainable = trainable if trainable is not None else True
         self._differentiable = differentiable
-        self._name = _scoped_name(name or "Variable")
+        self._name = scoped_name(name or "Variable")
         self._id = next_id()
         self._bound = False
         self.constraint = constraint
@@ -463,6 +464,9 @@ class _UnreadVariable(ResourceVariable):
     def __deepcopy__(self, memo: Any) -> Any:
         return self._origin.__deepcopy__(memo)  # type: ignore[attr-defined]
 
+    def __reduce__(self) -> Any:
+        return self._origin.__reduce__()  # type: ignore[attr-defined]
+
     def _written(self, op: Any, inputs: tuple[Any, ...], name: Any, read_value: bool) -> Any:
         return self._origin._written(op, inputs, name, read_value)  # type: ignore[attr-defined]
 
@@ -483,38 +487,3 @@ def _unpickled(
 
 
 _PARAMETERS = tuple(inspect.signature(Variable.__init__).parameters)[1:]
-
-
-def _initial_array(initial_value: Any, dtype: Any) -> Any:
-    from shardtape.context import building
-
-    if callable(initial_value) and not isinstance(initial_value, (Tensor, Variable)):
-        with building(None):
-            initial_value = initial_value()
-    if isinstance(initial_value, SymbolicTensor):
-        # inside a graph that is being traced: the initial value is computed now, once
-        from shardtape.graph.plan import evaluate_now
-
-        value: Tensor = EagerTensor(evaluate_now(initial_value))
-    else:
-        with building(None):
-            value = convert_to_tensor(initial_value, _if_convertible(initial_value, dtype))
-    if dtype is not None and value.dtype is not dt.as_dtype(dtype):
-        raise ValueError(
-            f"Tensor conversion requested dtype {dt.as_dtype(dtype).name} for an initial value "
-            f"of dtype {value.dtype.name}"
-        )
-    return value._array  # type: ignore[attr-defined]
-
-
-def _if_convertible(value: Any, dtype: Any) -> Any:
-    return dtype if not isinstance(value, Tensor) else None
-
-
-def _scoped_name(name: str) -> str:
-    scoped = f"{state.name_stack}/{name}" if state.name_stack else name
-    if state.graph is not None:
-        unique = state.graph.unique_name(scoped, absolute=True)
-        state.graph.variable_names.add(unique)
-        return unique
-    return scoped

@@ -202,6 +202,11 @@ class DistributedVariable(Variable):
         memo[id(self)] = made
         return made
 
+    def __reduce__(self) -> Any:
+        # where it arrives it is a Variable of the scope that is open there
+        make, (_, *rest) = super().__reduce__()
+        return make, (Variable, *rest)
+
     def __repr__(self) -> str:
         return shown(type(self).__name__, self._components, repr)
 

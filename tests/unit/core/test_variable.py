@@ -207,3 +207,11 @@ def test_what_assignments_give_in_functions_is_read_where_it_is_used():
         return tape.gradient(y, v)
 
     assert float(slope(2.0)) == 3.0
+
+
+def test_what_an_assignment_gives_is_pickled_as_the_variable():
+    v = tf.Variable([1.0, 2.0], name="held")
+    again = pickle.loads(pickle.dumps(v.assign_add([1.0, 1.0])))
+    again.assign_add([10.0, 10.0])
+    assert again.name == "held:0" and again.numpy().tolist() == [12.0, 13.0]
+    assert v.numpy().tolist() == [2.0, 3.0]

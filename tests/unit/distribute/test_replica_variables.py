@@ -1,5 +1,7 @@
 """Variables of two replicas. Numbers and structures are TensorFlow 2.15's."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -284,3 +286,18 @@ def test_optimizers_of_ones_own(strategy):
     for v, wanted in ((a, -0.5), (b, 5.0)):
         assert [c.numpy().tolist() for c in v.values] == [[wanted]] * 2
     assert int(optimizer.iterations) == 2
+
+
+def test_pickled_variables_belong_to_the_scope_that_is_open_where_they_arrive(strategy):
+    with strategy.scope():
+        mirrored = tf.Variable([1.0, 2.0])
+        summed = tf.Variable(6.0, synchronization=ON_READ, aggregation=Aggregation.SUM)
+    packed = pickle.dumps([mirrored, summed])
+    plain, total = pickle.loads(packed)
+    assert not hasattr(plain, "values")
+    assert plain.numpy().tolist() == [1.0, 2.0]
+    assert total.numpy() == 12.0  # both components begin with 6
+    with strategy.scope():
+        inside, total = pickle.loads(packed)
+    assert total.numpy() == 12.0
+    assert [c.numpy().tolist() for c in inside.values] == [[1.0, 2.0], [1.0, 2.0]]
