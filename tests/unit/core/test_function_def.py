@@ -1,4 +1,4 @@
-"""`ConcreteFunction.function_def` and types of an operation's lists, as TensorFlow 2.15 has them."""
+"""`ConcreteFunction.function_def` and the lists of an operation, as TensorFlow 2.15 has them."""
 
 import shardtape as tf
 
