@@ -7,6 +7,7 @@ from typing import Any
 from shardtape.keras import layers
 from shardtape.keras.applications.building import entrance, finished, pooled
 from shardtape.keras.applications.imagenet_utils import decode_predictions
+from shardtape.keras.initializers import Constant
 from shardtape.keras.models import Model, Sequential
 
 _DEEP = (3, 3, 27, 3)
@@ -37,7 +38,7 @@ class LayerScale(layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         self.gamma = self.add_weight(
-            "gamma", (self.projection_dim,), initializer=_constant(self.init_values)
+            "gamma", (self.projection_dim,), initializer=Constant(self.init_values)
         )
         self.built = True
 
@@ -50,12 +51,6 @@ class LayerScale(layers.Layer):
             "init_values": self.init_values,
             "projection_dim": self.projection_dim,
         }
-
-
-def _constant(value: float) -> Any:
-    from shardtape.keras import initializers
-
-    return initializers.Constant(value)
 
 
 def preprocess_input(x: Any, data_format: str | None = None) -> Any:

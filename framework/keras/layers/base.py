@@ -19,10 +19,10 @@ from shardtape.keras import policy, regularizers
 from shardtape.keras.layers.automatic_config import automatic_config
 from shardtape.keras.layers.call_errors import told
 from shardtape.keras.layers.call_signature import call_signature
-from shardtape.keras.layers.calls import CalledSymbolically, is_nested_shape
+from shardtape.keras.layers.calls import is_nested_shape
 from shardtape.keras.layers.input_spec import check_inputs
+from shardtape.keras.layers.reporting import Reporting
 from shardtape.keras.masks import mask_of, masks_of, set_masks
-from shardtape.keras.metrics.base import Mean, Metric
 from shardtape.keras.naming import names_of_symbolic_call, snake_case, unique_object_name
 from shardtape.keras.symbolic import (
     KerasGraph,
@@ -37,7 +37,6 @@ from shardtape.ops import source
 from shardtape.ops.array import shape
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
-from shardtape.replica_context import scopes
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
 from shardtape.variable import Variable
@@ -71,7 +70,7 @@ def outside_calls() -> Iterator[None]:
         _calls.path, state.name_stack = path, names
 
 
-class Layer(CalledSymbolically):
+class Layer(Reporting):
     """Base of layers: makes its weights when it is first called, and is called on tensors.
 
     Subclasses define `build(self, input_shape)`, which makes weights with `add_weight`, and
@@ -207,18 +206,19 @@ class Layer(CalledSymbolically):
         training = self._training_mode(args, kwargs)
         if self.input_spec is not None:
             check_inputs(self.input_spec, inputs, self._name)
-        if not _calls.depth:  # penalties are those of the last call of the outermost layer
+        depth = _calls.depth
+        if not depth:  # penalties are those of the last call of the outermost layer
             self._forget_penalties()
             _calls.outermost = self
-        _calls.depth += 1
+        _calls.depth = depth + 1
         try:
             if state.training is training:
                 return self._scoped_call(inputs, args, kwargs)
             with training_phase(training):
                 return self._scoped_call(inputs, args, kwargs)
         finally:
-            _calls.depth -= 1
-            if not _calls.depth:
+            _calls.depth = depth
+            if not depth:
                 _calls.outermost = None
 
     def _training_mode(self, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -356,80 +356,6 @@ class Layer(CalledSymbolically):
 
     def _needs_build(self) -> bool:
         return type(self).build is not Layer.build
-
-    # ---- penalties --------------------------------------------------------------------------
-    def add_loss(self, losses: Any, **kwargs: Any) -> None:
-        """Adds scalar tensors, or functions that compute them, to `losses`."""
-        for loss in nest.flatten(losses):
-            if loss is None:
-                continue
-            (self._weight_penalties if callable(loss) else self._penalties()).append(loss)
-
-    def _penalties(self) -> list[Any]:
-        """Those of the last call, of this replica where one runs."""
-        replica = scopes.replica
-        if replica is None:
-            return self._call_penalties
-        return self._replica_penalties.setdefault(replica.number, [])
-
-    def add_metric(self, value: Any, name: str | None = None, **kwargs: Any) -> None:
-        """Takes a tensor, in `call`, into a metric of the models that the layer is part of.
-
-        Args:
-          value: its mean over the batches is the metric; what a Metric of the layer returned is
-            left to that.
-          name: of the metric; it is needed where `value` comes from no Metric.
-          kwargs: `aggregation`, which may be "mean" or None.
-        """
-        if any(isinstance(m, Metric) and m.gave(value) for m in self._tracked()):
-            return
-        if name is None:
-            raise ValueError(
-                "Please provide a name for your metric like "
-                "`self.add_metric(tf.reduce_sum(inputs), name='mean_activation')`"
-            )
-        metric = self._added_metrics.get(name)
-        if metric is None:
-            metric = self._added_metrics[name] = Mean(name=name)
-        if not isinstance(state.graph, KerasGraph):
-            metric.update_state(value)
-
-    @property
-    def metrics(self) -> list[Any]:
-        """The metrics of this layer and of those inside it."""
-        found: dict[int, Any] = {}
-        for layer in self._flatten_layers():
-            own = [m for m in layer._tracked() if isinstance(m, Metric)]
-            found.update((id(m), m) for m in [*own, *layer._added_metrics.values()])
-        return list(found.values())
-
-    def add_update(self, updates: Any) -> None:
-        """Runs functions without arguments, in `call`; results of updates are left alone.
-
-        Nothing runs in symbolic calls.
-        """
-        if isinstance(state.graph, KerasGraph):
-            return
-        for update in nest.flatten(updates):
-            if callable(update):
-                update()
-
-    @property
-    def losses(self) -> list[Any]:
-        """Penalties of this layer and of those inside it, as scalar tensors."""
-        out = []
-        for layer in self._flatten_layers():
-            out.extend(layer._penalties())
-            out.extend(convert_to_tensor(penalty()) for penalty in layer._weight_penalties)
-        return out
-
-    def _forget_penalties(self) -> None:
-        replica = scopes.replica
-        for layer in self._flatten_layers():
-            if replica is None:
-                layer._call_penalties = []
-            else:
-                layer._replica_penalties[replica.number] = []
 
     # ---- description ------------------------------------------------------------------------
     @property

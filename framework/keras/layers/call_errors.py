@@ -31,8 +31,8 @@ def told(error: Exception, layer: Any, inputs: Any, args: Any, kwargs: Any) -> E
         bound = signature.bind(inputs, *args, **kwargs)
     except TypeError:
         return error
+    given = set(bound.arguments)
     bound.apply_defaults()
-    given = signature.bind(inputs, *args, **kwargs).arguments
     lines = []
     for name, value in bound.arguments.items():
         # defaults as they are written, the rest leaf by leaf

@@ -118,8 +118,8 @@ class WeightHolder(Module):
         """Layers, modules, Variables and metrics among the attributes, in order."""
         assigned = self.__dict__.get("_assigned", ())
         for name, value in self.__dict__.items():
-            # most are neither: each call of a layer walks over all of them
-            if isinstance(value, _HOLDING) and name in assigned and name not in self._unseen:
+            # most are none of these: each call of a layer walks over all of them
+            if name in assigned and isinstance(value, _HOLDING) and name not in self._unseen:
                 yield from _members(value)
 
     def __setattr__(self, name: str, value: Any) -> None:

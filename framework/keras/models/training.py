@@ -31,8 +31,8 @@ class Trainer(Fitting):
     stop_training = False
     compiled_loss: CompiledLosses | None = None
     compiled_metrics: CompiledMetrics | None = None
-    _strategy: Any = None  # the same, where it has several replicas
     _made_in: Any = None  # the strategy in whose scope the model was made
+    _strategy: Any = None  # the same, where it has several replicas
     _run_eagerly: bool | None = None
     _jit_compile: Any = None
     _steps: dict[str, TracedSteps] | None = None
