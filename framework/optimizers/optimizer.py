@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from shardtape.backend import array_module
-from shardtape.errors import UnimplementedError
 from shardtape.optimizers import custom, graph_op, replicated
 from shardtape.optimizers.clipping import (
     global_norm,
@@ -16,11 +15,11 @@ from shardtape.optimizers.clipping import (
     norm_factor,
     sum_duplicates,
 )
+from shardtape.optimizers.described import Described
 from shardtape.optimizers.learning_rate import Rated, checked_rate
 from shardtape.optimizers.listing import ListedState
-from shardtape.optimizers.rule import Rule, learning_rate_from_config
+from shardtape.optimizers.rule import Rule
 from shardtape.optimizers.schedules import LearningRateSchedule
-from shardtape.optimizers.schedules import serialize as serialize_schedule
 from shardtape.replica_context import across_replicas, current_strategy, scopes
 from shardtape.variable import Variable
 
@@ -41,7 +40,7 @@ class hyperparameter:
         setattr(optimizer.rule, self._name, value)
 
 
-class Optimizer(Rated, ListedState):
+class Optimizer(Rated, ListedState, Described):
     """Base of the optimizers.
 
     Args (shared by all):
@@ -290,35 +289,27 @@ class Optimizer(Rated, ListedState):
         for (gradient, variable), factor in zip(pairs, factors):
             rule = self.rule.for_variable(variable.name)
             slots = self._slots_of(variable)
-            holder = variable._holder
-            if holder is None:
-                self._update(variable, rule, gradient, slots, step, rate, factor)
-                continue
-            whole = holder()  # of several replicas: the others get the value of the first
-            whole._free_mirrors()
+            whole = None if variable._holder is None else variable._holder()
+            if whole is not None:  # of several replicas: the others get the value of the first
+                whole._free_mirrors()
+                variable = whole.values[0]
             try:
-                first = whole.values[0]
-                self._update(first, rule, gradient, slots, step, rate, factor)
+                array = variable._storage()
+                xp = array_module(array)
+                if isinstance(gradient, tuple):
+                    rows, values = gradient
+                    if self.clipvalue:  # Keras clips the rows of repeated ids before it sums them
+                        values = xp.clip(values * factor, -self.clipvalue, self.clipvalue)
+                        rule, factor = rule.without_clipping(), 1.0
+                    rows, values = sum_duplicates(rows, values)
+                    rule.rows(xp, array, rows, values, slots, step, rate, factor)
+                else:
+                    rule.dense(xp, array, gradient, slots, step, rate, factor)
+                if getattr(variable, "constraint", None) is not None:
+                    variable.assign(variable.constraint(variable.value()))
             finally:
-                whole._share_mirrors()
-
-    def _update(
-        self, variable: Any, rule: Rule, gradient: Gradient, slots: Any, step: int, rate: float,
-        factor: float,
-    ) -> None:  # fmt: skip
-        array = variable._storage()
-        xp = array_module(array)
-        if isinstance(gradient, tuple):
-            rows, values = gradient
-            if self.clipvalue:  # Keras clips the rows of repeated ids before it sums them
-                values = xp.clip(values * factor, -self.clipvalue, self.clipvalue)
-                rule, factor = rule.without_clipping(), 1.0
-            rows, values = sum_duplicates(rows, values)
-            rule.rows(xp, array, rows, values, slots, step, rate, factor)
-        else:
-            rule.dense(xp, array, gradient, slots, step, rate, factor)
-        if getattr(variable, "constraint", None) is not None:
-            variable.assign(variable.constraint(variable.value()))
+                if whole is not None:
+                    whole._share_mirrors()
 
     def _slots_of(self, variable: Any) -> dict[str, Any]:
         key = variable._id
@@ -374,21 +365,6 @@ class Optimizer(Rated, ListedState):
 
     # ---- under a parameter server ----------------------------------------------------------------
 
-    def rule_config(self) -> dict[str, Any]:
-        """What a shard makes its update rule of; JSON-able.
-
-        Raises UnimplementedError for an optimizer that defines `update_step`.
-        """
-        if self._updates_by_step:
-            raise custom.only_here(self)
-        return self._current_rule_config()
-
-    def _current_rule_config(self) -> dict[str, Any]:
-        config = self.rule.config()
-        if self._rate is not None or self._callable is not None:  # it may have been assigned to
-            config["config"]["learning_rate"] = self.current_learning_rate()
-        return config
-
     def prepare(self, gradients: Mapping[str, Any]) -> float:
         """The worker's share of an update whose rule runs on the shards.
 
@@ -409,93 +385,3 @@ class Optimizer(Rated, ListedState):
                 xp = array_module(array)
                 xp.multiply(array, factor / unscale, array)
         return unscale
-
-    # ---- state and configuration -----------------------------------------------------------------
-
-    def state(self) -> dict[str, Any]:
-        """`{"iterations", "learning_rate", "slots"}`: the slots by name, then by variable, as
-        copies in the order of `build`. The learning rate is None for a schedule."""
-        scheduled = isinstance(self.rule.learning_rate, LearningRateSchedule)
-        return {
-            "iterations": self._step(),
-            "learning_rate": None if scheduled else self.current_learning_rate(),
-            "slots": {
-                name: [self._slots_of(v)[name].copy() for v in self._variables]
-                for name in self.rule.slots
-            },
-        }
-
-    def set_state(self, state: Mapping[str, Any], var_list: Iterable[Any]) -> None:
-        """Takes over what `state` returned.
-
-        Args:
-          var_list: the variables that the slots belong to, in their order.
-
-        Raises ValueError that names a slot or variable which does not fit.
-        """
-        variables = list(var_list)
-        self.build(variables)
-        for name in self.rule.slots:
-            arrays = state["slots"].get(name)
-            if arrays is None or len(arrays) != len(variables):
-                raise ValueError(
-                    f"{self.name}: the state has no slot {name!r} for {len(variables)} variables"
-                )
-            for variable, array in zip(variables, arrays):
-                live = self._slots_of(variable)[name]
-                if live.shape != array.shape:
-                    raise ValueError(
-                        f"{self.name}: slot {name!r} of variable {variable.name} has shape "
-                        f"{live.shape}, the state has {array.shape}"
-                    )
-                live[...] = array
-        if isinstance(self._iterations, int):
-            self._iterations = int(state["iterations"])
-        else:
-            self._iterations.assign(int(state["iterations"]))
-        if state.get("learning_rate") is not None:
-            self.learning_rate = state["learning_rate"]
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, JSON-able."""
-        rate = self._current_rule_config()["config"]["learning_rate"]
-        if isinstance(self.rule.learning_rate, LearningRateSchedule):
-            rate = serialize_schedule(self.rule.learning_rate)
-        return {
-            "name": self.name,
-            "weight_decay": self.weight_decay,
-            "clipnorm": self.clipnorm,
-            "global_clipnorm": self.global_clipnorm,
-            "clipvalue": self.clipvalue,
-            "use_ema": self.use_ema,
-            "ema_momentum": self.ema_momentum,
-            "ema_overwrite_frequency": self.ema_overwrite_frequency,
-            "jit_compile": False,
-            "is_legacy_optimizer": False,
-            "learning_rate": rate,
-            **{k: v for k, v in self.rule.own_config().items() if k != "lazy" or v},
-            **({"loss_scale_factor": self.loss_scale_factor} if self.loss_scale_factor else {}),
-        }
-
-    @classmethod
-    def from_config(
-        cls, config: Mapping[str, Any], custom_objects: dict[str, Any] | None = None
-    ) -> Any:
-        """An optimizer of `get_config`'s dictionary, or of Keras's."""
-        arguments = dict(config)
-        for ignored in ("is_legacy_optimizer", "gradient_accumulation_steps"):
-            if arguments.pop(ignored, None):
-                raise UnimplementedError(f"{cls.__name__}: {ignored} is not supported")
-        if "learning_rate" in arguments:
-            arguments["learning_rate"] = learning_rate_from_config(
-                arguments["learning_rate"], custom_objects
-            )
-        return cls(**arguments)
-
-    def __reduce__(self) -> Any:
-        # into a job goes what the optimizer is, not what it has done: the shards hold that
-        return _from_config, (type(self), self.get_config())
-
-
-def _from_config(cls: type[Optimizer], config: dict[str, Any]) -> Optimizer:
-    return cls.from_config(config)
