@@ -31,7 +31,7 @@ def approx_max_k(
     x = convert_to_tensor(operand)
     rank = x.shape.rank
     if rank is None:
-        raise ValueError("approx_max_k needs an operand of known rank")
+        raise ValueError("approx_max_k and approx_min_k need an operand of known rank")
     axis = reduction_dimension % rank
     if axis == rank - 1:
         found = top_k(x, k, name=name)
@@ -48,5 +48,6 @@ def approx_min_k(
     name: str | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """The k smallest values along an axis and their places, smallest first; as `approx_max_k`."""
-    values, places = approx_max_k(negative(convert_to_tensor(operand)), k, reduction_dimension)
+    x = negative(convert_to_tensor(operand))
+    values, places = approx_max_k(x, k, reduction_dimension, name=name)
     return negative(values), places

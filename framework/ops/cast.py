@@ -145,11 +145,11 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
             None, None, f"Cast {cpp_name(x.dtype)} to {cpp_name(wanted)} is not supported "
             f"[Op:Cast] name: {name or ''}"
         )  # fmt: skip
+    plain = not state.busy and type(x) is EagerTensor and wanted.kind not in "srq"
+    if plain and x._array.dtype.kind in "fiubcV" and x.dtype.kind != "q":
+        return EagerTensor(_converted(x._array, wanted._numpy))
     if x.dtype.is_quantized or wanted.is_quantized:
         return quantized_cast_op(x, DstT=wanted, name=name)
-    plain = not state.busy and type(x) is EagerTensor
-    if plain and x._array.dtype.kind in "fiubcV" and wanted.kind not in "sr":
-        return EagerTensor(_converted(x._array, wanted._numpy))
     return cast_op(x, SrcT=x.dtype, DstT=wanted, name=name)
 
 

@@ -30,48 +30,43 @@ def sum_over(
       out: array of the result's shape and dtype.
     """
     plain = dtype is None or dtype == x.dtype
-    if xp is np and plain and x.size >= _LEAST_ELEMENTS and _leading(x, axes):
-        if x.ndim == 2:
-            made = sum_of_rows(x)
-        else:
-            made = sum_of_rows(x.reshape(-1, math.prod(x.shape[len(axes) :])))
-            made = made.reshape(x.shape[len(axes) :])
-        if keepdims:
-            made = made.reshape([*[1] * len(axes), *made.shape])
-        if out is None:
-            return made
-        out[...] = made
-        return out
-    if xp is np and plain and sums_rows(x, axes):
-        made = sum_of_trailing(x, len(axes))
-        if out is not None:
-            out[...] = made.reshape(out.shape)
-            return out
-        return made.reshape(*made.shape, *[1] * len(axes)) if keepdims else made
     if xp is np and plain and x.size >= _LEAST_ELEMENTS:
-        total = sum_of_middle(x, axes)
-        if total is None and axes is not None:
-            total = _in_two_steps(x, axes)
-        if total is not None:
+        made = _faster(x, axes)
+        if made is not None:
             kept = [i for i in range(x.ndim) if keepdims or i not in axes]
-            total = total.reshape([1 if i in axes else x.shape[i] for i in kept])
+            made = made.reshape([1 if i in axes else x.shape[i] for i in kept])
             if out is None:
-                return total
-            out[...] = total
+                return made
+            out[...] = made
             return out
     add = np.add.reduce if xp is np else xp.sum
     return add(x, axis=axes, dtype=x.dtype if plain else dtype, keepdims=keepdims, out=out)
 
 
+def _faster(x: np.ndarray, axes: Any) -> np.ndarray | None:
+    """The sum without its shape; None where numpy's own reduction is as good."""
+    if axes is None or not 0 < len(axes) < x.ndim:
+        return None
+    if x.dtype.char not in "fd" or not x.flags.c_contiguous:
+        return None
+    first, last = min(axes), max(axes)
+    if last - first + 1 != len(axes):
+        return _in_two_steps(x, axes)
+    if first == 0:
+        return sum_of_rows(x.reshape(-1, math.prod(x.shape[last + 1 :])))
+    if last == x.ndim - 1:
+        return sum_of_trailing(x, len(axes)) if sums_rows(x, len(axes)) else None
+    return sum_of_middle(x, first, last)
+
+
 def _in_two_steps(x: np.ndarray, axes: Any) -> np.ndarray | None:
     """The sum over the last axes and others apart from them; None where that is not faster."""
-    first = x.ndim
-    while first - 1 in axes:
-        first -= 1
-    last, others = tuple(range(first, x.ndim)), tuple([a for a in axes if a < first])
-    if not last or not others or not sums_rows(x, last):
+    count = 0
+    while x.ndim - 1 - count in axes:
+        count += 1
+    if not count or not sums_rows(x, count):
         return None
-    return sum_over(np, sum_of_trailing(x, len(last)), others)
+    return sum_over(np, sum_of_trailing(x, count), tuple([a for a in axes if a < x.ndim - count]))
 
 
 def sum_of_rows(rows: np.ndarray) -> np.ndarray:
@@ -93,12 +88,3 @@ def sum_of_rows(rows: np.ndarray) -> np.ndarray:
 @functools.cache
 def _ones(dtype: np.dtype) -> np.ndarray:
     return np.ones(_PRODUCT_ROWS, dtype)
-
-
-def _leading(x: np.ndarray, axes: Any) -> bool:
-    """Whether `axes` are the first ones, not all, of a contiguous array of floats."""
-    if x.dtype.char not in "fd" or axes is None or not 0 < len(axes) < x.ndim:
-        return False
-    if len(axes) == 1 and axes[0] or not x.flags.c_contiguous:
-        return False
-    return len(axes) == 1 or sorted(axes) == list(range(len(axes)))

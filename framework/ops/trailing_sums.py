@@ -8,33 +8,26 @@ order that depends on its threads.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 # Longer rows are summed part by part, so that the error does not grow with their length.
 _PART_ELEMENTS = 512
-_LEAST_ROWS = 32
+# Less costs no more than what einsum does before its loop, 1 us.
+_LEAST_ROWS, _LEAST_ELEMENTS = 128, 4096
 _LONG_RUN = 1024  # elements that lie together; numpy adds rows of these fast enough
-_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-def sums_rows(x: np.ndarray, axes: Any) -> bool:
-    """Whether `sum_of_trailing` takes this host array, summed over these axes."""
-    if axes is None or x.dtype not in _FLOATS:
-        return False
-    if not 0 < len(axes) < x.ndim or not x.flags.c_contiguous:
-        return False
-    if tuple(sorted(axes)) != tuple(range(x.ndim - len(axes), x.ndim)):
-        return False
-    width = math.prod(x.shape[x.ndim - len(axes) :])
-    if x.size < _LEAST_ROWS * width:
+def sums_rows(x: np.ndarray, count: int) -> bool:
+    """Whether `sum_of_trailing` is faster than numpy for a contiguous array of floats."""
+    width = math.prod(x.shape[x.ndim - count :])
+    if x.size < max(_LEAST_ROWS * width, _LEAST_ELEMENTS):
         return False
     return width <= _PART_ELEMENTS or width % _PART_ELEMENTS == 0
 
 
 def sum_of_trailing(x: np.ndarray, count: int) -> np.ndarray:
-    """The sum over the last `count` axes of an array that `sums_rows` accepts."""
+    """The sum over the last `count` axes of a contiguous array of float32 or float64."""
     kept = x.shape[: x.ndim - count]
     width = math.prod(x.shape[x.ndim - count :])
     if width <= _PART_ELEMENTS:
@@ -43,16 +36,12 @@ def sum_of_trailing(x: np.ndarray, count: int) -> np.ndarray:
     return np.add.reduce(parts.reshape(-1, width // _PART_ELEMENTS), 1).reshape(kept)
 
 
-def sum_of_middle(x: np.ndarray, axes: Any) -> np.ndarray | None:
-    """The sum over neighbouring axes between others, as (outer, inner); None for other axes.
+def sum_of_middle(x: np.ndarray, first: int, last: int) -> np.ndarray | None:
+    """The sum over the axes from `first` to `last`, with others before and after, as (outer, inner)
+    of a contiguous array of floats; None where numpy is as fast.
 
     The rows of few elements that numpy would add one by one are first added as long ones.
     """
-    if axes is None or x.dtype not in _FLOATS or not x.flags.c_contiguous or len(axes) >= x.ndim:
-        return None
-    first, last = min(axes), max(axes)
-    if first == 0 or last == x.ndim - 1 or last - first + 1 != len(axes):
-        return None
     count, inner = math.prod(x.shape[first : last + 1]), math.prod(x.shape[last + 1 :])
     if not 0 < inner <= _LONG_RUN // 4:
         return None

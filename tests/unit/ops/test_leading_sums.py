@@ -36,7 +36,7 @@ def test_other_axes_and_types_are_summed_as_numpy_does() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("shape", [(4000, 7), (40, 30, 200), (50, 4, 512), (33, 5120), (64, 700)])
+@pytest.mark.parametrize("shape", [(4000, 7), (40, 30, 200), (50, 4, 512), (130, 1536), (64, 700)])
 def test_rows_are_summed_without_loss(shape: tuple[int, ...], dtype: Any) -> None:
     x = (np.random.RandomState(0).rand(*shape) + 3).astype(dtype)
     for axes in {(len(shape) - 1,), tuple(range(1, len(shape)))}:
@@ -53,7 +53,7 @@ def test_rows_are_summed_without_loss(shape: tuple[int, ...], dtype: Any) -> Non
 
 
 def test_special_values_are_summed_as_numpy_does() -> None:
-    x = np.ones((64, 40), np.float32)
+    x = np.ones((200, 40), np.float32)
     x[3, 5], x[4, 6], x[5, 0], x[5, 1] = np.inf, np.nan, np.inf, -np.inf
     with np.errstate(invalid="ignore"):
         np.testing.assert_array_equal(sum_over(np, x, (1,)), np.add.reduce(x, 1))
