@@ -31,11 +31,14 @@ def save_feature_space(space: Any, filepath: Any) -> None:
       ValueError: a name that does not end in `.keras`.
       ImportError: h5py is not installed.
     """
+    from shardtape.keras.saving.weight_files import pack_parts
+
     path = storage.text(filepath)
     if not path.endswith(".keras"):
         raise ValueError(f"A FeatureSpace is saved in a file whose name ends in .keras, got {path}")
     h5py = hdf5_layout.h5py_module("a FeatureSpace")
-    buffer, vocabularies = io.BytesIO(), {}
+    buffer = io.BytesIO()
+    vocabularies: dict[str, str] = {}
     with h5py.File(buffer, "w") as file:
         for place, layer in state_paths.objects_with_paths(space):
             group = (file.create_group(place) if place else file).create_group("vars")
@@ -46,12 +49,16 @@ def save_feature_space(space: Any, filepath: Any) -> None:
     now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     metadata = {"keras_version": hdf5_layout.KERAS_VERSION, "date_saved": now,
                 "python_version": function_code.PYTHON}  # fmt: skip
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("metadata.json", json.dumps(metadata))
-        archive.writestr("config.json", json.dumps(without_vocabularies(_form(space))))
-        archive.writestr("model.weights.h5", buffer.getvalue())
-        for name, members in vocabularies.items():
-            archive.writestr(name, members)
+    form = without_vocabularies(_form(space))
+    pack_parts(
+        {
+            "metadata.json": json.dumps(metadata).encode(),
+            "config.json": json.dumps(form).encode(),
+            "model.weights.h5": buffer.getvalue(),
+            **{name: members.encode() for name, members in vocabularies.items()},
+        },
+        path,
+    )
 
 
 def _form(space: Any) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from shardtape.keras.saving.weight_files import (
     check_free,
     is_packed,
     pack,
+    pack_parts,
     unpack,
     write_variables,
 )
@@ -96,13 +97,7 @@ def _write_archive(model: Any, path: str, include_optimizer: bool) -> bool:
     except NoKerasForm as reason:
         _log.info("%s is written in a form of its own: %s", path, reason)
         return False
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in parts.items():
-            full = os.path.join(folder, name)
-            os.makedirs(os.path.dirname(full), exist_ok=True)
-            with open(full, "wb") as file:
-                file.write(content)
-        pack(folder, path)
+    pack_parts(parts, path)
     return True
 
 

@@ -8,7 +8,7 @@ import logging
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -228,6 +228,17 @@ def pack(folder: str, path: str) -> None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
             raise
+
+
+def pack_parts(parts: Mapping[str, bytes], path: str) -> None:
+    """Puts parts, by the names that they have in it, into one file, which appears at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in parts.items():
+            full = os.path.join(folder, name)
+            os.makedirs(os.path.dirname(full), exist_ok=True)
+            with open(full, "wb") as file:
+                file.write(content)
+        pack(folder, path)
 
 
 def unpack(path: str, folder: str) -> None:

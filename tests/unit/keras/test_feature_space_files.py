@@ -44,6 +44,22 @@ def test_a_saved_space_knows_what_it_learned(tmp_path):
     np.testing.assert_array_equal(next(iter(mapped)), first(DATA))
 
 
+def test_a_save_that_fails_leaves_the_older_file(tmp_path, monkeypatch):
+    first = space()
+    path = tmp_path / "new" / "space.keras"
+    first.save(path)
+    before = path.read_bytes()
+
+    def fails(*args):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(zipfile.ZipFile, "write", fails)
+    with pytest.raises(tf.errors.OpError, match="no space left"):
+        first.save(path)
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == ["space.keras"]
+
+
 def test_the_archive_is_as_keras_has_it(tmp_path):
     path = str(tmp_path / "space.keras")
     space().save(path)
