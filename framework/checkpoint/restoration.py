@@ -51,6 +51,7 @@ class Restoration:
         self._keep_alive: list[Any] = []  # so that no id in `_handled` is used again
         self.matched: list[str] = []
         self.unmatched: list[str] = []
+        self.unmatched_objects: list[Any] = []
         self.expected_partial = False
         self._updates: dict[tuple[int, int], tuple[Optimizer, Variable, str]] = {}
         try:
@@ -127,7 +128,7 @@ class Restoration:
         actions: list[tuple[Any, Any]] = []
         taken: list[tuple[str, str | None]] = []
         handled: list[Any] = []
-        self.unmatched = []
+        self.unmatched, self.unmatched_objects = [], []
         for node in nodes:
             if id(node.value) not in self._handled:
                 self._find_values(node, entries.get(id(node.value)), actions, taken, handled)
@@ -178,6 +179,7 @@ class Restoration:
                 # jobs do not count saves
                 if self._entries or node.path != "save_counter":
                     self.unmatched.append(node.path)
+                    self.unmatched_objects.append(value)
                 return
             self._keys[value._id] = key
             actions.append((value.assign, self._fitting(key, None, value._read_array(), value)))
@@ -186,6 +188,7 @@ class Restoration:
         elif hasattr(type(value), "_restore_from_tensors"):
             if not attributes:
                 self.unmatched.append(node.path)
+                self.unmatched_objects.append(value)
                 return
             arrays = {name: self._stored.tensor(key) for name, key in attributes.items()}
             actions.append((value._restore_from_tensors, arrays))
@@ -223,17 +226,18 @@ class Restoration:
     def _fitting(self, key: str, slot: str | None, live: Any, variable: Variable) -> Any:
         """The stored value, if it fits what is there now."""
         info = self._variables[key] if slot is None else self._slots[slot][key]
-        what = f"variable '{variable.name}'" + (f", slot {slot!r}" if slot else "")
+        kind = f"the slot {slot!r} of the variable" if slot else "variable"
+        what = variable.name
         if info.shape != tuple(live.shape):
             raise ValueError(
                 f"Received incompatible tensor with shape {info.shape} when attempting to restore "
-                f"{what} with shape {tuple(live.shape)} from {self.path}"
+                f"{kind} with shape {tuple(live.shape)} and name {what}: it is that of {self.path}"
             )
         dtype = "string" if live.dtype.kind in "OSUT" else live.dtype.name
         if info.dtype != dtype:
             raise ValueError(
                 f"Received incompatible tensor of type {info.dtype} when attempting to restore "
-                f"{what} of type {dtype} from {self.path}"
+                f"{kind} of type {dtype} and name {what}: it is that of {self.path}"
             )
         if dtype == "string":
             return EagerTensor(self._stored.tensor(key, slot))
@@ -264,7 +268,9 @@ class LoadStatus:
 
     def _current(self) -> Restoration:
         if self._restoration is None:
-            raise AssertionError("There was no checkpoint to restore from (`save_path` is None)")
+            raise AssertionError(
+                "No checkpoint specified (save_path=None); nothing is being restored."
+            )
         if not self._restoration.complete:
             self._restoration.proceed()
         return self._restoration
@@ -277,8 +283,10 @@ class LoadStatus:
         found = self._current()
         self.assert_existing_objects_matched()
         if not found.complete:
+            first = found.unused[0].replace("/", ".")
             raise AssertionError(
-                f"Some values of the checkpoint {found.path} have no object: {listed(found.unused)}"
+                f"Unresolved object in checkpoint (root).{first}. Values of {found.path} that have "
+                f"no object: {listed(found.unused)}"
             )
         if found.without_optimizer:
             raise AssertionError(
@@ -292,9 +300,11 @@ class LoadStatus:
         """Raises AssertionError if an object found no value in the checkpoint."""
         found = self._current()
         if found.unmatched:
+            count, shown = len(found.unmatched), found.unmatched_objects[:10]
             raise AssertionError(
-                f"Some objects have no value in the checkpoint {found.path}: "
-                f"{listed(found.unmatched)}"
+                f"Found {count} Python objects that were not bound to checkpointed values, likely "
+                f"due to changes in the Python program. Showing {len(shown)} of {count} unmatched "
+                f"objects: {shown}. {found.path} has no value for {listed(found.unmatched)}"
             )
         return self
 
@@ -302,7 +312,12 @@ class LoadStatus:
         """Raises AssertionError if nothing but the counter of saves matched."""
         found = self._current()
         if not set(found.matched) - {"save_counter"}:
-            raise AssertionError(f"Nothing was restored from the checkpoint {found.path}")
+            raise AssertionError(
+                "Nothing except the root object matched a checkpointed value. Typically this means "
+                "that the checkpoint does not match the Python program. The following objects have "
+                f"no matching checkpointed value: {found.unmatched_objects[:10]}. The checkpoint "
+                f"is {found.path}"
+            )
         return self
 
     def expect_partial(self) -> LoadStatus:

@@ -167,7 +167,7 @@ def test_wrong_shapes_and_types_name_the_variable_and_change_nothing(tmp_path):
     other = make(3)
     other.net.layers[1].bias = tf.Variable(np.zeros(7, np.float32), name="other")
     before = values(other)
-    with pytest.raises(ValueError, match=r"shape \(2,\) .* variable 'other:0' with shape \(7,\)"):
+    with pytest.raises(ValueError, match=r"shape \(2,\) .* with shape \(7,\) and name other:0"):
         other.restore(path)
     assert_equal(values(other), before)
     other = make(3)
@@ -193,7 +193,10 @@ def test_what_the_status_says(tmp_path, caplog):
     path = make().save(tmp_path / "ckpt")
     step = tf.Variable(np.int64(9))
     partly = train.Checkpoint(step=step)
-    with pytest.raises(AssertionError, match="have no object: net/"):
+    with pytest.raises(
+        AssertionError,
+        match=r"Unresolved object in checkpoint \(root\)\.net\.",
+    ):
         partly.restore(path).assert_consumed()
     partly.restore(path).assert_existing_objects_matched().assert_nontrivial_match()
     assert int(step) == 0
@@ -207,11 +210,15 @@ def test_what_the_status_says(tmp_path, caplog):
     assert "found no object: net/first/bias" in caplog.text
     other = train.Checkpoint(unknown=tf.Variable(1.0))
     status = other.restore(path)
-    with pytest.raises(AssertionError, match="no value in the checkpoint .* unknown"):
+    with pytest.raises(
+        AssertionError,
+        match=r"Found 1 Python objects that were not bound .*Showing 1 of 1 unmatched "
+        r"objects: \[<tf.Variable .*>\]\. .* has no value for unknown",
+    ):
         status.assert_existing_objects_matched()
-    with pytest.raises(AssertionError, match="Nothing was restored"):
+    with pytest.raises(AssertionError, match="Nothing except the root object matched"):
         status.assert_nontrivial_match()
-    with pytest.raises(AssertionError, match="no checkpoint to restore"):
+    with pytest.raises(AssertionError, match="No checkpoint specified"):
         other.restore(None).assert_existing_objects_matched()
     with pytest.raises(errors.NotFoundError, match="there is no checkpoint"):
         other.restore(tmp_path / "nothing")
