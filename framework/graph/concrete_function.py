@@ -191,6 +191,9 @@ class ConcreteFunction:
         flat: list[Any] = []
         seen: set[int | None] = set()
         for name, wanted in self.bound_arguments.items():
+            if type(wanted) is TensorSpec and type(given.get(name)) is EagerTensor:
+                flat.append(given[name])  # what nearly all callers have
+                continue
             wants = [held_value(w) for w in nest.flatten(wanted)]
             if name not in given:
                 if any(isinstance(w, TypeSpec) for w in wants):
