@@ -124,6 +124,7 @@ def load_weights(
       NotFoundError: there is no such file (FileNotFoundError of HDF5).
       InvalidArgumentError: a checkpoint or SavedModel that TensorFlow wrote.
       ValueError: weights of another shape.
+      NotImplementedError: `by_name` of a checkpoint.
     """
     path = storage.text(filepath).rstrip("/")
     if hdf5_files.is_hdf5_file(path):
@@ -140,6 +141,12 @@ def load_weights(
             "is True."
         )
     with checkpoint_of(path) as folder:
+        if by_name and not is_packed(path):
+            raise NotImplementedError(
+                "Weights may only be loaded based on topology into Models when loading "
+                "TensorFlow-formatted weights (got by_name=True to load_weights). Load "
+                f"{path} without `by_name`, or save the weights to a file that ends in .h5"
+            )
         if by_name:
             _load_by_name(model, folder, skip_mismatch)
             return None

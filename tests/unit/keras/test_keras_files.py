@@ -294,3 +294,11 @@ def test_vocabularies_are_files_of_an_archive(tmp_path):
     assert (layers["learned"]["vocabulary"], layers["learned"]["vocabulary_size"]) == (None, 3)
     assert (layers["given"]["vocabulary"], layers["given"]["vocabulary_size"]) == (["x", "y"], 4)
     assert "vocabulary_dtype" not in layers["given"]
+
+
+def test_by_name_is_refused_for_checkpoints(tmp_path):
+    made = model()
+    made.save_weights(tmp_path / "w")
+    with pytest.raises(NotImplementedError, match=r"got by_name=True to load_weights"):
+        made.load_weights(tmp_path / "w", by_name=True)
+    made.load_weights(tmp_path / "w")
