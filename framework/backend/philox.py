@@ -280,13 +280,19 @@ def _truncated_groups(xp: Any, state: Philox, stride: int, out: Any) -> None:
 # ---- choices ----------------------------------------------------------------------------------
 def permutation(state: Philox, size: int) -> np.ndarray:
     """A permutation of 0..size-1, int64, on the host: Fisher-Yates from the front."""
+    if size < 2:
+        return np.arange(size, dtype=np.int64)
+    places = words(np, state, size - 1) % np.arange(size, 1, -1, dtype=np.uint32)
+    places += np.arange(size - 1, dtype=np.uint32)
     order = list(range(size))
-    if size > 1:
-        steps = np.arange(size, 1, -1, dtype=np.uint32)
-        for i, jump in enumerate((words(np, state, size - 1) % steps).tolist()):
-            j = i + jump
-            order[i], order[j] = order[j], order[i]
-    return np.array(order, np.int64)
+    drawn: list[int] = []
+    draw = drawn.append
+    # what was drawn is not read again, so only one of the two that change places is written
+    for first, place in zip(order, places.tolist()):
+        draw(order[place])
+        order[place] = first
+    drawn.append(order[-1])
+    return np.array(drawn, np.int64)
 
 
 def categorical(xp: Any, state: Philox, logits: Any, count: int) -> Any:

@@ -25,14 +25,33 @@ def _samples(rng: np.random.Generator) -> Any:
 
 
 def _near(xp: Any, x: Any, radius: int) -> Any:
-    """The sum over the channels at most `radius` away."""
+    """The sum over the channels at most `radius` away.
+
+    Rows of channels with zeros around them lie one after the other, so that a sum of 2 n members is
+    one of n members and the same sum n places on, for all rows at once.
+    """
     depth = x.shape[-1]
-    sums = xp.zeros((*x.shape[:-1], depth + 1), x.dtype)
-    xp.cumsum(x, axis=-1, out=sums[..., 1:])
-    places = xp.arange(depth)
-    above = xp.minimum(places + radius + 1, depth)
-    below = xp.maximum(places - radius, 0)
-    return sums[..., above] - sums[..., below]
+    radius = min(radius, max(depth - 1, 0))
+    wide = depth + 2 * radius
+    rows = xp.zeros((*x.shape[:-1], wide), x.dtype)
+    rows[..., radius : radius + depth] = x
+    part = rows.reshape(-1)
+    sums = xp.zeros(part.shape, x.dtype)
+    total = sums[: max(part.size - 2 * radius, 0)]
+    left, length, first = 2 * radius + 1, 1, 0
+    while True:
+        if left & 1:
+            total += part[first : first + total.size]
+            first += length
+        left >>= 1
+        if not left:
+            return sums.reshape(rows.shape)[..., :depth]
+        part = part[:-length] + part[length:]
+        length *= 2
+
+
+def _power(xp: Any, base: Any, beta: float) -> Any:
+    return xp.sqrt(base) if beta == 0.5 else base**beta
 
 
 @op("LRN", dtypes=frozenset((dt.float16, dt.float32)), shape=_shape,
@@ -41,8 +60,9 @@ def lrn_op(xp, input, *, depth_radius=5, bias=1.0, alpha=1.0, beta=0.5):
     """input / (bias + alpha * sum of the near squares) ** beta; (b, h, w, channels)."""
     if input.ndim != 4:
         raise ValueError(f"in must be 4-dimensional, got {list(input.shape)}")
-    near = _near(xp, (input * input).astype(np.float64), depth_radius)
-    return (input / (bias + alpha * near) ** beta).astype(input.dtype)
+    x = input.astype(np.float32)
+    base = bias + alpha * _near(xp, x * x, depth_radius)
+    return (x / _power(xp, base, beta)).astype(input.dtype)
 
 
 @lrn_op.gradient
@@ -63,10 +83,11 @@ def _grad_samples(rng: np.random.Generator) -> Any:
 def lrn_grad_op(xp, input_grads, input_image, output_image, *, depth_radius=5, bias=1.0,
                 alpha=1.0, beta=0.5):  # fmt: skip
     """The gradient of `lrn_op`."""
-    x, g = input_image.astype(np.float64), input_grads.astype(np.float64)
+    x, g = input_image.astype(np.float32), input_grads.astype(np.float32)
     base = bias + alpha * _near(xp, x * x, depth_radius)
-    shared = _near(xp, g * x / base ** (beta + 1), depth_radius)
-    return (g / base**beta - 2 * alpha * beta * x * shared).astype(input_grads.dtype)
+    direct = g / _power(xp, base, beta)
+    shared = _near(xp, direct * x / base, depth_radius)
+    return (direct - 2 * alpha * beta * x * shared).astype(input_grads.dtype)
 
 
 def local_response_normalization(
