@@ -132,6 +132,11 @@ def get(identifier: Any) -> Any:
     identifier = without_modules(identifier)
     if identifier is None or callable(identifier):
         return identifier
+    if not isinstance(identifier, (str, dict)):
+        raise ValueError(
+            f"Could not interpret metric identifier: {identifier}. Pass a name, a metric or a "
+            "function."
+        )
     name = identifier.get("class_name") if isinstance(identifier, dict) else identifier
     found = known(name)
     if found is not None:
@@ -145,7 +150,7 @@ def get(identifier: Any) -> Any:
     elif identifier in _CLASSES:
         return _CLASSES[identifier]()
     raise ValueError(
-        f"Unknown metric: '{identifier}'. It is one of "
+        f"Unknown metric function: '{name}'. It is one of "
         f"{', '.join(sorted({*_FUNCTIONS, *_CLASSES}))}, or pass a function."
     )
 

@@ -127,7 +127,7 @@ def archive_parts(model: Any, include_optimizer: bool) -> dict[str, bytes]:
     """
     h5py = hdf5_layout.h5py_module("a `.keras` file of Keras's form")
     with sharing.writing():
-        form = without_vocabularies(described(model))
+        form = sharing.numbered_where_shared(without_vocabularies(described(model)))
     if not model._is_graph_network and type(model).__name__ != "Sequential":
         raise NoKerasForm(f"the model {model.name!r} is no functional model")
     if include_optimizer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
@@ -42,6 +43,29 @@ def number_of(layer: Any) -> int | None:
     """The number of a layer in the file that is being written; None where none are given."""
     numbers = _sharing.numbers
     return None if numbers is None else numbers.setdefault(id(layer), len(numbers) + 1)
+
+
+def numbered_where_shared(form: Any) -> Any:
+    """What was written, with numbers only on what stands there more than once, as in Keras."""
+    counts = collections.Counter(_numbers_in(form))
+
+    def kept(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: kept(v) for k, v in value.items() if k != KEY or counts[v] > 1}
+        return [kept(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+    return kept(form)
+
+
+def _numbers_in(value: Any) -> Iterator[int]:
+    if isinstance(value, dict):
+        if KEY in value:
+            yield value[KEY]
+        for part in value.values():
+            yield from _numbers_in(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _numbers_in(part)
 
 
 def shared(entry: dict[str, Any], make: Callable[[dict[str, Any]], Any]) -> Any:

@@ -302,3 +302,26 @@ def test_by_name_is_refused_for_checkpoints(tmp_path):
     with pytest.raises(NotImplementedError, match=r"got by_name=True to load_weights"):
         made.load_weights(tmp_path / "w", by_name=True)
     made.load_weights(tmp_path / "w")
+
+
+def test_only_shared_layers_are_numbered(tmp_path):
+    def described(made):
+        made.save(tmp_path / "m.keras")
+        return zipfile.ZipFile(tmp_path / "m.keras").read("config.json").decode()
+
+    assert "shared_object_id" not in described(model())
+    dense = layers.Dense(3, name="both")
+    both = keras.Sequential(
+        [keras.Sequential([keras.Input([3]), dense]), keras.Sequential([keras.Input([3]), dense])]
+    )
+    assert described(both).count("shared_object_id") == 2
+    loaded = keras.models.load_model(tmp_path / "m.keras")
+    first, second = (inner.layers[0] for inner in loaded.layers)
+    assert first is second
+
+
+def test_metrics_that_are_none_are_named():
+    with pytest.raises(ValueError, match="Could not interpret metric identifier: 3"):
+        keras.metrics.get(3)
+    with pytest.raises(ValueError, match="Unknown metric function: 'Nope'"):
+        keras.metrics.get({"class_name": "Nope", "config": {}})

@@ -320,7 +320,7 @@ def test_a_subclass_learns_without_being_called_first():
         (lambda: classifier().fit(X, Y, verbose=0, validation_split=0.999999), ValueError,
          "not sufficient"),
         (lambda: classifier(metrics=["acuracy"]).fit(X, Y, verbose=0), ValueError,
-         "Unknown metric: 'acuracy'"),
+         "Unknown metric function: 'acuracy'"),
         (lambda: keras.Sequential([layers.Dense(1)]).compile("sdg", "mse"), ValueError, "sdg"),
         (lambda: keras.Sequential([layers.Dense(1)]).compile("sgd", "mse", loss_wights=1),
          TypeError, "loss_wights"),
