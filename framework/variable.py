@@ -346,6 +346,10 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
         return self._array
 
     def _write_array(self, value: Any) -> None:
+        if not (backend.accelerated or self._bound):
+            # a view would keep all of its base alive, and could not be updated in place
+            self._array = value if value.base is None else value.copy()
+            return
         if backend.accelerated and backend.is_device(self._array):
             value = backend.to_device(value)
         elif self._bound:
@@ -353,7 +357,6 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
         if self._bound:
             self._array[...] = value
             return
-        # a view would keep all of its base alive, and could not be updated in place
         self._array = value if value.base is None else value.copy()
 
     def _update_array(self, function: str, value: Any) -> None:
@@ -452,7 +455,7 @@ class _UnreadVariable(ResourceVariable):
 
     @property
     def op(self) -> Any:
-        made = self._assignment
+        made = getattr(self, "_assignment", None)
         if made is not None and made.graph is state.graph:
             return made
         return self._origin.op  # type: ignore[attr-defined]
@@ -474,7 +477,9 @@ class _UnreadVariable(ResourceVariable):
 def _unread(variable: ResourceVariable, assignment: Any = None) -> _UnreadVariable:
     made = object.__new__(_UnreadVariable)
     made.__dict__ = variable.__dict__
-    made._origin, made._assignment = variable, assignment  # type: ignore[misc]
+    made._origin = variable  # type: ignore[misc]
+    if assignment is not None:
+        made._assignment = assignment
     return made
 
 
