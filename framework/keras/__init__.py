@@ -60,5 +60,5 @@ for _name, _module in {
     "utils.experimental": utils.experimental,
     "utils.legacy": utils.legacy,
 }.items():
-    _sys.modules[f"{__name__}.{_name}"] = _module
+    _sys.modules[f"{__name__}.{_name}"] = _module  # type: ignore[assignment]
 del _name, _module

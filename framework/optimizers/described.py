@@ -7,17 +7,16 @@ from typing import Any
 
 from shardtape.errors import UnimplementedError
 from shardtape.optimizers import custom
+from shardtape.optimizers.learning_rate import Rated
+from shardtape.optimizers.listing import ListedState
 from shardtape.optimizers.rule import learning_rate_from_config
 from shardtape.optimizers.schedules import LearningRateSchedule
 from shardtape.optimizers.schedules import serialize as serialize_schedule
-from shardtape.variable import Variable
 
 
-class Described:
+class Described(Rated, ListedState):
     """What of `Optimizer` concerns its description; its `__init__` sets what is named."""
 
-    name: str
-    rule: Any
     weight_decay: Any
     clipnorm: float | None
     global_clipnorm: float | None
@@ -26,11 +25,10 @@ class Described:
     ema_momentum: Any
     ema_overwrite_frequency: Any
     loss_scale_factor: float | None
-    learning_rate: Any
-    _callable: Any
-    _rate: Variable | None
-    _iterations: Variable | int
-    _variables: list[Any]
+
+    def build(self, var_list: Iterable[Any]) -> None:
+        """Makes the slots of variables that have none yet."""
+        raise NotImplementedError
 
     def rule_config(self) -> dict[str, Any]:
         """What a shard makes its update rule of; JSON-able.

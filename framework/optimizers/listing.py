@@ -75,8 +75,20 @@ class ListedState:
     rule: Any
     iterations: Any
     _variables: list[Any]
+    _slots: dict[int, dict[str, Any]]
     _slot_variables: dict[tuple[int, str], Variable]
     _added: list[Variable]
+
+    def _slots_of(self, variable: Any) -> dict[str, Any]:
+        key = variable._id
+        slots = self._slots.get(key)
+        if slots is None:
+            slots = self._slots[key] = {}
+            self._variables.append(variable)
+        for name in self.rule.slots:
+            if name not in slots:
+                slots[name] = self.rule.initial(name, variable._storage())
+        return slots
 
     @property
     def updated_variables(self) -> list[Any]:

@@ -16,8 +16,7 @@ from shardtape.optimizers.clipping import (
     sum_duplicates,
 )
 from shardtape.optimizers.described import Described
-from shardtape.optimizers.learning_rate import Rated, checked_rate
-from shardtape.optimizers.listing import ListedState
+from shardtape.optimizers.learning_rate import checked_rate
 from shardtape.optimizers.rule import Rule
 from shardtape.optimizers.schedules import LearningRateSchedule
 from shardtape.replica_context import across_replicas, current_strategy, scopes
@@ -40,7 +39,7 @@ class hyperparameter:
         setattr(optimizer.rule, self._name, value)
 
 
-class Optimizer(Rated, ListedState, Described):
+class Optimizer(Described):
     """Base of the optimizers.
 
     Args (shared by all):
@@ -310,17 +309,6 @@ class Optimizer(Rated, ListedState, Described):
             finally:
                 if whole is not None:
                     whole._share_mirrors()
-
-    def _slots_of(self, variable: Any) -> dict[str, Any]:
-        key = variable._id
-        slots = self._slots.get(key)
-        if slots is None:
-            slots = self._slots[key] = {}
-            self._variables.append(variable)
-        for name in self.rule.slots:
-            if name not in slots:
-                slots[name] = self.rule.initial(name, variable._storage())
-        return slots
 
     def _factors(self, gradients: list[Gradient]) -> list[float]:
         """The scale of each gradient: loss scale and norm clipping."""

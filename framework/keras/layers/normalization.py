@@ -27,6 +27,8 @@ from shardtape.variable import Variable, VariableAggregation, VariableSynchroniz
 class _Scaled(Layer):
     """A layer that ends with `x * gamma + beta`, of which either may be missing."""
 
+    axis: Any
+
     def __init__(
         self,
         epsilon: float,

@@ -32,7 +32,7 @@ def network_config(network: Network) -> dict[str, Any]:
     for t in network.flat_inputs:
         name = network.producer_name(t)
         places[t._id] = [len(calls), 0]
-        entry = {"input": name, "dtype": t.dtype.name}
+        entry: dict[str, Any] = {"input": name, "dtype": t.dtype.name}
         if t._id in t.graph.composites:
             entry["config"] = values.encode(t.graph.history[t._id][0].layer.get_config())
         else:
