@@ -18,6 +18,7 @@ import numpy as np
 
 from shardtape.ops.choosing import kept, taken_out
 from shardtape.ops.patches import blocks_of_images
+from shardtape.ops.pool_grids import are_grids, gradient_of_grids
 from shardtape.ops.pool_pairs import are_pairs, gradient_of_pairs
 from shardtape.ops.windows import Axis, Span
 
@@ -171,6 +172,10 @@ def largest_gradient(xp: Any, x: Any, g: Any, axes: Axes) -> Any:
         return g.copy()
     if xp is np and are_pairs(x, g, axes):
         return gradient_of_pairs(x, g, axes)
+    if xp is np and are_grids(x, g, axes):
+        made = gradient_of_grids(x, g, axes)
+        if made is not None:
+            return made
     out = xp.empty(x.shape, g.dtype)
     for block in _image_blocks(xp, x):
         part = g[block]
@@ -227,8 +232,11 @@ def picked(xp: Any, x: Any, values: Any, axes: Axes) -> Any:
 
 
 # ---- the mean -------------------------------------------------------------------------------
-def _counts(xp: Any, axes: Axes, dtype: Any) -> Any:
-    """Members of each window inside the input: one number, or an array (outputs..., 1)."""
+def _counts(xp: Any, axes: Axes, dtype: Any, channels: int) -> Any:
+    """Members of each window inside the input: one number, or an array (outputs..., channels).
+
+    One for each channel, so that numpy divides whole rows at once.
+    """
     if not any(a.before or a.after for a in axes):
         count = 1
         for a in axes:
@@ -237,12 +245,12 @@ def _counts(xp: Any, axes: Axes, dtype: Any) -> Any:
     counts = np.ones((), np.int64)
     for a in axes:
         counts = np.multiply.outer(counts, np.array(a.counts()))
-    return xp.asarray(counts[..., None].astype(dtype))
+    return xp.asarray(np.repeat(counts[..., None].astype(dtype), channels, -1))
 
 
 def mean(xp: Any, x: Any, axes: Axes) -> Any:
     """The mean of each window, of the members inside the input."""
-    counts = _counts(xp, axes, x.dtype)
+    counts = _counts(xp, axes, x.dtype, x.shape[-1])
     out = xp.empty((x.shape[0], *[a.outputs for a in axes], x.shape[-1]), x.dtype)
     for block in _image_blocks(xp, x):
         y = x[block]
@@ -254,7 +262,7 @@ def mean(xp: Any, x: Any, axes: Axes) -> Any:
 
 def mean_gradient(xp: Any, g: Any, axes: Axes) -> Any:
     """Spreads `g` (n, outputs..., c) over the windows: (n, spatial..., c)."""
-    counts = _counts(xp, axes, g.dtype)
+    counts = _counts(xp, axes, g.dtype, g.shape[-1])
     order = _order(axes)[::-1]
     if not order:
         return g.copy()
