@@ -166,7 +166,9 @@ def _paths_of(name: str) -> list[str]:
     found = []
     for path in ("", *NAMESPACES):
         module = namespace(shardtape, path)
-        if module is not None and name in vars(module) and not name.startswith("_"):
+        if module is None or name.startswith("_"):
+            continue
+        if name in vars(module) or name in vars(module).get("__all__", ()):
             found.append(".".join(p for p in ("tf", path, name) if p))
     # TensorFlow's own functions before those in the manner of NumPy and Keras's old backend
     return sorted(found, key=lambda p: p.startswith(("tf.experimental", "tf.keras.backend")))

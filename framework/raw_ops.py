@@ -11,7 +11,6 @@ from shardtape.ops import array as _array  # noqa: F401 - registers the ops
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import IO, PURE, RANDOM, REGISTRY, Op
 from shardtape.optimizers.raw_updates import resource_apply_gradient_descent
-from shardtape.raw_functions import ENTRIES, named
 
 _TYPES_OF_INPUTS = ("T", "SrcT")  # attributes that say the type of the first input
 
@@ -67,8 +66,8 @@ class RawOp:
 class RawFunction:
     """A raw op that is made of public functions, called with keyword arguments."""
 
-    def __init__(self, type_name: str) -> None:
-        self._function, self._outputs = ENTRIES[type_name]
+    def __init__(self, type_name: str, function: Any, outputs: tuple[str, ...]) -> None:
+        self._function, self._outputs = function, outputs
         self.__name__ = self.__qualname__ = self._type = type_name
         self._signature = inspect.signature(self._function)
 
@@ -84,6 +83,8 @@ class RawFunction:
             self._signature.bind(**given)
         except TypeError as error:
             raise TypeError(f"{self._type} takes {list(known)}, got {list(kwargs)}") from error
+        from shardtape.raw_entries import named
+
         return named(self._type, self._outputs, self._function(**given))
 
     def __repr__(self) -> str:
@@ -107,11 +108,18 @@ def _callable(op: Op) -> bool:
 _OF_VARIABLES = {"ResourceApplyGradientDescent": resource_apply_gradient_descent}
 
 
+def _entries() -> dict[str, Any]:
+    from shardtape.raw_functions import ENTRIES  # many: not before one is asked for
+
+    return ENTRIES
+
+
 def __getattr__(name: str) -> Any:
     if name in _OF_VARIABLES:
         return _OF_VARIABLES[name]
-    if name in ENTRIES:
-        function = globals()[name] = RawFunction(name)
+    entry = _entries().get(name)
+    if entry is not None:
+        function = globals()[name] = RawFunction(name, *entry)
         return function
     op = REGISTRY.get(name)
     if op is None or not _callable(op):
@@ -122,4 +130,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*_OF_VARIABLES, *ENTRIES, *(n for n, o in REGISTRY.items() if _callable(o))})
+    return sorted({*_OF_VARIABLES, *_entries(), *(n for n, o in REGISTRY.items() if _callable(o))})

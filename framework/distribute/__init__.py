@@ -1,5 +1,6 @@
 """`tf.distribute`: strategies of one process, with one replica or several."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from shardtape.data.iterator import OwnedIterator as DistributedIterator
@@ -9,15 +10,7 @@ from shardtape.distribute.cluster_strategies import (
     ParameterServerStrategy,
     Server,
 )
-from shardtape.distribute.cross_device_ops import (
-    CrossDeviceOps,
-    HierarchicalCopyAllReduce,
-    NcclAllReduce,
-    ReductionToOneDevice,
-)
 from shardtape.distribute.extended import Extended as StrategyExtended
-from shardtape.distribute.input import DistributedDataset
-from shardtape.distribute.mirrored import MirroredStrategy
 from shardtape.distribute.strategy import (
     InputContext,
     InputOptions,
@@ -33,7 +26,18 @@ from shardtape.distribute.strategy import (
     has_strategy,
     in_cross_replica_context,
 )
-from shardtape.distribute.values import DistributedValues
+from shardtape.lazy_names import lazily as _lazily
+
+if _TYPE_CHECKING:
+    from shardtape.distribute.cross_device_ops import (
+        CrossDeviceOps,
+        HierarchicalCopyAllReduce,
+        NcclAllReduce,
+        ReductionToOneDevice,
+    )
+    from shardtape.distribute.input import DistributedDataset
+    from shardtape.distribute.mirrored import MirroredStrategy
+    from shardtape.distribute.values import DistributedValues
 
 __all__ = [
     "CrossDeviceOps",
@@ -67,10 +71,20 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> _Any:
-    from shardtape.absent import missing_text
+# What several replicas need is loaded when it is asked for.
+_load = _lazily(
+    __name__,
+    "tf.distribute",
+    {
+        "cross_device_ops": ["CrossDeviceOps", "HierarchicalCopyAllReduce", "NcclAllReduce",
+                             "ReductionToOneDevice"],
+        "input": ["DistributedDataset"],
+        "mirrored": ["MirroredStrategy"],
+        "values": ["DistributedValues"],
+    },
+    ": MirroredStrategy has replicas in this process, tf.Trainer trains on several workers",
+)  # fmt: skip
 
-    raise AttributeError(
-        f"{missing_text('tf.distribute', name, __all__)}: MirroredStrategy has replicas in this "
-        "process, tf.Trainer trains on several workers"
-    )
+
+def __getattr__(name: str) -> _Any:
+    return _load(name)

@@ -1,188 +1,47 @@
-"""`tf.keras.applications`: known networks for images, without weights of their own."""
+"""`tf.keras.applications`: known networks for images, without weights of their own.
 
-from shardtape.keras.applications import (
-    convnext,
-    densenet,
-    efficientnet,
-    efficientnet_v2,
-    imagenet_utils,
-    inception_resnet_v2,
-    inception_v3,
-    mobilenet,
-    mobilenet_v2,
-    mobilenet_v3,
-    nasnet,
-    regnet,
-    resnet,
-    resnet50,
-    resnet_rs,
-    resnet_v2,
-    vgg16,
-    vgg19,
-    xception,
-)
-from shardtape.keras.applications.convnext import (
-    ConvNeXtBase,
-    ConvNeXtLarge,
-    ConvNeXtSmall,
-    ConvNeXtTiny,
-    ConvNeXtXLarge,
-)
-from shardtape.keras.applications.densenet import DenseNet121, DenseNet169, DenseNet201
-from shardtape.keras.applications.efficientnet import (
-    EfficientNetB0,
-    EfficientNetB1,
-    EfficientNetB2,
-    EfficientNetB3,
-    EfficientNetB4,
-    EfficientNetB5,
-    EfficientNetB6,
-    EfficientNetB7,
-)
-from shardtape.keras.applications.efficientnet_v2 import (
-    EfficientNetV2B0,
-    EfficientNetV2B1,
-    EfficientNetV2B2,
-    EfficientNetV2B3,
-    EfficientNetV2L,
-    EfficientNetV2M,
-    EfficientNetV2S,
-)
-from shardtape.keras.applications.inception_resnet_v2 import InceptionResNetV2
-from shardtape.keras.applications.inception_v3 import InceptionV3
-from shardtape.keras.applications.mobilenet import MobileNet
-from shardtape.keras.applications.mobilenet_v2 import MobileNetV2
-from shardtape.keras.applications.mobilenet_v3 import MobileNetV3Large, MobileNetV3Small
-from shardtape.keras.applications.nasnet import NASNetLarge, NASNetMobile
-from shardtape.keras.applications.regnet import (
-    RegNetX002,
-    RegNetX004,
-    RegNetX006,
-    RegNetX008,
-    RegNetX016,
-    RegNetX032,
-    RegNetX040,
-    RegNetX064,
-    RegNetX080,
-    RegNetX120,
-    RegNetX160,
-    RegNetX320,
-    RegNetY002,
-    RegNetY004,
-    RegNetY006,
-    RegNetY008,
-    RegNetY016,
-    RegNetY032,
-    RegNetY040,
-    RegNetY064,
-    RegNetY080,
-    RegNetY120,
-    RegNetY160,
-    RegNetY320,
-)
-from shardtape.keras.applications.resnet import ResNet50, ResNet101, ResNet152
-from shardtape.keras.applications.resnet_rs import (
-    ResNetRS50,
-    ResNetRS101,
-    ResNetRS152,
-    ResNetRS200,
-    ResNetRS270,
-    ResNetRS350,
-    ResNetRS420,
-)
-from shardtape.keras.applications.resnet_v2 import ResNet50V2, ResNet101V2, ResNet152V2
-from shardtape.keras.applications.vgg import VGG16, VGG19
-from shardtape.keras.applications.xception import Xception
+Each is loaded when it is asked for.
+"""
 
-__all__ = [
-    "ConvNeXtBase",
-    "ConvNeXtLarge",
-    "ConvNeXtSmall",
-    "ConvNeXtTiny",
-    "ConvNeXtXLarge",
-    "DenseNet121",
-    "DenseNet169",
-    "DenseNet201",
-    "EfficientNetB0",
-    "EfficientNetB1",
-    "EfficientNetB2",
-    "EfficientNetB3",
-    "EfficientNetB4",
-    "EfficientNetB5",
-    "EfficientNetB6",
-    "EfficientNetB7",
-    "EfficientNetV2B0",
-    "EfficientNetV2B1",
-    "EfficientNetV2B2",
-    "EfficientNetV2B3",
-    "EfficientNetV2L",
-    "EfficientNetV2M",
-    "EfficientNetV2S",
-    "InceptionResNetV2",
-    "InceptionV3",
-    "MobileNet",
-    "MobileNetV2",
-    "MobileNetV3Large",
-    "MobileNetV3Small",
-    "NASNetLarge",
-    "NASNetMobile",
-    "RegNetX002",
-    "RegNetX004",
-    "RegNetX006",
-    "RegNetX008",
-    "RegNetX016",
-    "RegNetX032",
-    "RegNetX040",
-    "RegNetX064",
-    "RegNetX080",
-    "RegNetX120",
-    "RegNetX160",
-    "RegNetX320",
-    "RegNetY002",
-    "RegNetY004",
-    "RegNetY006",
-    "RegNetY008",
-    "RegNetY016",
-    "RegNetY032",
-    "RegNetY040",
-    "RegNetY064",
-    "RegNetY080",
-    "RegNetY120",
-    "RegNetY160",
-    "RegNetY320",
-    "ResNet101",
-    "ResNet101V2",
-    "ResNet152",
-    "ResNet152V2",
-    "ResNet50",
-    "ResNet50V2",
-    "ResNetRS101",
-    "ResNetRS152",
-    "ResNetRS200",
-    "ResNetRS270",
-    "ResNetRS350",
-    "ResNetRS420",
-    "ResNetRS50",
-    "VGG16",
-    "VGG19",
-    "Xception",
-    "convnext",
-    "densenet",
-    "efficientnet",
-    "efficientnet_v2",
-    "imagenet_utils",
-    "inception_resnet_v2",
-    "inception_v3",
-    "mobilenet",
-    "mobilenet_v2",
-    "mobilenet_v3",
-    "nasnet",
-    "regnet",
-    "resnet",
-    "resnet50",
-    "resnet_rs",
-    "resnet_v2",
-    "vgg16",
-    "vgg19",
-    "xception",
-]
+from typing import Any as _Any
+
+from shardtape.lazy_names import lazily as _lazily
+
+_MODULES = {
+    "convnext": ["ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtSmall", "ConvNeXtTiny",
+                 "ConvNeXtXLarge"],
+    "densenet": ["DenseNet121", "DenseNet169", "DenseNet201"],
+    "efficientnet": ["EfficientNetB0", "EfficientNetB1", "EfficientNetB2", "EfficientNetB3",
+                     "EfficientNetB4", "EfficientNetB5", "EfficientNetB6", "EfficientNetB7"],
+    "efficientnet_v2": ["EfficientNetV2B0", "EfficientNetV2B1", "EfficientNetV2B2",
+                        "EfficientNetV2B3", "EfficientNetV2L", "EfficientNetV2M",
+                        "EfficientNetV2S"],
+    "imagenet_utils": [],
+    "inception_resnet_v2": ["InceptionResNetV2"],
+    "inception_v3": ["InceptionV3"],
+    "mobilenet": ["MobileNet"],
+    "mobilenet_v2": ["MobileNetV2"],
+    "mobilenet_v3": ["MobileNetV3Large", "MobileNetV3Small"],
+    "nasnet": ["NASNetLarge", "NASNetMobile"],
+    "regnet": ["RegNetX002", "RegNetX004", "RegNetX006", "RegNetX008", "RegNetX016",
+               "RegNetX032", "RegNetX040", "RegNetX064", "RegNetX080", "RegNetX120",
+               "RegNetX160", "RegNetX320", "RegNetY002", "RegNetY004", "RegNetY006",
+               "RegNetY008", "RegNetY016", "RegNetY032", "RegNetY040", "RegNetY064",
+               "RegNetY080", "RegNetY120", "RegNetY160", "RegNetY320"],
+    "resnet": ["ResNet50", "ResNet101", "ResNet152"],
+    "resnet50": [],
+    "resnet_rs": ["ResNetRS50", "ResNetRS101", "ResNetRS152", "ResNetRS200", "ResNetRS270",
+                  "ResNetRS350", "ResNetRS420"],
+    "resnet_v2": ["ResNet50V2", "ResNet101V2", "ResNet152V2"],
+    "vgg16": ["VGG16"],
+    "vgg19": ["VGG19"],
+    "xception": ["Xception"],
+}  # fmt: skip
+
+__all__ = sorted([*_MODULES, *(name for names in _MODULES.values() for name in names)])
+
+_load = _lazily(__name__, "tf.keras.applications", _MODULES)
+
+
+def __getattr__(name: str) -> _Any:
+    return _load(name)
