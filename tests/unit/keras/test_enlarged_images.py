@@ -44,9 +44,15 @@ def test_methods_of_enlarging(method):
     np.testing.assert_allclose(LAYERS.Resizing(4, 9, interpolation=method)(x), y, atol=1e-6)
 
 
-@pytest.mark.parametrize("first", [False, True])
-def test_bilinear_enlarging_gives_float32_under_any_policy(first):
+@pytest.fixture
+def mixed_policy():
     tf.keras.mixed_precision.set_global_policy("mixed_float16")
+    yield
+    tf.keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_bilinear_enlarging_gives_float32_under_any_policy(first, mixed_policy):
     inputs = tf.keras.Input((3, 4, 5) if first else (4, 5, 3))
     layout = "channels_first" if first else "channels_last"
     made = LAYERS.UpSampling2D(interpolation="bilinear", data_format=layout)(inputs)
