@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 # A restore that is never completed holds its objects; so many of the newest are kept.
@@ -17,6 +18,7 @@ class Waiting(Protocol):
     def replaces(self, other: Waiting) -> bool: ...
     def tell_unused(self) -> None: ...
     def close(self) -> None: ...
+    def value_for(self, owner: Any, name: str, shape: tuple[int, ...], dtype: str) -> Any: ...
     @property
     def complete(self) -> bool: ...
 
@@ -54,6 +56,27 @@ def proceed(changed: Any = None) -> None:
         if restore.complete and restore in _waiting:
             _waiting.remove(restore)
             restore.close()
+
+
+def value_for(
+    owner: Any, name: str, shape: tuple[int, ...], dtype: str, concerned: Iterable[Any]
+) -> Any:
+    """The value that waits for a Variable that `owner` is about to make; None where none does.
+
+    What draws first values need not be asked then, so that later random numbers are
+    TensorFlow's.
+
+    Args:
+      name: of the Variable, which is the attribute's where the value is to be found.
+      concerned: restores of none of these are not asked.
+    """
+    for restore in reversed(_waiting):
+        if not any(restore.concerns(one) for one in concerned):
+            continue
+        found = restore.value_for(owner, name, shape, dtype)
+        if found is not None:
+            return found
+    return None
 
 
 def _tell_all() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from shardtape import dtypes as dt
 from shardtape.checkpoint import pending
 from shardtape.checkpoint.object_graph import (
     VARIABLE_VALUE,
@@ -117,6 +118,24 @@ class Restoration:
     def concerns(self, changed: Any) -> bool:
         """Whether a new part of `changed` may belong to what is restored."""
         return id(changed) in self._known or any(len(c) != n for c, n in self._containers)
+
+    def value_for(self, owner: Any, name: str, shape: tuple[int, ...], dtype: str) -> Any:
+        """What the checkpoint holds for a Variable that `owner` will have; None if nothing fits."""
+        inner = getattr(self._root, "_root", None)  # a Checkpoint's, whose parts are its own
+        whose = self._root if owner is inner else owner
+        entry = self._match(nodes_of(self._root)).get(id(whose))
+        number = None if entry is None else entry["children"].get(name)
+        if number is None:
+            return None
+        key = self._entries[number].get("attributes", {}).get(VARIABLE_VALUE)
+        if key is None or (key, None) not in self._left:
+            return None
+        info = self._variables[key]
+        if tuple(info.shape) != shape or info.dtype != dtype or dtype == "string":
+            return None  # to be refused when it is restored
+        return EagerTensor(
+            self._stored.tensor(key, None, out=np.empty(shape, dt.as_dtype(dtype).as_numpy_dtype))
+        )
 
     def _proceed(self) -> None:
         nodes = nodes_of(self._root)

@@ -59,6 +59,11 @@ class _Calls(threading.local):
 _calls = _Calls()
 
 
+def outermost_call() -> Any:
+    """The layer whose call all others are part of; None outside of calls."""
+    return _calls.outermost if _calls.depth else None
+
+
 @contextlib.contextmanager
 def outside_calls() -> Iterator[None]:
     """Block in which names are those of layers that no other layer calls."""

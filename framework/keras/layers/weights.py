@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
+from shardtape.checkpoint import pending
 from shardtape.keras import constraints, initializers, regularizers
 from shardtape.keras.autocast import AutoCastVariable
 from shardtape.keras.metrics.base import Metric
@@ -86,8 +87,10 @@ class WeightHolder(Module):
         casts = kwargs.get("experimental_autocast", kwargs.get("autocast", True))
         mixed = self._dtype is not self._weight_dtype and dtype.is_floating
         kind = AutoCastVariable if casts and mixed else Variable
+        waiting = self._waiting_value(name, tuple(sizes), dtype)
         variable = kind(
-            lambda: initializer(sizes, dtype=dtype), trainable is None or trainable,
+            lambda: initializer(sizes, dtype=dtype) if waiting is None else waiting,
+            trainable is None or trainable,
             name=name, dtype=dtype, constraint=constraints.get(constraint),
             synchronization=synchronization, aggregation=aggregation,
         )  # fmt: skip
@@ -98,6 +101,16 @@ class WeightHolder(Module):
         return variable
 
     add_variable = add_weight
+
+    def _waiting_value(self, name: str | None, shape: tuple[int, ...], dtype: dt.DType) -> Any:
+        """What a restore has for a weight that is about to be made; None for the most."""
+        if name is None or not pending.waits():
+            return None
+        from shardtape.keras.layers.base import outermost_call
+
+        # one that a layer makes in its `build` is not known before that is done
+        concerned = (self, outermost_call())
+        return pending.value_for(self, name, shape, dtype.name, concerned)
 
     def _own_variables(self) -> list[Variable]:
         """Variables of the layer and of its plain modules, in the order of their creation."""

@@ -1,0 +1,79 @@
+"""Values that wait for weights: nothing is drawn in their place. Numbers of TensorFlow 2.15."""
+
+import numpy as np
+import pytest
+
+import shardtape as tf
+
+keras = tf.keras
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.a = keras.layers.Dense(3, kernel_initializer="he_normal")
+        self.e = keras.layers.Embedding(5, 4)
+        self.b = keras.layers.LSTM(2)
+
+    def call(self, x):
+        return self.b(self.a(self.e(x)))
+
+
+def first_kernel_after(path, load):
+    keras.utils.set_random_seed(5)
+    net = Net()
+    if load:
+        net.load_weights(path)
+    net(tf.ones([1, 4]))
+    later = keras.layers.Dense(2)
+    later(tf.ones([1, 2]))
+    return later.kernel.numpy().ravel(), net
+
+
+def test_seeds_of_initializers_are_not_drawn(tmp_path):
+    drawn, net = first_kernel_after(None, False)
+    np.testing.assert_allclose(drawn, [-1.193703, 1.163297, 0.315589, 0.024629], atol=1e-5)
+    net.save_weights(tmp_path / "w")
+    kept, again = first_kernel_after(tmp_path / "w", True)
+    np.testing.assert_allclose(kept, [0.590649, 0.51603, -0.330729, 0.73167], atol=1e-5)
+    for a, b in zip(net.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "initializer",
+    [lambda shape, dtype=None: tf.random.normal(shape), tf.random_normal_initializer()],
+)
+def test_functions_of_first_values_are_not_called(tmp_path, initializer):
+    class Scale(keras.layers.Layer):
+        def build(self, shape):
+            self.k = self.add_weight("k", [3], initializer=initializer)
+            self.v = tf.Variable(tf.random.uniform([3]))  # made by itself: it is drawn
+
+        def call(self, x):
+            return x * self.k * self.v
+
+    def following(restore):
+        keras.utils.set_random_seed(5)
+        layer = Scale()
+        if restore:
+            tf.train.Checkpoint(layer).read(str(tmp_path / "k"))
+        layer(tf.ones([3]))
+        return tf.random.uniform([2]).numpy(), layer
+
+    number, layer = following(False)
+    np.testing.assert_allclose(number, [0.201795, 0.347071], atol=1e-6)
+    tf.train.Checkpoint(layer).write(str(tmp_path / "k"))
+    number, again = following(True)
+    np.testing.assert_allclose(number, [0.701707, 0.043368], atol=1e-6)
+    np.testing.assert_array_equal(again.k, layer.k)
+    np.testing.assert_array_equal(again.v, layer.v)
+
+
+def test_a_value_of_another_shape_is_still_refused(tmp_path):
+    made = keras.Sequential([keras.layers.Dense(2, input_shape=(3,))])
+    made.save_weights(tmp_path / "w")
+    other = keras.Sequential([keras.layers.Dense(4)])
+    other.load_weights(tmp_path / "w").expect_partial()
+    with pytest.raises(ValueError, match="Received incompatible tensor"):
+        other(tf.ones([1, 3]))
