@@ -161,19 +161,16 @@ def while_stmt(
     opts: dict[str, Any],
 ) -> None:
     """A `while` statement; it is a loop of the graph once its test gives a symbolic tensor."""
-    graph = state.graph
-    aside = None if graph is None else FuncGraph("tmp", graph)
-    while True:
-        result = _peek(test, aside)
-        if is_symbolic(result):
-            _graph_loop(test, body, get_state, set_state, symbol_names, opts)
-            return
-        if aside is not None and aside.get_operations():
-            result = test()  # once more, where the nodes that it makes are kept
-            aside = FuncGraph("tmp", graph)
+    aside = None if state.graph is None else FuncGraph("tmp", state.graph)
+    result = _peek(test, aside)
+    if aside is not None and aside.get_operations() and not is_symbolic(result):
+        result = test()  # once more, where the nodes that it makes are kept
+    while not is_symbolic(result):
         if not result:
             return
         body()
+        result = test()
+    _graph_loop(test, body, get_state, set_state, symbol_names, opts)
 
 
 def _peek(test: Callable[[], Any], aside: FuncGraph | None) -> Any:

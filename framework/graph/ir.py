@@ -140,7 +140,7 @@ class Graph:
         if self.finalized:
             raise RuntimeError("Graph is finalized and cannot be modified.")
         full_name = None
-        if any(type(x) is EagerTensor for x in inputs):  # it gets a name in the node's scope
+        if EagerTensor in map(type, inputs):  # it gets a name in the node's scope
             full_name = self.unique_name(name or NODE_NAMES.get(op.type, op.type))
             count = len(inputs)
             symbols = tuple(
