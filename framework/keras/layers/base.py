@@ -324,6 +324,24 @@ class Layer(Reporting):
             inputs,
         )
 
+    def build_ahead(self, config: dict[str, Any]) -> None:
+        """Builds what was read from a configuration before it is called, as Keras does.
+
+        A `build` that does not call `super().build` leaves the layer unbuilt: its first call
+        builds it anew, with first values that are drawn a second time.
+        """
+        shape = config.get("input_shape")
+        if self.built or shape is None:
+            return
+        stack, state.name_stack = state.name_stack, self.name
+        try:
+            self.build(shape)
+        finally:
+            state.name_stack = stack
+        if not self.built:
+            self._made_weights.clear()
+            self._weight_penalties.clear()
+
     def _build_for(self, inputs: Any) -> None:
         """Builds for inputs; weights are made outside the graph of symbolic calls."""
         flat = nest.flatten(inputs)

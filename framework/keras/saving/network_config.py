@@ -151,6 +151,15 @@ def made_layer(entry: dict[str, Any]) -> Layer:
 
 def _made_alone(entry: dict[str, Any]) -> Layer:
     layer: Layer = find(entry["class_name"]).from_config(entry["config"])
-    if entry.get("build_config") and type(layer).build_from_config is not Layer.build_from_config:
-        layer.build_from_config(entry["build_config"])
+    built_for = entry.get("build_config")
+    if built_for and type(layer).build_from_config is not Layer.build_from_config:
+        layer.build_from_config(built_for)
+    elif built_for and _is_users(layer):
+        layer.build_ahead(built_for)
     return layer
+
+
+def _is_users(layer: Layer) -> bool:
+    """Whether the class that says how it is built is none of ours."""
+    owner = next(c for c in type(layer).__mro__ if "build" in c.__dict__)
+    return owner.__module__.partition(".")[0] != __name__.partition(".")[0]
