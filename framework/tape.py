@@ -339,11 +339,17 @@ def _values_of(value: Any) -> Any:
     """The numbers of a value that is made of several tensors; other values as they are."""
     if hasattr(value, "flat_values"):
         return value.flat_values
+    gradient = getattr(type(value), "__composite_gradient__", None)
+    if gradient is not None:
+        return gradient.get_gradient_components(value)
     is_sparse = hasattr(value, "dense_shape") and hasattr(value, "indices")
     return value.values if is_sparse else value
 
 
 def _with_values(like: Any, values: Any) -> Any:
+    gradient = getattr(type(like), "__composite_gradient__", None)
+    if gradient is not None:
+        return gradient.replace_gradient_components(like, values)
     with_flat = getattr(like, "with_flat_values", None)
     return like.with_values(values) if with_flat is None else with_flat(values)
 

@@ -25,7 +25,7 @@ def equal(a: Any, b: Any) -> bool:
 def _dtype(leaf: Any) -> dt.DType | None:
     """The dtype that a leaf has, or would have as a tensor; None for anything else."""
     own = getattr(leaf, "dtype", None)
-    if isinstance(own, dt.DType) and composite_spec(leaf) is None:
+    if isinstance(own, dt.DType) and (composite_spec(leaf) is None or hasattr(leaf, "_as_tensor")):
         return own
     if isinstance(leaf, (bool, int, float, complex, str, bytes)) or own is not None:
         try:

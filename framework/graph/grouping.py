@@ -12,6 +12,7 @@ from shardtape.graph.scopes import control_dependencies
 from shardtape.graph.static import constant_value
 from shardtape.ops import array, source
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
+from shardtape.type_spec import composite_spec
 
 
 def no_op(name: str | None = None) -> Any:
@@ -52,6 +53,8 @@ def tuple(tensors: Sequence[Any], control_inputs: Any = None, name: str | None =
 
 def get_static_value(tensor: Any, partial: bool = False) -> Any:
     """The value where it is known without running anything, else None."""
+    if composite_spec(tensor) is not None and hasattr(tensor, "_as_operand"):
+        tensor = tensor._as_operand()
     return tensor.numpy() if isinstance(tensor, EagerTensor) else constant_value(tensor)
 
 

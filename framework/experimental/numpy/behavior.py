@@ -5,59 +5,78 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from shardtape import errors
-from shardtape.experimental.numpy import arrays, elementwise, indexing, products, reductions, types
+from shardtape.experimental.numpy import (
+    arrays,
+    elementwise,
+    indexing,
+    products,
+    promoting,
+    promotion,
+    reductions,
+    types,
+)
 from shardtape.ops.cast import cast
 from shardtape.tensor import Tensor
 from shardtape.variable import Variable
 
 _PROMOTED = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor")
 _COMPARED = ("lt", "le", "gt", "ge", "eq", "ne")
+_MODES = ("off", "legacy", "safe", "all")
 _enabled = False
+_plain: dict[str, Callable[[Any, Any], Any]] = {}  # the operators before, by their methods' names
 
 
 def experimental_enable_numpy_behavior(
     prefer_float32: bool = False, dtype_conversion_mode: str = "legacy"
 ) -> None:
     """From now on tensors have methods of arrays (`T`, `reshape`, `astype`, `max`, ...), lists and
-    arrays index them, and their operators promote types as NumPy's do. It cannot be undone.
+    arrays index them, and their operators promote types. It cannot be undone, but the mode can be
+    changed by another call.
+
+    With "safe" and "all" tensors of Python's numbers are weak: they take the type of the tensor
+    that they meet. Call it before anything else: `from shardtape import add` keeps what `add` was.
 
     Args:
       prefer_float32: arrays of Python's floats alone are float32 and not float64.
-      dtype_conversion_mode: "legacy", NumPy's promotion.
+      dtype_conversion_mode: "legacy", operators promote as NumPy's do; "all", operators and
+        functions promote any two types of numbers; "safe", as "all", but what could lose digits
+        or widen a value is refused; "off", nothing is promoted.
 
     Raises:
-      ValueError: another word than TensorFlow's "off", "legacy", "safe" and "all".
-      UnimplementedError: "off", "safe" or "all", which promote types in other ways.
+      ValueError: another mode.
     """
     global _enabled
-    if dtype_conversion_mode not in ("off", "legacy", "safe", "all"):
+    if dtype_conversion_mode not in _MODES:
         raise ValueError(
             f"The provided promotion mode {dtype_conversion_mode} does not exist. Make sure the "
             "provided dtype conversion mode is one of the followings: 'off', 'legacy', 'safe' or "
             "'all'."
         )
-    if dtype_conversion_mode != "legacy":
-        raise errors.UnimplementedError(
-            f"dtype_conversion_mode={dtype_conversion_mode!r} is not part of this framework, which "
-            "promotes types as NumPy does: leave it out, or cast where types meet"
-        )
     types.experimental_enable_float32(prefer_float32)
-    if _enabled:
-        return
-    _enabled = True
-    forms = [f"__{name}__" for name in _COMPARED]
-    for name in _PROMOTED:
-        forms += [f"__{name}__", f"__r{name}__"]
-    promoting = {form: _promoting(getattr(Tensor, form)) for form in forms}
+    promotion.set_mode(dtype_conversion_mode)
+    if not _enabled:
+        _enabled = True
+        for name in (*_PROMOTED, *_COMPARED):
+            _plain[f"__{name}__"] = getattr(Tensor, f"__{name}__")
+        for name in _PROMOTED:
+            _plain[f"__r{name}__"] = getattr(Tensor, f"__r{name}__")
+        _plain["__matmul__"] = lambda self, other: products.matmul(self, other)
+        _plain["__rmatmul__"] = lambda self, other: products.matmul(other, self)
+        for name, method in _METHODS.items():
+            setattr(Tensor, name, method)
+        Tensor.__getitem__ = indexing.getitem  # type: ignore[method-assign]
+    chosen = dict(_plain)
+    if dtype_conversion_mode == "legacy":
+        chosen = {
+            form: operator if "matmul" in form else _promoting(operator)
+            for form, operator in _plain.items()
+        }
+    elif dtype_conversion_mode != "off":
+        promoting.install(_plain)
+        chosen.update(promoting.operators(_plain))
     for kind in (Tensor, Variable):
-        for form, operator in promoting.items():
+        for form, operator in chosen.items():
             setattr(kind, form, operator)
-        setattr(kind, "__matmul__", lambda self, other: products.matmul(self, other))  # noqa: B010
-        setattr(kind, "__rmatmul__", lambda self, other: products.matmul(other, self))  # noqa: B010
-    for name, method in _METHODS.items():
-        setattr(Tensor, name, method)
-    Tensor.__getitem__ = indexing.getitem  # type: ignore[method-assign]
 
 
 def is_enabled() -> bool:

@@ -10,7 +10,8 @@ import numpy as np
 from shardtape import bitwise
 from shardtape import dtypes as dt
 from shardtape import math as m
-from shardtape.experimental.numpy.types import array, inexact, promoted
+from shardtape.experimental.numpy.types import array, inexact
+from shardtape.experimental.numpy.types import numpy_promoted as promoted
 from shardtape.graph.loops import while_loop
 from shardtape.ops import array as arrays
 from shardtape.ops.cast import cast
@@ -39,7 +40,7 @@ def _binary(name: str, function: _Function) -> _Function:
 def _float_binary(name: str, function: _Function) -> _Function:
     def apply(x1: Any, x2: Any) -> Any:
         a, b = promoted(x1, x2)
-        return function(inexact(a), inexact(b))
+        return function(inexact(a, dt.float64), inexact(b, dt.float64))
 
     return _named(apply, name)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from shardtape import dtypes as dt
 from shardtape import math as m
+from shardtape.experimental.numpy import promotion
 from shardtape.experimental.numpy.elementwise import isclose
 from shardtape.experimental.numpy.types import array, inexact, promoted
 from shardtape.ops import array as arrays
@@ -25,6 +26,11 @@ def _plain(name: str, function: Callable[..., Any], kind: str = "same") -> Calla
     return reduced
 
 
+def _whole() -> tuple[dt.DType, dt.DType]:
+    """The types in which whole numbers are added up: (signed, unsigned)."""
+    return (dt.int32, dt.uint32) if promotion.is_on() else (dt.int64, dt.uint64)
+
+
 def _without_out(name: str, out: Any) -> None:
     if out is not None:
         raise ValueError(f"{name} takes no `out`: tensors never change")
@@ -35,9 +41,10 @@ def _reduction(name: str, function: Callable[..., Any], kind: str = "same") -> C
         x = array(a, dtype)
         if kind == "float" and not (x.dtype.is_floating or x.dtype.is_complex):
             x = inexact(x)
-        narrow = x.dtype is dt.bool or (x.dtype.is_integer and x.dtype.size < 8)
+        wide = _whole()
+        narrow = x.dtype is dt.bool or (x.dtype.is_integer and x.dtype.size < wide[0].size)
         if kind == "sum" and dtype is None and narrow:
-            x = cast(x, dt.uint64 if x.dtype.is_unsigned else dt.int64)
+            x = cast(x, wide[x.dtype.is_unsigned])
         if kind == "bool":
             x = cast(x, dt.bool)
         return function(x, axis, bool(keepdims))
@@ -152,8 +159,10 @@ argmax, argmin = _place(m.argmax, "argmax"), _place(m.argmin, "argmin")
 def _running(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     def running(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
         x = array(a, dtype)
-        if dtype is None and (x.dtype is dt.bool or (x.dtype.is_integer and x.dtype.size < 8)):
-            x = cast(x, dt.int64)
+        wide = _whole()[0]
+        narrow = x.dtype.is_integer and x.dtype.size < wide.size
+        if dtype is None and (x.dtype is dt.bool or narrow):
+            x = cast(x, wide)
         return function(arrays.reshape(x, [-1]), 0) if axis is None else function(x, axis)
 
     running.__name__ = running.__qualname__ = name

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
+from shardtape.experimental.numpy import promotion
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.tensor import Tensor
@@ -23,7 +24,7 @@ def experimental_enable_float32(enabled: bool = True) -> None:
 
 def default_float() -> dt.DType:
     """The type of what functions make without being told one: `ones`, quotients of integers."""
-    return dt.float64
+    return dt.float32 if promotion.is_on() else dt.float64
 
 
 def array(val: Any, dtype: Any = None, copy: bool = True, ndmin: int = 0) -> Any:
@@ -43,15 +44,27 @@ def array(val: Any, dtype: Any = None, copy: bool = True, ndmin: int = 0) -> Any
 
 
 def asarray(a: Any, dtype: Any = None) -> Any:
-    """A tensor with NumPy's default types, as `array`."""
-    value = a
+    """A tensor with NumPy's default types, as `array`; in the modes "safe" and "all" those of
+    `tf.constant`."""
+    if promotion.is_on() and dtype is None and not _is_tensor(a):
+        kind = promotion.result_kind(a)[0]
+        return cast(numpy_array(a), kind)
+    return numpy_array(a, dtype)
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, Tensor) or hasattr(value, "_as_tensor")
+
+
+def numpy_array(value: Any, dtype: Any = None) -> Any:
+    """A tensor with NumPy's default types, whatever the mode."""
     wanted = None if dtype is None else dt.as_dtype(dtype)
-    if isinstance(value, Tensor) or hasattr(value, "_as_tensor"):
+    if _is_tensor(value):
         made = convert_to_tensor(value)
     elif _holds_tensors(value):
         from shardtape.ops.array import stack
 
-        members = promoted(*value)
+        members = numpy_promoted(*value)
         made = stack(list(members))
     else:
         plain = np.asarray(value)
@@ -63,7 +76,7 @@ def asarray(a: Any, dtype: Any = None) -> Any:
 
 def _holds_tensors(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and any(
-        isinstance(v, Tensor) or hasattr(v, "_as_tensor") or _holds_tensors(v) for v in value
+        _is_tensor(v) or _holds_tensors(v) for v in value
     )
 
 
@@ -97,7 +110,7 @@ def _typed(value: Any) -> Any:
         return inner.numpy_dtype
     if inner is not None:
         return inner if np.ndim(value) else None
-    return array(value).dtype.numpy_dtype if _holds_tensors(value) else None
+    return numpy_array(value).dtype.numpy_dtype if _holds_tensors(value) else None
 
 
 def result_type(*values: Any) -> dt.DType:
@@ -107,13 +120,19 @@ def result_type(*values: Any) -> dt.DType:
       values: types, tensors and arrays; and numbers and lists of them, which widen the type of
         the others only where it cannot hold them.
     """
+    if promotion.is_on():
+        return promotion.result_kind(*values)[0]
+    return _numpy_type(*values)
+
+
+def _numpy_type(*values: Any) -> dt.DType:
     if not values:
         return dt.float64
     typed = [_typed(v) for v in values]
     known = [t for t in typed if t is not None]
     weak = [v for v, t in zip(values, typed) if t is None]
     if not known:
-        return dt.as_dtype(np.result_type(*[array(v).dtype.numpy_dtype for v in weak]))
+        return dt.as_dtype(np.result_type(*[numpy_array(v).dtype.numpy_dtype for v in weak]))
     # a single type need not be a number's
     made = known[0] if len(known) == 1 else np.result_type(*known)
     for value in weak:
@@ -150,13 +169,21 @@ def promote_types(type1: Any, type2: Any) -> np.dtype:
 
 def promoted(*values: Any) -> Any:
     """All as tensors of one type."""
-    kind = result_type(*values)
-    return tuple([cast(array(v), kind) for v in values])
+    if not promotion.is_on():
+        return numpy_promoted(*values)
+    kind = promotion.result_kind(*values)[0]
+    return tuple([cast(numpy_array(v), kind) for v in values])
 
 
-def inexact(value: Any) -> Any:
-    """A tensor of floats or complex numbers; integers become the default float."""
+def numpy_promoted(*values: Any) -> Any:
+    """All as tensors of the type that NumPy computes in, whatever the mode."""
+    kind = _numpy_type(*values)
+    return tuple([cast(numpy_array(v), kind) for v in values])
+
+
+def inexact(value: Any, default: dt.DType | None = None) -> Any:
+    """A tensor of floats or complex numbers; integers become `default`, or the default float."""
     x = array(value)
     if x.dtype.is_floating or x.dtype.is_complex:
         return x
-    return cast(x, default_float())
+    return cast(x, default or default_float())
