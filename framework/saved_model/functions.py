@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from shardtape import nest
 from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.function import ConcreteFunction
@@ -64,11 +66,15 @@ class RestoredFunction:
         return found
 
     def _find(self, args: Any, kwargs: Any) -> tuple[ConcreteFunction, list[Any]]:
-        bound = self._signature.bind(*args, **kwargs)
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise self._unbound(str(error), args, kwargs) from None
         bound.apply_defaults()
+        given = dict(bound.arguments)
         for exact in (True, False):  # a tensor's own type first, then what converts to it
             for number, (wanted, _) in enumerate(self._traces):
-                tensors = _fitting(dict(bound.arguments), wanted, exact)
+                tensors = _fitting(given, wanted, exact)
                 if tensors is not None:
                     return self._trace(number), tensors
         reasons = "".join(f"\n  A trace was not saved: {reason}" for reason in self.left_out)
@@ -78,16 +84,73 @@ class RestoredFunction:
                 f"Found zero restored functions for caller function. `{self._name}` was saved "
                 f"without a trace{reasons or hint}"
             )
-        listed = "\n".join(f"  Option {i + 1}: {w}" for i, (w, _) in enumerate(self._traces))
         if self.declared:
-            raise TypeError(
-                f"Binding inputs to tf.function `{self._name}` failed: the input_signature asks "
-                f"for {self._traces[0][0]}, got {dict(bound.arguments)}"
-            )
-        raise ValueError(
-            f"Could not find matching concrete function to call loaded from the SavedModel. Got:\n"
-            f"  {dict(bound.arguments)}\n for {self._name}, expected one of:\n{listed}{reasons}"
+            raise self._unbound(_cast_that_fails(given, self._traces[0][0]), args, kwargs)
+        options = "\n\n".join(
+            f"Option {i + 1}:\n{self._listed(wanted)}" for i, (wanted, _) in enumerate(self._traces)
         )
+        raise ValueError(
+            "Could not find matching concrete function to call loaded from the SavedModel. Got:\n"
+            f"{self._listed(given)}\n\n Expected these arguments to match one of the following "
+            f"{len(self._traces)} option(s):\n\n{options}{reasons}"
+        )
+
+    def _unbound(self, reason: str, args: Any, kwargs: Any) -> TypeError:
+        """What is raised where arguments do not fit the parameters."""
+        return TypeError(
+            f"Binding inputs to tf.function failed due to `{reason}`. Received args: {args} and "
+            f"kwargs: {kwargs} for signature: {self._name}{self._signature}."
+        )
+
+    def _listed(self, arguments: dict[str, Any]) -> str:
+        """Arguments, or what a trace is for, as TensorFlow lists them."""
+        shown = {name: _shown(name, value) for name, value in arguments.items()}
+        named = {
+            p.name for p in self._signature.parameters.values() if p.kind is p.KEYWORD_ONLY
+        }  # fmt: skip
+        positional = [value for name, value in shown.items() if name not in named]
+        by_name = {name: value for name, value in shown.items() if name in named}
+        lines = "".join(f"    * {value}\n" for value in positional)
+        return (
+            f"  Positional arguments ({len(positional)} total):\n{lines}"
+            f"  Keyword arguments: {by_name}"
+        )
+
+
+class _Shown:
+    """A text that is shown without quotes inside lists and dicts."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def _shown(name: str, value: Any) -> Any:
+    """An argument with its tensors by type alone, which have the parameter's name."""
+
+    def leaf(part: Any) -> Any:
+        if isinstance(part, TensorSpec):
+            return TensorSpec(part.shape, part.dtype, part.name or name)
+        if isinstance(part, Tensor) or hasattr(part, "_as_tensor") or isinstance(part, np.ndarray):
+            t = convert_to_tensor(part)
+            return _Shown(f"<tf.Tensor '{name}:0' shape={t.shape} dtype={t.dtype.name}>")
+        return part
+
+    return nest.map_structure(leaf, value)
+
+
+def _cast_that_fails(given: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """Says which argument is no value of the type that was declared for it."""
+    for name, spec in wanted.items():
+        value = given.get(name)
+        if _fitting({name: value}, {name: spec}, False) is None:
+            if isinstance(value, (Tensor, np.ndarray)):
+                t = convert_to_tensor(value)
+                value = TensorSpec(t.shape, t.dtype)
+            return f"Can not cast {value!r} to {spec!r}"
+    return f"Can not cast {given!r} to {wanted!r}"
 
 
 def _fitting(given: dict[str, Any], wanted: dict[str, Any], exact: bool) -> list[Any] | None:
@@ -135,7 +198,9 @@ class _Comparison:
             return all(self.match(g, w) for g, w in zip(given, wanted))
         if isinstance(given, Tensor) or hasattr(given, "shape"):
             return False
-        return type(given) is type(wanted) and given == wanted
+        # True is 1, where no trace is for just what was given
+        numbers = not self._exact and isinstance(given, int) and isinstance(wanted, int)
+        return (type(given) is type(wanted) or numbers) and given == wanted
 
     def _variable(self, given: Any, wanted: VariableSpec) -> bool:
         if not isinstance(given, (Variable, VariableSpec)) or not wanted.is_compatible_with(given):

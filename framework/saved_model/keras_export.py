@@ -26,7 +26,7 @@ def functions_of(model: Any) -> dict[str, Any] | None:
 
     function = Function(call, "__call__")
     try:
-        for training in (False, True):
+        for training in (True, False):
             function.get_concrete_function(specs, training=training)
         signature = _signature(model, specs)
     except (errors.OpError, TypeError, ValueError, AttributeError) as error:

@@ -94,7 +94,7 @@ def test_gradients_go_through(saved):
 
 
 def test_an_untraced_call_is_refused_by_what_there_is(saved):
-    with pytest.raises(TypeError, match="the input_signature asks for"):
+    with pytest.raises(TypeError, match="Can not cast TensorSpec"):
         saved[1](np.ones((2, 4), np.float32))
 
 
@@ -272,3 +272,46 @@ def test_a_sequential_model_that_saw_one_batch_is_saved_for_any(tmp_path):
     assert serve.structured_input_signature[1]["d_input"].shape.as_list() == [None, 3]
     np.testing.assert_allclose(loaded(tf.ones([5, 3])), first[:5], rtol=1e-6)
     np.testing.assert_allclose(serve(tf.ones([5, 3]))["d"], first[:5], rtol=1e-6)
+
+
+def test_what_fits_no_trace_is_listed_as_tensorflow_lists_it(tmp_path):
+    class Both(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+        def declared(self, x):
+            return x
+
+        @tf.function
+        def free(self, x, training=False):
+            return x * 2
+
+    made = Both()
+    made.free(tf.ones([2]))
+    made.free(tf.ones([2]), training=True)
+    saved_model.save(made, str(tmp_path / "m"))
+    loaded = saved_model.load(str(tmp_path / "m"))
+    with pytest.raises(ValueError) as found:
+        loaded.free([tf.ones([3])])
+    option = (
+        "  Positional arguments (2 total):\n"
+        "    * TensorSpec(shape=(2,), dtype=tf.float32, name='x')\n"
+        "    * {}\n"
+        "  Keyword arguments: {{}}"
+    )
+    assert str(found.value) == (
+        "Could not find matching concrete function to call loaded from the SavedModel. Got:\n"
+        "  Positional arguments (2 total):\n"
+        "    * [<tf.Tensor 'x:0' shape=(3,) dtype=float32>]\n"
+        "    * False\n"
+        "  Keyword arguments: {}\n\n"
+        " Expected these arguments to match one of the following 2 option(s):\n\n"
+        f"Option 1:\n{option.format(False)}\n\nOption 2:\n{option.format(True)}"
+    )
+    np.testing.assert_array_equal(loaded.free(tf.ones([2]), 1), [2.0, 2.0])  # True is 1
+    cast = (
+        r"Can not cast TensorSpec\(shape=\(2, 2\), dtype=tf.float32, name=None\) to "
+        r"TensorSpec\(shape=\(None,\), dtype=tf.float32, name=None\)`. Received args: "
+    )
+    with pytest.raises(TypeError, match=cast):
+        loaded.declared(tf.ones([2, 2]))
+    with pytest.raises(TypeError, match="due to `missing a required argument: 'x'`. Received args"):
+        loaded.free()
