@@ -57,7 +57,7 @@ class Branch:
         """From (arguments, captured tensors) to outputs."""
         if self._segment is None:
             inputs = [*self.arguments, *[p for _, p in self.graph.captures]]
-            self._segment = Segment(self.graph, inputs, self.outputs, self.graph.effects())
+            self._segment = Segment(self.graph, inputs, self.outputs, self.graph.executed())
         return self._segment
 
     def plan(self) -> Plan:

@@ -75,7 +75,7 @@ class ConcreteFunction:
             self._tensors.append((i, leaf))
         self._fetches = fetches
         self._feeds = [p for _, p in arguments] + [p for _, p in graph.captures]
-        self._segment = Segment(graph, self._feeds, fetches, graph.effects())
+        self._segment = Segment(graph, self._feeds, fetches, graph.executed())
         self._variables = list(graph.variables)
         # what is shown of the results; runs know nothing of it
         shown = graph.results or [graph.shown.result(t) for t in fetches]

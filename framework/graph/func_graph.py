@@ -15,7 +15,7 @@ from shardtape.graph.shown import add_shown
 from shardtape.ops import source
 from shardtape.ops import state as variable_ops
 from shardtape.ops.convert import convert_to_tensor
-from shardtape.ops.registry import IO, PURE, READS, Op
+from shardtape.ops.registry import IO, PURE, RANDOM, READS, Op
 from shardtape.tensor import SymbolicTensor, Tensor
 from shardtape.type_spec import TypeSpec
 from shardtape.variable_spec import VariableInput, variable_of
@@ -234,8 +234,16 @@ class FuncGraph(Graph):
             outer = getattr(outer, "outer_graph", None)
         return self.takes_any or not isinstance(graph, FuncGraph)
 
+    def executed(self) -> list[Operation]:
+        """Operations that every run executes, in the program's order.
+
+        Random ops whose numbers nobody needs are none of them, as in TensorFlow; each draws from a
+        stream of its own, so that no other number changes.
+        """
+        return [n for n in self.effects() if n.op_def.effects != RANDOM]
+
     def effects(self) -> list[Operation]:
-        """Operations that every run executes, in the program's order."""
+        """Operations that do more than to compute or read, in the program's order."""
         return [
             n
             for n in self.get_operations()

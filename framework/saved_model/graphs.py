@@ -201,7 +201,7 @@ class GraphWriter:
             graphs.append(
                 self.graph(
                     branch.arguments, branch.graph.captures, branch.outputs,
-                    branch.graph.effects(), lambda t, where=where: {"outer": where[t._key()]},
+                    branch.graph.executed(), lambda t, where=where: {"outer": where[t._key()]},
                 )
             )  # fmt: skip
         limit = settings.get("limit")
