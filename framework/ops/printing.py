@@ -79,7 +79,7 @@ def print(*inputs: Any, **options: Any) -> Any:
 
 def _parts(value: Any, tensors: list[Any], bare: bool) -> list[Any]:
     """Texts and numbers of tensors for one argument."""
-    if composite_spec(value) is not None and not hasattr(value, "_id"):
+    if composite_spec(value) is not None and not hasattr(value, "_as_operand"):
         return [_composite_text(value)] if _has_values(value) else [repr(value)]
     if isinstance(value, Tensor) or hasattr(value, "_as_tensor"):
         tensor = convert_to_tensor(value)

@@ -121,6 +121,16 @@ x += 1.5
 out = x
 == tensor_scatter
 out = tf.tensor_scatter_nd_add(tf.constant([1, 2]), [[0]], tf.constant([5]))
+== print
+import pathlib, tempfile
+folder = tempfile.TemporaryDirectory()
+path = pathlib.Path(folder.name) / "printed"
+tf.print(tf.constant(1), [tf.constant([1.5])], output_stream=f"file://{path}")
+@tf.function
+def f(x):
+    tf.print(x, {"a": x}, output_stream=f"file://{path}")
+f(tf.constant(2))
+out = path.read_text()
 == TensorArray
 a = tf.TensorArray(tf.int32, 2)
 a = a.write(0, tf.constant(3)).write(1, 4)
