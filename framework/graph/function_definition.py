@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from shardtape.graph.graphdef import inputs_of, known_attributes, node_def, shape_proto
-from shardtape.graph.shown import has_effects
+from shardtape.graph.function_library import Names, output_name
+from shardtape.graph.graphdef import inputs_of, node_def, shape_proto
+from shardtape.graph.shown import has_effects, order_of_effects
 
 
 def function_def(concrete: Any) -> Any:
@@ -17,15 +17,16 @@ def function_def(concrete: Any) -> Any:
     made = function_pb2.FunctionDef()
     made.signature.name = concrete.name.decode()
     made.attr["_construction_context"].s = b"kEagerRuntime"
-    names = _Names()
+    names = Names()
     inputs: dict[int, str] = {}
     for place, tensor in enumerate(concrete.inputs):
         inputs[tensor._id] = names.free(tensor.op.name)
         _add_input(made, place, tensor, inputs[tensor._id])
+    order = order_of_effects(graph)
     for node in graph.get_operations():
         if node.type == "Placeholder":  # the inputs, handles of Variables among them
             continue
-        described = node_def(node)
+        described = node_def(node, order=order)
         controls = [text for text in described.input if text.startswith("^")]
         del described.input[:]
         described.input.extend(_reference(node, t, inputs) for t in inputs_of(node))
@@ -41,22 +42,6 @@ def function_def(concrete: Any) -> Any:
         made.control_ret[name] = name
     made.signature.is_stateful = bool(effects)
     return made
-
-
-class _Names:
-    """Names of inputs and outputs: small letters, digits and _, each once."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-
-    def free(self, hint: str) -> str:
-        plain = re.sub(r"[^a-z0-9_]", "_", hint.lower())
-        name, count = plain, 0
-        while name in self._taken:
-            count += 1
-            name = f"{plain}_{count}"
-        self._taken.add(name)
-        return name
 
 
 def _add_input(made: Any, place: int, tensor: Any, name: str) -> None:
@@ -77,11 +62,4 @@ def _reference(node: Any, tensor: Any, inputs: dict[int, str]) -> str:
         return inputs[tensor._id]
     shown = tensor.graph.shown
     text = f"{tensor.op.name}:{tensor.value_index}" if node is None else shown.input(node, tensor)
-    name, _, index = text.partition(":")
-    if name != tensor.op.name:  # the copy that is shown of it
-        return f"{name}:output:0"
-    outputs = known_attributes().get(tensor.op.type, {}).get("/outputs", ["output"])
-    place = int(index or 0)
-    if outputs[0].endswith("*"):
-        return f"{name}:{outputs[0][:-1]}:{place}"
-    return f"{name}:{outputs[min(place, len(outputs) - 1)]}:0"
+    return output_name(tensor, text)

@@ -22,6 +22,35 @@ def functions_of(graph: Any) -> Iterator[Any]:
             yield _Function(node, control[0], number, branch).message()
 
 
+class Names:
+    """Names of inputs and outputs: small letters, digits and _, each once."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def free(self, hint: str) -> str:
+        """The name, with a number behind it where it is taken."""
+        plain = re.sub(r"[^a-z0-9_]", "_", hint.lower())
+        name, count = plain, 0
+        while name in self._taken:
+            count += 1
+            name = f"{plain}_{count}"
+        self._taken.add(name)
+        return name
+
+
+def output_name(tensor: Any, text: str) -> str:
+    """How a function's nodes name an output that graphs call `text`: `node:output:place`."""
+    name, _, index = text.partition(":")
+    if name != tensor.op.name:  # the copy that is shown of it
+        return f"{name}:output:0"
+    outputs = known_attributes().get(tensor.op.type, {}).get("/outputs", ["output"])
+    place = int(index or 0)
+    if outputs[0].endswith("*"):
+        return f"{name}:{outputs[0][:-1]}:{place}"
+    return f"{name}:{outputs[min(place, len(outputs) - 1)]}:0"
+
+
 class _Function:
     """One branch of a node, which is described as a function of the node's inputs."""
 
@@ -36,7 +65,7 @@ class _Function:
         self._made = function_pb2.FunctionDef()
         self._made.signature.name = branch.graph.function_name
         self._inputs: dict[int, str] = {}  # names of the function's inputs, by what stands for them
-        self._taken: set[str] = set()
+        self._names = Names()
 
     def message(self) -> Any:
         made = self._made
@@ -60,7 +89,7 @@ class _Function:
         for i, (result, dtype) in enumerate(zip(results, types)):
             self._result(i, result, dtype, bool(effects))
         for name, dtype in passed if step else ():
-            self._output(self._free(re.sub(r"_0$", "", name)), name, dtype.as_datatype_enum)
+            self._output(self._names.free(re.sub(r"_0$", "", name)), name, dtype.as_datatype_enum)
         if effects:
             last = made.node_def.add(name=self._own("NoOp"), op="NoOp")
             last.input.extend(sorted(f"^{self._own(n.name)}" for n in effects))
@@ -74,29 +103,12 @@ class _Function:
     def _own(self, name: str) -> str:
         return f"{self._node.name}/{name}"
 
-    def _free(self, name: str) -> str:
-        """A name of an input or output: small letters, digits and _."""
-        plain = re.sub(r"[^a-z0-9_]", "_", name.lower())
-        free, count = plain, 0
-        while free in self._taken:
-            count += 1
-            free = f"{plain}_{count}"
-        self._taken.add(free)
-        return free
-
     def _reference(self, node: Any, tensor: Any) -> str:
         """How a tensor is named inside a function: an input, or `node:output:place`."""
         if tensor._id in self._inputs:
             return self._inputs[tensor._id]
         text = self._graph.shown.input(node if node is not None else _NOBODY, tensor)
-        name, _, index = text.partition(":")
-        if name != tensor.op.name:  # the copy that is shown of it
-            return f"{self._own(name)}:output:0"
-        outputs = known_attributes().get(tensor.op.type, {}).get("/outputs", ["output"])
-        place = int(index or 0)
-        if outputs[0].endswith("*"):
-            return f"{self._own(name)}:{outputs[0][:-1]}:{place}"
-        return f"{self._own(name)}:{outputs[min(place, len(outputs) - 1)]}:0"
+        return self._own(output_name(tensor, text))
 
     # ---- inputs -----------------------------------------------------------------------------
     def _take_inputs(self) -> list[tuple[str, Any]]:
@@ -143,7 +155,7 @@ class _Function:
         return None
 
     def _input(self, stand_in: Any, hint: str, tensor: Any, called: str | None) -> str:
-        name = self._free(hint)
+        name = self._names.free(hint)
         if stand_in is not None:
             self._inputs[stand_in._id] = name
         self._made.signature.input_arg.add(name=name, type=tensor.dtype.as_datatype_enum)
@@ -197,7 +209,7 @@ class _Function:
         if waits:
             node.input.append(f"^{self._own('NoOp')}")
         node.attr["T"].type = dtype.as_datatype_enum
-        name = self._free(self._own(called))
+        name = self._names.free(self._own(called))
         self._output(name, f"{node.name}:output:0", dtype.as_datatype_enum)
 
     def _output(self, name: str, value: str, dtype: int) -> None:
