@@ -39,5 +39,5 @@ def test_a_case_is_measured_with_and_without_its_gradient(peers: None) -> None:
     import kernels
 
     found = kernels.measure(tf, "tanh")
-    assert 0 < found["forward"] < 100 and 0 < found["gradient"] < 100
+    assert found["forward"] > 0 and found["gradient"] > 0
     assert kernels.measure(tf, "argmax")["gradient"] is None
