@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from shardtape.keras import regularizers
+from shardtape.keras import activations, regularizers
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.input_spec import InputSpec
 from shardtape.keras.layers.recurrent import RNN
 from shardtape.keras.layers.recurrent_cells import GateCell, GRUCell, LSTMCell, SimpleRNNCell
+from shardtape.ops import math
 
 
 def of_cell(name: str) -> Any:
@@ -62,10 +63,26 @@ class GateLayer(RNN):
 
 
 class _FusedLayer(GateLayer):
-    """A layer that Keras runs by one op where it can: dropout then has masks of whole sequences."""
+    """A layer that Keras runs by one op where it can: dropout then has masks of whole sequences.
+
+    A `seed` is that of these masks: those that a cell draws for its steps have none, as in Keras.
+    """
+
+    def __init__(self, units: int, activation: Any = "tanh", **kwargs: Any) -> None:
+        super().__init__(units, activation, **kwargs)
+        if self.cell.seed is not None and not self._drops_sequences():
+            self.cell.forget_seed()
 
     def _drops_sequences(self) -> bool:
-        return bool(self.cell.use_bias) and self.cell.recurrent_dropout == 0
+        cell = self.cell
+        return (
+            bool(cell.use_bias)
+            and cell.recurrent_dropout == 0
+            and not self.unroll
+            and getattr(cell, "reset_after", True)
+            and cell.activation in (activations.tanh, math.tanh)
+            and cell.recurrent_activation in (activations.sigmoid, math.sigmoid)
+        )
 
 
 class SimpleRNN(GateLayer):

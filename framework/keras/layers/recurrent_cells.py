@@ -255,6 +255,10 @@ class GateCell(Layer):
         home, masks = self._masks.get(what, (None, []))
         return masks if home is state.graph else []
 
+    def forget_seed(self) -> None:
+        """Draws masks as a cell does that was given no seed."""
+        self.seed, self._random_generator = None, RandomGenerator(None)
+
     def reset_dropout_mask(self) -> None:
         """The next step draws a new mask for its inputs."""
         self._masks.pop("inputs", None)
