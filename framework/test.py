@@ -190,8 +190,8 @@ class TestCase(Assertions):
 
     def assertDeviceEqual(self, device1: Any, device2: Any, msg: str | None = None) -> None:
         """Names of one device, however they are written."""
-        names = [DeviceSpec.from_string(d or "").to_string() for d in (device1, device2)]
-        self.assertEqual(*names, msg)
+        one, other = (DeviceSpec.from_string(d or "").to_string() for d in (device1, device2))
+        self.assertEqual(one, other, msg)
 
     def assertProtoEquals(
         self, expected_message_maybe_ascii: Any, message: Any, msg: str | None = None,

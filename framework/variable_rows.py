@@ -126,8 +126,8 @@ class ScatteredParts:
         with the first value that lies there."""
         if self._bound:
             return np, [backend.to_host(v) for v in values]
-        xp, (self._array, *values) = backend.together(self._array, *values)
-        return xp, list(values)
+        xp, (self._array, *beside) = backend.together(self._array, *values)
+        return xp, beside
 
     def _scatter(self: Any, function: str, indices: Any, updates: Any) -> None:
         xp = np

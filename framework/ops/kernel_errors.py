@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dis
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from shardtape import dtypes as dt
@@ -33,7 +33,7 @@ _NAMED = frozenset(
 _SEQUENCES = (list, tuple, str, bytes)
 
 
-def shown(shape: Sequence[Any]) -> str:
+def shown(shape: Iterable[Any]) -> str:
     """A shape as TensorFlow's kernels write it: `[2,3]`."""
     return f"[{','.join(map(str, shape))}]"
 

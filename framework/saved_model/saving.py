@@ -261,8 +261,9 @@ class _Export:
         """A function of named tensors as it is written. Raises ValueError for another one."""
         if _takes_variables(concrete):
             raise ValueError(
-                f"Unable to serialize concrete_function '{concrete.name}' with tf.Variable input. "
-                "Functions that expect tf.Variable inputs cannot be exported as signatures."
+                f"Unable to serialize concrete_function '{concrete.name.decode()}' with "
+                "tf.Variable input. Functions that expect tf.Variable inputs cannot be exported as "
+                "signatures."
             )
         outputs = named_outputs(concrete._structure, name)
         specs = [[p.op.name, values.encode(p.shape), p.dtype.name] for _, p in concrete._arguments]
