@@ -1,10 +1,10 @@
-"""The gradient of max pooling by windows of two axes that overlap, on hosts.
+"""The gradients of pooling by windows of two axes that overlap, on hosts.
 
 Positions are copied apart by the strides, as whole runs of channels, into grids in which a member
 of all windows is one flat array and the next member the same array some places on: numpy then
 compares and adds without a loop over rows. Places of a grid where no window begins are computed
-too, with a gradient of zero. (64, 32, 32, 32) of float32, windows of 3 by steps of 2, one core:
-3.6 ms; axis by axis over strided views 5.7 ms.
+too, with a gradient of zero. (64, 32, 32, 32) of float32, windows of 3 by steps of 2, one core: the
+largest 3.6 ms, means 0.76 ms; axis by axis over strided views 5.7 and 1.42 ms.
 """
 
 from __future__ import annotations
@@ -96,6 +96,45 @@ def gradient_of_grids(x: np.ndarray, g: np.ndarray, axes: tuple[Axis, ...]) -> n
         _spread(flat, of_rows, between.reshape(-1), columns, spread.reshape(flat.shape))
         _copy_together(spread, axes, out[block])
     return out
+
+
+def steps_overlap(g: np.ndarray, axes: tuple[Axis, ...]) -> bool:
+    """Whether `mean_gradient_of_grids` takes these windows and it is worth it."""
+    if len(axes) != 2 or g.dtype.kind != "f" or not g.size or any(a.dilation != 1 for a in axes):
+        return False
+    return any(a.overlaps and a.stride > 1 for a in axes)
+
+
+def mean_gradient_of_grids(g: np.ndarray, counts: Any, axes: tuple[Axis, ...]) -> np.ndarray:
+    """Spreads `g` (n, outputs..., c) over `counts`, the members of each window: (n, h, w, c)."""
+    down, along = axes
+    images, channels = g.shape[0], g.shape[-1]
+    high, wide = _length(down), _length(along)
+    columns, rows = _members(along, channels), _members(down, wide * channels)
+    out = np.empty((images, down.size, along.size, channels), g.dtype)
+    for block in blocks_of_images(np, images, out.nbytes // images, _BLOCK_BYTES):
+        one = (block.stop - block.start, high, wide, channels)
+        given = scratch("given", one, g.dtype)
+        given[:, down.outputs :] = 0
+        given[:, :, along.outputs :] = 0
+        np.true_divide(g[block], counts, out=given[:, : down.outputs, : along.outputs])
+        between = scratch("between", (down.stride, given.size), g.dtype)
+        _add_up(given.reshape(-1), rows, between)
+        spread = scratch("spread", (along.stride, down.stride, *one), g.dtype)
+        _add_up(between.reshape(-1), columns, spread.reshape(along.stride, -1))
+        _copy_together(spread, axes, out[block])
+    return out
+
+
+def _add_up(g: np.ndarray, members: Sequence[_Member], out: np.ndarray) -> None:
+    """Adds `g`, a number for each window, to all members of it."""
+    for number, (phase, shift) in enumerate(members):
+        if number < len(out):
+            out[phase] = g
+        else:
+            target = out[phase, shift:]
+            target += g[: g.size - shift]
+    out[len(members) :] = 0
 
 
 def _runs(x: np.ndarray) -> np.ndarray:

@@ -63,6 +63,25 @@ def test_windows_that_padding_could_be_taken_for_go_the_other_way(value):
     assert made[1, 2:, 2:].sum() > 0
 
 
+@pytest.mark.parametrize(("shape", "window", "strides", "padding"), CASES)
+def test_means_give_all_members_the_gradient(shape, window, strides, padding, monkeypatch):
+    monkeypatch.setattr(pool_grids, "_BLOCK_BYTES", 1600)
+    axes = geometry(shape[1:3], window, strides, (1, 1), padding, ())
+    g = np.random.RandomState(0).randn(shape[0], *[a.outputs for a in axes], shape[3])
+    expected = np.zeros(shape)
+    for n, i, j in np.ndindex(*g.shape[:3]):
+        starts = [o * a.stride - a.before for o, a in zip((i, j), axes)]
+        inside = [slice(max(0, s), min(a.size, s + a.window)) for s, a in zip(starts, axes)]
+        part = expected[n, inside[0], inside[1]]
+        part += g[n, i, j] / (part.shape[0] * part.shape[1])
+    np.testing.assert_allclose(pool_arrays.mean_gradient(np, g, axes), expected, atol=1e-14)
+    counts = pool_arrays._counts(np, axes, g.dtype, shape[3])
+    made = pool_grids.mean_gradient_of_grids(g, counts, axes)
+    np.testing.assert_allclose(made, expected, atol=1e-14)
+    overlapping = any(s > 1 and w > s for w, s in zip(window, strides))
+    assert pool_grids.steps_overlap(g, axes) == overlapping
+
+
 def test_what_is_no_grid():
     x, g = np.ones((2, 6, 6, 2), np.float32), np.ones((2, 3, 3, 2), np.float32)
     overlapping = geometry((6, 6), (3, 3), (2, 2), (1, 1), "SAME", ())
