@@ -9,6 +9,7 @@ from shardtape import nn
 from shardtape.keras.logits import remember
 from shardtape.keras.saving.registry import custom_object_scope, known
 from shardtape.ops import math
+from shardtape.ops.clip import clip_by_value
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.tensor import Tensor
 
@@ -104,9 +105,8 @@ def sigmoid(x: Any) -> Tensor:
 def hard_sigmoid(x: Any) -> Tensor:
     """0.2 * x + 0.5, within [0, 1]."""
     x = convert_to_tensor(x)
-    y = x * 0.2 + 0.5
-    zero, one = convert_to_tensor(0, x.dtype), convert_to_tensor(1, x.dtype)
-    return math.minimum(math.maximum(y, zero), one)
+    # by these names Keras lists them in functional models
+    return clip_by_value(math.add(math.multiply(x, 0.2), 0.5), 0.0, 1.0)
 
 
 def exponential(x: Any) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math as python_math
 from typing import Any
 
+from shardtape import dtypes as dt
 from shardtape import nest, nn
 from shardtape.experimental.extension_type import ExtensionTypeSpec
 from shardtape.graph.func_graph import TensorSpec
@@ -12,7 +13,7 @@ from shardtape.keras import activations, constraints, initializers, regularizers
 from shardtape.keras.floatx import floatx
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.input_spec import InputSpec
-from shardtape.keras.symbolic import composite_input, symbolic_input
+from shardtape.keras.symbolic import composite_input, is_keras_tensor, symbolic_input
 from shardtape.ops.array import expand_dims, identity, reshape, shape, tile, transpose
 from shardtape.ops.cast import cast
 from shardtape.ops.contraction import tensordot
@@ -22,6 +23,8 @@ from shardtape.shapes import TensorShape
 from shardtape.sparse.arithmetic import sparse_dense_matmul
 from shardtape.sparse_tensor import SparseTensorSpec
 from shardtape.tensor import SymbolicTensor, Tensor
+from shardtape.type_spec import composite_spec
+from shardtape.variable import Variable
 
 
 class InputLayer(Layer):
@@ -40,7 +43,12 @@ class InputLayer(Layer):
         **kwargs: Any,
     ) -> None:
         if input_tensor is not None:
-            raise NotImplementedError("InputLayer takes a shape or a spec, not a given tensor")
+            input_shape, batch_size, dtype, kwargs = None, None, _dtype_of(input_tensor, dtype), {}
+            sparse, ragged, type_spec = None, None, composite_spec(input_tensor)
+            if type_spec is None:
+                kwargs["batch_input_shape"] = tuple(input_tensor.shape)
+            else:
+                dtype = None  # the spec says it
         if isinstance(type_spec, dict):  # of a configuration
             from shardtape.keras.saving.spec_forms import spec_of
 
@@ -143,6 +151,23 @@ def _input_name() -> str:
     return unique_object_name("input", zero_based=False)
 
 
+def _dtype_of(tensor: Any, dtype: Any) -> Any:
+    """The dtype of a given tensor. Raises ValueError if another was asked for."""
+    if is_keras_tensor(tensor):
+        raise NotImplementedError(
+            "Input(tensor=...) takes a tensor that has a value: what layers gave is an input of "
+            "a model as it is, `Model(inputs=tensor, ...)`"
+        )
+    if not isinstance(tensor, (Tensor, Variable)) and composite_spec(tensor) is None:
+        raise TypeError(f"Input(tensor=...) takes a tensor, got {type(tensor).__name__}")
+    if dtype is not None and dt.as_dtype(dtype) is not tensor.dtype:
+        raise ValueError(
+            "`input_tensor.dtype` differs from `dtype`. Received: input_tensor.dtype="
+            f"{tensor.dtype!r} but expected dtype={dtype}"
+        )
+    return tensor.dtype
+
+
 def Input(
     shape: Any = None,
     batch_size: int | None = None,
@@ -162,13 +187,14 @@ def Input(
       batch_size: its size, if it is fixed.
       dtype: default float32.
       sparse, ragged: the model is given such tensors.
+      tensor: a tensor whose shape and type these are, in place of all others but the name.
       type_spec: all of this but the name as a spec, which may be that of an extension type.
       batch_shape: the shape with the batch, instead of both.
     """
     full = kwargs.pop("batch_input_shape", batch_shape)
     if kwargs:
         raise ValueError(f"Unrecognized keyword arguments: {list(kwargs)}")
-    if shape is None and full is None and type_spec is None:
+    if shape is None and full is None and type_spec is None and tensor is None:
         raise ValueError(
             "Please provide to Input a `shape` or a `tensor` or a `type_spec` argument. Note that "
             "`shape` does not include the batch dimension."

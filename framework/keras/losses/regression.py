@@ -86,7 +86,10 @@ def poisson(y_true: Any, y_pred: Any) -> Tensor:
 
 def cosine_similarity(y_true: Any, y_pred: Any, axis: Any = -1) -> Tensor:
     """Minus the cosine of the angle between them."""
-    y_true, y_pred = pair(y_true, y_pred)
+    if not (isinstance(y_true, Tensor) and isinstance(y_pred, Tensor)) or (
+        y_true.dtype is not y_pred.dtype
+    ):  # a cast to its own type would be a layer of functional models
+        y_true, y_pred = pair(y_true, y_pred)
     return -reduce_sum(nn.l2_normalize(y_true, axis) * nn.l2_normalize(y_pred, axis), axis)
 
 
