@@ -31,6 +31,8 @@ from shardtape.ops.windows import Axis
 _SUMS_BYTES = 384 << 10  # arrays that one block of images touches, one pass after the other
 # By einsum; (32, 32, 32, 32), windows of 3: 1.55, 1.46, 1.34, 1.35 ms with 1, 2, 4, 8 images.
 _ROWS_BYTES = 1 << 20
+# Gradient of the filters: 2.22, 1.50, 1.34 ms with 512, 1024, 2048 KiB.
+_FILTER_ROWS_BYTES = 2 << 20
 
 
 def depthwise(xp: Any, x: Any, w: Any, axes: Axes) -> Any:
@@ -151,9 +153,10 @@ def _groups(a: Axis) -> list[_Group]:
     return found
 
 
-def _row_blocks(x: Any, axes: Axes) -> Iterator[slice]:
+def _row_blocks(x: Any, axes: Axes, budget_bytes: int = 0) -> Iterator[slice]:
     places = math.prod(a.padded for a in axes) + math.prod(a.outputs for a in axes)
-    return blocks_of_images(np, x.shape[0], x.itemsize * x.shape[-1] * places, _ROWS_BYTES)
+    image_bytes = x.itemsize * x.shape[-1] * places
+    return blocks_of_images(np, x.shape[0], image_bytes, budget_bytes or _ROWS_BYTES)
 
 
 def _repeated(w: np.ndarray, positions: int) -> np.ndarray:
@@ -210,11 +213,15 @@ def _rows_filter_gradient(x: np.ndarray, g: np.ndarray, axes: Axes) -> np.ndarra
     channels = x.shape[-1]
     rows = g.reshape(g.shape[0], down.outputs, along.outputs * channels)
     out = np.zeros((down.window, along.window, channels), x.dtype)
-    for block in _row_blocks(x, axes):
+    for block in _row_blocks(x, axes, _FILTER_ROWS_BYTES):
         apart = _apart(x[block], axes)
         for group in _groups(along):
             read = _read(apart, axes, group)
-            made = np.einsum("nhijx,nhx->ijx", read, rows[block])
+            made = np.empty(read.shape[2:], x.dtype)
+            # member by member, so that the sums stay in the nearest cache: all at once 2.15 ms
+            for member in np.ndindex(made.shape[:2]):
+                part = read[:, :, member[0], member[1]]
+                np.einsum("nhx,nhx->x", part, rows[block], out=made[member])
             made = made.reshape(*made.shape[:2], along.outputs, channels)
             out[:, group.members] += np.add.reduce(made, 2)
     return out
