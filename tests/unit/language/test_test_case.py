@@ -95,6 +95,19 @@ def test_errors_that_must_be_raised(case):
         tf.add([1, 2], [1, 2, 3])
 
 
+def test_messages_that_differ_in_the_ends_of_floats(case):
+    def message(number, name="w"):
+        made = tf.train.Features()
+        made.feature[name].float_list.value.extend([1.0, number])
+        return made
+
+    case.assertProtoEquals(message(2.5), message(2.5001), relative_tolerance=1e-3)
+    wrong = [(message(2.51), 1e-3), (message(2.5001), None), (message(2.5, "v"), 1e-3)]
+    for other, tolerance in wrong:
+        with pytest.raises(AssertionError):
+            case.assertProtoEquals(message(2.5), other, relative_tolerance=tolerance)
+
+
 def test_a_command_that_does_not_end(case, monkeypatch):
     monkeypatch.setattr("shardtape.case_assertions._COMMAND_DEADLINE_S", 0.2)
     with pytest.raises(AssertionError, match="has not ended after 0.2 s: b'here"):
