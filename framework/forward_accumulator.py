@@ -17,7 +17,7 @@ from shardtape.ops import tensor_list
 from shardtape.ops.array import broadcast_to, ones_like, shape, zeros_like
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Op
-from shardtape.tape import GradientTape, UnconnectedGradients
+from shardtape.tape import GradientTape, UnconnectedGradients, differentiated
 from shardtape.tensor import Tensor
 
 _HANDED_ON = frozenset(("Identity", "ReadVariableOp"))
@@ -120,6 +120,7 @@ class ForwardAccumulator:
 
 
 def _key(x: Any) -> int:
+    x = differentiated(x)
     return x._key() if isinstance(x, Tensor) else x._id  # type: ignore[attr-defined]
 
 

@@ -12,7 +12,7 @@ from shardtape.graph.func_graph import FuncGraph
 from shardtape.graph.vectorize import vectorize
 from shardtape.ops import array, source
 from shardtape.ops.convert import convert_to_tensor
-from shardtape.tape import GradientTape, UnconnectedGradients
+from shardtape.tape import GradientTape, UnconnectedGradients, differentiated, with_gradient
 from shardtape.tensor import Tensor
 
 
@@ -22,7 +22,8 @@ def jacobian(
     """See `GradientTape.jacobian`."""
     unconnected = UnconnectedGradients(unconnected_gradients)
     _start(tape, at_once, "jacobian")
-    flat = nest.flatten(sources)
+    given = nest.flatten(sources)
+    target, flat = differentiated(target), [differentiated(s) for s in given]
     shape = array.shape(target)
     count = _count(target)
     basis = array.reshape(
@@ -30,17 +31,19 @@ def jacobian(
     )
     rows = tape._finish(_gradients(tape, target, basis, flat, at_once))
     out = []
-    for got, s in zip(rows, flat):
+    for got, s, like in zip(rows, flat, given):
         if got is not None:
             got = array.reshape(got, array.concat([shape, array.shape(got)[1:]], 0))
         elif unconnected is UnconnectedGradients.ZERO:
             got = array.zeros(array.concat([shape, array.shape(s)], 0), s.dtype)
-        out.append(got)
+        out.append(None if got is None else with_gradient(like, got))
     return nest.pack_sequence_as(sources, out)
 
 
 def batch_jacobian(tape: GradientTape, target: Any, source: Any, at_once: bool) -> Any:
     """See `GradientTape.batch_jacobian`."""
+    like = source
+    target, source = differentiated(target), differentiated(source)
     _check_batches(target, source)
     _start(tape, at_once, "batch_jacobian")
     shape, of_source = array.shape(target), array.shape(source)
@@ -55,9 +58,9 @@ def batch_jacobian(tape: GradientTape, target: Any, source: Any, at_once: bool) 
     [got] = tape._finish(_gradients(tape, target, basis, [source], at_once))
     whole = array.concat([shape, of_source[1:]], 0)
     if got is None:
-        return array.zeros(whole, target.dtype)
+        return with_gradient(like, array.zeros(whole, target.dtype))
     got = array.reshape(got, array.concat([array.stack([row, shape[0]]), [-1]], 0))
-    return array.reshape(array.transpose(got, [1, 0, 2]), whole)
+    return with_gradient(like, array.reshape(array.transpose(got, [1, 0, 2]), whole))
 
 
 def _check_batches(target: Any, source: Any) -> None:

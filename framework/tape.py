@@ -335,21 +335,32 @@ def _is_source(source: Any) -> bool:
     return isinstance(source, Tensor) or hasattr(source, "_id")
 
 
+def differentiated(value: Any) -> Any:
+    """The tensor of an extension type that says which of its own has a gradient (by TensorFlow's
+    `__composite_gradient__`); other values as they are."""
+    gradient = getattr(type(value), "__composite_gradient__", None)
+    return value if gradient is None else gradient.get_gradient_components(value)
+
+
+def with_gradient(like: Any, gradient: Any) -> Any:
+    """A gradient of `differentiated(like)` in the form of `like`."""
+    form = getattr(type(like), "__composite_gradient__", None)
+    return gradient if form is None else form.replace_gradient_components(like, gradient)
+
+
 def _values_of(value: Any) -> Any:
     """The numbers of a value that is made of several tensors; other values as they are."""
     if hasattr(value, "flat_values"):
         return value.flat_values
-    gradient = getattr(type(value), "__composite_gradient__", None)
-    if gradient is not None:
-        return gradient.get_gradient_components(value)
+    if hasattr(type(value), "__composite_gradient__"):
+        return differentiated(value)
     is_sparse = hasattr(value, "dense_shape") and hasattr(value, "indices")
     return value.values if is_sparse else value
 
 
 def _with_values(like: Any, values: Any) -> Any:
-    gradient = getattr(type(like), "__composite_gradient__", None)
-    if gradient is not None:
-        return gradient.replace_gradient_components(like, values)
+    if hasattr(type(like), "__composite_gradient__"):
+        return with_gradient(like, values)
     with_flat = getattr(like, "with_flat_values", None)
     return like.with_values(values) if with_flat is None else with_flat(values)
 

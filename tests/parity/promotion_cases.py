@@ -121,6 +121,36 @@ x += 1.5
 out = x
 == tensor_scatter
 out = tf.tensor_scatter_nd_add(tf.constant([1, 2]), [[0]], tf.constant([5]))
+== jacobian
+x = tf.constant([1.0, 2.0])
+with tf.GradientTape() as tape:
+    tape.watch(x)
+    y = x * x
+out = tape.jacobian(y, [x])
+== jacobian of a Variable
+x = tf.Variable([1.0, 2.0])
+with tf.GradientTape() as tape:
+    y = x * x * tf.constant(2)
+out = tape.jacobian(y, x)
+== forward
+x = tf.constant(2.0)
+with tf.autodiff.ForwardAccumulator(x, tf.constant(1.0)) as accumulator:
+    y = x * x
+out = accumulator.jvp(y)
+== gradient of the output
+x = tf.constant(2.0)
+with tf.GradientTape() as tape:
+    tape.watch(x)
+    y = x * x
+out = tape.gradient(y, x, output_gradients=tf.constant(2.0))
+== gradient in a function
+x = tf.Variable([1.0, 2.0])
+@tf.function(autograph=False)
+def f(s):
+    with tf.GradientTape() as tape:
+        y = tf.reduce_sum(x * s * tf.constant(2))
+    return tape.gradient(y, x)
+out = f(tf.constant(3.0)), f(2.0), f(tf.constant(3))
 == print
 import pathlib, tempfile
 folder = tempfile.TemporaryDirectory()

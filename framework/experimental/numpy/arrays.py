@@ -10,6 +10,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape import linalg
 from shardtape import math as m
+from shardtape.experimental.numpy import promotion
 from shardtape.experimental.numpy.types import array, asarray, default_float, promoted
 from shardtape.ops import array as arrays
 from shardtape.ops.cast import cast
@@ -297,20 +298,25 @@ def stack(arrays: Any, axis: int = 0) -> Any:
     return joined(list(promoted(*arrays)), axis)
 
 
+def _met(values: Sequence[Any]) -> Sequence[Any]:
+    """Values of one type where the mode knows weak ones, which an array of its own is not."""
+    return promoted(*values) if promotion.is_on() else values
+
+
 def vstack(tup: Sequence[Any]) -> Any:
     """As `numpy.vstack`."""
-    return concatenate([atleast_2d(a) for a in tup], 0)
+    return concatenate([atleast_2d(a) for a in _met(tup)], 0)
 
 
 def hstack(tup: Sequence[Any]) -> Any:
     """As `numpy.hstack`."""
-    values = [atleast_1d(a) for a in tup]
+    values = [atleast_1d(a) for a in _met(tup)]
     return concatenate(values, 0 if values[0].shape.rank == 1 else 1)
 
 
 def dstack(tup: Sequence[Any]) -> Any:
     """As `numpy.dstack`."""
-    return concatenate([atleast_3d(a) for a in tup], 2)
+    return concatenate([atleast_3d(a) for a in _met(tup)], 2)
 
 
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:

@@ -10,7 +10,8 @@ import numpy as np
 from shardtape import bitwise
 from shardtape import dtypes as dt
 from shardtape import math as m
-from shardtape.experimental.numpy.types import array, inexact
+from shardtape.experimental.numpy import promotion
+from shardtape.experimental.numpy.types import array, inexact, result_type
 from shardtape.experimental.numpy.types import numpy_promoted as promoted
 from shardtape.graph.loops import while_loop
 from shardtape.ops import array as arrays
@@ -185,6 +186,10 @@ def angle(z: Any, deg: bool = False) -> Any:
 def clip(a: Any, a_min: Any, a_max: Any) -> Any:
     """As `numpy.clip`."""
     x = array(a)
+    if promotion.is_on():
+        kind = result_type(a, a_min, a_max)
+        x = cast(x, kind)
+        a_min, a_max = [None if v is None else cast(array(v), kind) for v in (a_min, a_max)]
     if a_min is not None:
         x = maximum(x, a_min)
     return x if a_max is None else minimum(x, a_max)

@@ -203,17 +203,20 @@ def _write(method: _Function) -> _Function:
     return write
 
 
-def promoting_operator(operator: _Function, strong: bool = False) -> _Function:
+def promoting_operator(
+    operator: _Function, strong: bool = False, reflected: bool = False
+) -> _Function:
     """A method of two operands that computes in their promoted type.
 
     Args:
       strong: the result is never weak.
+      reflected: the second operand stands on the left.
     """
 
     def promoted(self: Any, other: Any) -> Any:
         if other is None or getattr(other, "_takes_operators", False):
             return operator(plain(self), other)
-        met = _met(operator, self, other)
+        met = _met(operator, other, self) if reflected else _met(operator, self, other)
         if met is None:
             return operator(plain(self), plain(other))
         x, y = converted(self, met[0], "x"), converted(other, met[0], "y")
@@ -230,8 +233,8 @@ def operators(originals: dict[str, _Function]) -> dict[str, _Function]:
     """
     made = {}
     for name in (*_OPERATORS, "matmul"):
-        for form in (f"__{name}__", f"__r{name}__"):
-            made[form] = promoting_operator(originals[form])
+        for form, reflected in ((f"__{name}__", False), (f"__r{name}__", True)):
+            made[form] = promoting_operator(originals[form], reflected=reflected)
     made["__eq__"] = promoting_operator(originals["__eq__"], strong=True)
     return made
 
