@@ -38,7 +38,7 @@ from shardtape.graph.arguments import (
 from shardtape.graph.concrete_function import ConcreteFunction, shown_output
 from shardtape.graph.constraints import Constraints
 from shardtape.graph.func_graph import FuncGraph
-from shardtape.graph.retracing import MAX_TRACES, KnownTraces
+from shardtape.graph.retracing import MAX_TRACES, KnownTraces, names_of_specs
 from shardtape.ops import source
 from shardtape.source_lines import origins_noted
 from shardtape.tensor import EagerTensor, SymbolicTensor
@@ -188,22 +188,28 @@ class Function:
         if others and [x for x in others if isinstance(x, VARIABLES)]:
             numbers = alias_numbers(leaves)
             key += (tuple(numbers.values()),)
+        names = names_of_specs(leaves) if others and self._known is not None else ()
+        full = (*key, names) if names else key
         with self._lock:
-            found = self._traces.get(key)
+            found = self._traces.get(full)
             if found is None:
-                found = self._reused.get(key)
+                found = self._reused.get(full)
             if found is None:
-                found = self._find_other(key, bound, arguments, leaves)
+                context = key[len(leaves) :]
+                found = self._find_other(full, context, names, bound, arguments, leaves)
         return found, given_values(leaves, numbers) if others else leaves
 
     def _find_other(
-        self, key: Any, bound: Any, arguments: Any, leaves: list[Any]
+        self, key: Any, context: Any, spec_names: Any, bound: Any, arguments: Any, leaves: list[Any]
     ) -> ConcreteFunction:
-        """A trace of wider types, or a new one."""
+        """A trace of wider types, or a new one.
+
+        Args:
+          spec_names: the names of TensorSpecs among the leaves, see `names_of_specs`.
+        """
         if self._known is None:
             return self._trace_new(key, bound, arguments, names_of(arguments), leaves)
-        context = key[len(leaves) :]
-        found = self._known.find(context, leaves)
+        found = self._known.find(context, leaves, spec_names)
         if found is not None:
             if len(self._reused) >= MAX_TRACES:
                 self._reused.clear()
@@ -216,7 +222,7 @@ class Function:
             general = nest.pack_sequence_as(dict(arguments), in_nest_order(arguments, leaves))
             arguments = ordered(arguments, general)
         found = self._trace_new(key, bound, arguments, names, leaves)
-        self._known.add(context, leaves, found)
+        self._known.add(context, leaves, found, spec_names)
         self._watch(key, given)
         return found
 

@@ -26,14 +26,20 @@ class KnownTraces:
     """The traces of a function with the types of the arguments that they take."""
 
     def __init__(self) -> None:
-        self._known: list[tuple[Any, list[Any], ConcreteFunction]] = []
+        self._known: list[tuple[Any, list[Any], ConcreteFunction, tuple[str | None, ...]]] = []
 
-    def find(self, context: Any, leaves: Sequence[Any]) -> ConcreteFunction | None:
-        """The trace that takes these arguments, if there is one: that of the narrowest types."""
+    def find(
+        self, context: Any, leaves: Sequence[Any], called: tuple[str | None, ...] = ()
+    ) -> ConcreteFunction | None:
+        """The trace that takes these arguments, if there is one: that of the narrowest types.
+
+        Args:
+          called: what `names_of_specs` gives: a trace is for a named spec if it has its name.
+        """
         types = None
         best: tuple[list[Any], ConcreteFunction] | None = None
-        for other, wanted, concrete in self._known:
-            if other != context:
+        for other, wanted, concrete, names in self._known:
+            if other != context or not _are_called(names, called):
                 continue
             types = [type_of(x) for x in leaves] if types is None else types
             if _fit(wanted, types) and (best is None or _fit(best[0], wanted)):
@@ -43,7 +49,7 @@ class KnownTraces:
     def widened(self, context: Any, leaves: Sequence[Any]) -> list[Any]:
         """The arguments, declared with what they have in common with those of the traces."""
         types = [type_of(x) for x in leaves]
-        for other, known, _ in self._known:
+        for other, known, *_ in self._known:
             if other == context and len(known) == len(types):
                 pairs = [_common(a, b) for a, b in zip(types, known)]
                 if None not in pairs:
@@ -53,13 +59,29 @@ class KnownTraces:
             for x, t in zip(leaves, types)
         ]
 
-    def add(self, context: Any, leaves: Sequence[Any], concrete: ConcreteFunction) -> None:
-        self._known.append((context, [type_of(x) for x in leaves], concrete))
+    def add(
+        self, context: Any, leaves: Sequence[Any], concrete: ConcreteFunction,
+        called: tuple[str | None, ...] = (),
+    ) -> None:  # fmt: skip
+        self._known.append((context, [type_of(x) for x in leaves], concrete, called))
         if len(self._known) > MAX_TRACES:
             del self._known[0]
 
     def forget(self, concrete: ConcreteFunction) -> None:
         self._known = [entry for entry in self._known if entry[2] is not concrete]
+
+
+def names_of_specs(leaves: Sequence[Any]) -> tuple[str | None, ...]:
+    """The names of named TensorSpecs, None for all else; () where there are none."""
+    names = tuple([x.name if type(x) is TensorSpec else None for x in leaves])
+    return names if any(names) else ()
+
+
+def _are_called(names: tuple[str | None, ...], wanted: tuple[str | None, ...]) -> bool:
+    """Whether all that has to have a name has it."""
+    if not wanted:
+        return True
+    return bool(names) and all(w is None or w == n for n, w in zip(names, wanted))
 
 
 def type_of(x: Any) -> Any:
