@@ -376,6 +376,12 @@ def shape(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
     x = input if isinstance(input, Tensor) else convert_to_tensor(input)
     if state.graph is None and type(x) is EagerTensor:
         return EagerTensor(np.array(x._array.shape, out_type.numpy_dtype))
+    held = getattr(getattr(x, "graph", None), "composites", None)  # of symbolic calls of layers
+    if held and hasattr(held.get(x._id), "row_splits"):
+        raise ValueError(
+            "KerasTensor only supports TypeSpecs that have a shape field: a ragged input of a "
+            "model has none that is one vector. Take `x.row_lengths()` or `x.bounding_shape()`"
+        )
     if x.shape.is_fully_defined():
         return convert_to_tensor(
             np.array(x.shape.as_list(), out_type.numpy_dtype), name=name or "Shape"

@@ -63,3 +63,14 @@ def test_rows_of_functions_of_keras():
         "tf.math.l2_normalize", "tf.math.l2_normalize_1", "tf.math.multiply",
         "tf.math.reduce_sum", "tf.math.negative",
     ]  # fmt: skip
+
+
+def test_a_ragged_input_has_no_vector_of_sizes():
+    ragged = keras.Input([None, 2], ragged=True)
+    with pytest.raises(ValueError, match="KerasTensor only supports TypeSpecs that have a shape"):
+        tf.shape(ragged)
+    model = keras.Model(ragged, ragged.row_lengths())
+    rows = tf.ragged.constant([[[1.0, 2.0]], [[1.0, 2.0], [3.0, 4.0]]], ragged_rank=1)
+    np.testing.assert_array_equal(model(rows), [1, 2])
+    plain = keras.Input([4])
+    np.testing.assert_array_equal(keras.Model(plain, tf.shape(plain))(tf.ones([3, 4])), [3, 4])
