@@ -13,15 +13,15 @@ class ListWrapper(list):
 
     def append(self, value: Any) -> None:
         super().append(wrapped(value))
-        pending.proceed()
+        pending.proceed(self)
 
     def extend(self, values: Iterable[Any]) -> None:
         super().extend([wrapped(v) for v in values])
-        pending.proceed()
+        pending.proceed(self)
 
     def insert(self, index: Any, value: Any) -> None:
         super().insert(index, wrapped(value))
-        pending.proceed()
+        pending.proceed(self)
 
     def __iadd__(self, values: Iterable[Any]) -> ListWrapper:  # type: ignore[misc, override]
         self.extend(values)
@@ -29,7 +29,7 @@ class ListWrapper(list):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         super().__setitem__(key, value if isinstance(key, slice) else wrapped(value))
-        pending.proceed()
+        pending.proceed(self)
 
     def __repr__(self) -> str:
         return f"ListWrapper({super().__repr__()})"
@@ -40,12 +40,12 @@ class DictWrapper(dict):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         super().__setitem__(key, wrapped(value))
-        pending.proceed()
+        pending.proceed(self)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         for key, value in dict(*args, **kwargs).items():
             super().__setitem__(key, wrapped(value))
-        pending.proceed()
+        pending.proceed(self)
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
         if key not in self:

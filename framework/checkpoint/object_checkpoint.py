@@ -63,7 +63,7 @@ class Checkpoint:
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value if name.startswith("_") else wrapped(value))
-        pending.proceed()
+        pending.proceed(self)
 
     def _trackable_children(self) -> dict[str, Any]:
         children = {name: getattr(self, name) for name in self._names}

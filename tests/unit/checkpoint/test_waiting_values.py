@@ -77,3 +77,6 @@ def test_a_value_of_another_shape_is_still_refused(tmp_path):
     other.load_weights(tmp_path / "w").expect_partial()
     with pytest.raises(ValueError, match="Received incompatible tensor"):
         other(tf.ones([1, 3]))
+    # and it does not stand in the way of what is made later
+    tf.train.Checkpoint(root=tf.Module())
+    assert keras.Sequential([keras.layers.Dense(1)])(tf.ones([1, 3])).shape == (1, 1)
