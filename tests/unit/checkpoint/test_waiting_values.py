@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 
 import shardtape as tf
+from shardtape.checkpoint import pending
 
 keras = tf.keras
+
+
+@pytest.fixture(autouse=True)
+def _nothing_waits_afterwards():
+    yield
+    while pending.waits():
+        pending._waiting.pop().close()
 
 
 class Net(keras.Model):
