@@ -120,8 +120,8 @@ class ForwardAccumulator:
 
 
 def _key(x: Any) -> int:
-    x = differentiated(x)
-    return x._key() if isinstance(x, Tensor) else x._id  # type: ignore[attr-defined]
+    seen: Any = differentiated(x)
+    return seen._key() if isinstance(seen, Tensor) else seen._id
 
 
 def _has_tangent(y: Any) -> bool:

@@ -377,7 +377,8 @@ def shape(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
     if state.graph is None and type(x) is EagerTensor:
         return EagerTensor(np.array(x._array.shape, out_type.numpy_dtype))
     held = getattr(getattr(x, "graph", None), "composites", None)  # of symbolic calls of layers
-    if held and hasattr(held.get(x._id), "row_splits"):  # type: ignore[attr-defined]
+    key = getattr(x, "_id", None)
+    if held and hasattr(held.get(key), "row_splits"):
         raise ValueError(
             "KerasTensor only supports TypeSpecs that have a shape field: a ragged input of a "
             "model has none that is one vector. Take `x.row_lengths()` or `x.bounding_shape()`"
