@@ -18,7 +18,6 @@ from shardtape.ops.array import broadcast_to, ones_like, shape, zeros_like
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Op
 from shardtape.tape import GradientTape, UnconnectedGradients, differentiated
-from shardtape.tensor import Tensor
 
 _HANDED_ON = frozenset(("Identity", "ReadVariableOp"))
 
@@ -121,7 +120,8 @@ class ForwardAccumulator:
 
 def _key(x: Any) -> int:
     seen: Any = differentiated(x)
-    return seen._key() if isinstance(seen, Tensor) else seen._id
+    key = getattr(seen, "_key", None)  # what is no tensor, a Variable, has a number alone
+    return seen._id if key is None else key()
 
 
 def _has_tangent(y: Any) -> bool:
