@@ -22,8 +22,8 @@ _from_numpy = dt._BY_NUMPY
 class Tensor(Operators):
     """Base of all tensors; immutable."""
 
-    # the mask: see keras/masks.py; the part: see ops/variable_slices.py
-    __slots__ = ("__weakref__", "_keras_mask", "_part_of")
+    # the logits: see keras/logits.py; the mask: see keras/masks.py; the part: see ops/variable_slices.py
+    __slots__ = ("__weakref__", "_keras_logits", "_keras_mask", "_part_of")
     __array_priority__ = 100  # numpy on the left hands over: `ndarray * tensor` is a tensor
 
     dtype: dt.DType

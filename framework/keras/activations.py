@@ -11,6 +11,7 @@ from shardtape.keras.saving.registry import custom_object_scope, known
 from shardtape.ops import math
 from shardtape.ops.clip import clip_by_value
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.reduce import reduce_max, reduce_sum
 from shardtape.tensor import Tensor
 
 __all__ = [
@@ -39,15 +40,19 @@ def relu(x: Any, alpha: float = 0.0, max_value: Any = None, threshold: float = 0
     return y if below is None else y - below
 
 
-def softmax(x: Any, axis: int = -1) -> Tensor:
-    """exp(x) over its sum along `axis`; rank 2 or more.
+def softmax(x: Any, axis: Any = -1) -> Tensor:
+    """exp(x) over its sum along `axis` (an int or several); rank 2 or more.
 
     Raises ValueError for a lower rank.
     """
     x = convert_to_tensor(x)
     if x.shape.rank is not None and x.shape.rank < 2:
         raise ValueError(f"Cannot apply softmax to a tensor that is 1D. Received input: {x}")
-    return remember(nn.softmax(x, axis=axis), x)
+    if not isinstance(axis, (list, tuple)):
+        return remember(nn.softmax(x, axis=axis), x)
+    axes = list(axis)
+    powers = math.exp(x - reduce_max(x, axes, keepdims=True))
+    return remember(powers / reduce_sum(powers, axes, keepdims=True), x)
 
 
 def log_softmax(x: Any, axis: int = -1) -> Tensor:

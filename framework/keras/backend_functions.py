@@ -13,7 +13,6 @@ from shardtape.ops.activations import relu as _relu
 from shardtape.ops.cast import cast as _cast
 from shardtape.ops.clip import clip_by_value
 from shardtape.ops.convert import convert_to_tensor
-from shardtape.ops.cross_entropy import softmax as _softmax
 from shardtape.ops.linalg import matmul
 from shardtape.ops.normalization import l2_normalize as _l2_normalize
 from shardtape.ops.random import random_normal as _normal
@@ -38,7 +37,9 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
 
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x))."""
-    return math.sigmoid(x)
+    from shardtape.keras.activations import sigmoid as make
+
+    return make(x)
 
 
 def softplus(x: Any) -> Any:
@@ -288,8 +289,10 @@ def relu(x: Any, alpha: float = 0.0, max_value: Any = None, threshold: float = 0
 
 
 def softmax(x: Any, axis: int = -1) -> Any:
-    """The softmax over an axis."""
-    return _softmax(x, axis)
+    """The softmax over an axis, or several axes together."""
+    from shardtape.keras.activations import softmax as make
+
+    return make(x, axis)
 
 
 def hard_sigmoid(x: Any) -> Any:
@@ -329,14 +332,9 @@ def truncated_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: 
 
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
     """Keras's loss of each element."""
-    from shardtape.ops.cross_entropy import sigmoid_cross_entropy_with_logits
+    from shardtape.keras.losses.classification import elementwise_binary_crossentropy as loss
 
-    target, output = convert_to_tensor(target), convert_to_tensor(output)
-    if from_logits:
-        return sigmoid_cross_entropy_with_logits(labels=target, logits=output)
-    small = _floatx.epsilon()
-    output = clip_by_value(output, small, 1 - small)
-    return -(target * log(output + small) + (1 - target) * log(1 - output + small))
+    return loss(convert_to_tensor(target), convert_to_tensor(output), from_logits)
 
 
 def categorical_crossentropy(

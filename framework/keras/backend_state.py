@@ -221,9 +221,9 @@ def binary_focal_crossentropy(
     gamma: float = 2.0, from_logits: bool = False,
 ) -> Any:  # fmt: skip
     """The focal loss of each element."""
-    from shardtape.keras.losses import binary_focal_crossentropy as loss
+    from shardtape.keras.losses.focal import elementwise_binary_focal as loss
 
-    y_true, y_pred = (array.expand_dims(convert_to_tensor(t), -1) for t in (target, output))
+    y_true, y_pred = convert_to_tensor(target), convert_to_tensor(output)
     return loss(y_true, y_pred, apply_class_balancing, alpha, gamma, from_logits)
 
 

@@ -1,25 +1,23 @@
 """Where probabilities came from: the logits of a softmax or sigmoid.
 
 Keras computes cross-entropies from the logits even where it is handed probabilities, if it saw
-them being made: a graph tells by itself, eager results are remembered here while they live.
+them being made. Its own activations note the logits on their results as `_keras_logits`, and any
+cross-entropy takes them, that of the other activation too; in a graph the plain op tells as well,
+but only to the cross-entropy it belongs to.
 """
 
 from __future__ import annotations
 
 import warnings
-import weakref
 from typing import Any
 
-from shardtape.tensor import EagerTensor, SymbolicTensor
-
-_made: dict[int, tuple[weakref.ref, Any]] = {}
+from shardtape.tensor import SymbolicTensor, Tensor
 
 
 def remember(probabilities: Any, logits: Any) -> Any:
-    """Notes the logits of an eager result; returns the result."""
-    if type(probabilities) is EagerTensor:
-        key = id(probabilities)
-        _made[key] = (weakref.ref(probabilities, lambda _: _made.pop(key, None)), logits)
+    """Notes the logits on a result; returns the result."""
+    if isinstance(probabilities, Tensor):
+        probabilities._keras_logits = logits
     return probabilities
 
 
@@ -28,14 +26,9 @@ def logits_of(output: Any, from_logits: bool, op_type: str, function: str) -> tu
 
     Warns where probabilities are passed off as logits.
     """
-    logits = None
-    if type(output) is SymbolicTensor:
-        if output.op.type == op_type:
-            logits = output.op.inputs[0]
-    else:
-        found = _made.get(id(output))
-        if found is not None and found[0]() is output:
-            logits = found[1]
+    logits = getattr(output, "_keras_logits", None)
+    if logits is None and type(output) is SymbolicTensor and output.op.type == op_type:
+        logits = output.op.inputs[0]
     if logits is None:
         return output, from_logits
     if from_logits:

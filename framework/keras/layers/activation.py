@@ -107,7 +107,7 @@ class Softmax(_Elementwise):
             inputs = inputs + (1.0 - cast(mask, inputs.dtype)) * far
         axes = list(self.axis) if isinstance(self.axis, (list, tuple)) else [self.axis]
         if len(axes) == 1:
-            return nn.softmax(inputs, axis=axes[0])
+            return activations.softmax(inputs, axis=axes[0])
         return exp(inputs - reduce_logsumexp(inputs, axes, keepdims=True))
 
     def get_config(self) -> dict[str, Any]:

@@ -32,10 +32,11 @@ def binary_crossentropy(
     y_true, y_pred = pair(y_true, y_pred)
     if label_smoothing:
         y_true = y_true * (1.0 - label_smoothing) + 0.5 * label_smoothing
-    return reduce_mean(_binary(y_true, y_pred, from_logits), axis)
+    return reduce_mean(elementwise_binary_crossentropy(y_true, y_pred, from_logits), axis)
 
 
-def _binary(y_true: Tensor, y_pred: Tensor, from_logits: bool) -> Tensor:
+def elementwise_binary_crossentropy(y_true: Tensor, y_pred: Tensor, from_logits: bool) -> Tensor:
+    """Cross-entropy of each single yes or no, in the shape of `y_pred`."""
     y_pred, from_logits = logits_of(y_pred, from_logits, "Sigmoid", "binary_crossentropy")
     if from_logits:
         return nn.sigmoid_cross_entropy_with_logits(labels=y_true, logits=y_pred)

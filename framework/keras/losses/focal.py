@@ -9,7 +9,9 @@ from typing import Any
 
 from shardtape import nn
 from shardtape.keras.floatx import epsilon
+from shardtape.keras.logits import logits_of
 from shardtape.keras.losses.base import FunctionLoss, Reduction
+from shardtape.keras.losses.classification import elementwise_binary_crossentropy
 from shardtape.keras.losses.regression import clipped, pair
 from shardtape.ops import math
 from shardtape.ops.array import shape
@@ -36,15 +38,23 @@ def binary_focal_crossentropy(
     y_true, y_pred = pair(y_true, y_pred)
     if label_smoothing:
         y_true = y_true * (1.0 - label_smoothing) + 0.5 * label_smoothing
+    loss = elementwise_binary_focal(
+        y_true, y_pred, apply_class_balancing, alpha, gamma, from_logits
+    )
+    return reduce_mean(loss, axis)
+
+
+def elementwise_binary_focal(
+    y_true: Tensor, y_pred: Tensor, balanced: bool, alpha: float, gamma: float, from_logits: bool
+) -> Tensor:
+    """`binary_focal_crossentropy` of each single yes or no, in the shape of `y_pred`."""
     p = nn.sigmoid(y_pred) if from_logits else y_pred
-    small = epsilon()
-    inside = clipped(p, small, 1.0 - small)
-    entropy = -(y_true * math.log(inside + small) + (1.0 - y_true) * math.log(1.0 - inside + small))
+    entropy = elementwise_binary_crossentropy(y_true, y_pred, from_logits)
     right = y_true * p + (1.0 - y_true) * (1.0 - p)
     loss = math.pow(1.0 - right, gamma) * entropy
-    if apply_class_balancing:
+    if balanced:
         loss = (y_true * alpha + (1.0 - y_true) * (1.0 - alpha)) * loss
-    return reduce_mean(loss, axis)
+    return loss
 
 
 def categorical_focal_crossentropy(
@@ -65,6 +75,10 @@ def categorical_focal_crossentropy(
     if label_smoothing:
         classes = cast(shape(y_true)[axis], y_pred.dtype)
         y_true = y_true * (1.0 - label_smoothing) + label_smoothing / classes
+    y_true.shape.assert_is_compatible_with(y_pred.shape)
+    y_pred, from_logits = logits_of(
+        y_pred, from_logits, "Softmax", "categorical_focal_crossentropy"
+    )
     p = nn.softmax(y_pred, axis) if from_logits else y_pred
     p = clipped(p / reduce_sum(p, axis, keepdims=True), epsilon(), 1.0 - epsilon())
     return reduce_sum(math.pow(1.0 - p, gamma) * alpha * (-y_true * math.log(p)), axis)
