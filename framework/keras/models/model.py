@@ -134,13 +134,14 @@ class Model(Trainer, Layer):
 
     @property
     def non_trainable_weights(self) -> list[Variable]:
-        """Weights that are not trained, layer by layer."""
+        """Weights that are not trained, layer by layer; if frozen, first the trained ones."""
         inner = [v for s in self._sublayers() for v in s.non_trainable_weights]
         own = self._own_variables()
+        fixed = [v for v in own if not v.trainable]
         if self.trainable:
-            return unique(inner, [v for v in own if not v.trainable])
-        trained = [v for v in own if v.trainable]
-        return unique(trained, inner, [v for v in own if not v.trainable])
+            return unique(inner, fixed)
+        trained = [v for s in self._sublayers() for v in s.trainable_weights]
+        return unique(trained, [v for v in own if v.trainable], inner, fixed)
 
     @property
     def weights(self) -> list[Variable]:
@@ -351,7 +352,6 @@ class Model(Trainer, Layer):
                 made._add_outputs(added)
                 network: Any = made._network
                 network.order_layers(order)
-                made.trainable = config.get("trainable", True)
                 return made
             if "calls" not in config or not _is_functional(cls):
                 try:
@@ -364,8 +364,7 @@ class Model(Trainer, Layer):
             inputs, outputs, added = rebuilt(config)
             made = cls(inputs=inputs, outputs=outputs, name=config.get("name"))
             made._add_outputs(added)
-            made.trainable = config.get("trainable", True)
-            return made
+            return made  # each layer has its own `trainable`; the model's is not taken, as in Keras
 
     def get_build_config(self) -> dict[str, Any] | None:
         """What `build_from_config` takes; of a functional model the shape of its inputs."""

@@ -79,7 +79,7 @@ def save_model(
     if one_file and path.endswith(".keras") and _write_archive(model, path, include_optimizer):
         return
     if not one_file:
-        _write(model, path, include_optimizer)
+        _write(model, path, include_optimizer, _frozen_models(model))
         if save_traces:
             _write_saved_model(model, path, signatures, options)
         return
@@ -101,11 +101,34 @@ def _write_archive(model: Any, path: str, include_optimizer: bool) -> bool:
     return True
 
 
-def _write(model: Any, folder: str, include_optimizer: bool) -> None:
+def _models_inside(model: Any) -> list[Any]:
+    """The model and the models in it, in an order that a rebuilt one has too."""
+    return [layer for layer in model._flatten_layers() if hasattr(layer, "_network")]
+
+
+def _frozen_models(model: Any) -> list[int]:
+    """Which of the models are frozen themselves, whatever their layers are."""
+    return [i for i, m in enumerate(_models_inside(model)) if not m.trainable]
+
+
+def _freeze_models(model: Any, places: list[int]) -> None:
+    inside = _models_inside(model)
+    for place in places:
+        if place < len(inside):  # a class's own `from_config` may make others
+            frozen = inside[place]
+            if frozen._network is None:
+                frozen.trainable = False
+            else:  # its layers have it from their own configurations
+                frozen._trainable = False
+
+
+def _write(
+    model: Any, folder: str, include_optimizer: bool, frozen_models: list[int] | None = None
+) -> None:
     described: dict[str, Any] = {
         "format": _FORMAT, "version": 1, "class_name": class_name(model),
         "config": values.encode(_own_config(model)), "built_for": _built_for(model),
-        "python_version": function_code.PYTHON,
+        "python_version": function_code.PYTHON, "frozen_models": frozen_models or [],
     }  # fmt: skip
     if include_optimizer and model._compile_arguments is not None:
         described["compile"] = _compile_config(model)
@@ -237,12 +260,14 @@ def _read(folder: str, custom_objects: Any, compile: bool, shown: str | None = N
                 raise
             _log.warning("%s gives the saved computation, without its layers: %s", folder, error)
             model = revived(folder, described["class_name"], config["config"])
+            _freeze_models(model, described.get("frozen_models", []))
             if compile and "compile" in described:
                 _compile(model, described["compile"])
             return model
         shape = values.decode(described.get("built_for"))
         if shape is not None and not model.built:
             model.build(shape)
+        _freeze_models(model, described.get("frozen_models", []))
         if compile and "compile" in described:
             _compile(model, described["compile"])
     status = Checkpoint(root=model).read(variables_of(folder))

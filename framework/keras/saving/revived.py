@@ -13,12 +13,13 @@ from shardtape.variable import Variable
 class RevivedModel(Model):
     """Calls the saved function of a model; its class's other methods are gone."""
 
-    _unseen = Model._unseen | {"_loaded"}
+    _unseen = Model._unseen | {"_loaded", "_trained"}
 
     def __init__(self, loaded: Any, name: str) -> None:
         super().__init__(name=name)
         self._loaded = loaded
         self.kept_variables = list(loaded.variables)
+        self._trained = {id(v) for v in loaded.trainable_variables}
         self.built = True
 
     def call(self, inputs: Any, training: Any = False, mask: Any = None) -> Any:
@@ -27,6 +28,17 @@ class RevivedModel(Model):
 
     def _own_variables(self) -> list[Variable]:
         return self.kept_variables
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The weights that were trained when the model was saved."""
+        return [v for v in self.kept_variables if self.trainable and id(v) in self._trained]
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """The other weights."""
+        trained = {id(v) for v in self.trainable_weights}
+        return [v for v in self.kept_variables if id(v) not in trained]
 
     def get_config(self) -> dict[str, Any]:
         raise NotImplementedError(
