@@ -11,6 +11,7 @@ from shardtape import backend
 from shardtape.indexed_slices import IndexedSlices
 from shardtape.ops import state as ops
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.kernel_errors import shown
 from shardtape.ops.scatter import gather_nd, index_columns
 from shardtape.tensor import Tensor
 
@@ -138,6 +139,13 @@ class ScatteredParts:
         # to look at indices on a device would cost a wait
         if xp is np and indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < rows:
             raise IndexError(f"indices of variable '{self.name}' reach beyond {rows}")
+        wanted = indices.shape + target.shape[1:]
+        if updates.shape != wanted and updates.ndim:
+            raise ValueError(
+                "Must have updates.shape = indices.shape + params.shape[1:] or updates.shape = [], "
+                f"got updates.shape {shown(updates.shape)}, indices.shape {shown(indices.shape)}, "
+                f"params.shape {shown(target.shape)}"
+            )
         self._put(xp, target, function, indices, updates)
 
     def _scatter_nd(self: Any, function: str, indices: Any, updates: Any) -> None:

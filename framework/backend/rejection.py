@@ -78,7 +78,10 @@ class _Draws:
 
 
 def gamma(xp: Any, state: Philox, alpha: Any, count: int) -> Any:
-    """Gamma numbers of rate 1: alpha (k,) to float64 (count, k)."""
+    """Gamma numbers of rate 1: alpha (k,) to float64 (count, k).
+
+    NaN where alpha is NaN or so far below 0 that the method has no number to propose.
+    """
     kinds = alpha.shape[0]
     total = count * kinds
     # values are numbered alpha by alpha
@@ -92,7 +95,8 @@ def gamma(xp: Any, state: Philox, alpha: Any, count: int) -> Any:
     small = a < 1.0
     d = a + xp.where(small, 2.0 / 3, -1.0 / 3)
     c = (1.0 / 3) / xp.sqrt(d)
-    waiting = xp.nonzero(a != 1.0)[0]
+    out[~(d > 0)] = np.nan  # no draw would ever be taken
+    waiting = xp.nonzero((a != 1.0) & (d > 0))[0]
     while waiting.shape[0]:
         x = draws.normal(waiting)
         v = 1 + c[waiting] * x
@@ -115,13 +119,13 @@ def gamma(xp: Any, state: Philox, alpha: Any, count: int) -> Any:
 
 
 def poisson(xp: Any, state: Philox, rate: Any, count: int) -> Any:
-    """Poisson numbers: rate (k,) to floats (count, k); NaN rates and those below 0 give NaN."""
+    """Poisson numbers: rate (k,) to floats (count, k); a NaN gives NaN, below 0 gives 0."""
     from shardtape.ops.special import lgamma
 
     kinds = rate.shape[0]
     total = count * kinds
     lam = xp.repeat(rate.astype(np.float64), count)
-    out = xp.full(total, np.nan, np.float64)
+    out = xp.where(lam < 0, 0.0, lam)  # which stays for rates that nothing is drawn for
     if not total:
         return out.reshape(count, kinds)
     draws = _Draws(xp, state, total, np.float64)

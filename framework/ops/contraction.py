@@ -12,6 +12,7 @@ from shardtape.ops.broadcasting import sum_to_shape_of
 from shardtape.ops.complex_numbers import conj
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.joining import concat
+from shardtape.ops.kernel_errors import shown
 from shardtape.ops.linalg import matmul
 from shardtape.ops.node_names import scoped
 from shardtape.ops.reduce import reduce_prod
@@ -28,7 +29,7 @@ def _parts(equation: str) -> tuple[list[str], str]:
     return left.split(","), right
 
 
-def _einsum_shape(*inputs: Arg, equation: str) -> TensorShape:
+def _einsum_shape(*inputs: Arg, equation: str, _broadcast: str = "") -> TensorShape:
     subscripts, out = _parts(equation)
     sizes: dict[str, int | None] = {}
     for x, labels in zip(inputs, subscripts):
@@ -38,10 +39,12 @@ def _einsum_shape(*inputs: Arg, equation: str) -> TensorShape:
             raise ValueError(f"{labels!r} of {equation!r} does not fit shape {x.shape}")
         for label, n in zip(labels, x.shape):
             known = sizes.get(label)
-            if known == 1:  # broadcasts
-                known = None if label not in sizes else n
-            elif n == 1 and known is not None:
-                n = known
+            if label in _broadcast:  # an unknown size may be the larger one, or 1
+                if known == 1:
+                    sizes[label] = n
+                    continue
+                if n == 1 and label in sizes:
+                    continue
             if known is not None and n is not None and known != n:
                 raise ValueError(f"axis {label!r} of {equation!r} has sizes {known} and {n}")
             sizes[label] = n if known is None else known
@@ -61,13 +64,40 @@ def _einsum_samples(rng: np.random.Generator) -> Any:
 
 
 @op("Einsum", dtypes=_TYPES, shape=_einsum_shape, samples=_einsum_samples)
-def einsum_op(xp, *inputs, equation):
-    """Einstein's sum of one or two tensors; the equation names every axis and the result's."""
+def einsum_op(xp, *inputs, equation, _broadcast=""):
+    """Einstein's sum of one or two tensors; the equation names every axis and the result's.
+
+    Sizes of 1 broadcast only along the labels `_broadcast`, which stand for an ellipsis.
+    """
     if len(inputs) == 1:
+        labels = equation.partition("->")[0]
+        if len(labels) != inputs[0].ndim or len(set(labels)) != len(labels):
+            _check_sizes([labels], inputs, "")
         return xp.einsum(equation, inputs[0], dtype=inputs[0].dtype)
     if len(inputs) > 2:
         raise ValueError(f"more than two operands: {equation!r}")
-    return _contract(xp, equation, *inputs)
+    return _contract(xp, equation, _broadcast, *inputs)
+
+
+def _check_sizes(subscripts: list[str], inputs: Any, broadcast: str) -> None:
+    """Raises ValueError for a rank or a size that does not fit, as TensorFlow words it."""
+    sizes: dict[str, int] = {}
+    for i, (labels, x) in enumerate(zip(subscripts, inputs)):
+        if len(labels) != x.ndim:
+            raise ValueError(f"Expected input {i} to have rank {len(labels)} but got: {x.ndim}")
+        for axis, (label, n) in enumerate(zip(labels, x.shape)):
+            known = sizes.setdefault(label, n)
+            if known == n:
+                continue
+            if label not in broadcast:
+                raise ValueError(
+                    f"Expected dimension {known} at axis {axis} of the input shaped "
+                    f"{shown(x.shape)} but got dimension {n}"
+                )
+            if 1 not in (known, n):
+                both = " vs. ".join(shown(x.shape) for x in inputs)
+                raise ValueError(f"In[0] and In[1] must have compatible batch dimensions: {both}")
+            sizes[label] = n if known == 1 else known
 
 
 class _Roles(NamedTuple):
@@ -80,6 +110,7 @@ class _Roles(NamedTuple):
     free_left: list[str]
     free_right: list[str]
     summed: list[str]  # in both, not in the result
+    repeats: bool  # whether one operand names a label twice
 
 
 @functools.lru_cache(maxsize=1024)
@@ -94,19 +125,26 @@ def _roles(equation: str) -> _Roles:
         [c for c in dict.fromkeys(left) if c not in right and c in out],
         [c for c in dict.fromkeys(right) if c not in left and c in out],
         [c for c in both if c not in out],
+        len(set(left)) < len(left) or len(set(right)) < len(right),
     )
 
 
-def _contract(xp: Any, equation: str, a: Any, b: Any) -> Any:
+def _contract(xp: Any, equation: str, broadcast: str, a: Any, b: Any) -> Any:
     """Two operands as one product of batches of matrices, which BLAS computes."""
     r = _roles(equation)
+    if len(r.left) != a.ndim or len(r.right) != b.ndim or r.repeats:
+        _check_sizes([r.left, r.right], (a, b), broadcast)
+    given = a, b
     a = _arranged(xp, a, r.left, r.batch + r.free_left + r.summed)
     b = _arranged(xp, b, r.right, r.batch + r.summed + r.free_right)
     count, inner = len(r.batch), len(r.summed)
     split = a.ndim - inner
     rows, columns = a.shape[count:split], b.shape[count + inner :]
     lead_a, lead_b = a.shape[:count], b.shape[:count]
-    if a.shape[split:] != b.shape[count : count + inner]:  # sizes of 1 broadcast
+    if lead_a != lead_b:
+        _check_sizes([r.left, r.right], given, broadcast)
+    if a.shape[split:] != b.shape[count : count + inner]:
+        _check_sizes([r.left, r.right], given, broadcast)
         wide = np.broadcast_shapes(a.shape[split:], b.shape[count : count + inner])
         a = xp.broadcast_to(a, (*lead_a, *rows, *wide))
         b = xp.broadcast_to(b, (*lead_b, *wide, *columns))
@@ -129,8 +167,6 @@ def _count(sizes: Any) -> int:
 
 def _arranged(xp: Any, x: Any, labels: str, order: list[str]) -> Any:
     """The axes of `x` in the given order; others are summed, of repeated ones the diagonal."""
-    if len(labels) != x.ndim:
-        raise ValueError(f"{labels!r} does not fit a tensor of rank {x.ndim}")
     unique = "".join(dict.fromkeys(labels))
     if unique != labels:
         x = xp.einsum(f"{labels}->{unique}", x)
@@ -143,7 +179,7 @@ def _arranged(xp: Any, x: Any, labels: str, order: list[str]) -> Any:
 
 
 @einsum_op.gradient
-def _(g, _y, *inputs, equation):
+def _(g, _y, *inputs, equation, _broadcast=""):
     subscripts, out = _parts(equation)
 
     def gradient_of(k: int) -> Any:
@@ -154,7 +190,9 @@ def _(g, _y, *inputs, equation):
         unique = "".join(dict.fromkeys(labels))
         kept = "".join(label for label in unique if label in there)
         left = ",".join([out, *named])
-        part = einsum_op(g, *[conj(x) for x in others], equation=f"{left}->{kept}")
+        part = einsum_op(
+            g, *[conj(x) for x in others], equation=f"{left}->{kept}", _broadcast=_broadcast
+        )
         if kept == labels:
             return sum_to_shape_of(part, inputs[k])
         return einsum_spread(part, inputs[k], labels=labels, kept=kept)
@@ -220,26 +258,27 @@ def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
         else convert_to_tensor(x, given[0])
         for x in inputs
     ]
-    equation = _explicit(equation.replace(" ", ""), tensors)
+    equation, dots = _explicit(equation.replace(" ", ""), tensors)
     if len(tensors) <= 2:
-        return einsum_op(*tensors, equation=equation, name=name)
-    return _pairwise(equation, tensors, name)
+        return einsum_op(*tensors, equation=equation, _broadcast=dots, name=name)
+    return _pairwise(equation, dots, tensors, name)
 
 
-def _pairwise(equation: str, tensors: list[Any], name: Any) -> Tensor:
+def _pairwise(equation: str, dots: str, tensors: list[Any], name: Any) -> Tensor:
     """More than two operands, two at a time, from the left."""
     subscripts, out = _parts(equation)
     while len(tensors) > 2:
         needed = set(out).union(*subscripts[2:])
         first, second = subscripts[:2]
         labels = "".join(c for c in dict.fromkeys(first + second) if c in needed)
-        made = einsum_op(*tensors[:2], equation=f"{first},{second}->{labels}")
+        made = einsum_op(*tensors[:2], equation=f"{first},{second}->{labels}", _broadcast=dots)
         tensors, subscripts = [made, *tensors[2:]], [labels, *subscripts[2:]]
-    return einsum_op(*tensors, equation=f"{','.join(subscripts)}->{out}", name=name)
+    equation = f"{','.join(subscripts)}->{out}"
+    return einsum_op(*tensors, equation=equation, _broadcast=dots, name=name)
 
 
-def _explicit(equation: str, tensors: list[Any]) -> str:
-    """The equation with its result written out and `...` replaced by labels."""
+def _explicit(equation: str, tensors: list[Any]) -> tuple[str, str]:
+    """The equation with its result written out and `...` replaced by labels, and these labels."""
     subscripts, out = _parts(equation)
     if len(subscripts) != len(tensors):
         raise ValueError(
@@ -270,7 +309,7 @@ def _explicit(equation: str, tensors: list[Any]) -> str:
     unknown = [c for c in out if not any(c in s for s in full)]
     if unknown:
         raise ValueError(f"label {unknown[0]!r} of the result of {equation!r} is in no operand")
-    return f"{','.join(full)}->{out}"
+    return f"{','.join(full)}->{out}", dots
 
 
 @scoped("Tensordot")

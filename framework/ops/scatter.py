@@ -17,7 +17,7 @@ from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import ones_like_op, zeros_like_op
 from shardtape.ops.gather import sum_rows
 from shardtape.ops.kernel_errors import shown
-from shardtape.ops.registry import Arg, op, same_as
+from shardtape.ops.registry import Arg, op
 from shardtape.ops.shape_rules import from_vector
 from shardtape.ops.shaping import host_shape, shape
 from shardtape.shapes import UNKNOWN, TensorShape
@@ -90,13 +90,63 @@ def _(g, _y, params, indices):
 
 
 # ---- writing ----------------------------------------------------------------------------------
+def check_updates(indices: Any, dims: Any, updates: Any) -> None:
+    """Raises ValueError unless `updates` [..., rest of dims] fit index vectors [..., depth]."""
+    outer, depth = tuple(indices.shape[:-1]), indices.shape[-1]
+    inner = tuple(dims[depth:])
+    if tuple(updates.shape) == outer + inner:
+        return
+    if not updates.ndim:
+        raise ValueError("Updates shape must have rank at least one. Found:[]")
+    if tuple(updates.shape[: len(outer)]) != outer:
+        raise ValueError(
+            "Outer dimensions of indices and update must match. Indices shape: "
+            f"{shown(indices.shape)}, updates shape:{shown(updates.shape)}"
+        )
+    raise ValueError(
+        "Inner dimensions of output shape must match inner dimensions of updates shape. "
+        f"Output: {shown(dims)} updates: {shown(updates.shape)}"
+    )
+
+
+def _check_updates_shape(tensor: TensorShape, indices: Arg, updates: Arg) -> None:
+    """What `check_updates` refuses, as far as the shapes are known. Raises ValueError."""
+    if indices.shape.rank is None or updates.shape.rank is None or not indices.shape.rank:
+        return
+    outer = indices.shape[:-1]
+    if updates.shape.rank < outer.rank or not updates.shape[: outer.rank].is_compatible_with(outer):
+        raise ValueError(
+            f"Dimensions [0,{outer.rank}) of indices[shape={indices.shape}] must match "
+            f"dimensions [0,{outer.rank}) of updates[shape={updates.shape}]"
+        )
+    depth = indices.shape[-1]
+    if tensor.rank is None or depth is None or depth > tensor.rank:
+        return
+    if not updates.shape[outer.rank :].is_compatible_with(tensor[depth:]):
+        raise ValueError(
+            f"Dimensions [{depth},{tensor.rank}) of input[shape={tensor}] must match dimensions "
+            f"[{outer.rank},{updates.shape.rank}) of updates[shape={updates.shape}]"
+        )
+
+
+def _scatter_nd_shape(indices: Arg, updates: Arg, shape: Arg) -> TensorShape:
+    made = from_vector(2)(indices, updates, shape)
+    _check_updates_shape(made, indices, updates)
+    return made
+
+
+def _update_shape(tensor: Arg, indices: Arg, updates: Arg) -> TensorShape:
+    _check_updates_shape(tensor.shape, indices, updates)
+    return tensor.shape
+
+
 @op(
     "ScatterNd",
     dtypes=dt.NUMERIC | dt.BOOL,
     mixed=True,
     dtype=lambda dtypes, attrs: dtypes[1],
     host=("shape",),
-    shape=from_vector(2),
+    shape=_scatter_nd_shape,
     samples=lambda rng: [
         ((np.array([[1], [3], [1]], np.int32), rng.normal(size=(3,)), np.array([4], np.int32)), {}),
         ((np.array([[0], [2]], np.int32), rng.normal(size=(2, 3)), np.array([3, 3], np.int32)), {}),
@@ -106,6 +156,7 @@ def _(g, _y, params, indices):
 def scatter_nd_op(xp, indices, updates, shape):
     """Zeros of `shape` with `updates` added at the index vectors: indices [..., depth]."""
     dims, depth = tuple(shape.tolist()), indices.shape[-1]
+    check_updates(indices, dims, updates)
     columns = index_columns(xp, indices, dims, "ScatterNd")
     flat = xp.zeros(indices.shape[:-1], np.int64)
     for column, n in zip(columns, dims):
@@ -141,13 +192,14 @@ def _update_samples(rng: np.random.Generator) -> Any:
 
 
 def _update(type_name: str, dtypes: Any, cases: Any = _update_samples) -> Any:
-    return op(type_name, dtypes=dtypes, dtype=_update_dtype, mixed=True, shape=same_as(0),
+    return op(type_name, dtypes=dtypes, dtype=_update_dtype, mixed=True, shape=_update_shape,
               widen=False, samples=cases)  # fmt: skip
 
 
 @_update("TensorScatterUpdate", DATA)
 def tensor_scatter_update_op(xp, tensor, indices, updates):
     """`tensor` with `updates` at the index vectors; of several for one place the last stays."""
+    check_updates(indices, tensor.shape, updates)
     out = tensor.copy()
     out[index_columns(xp, indices, tensor.shape, "TensorScatterUpdate")] = updates
     return out
@@ -162,6 +214,7 @@ def _(g, _y, _tensor, indices, updates):
 @_update("TensorScatterAdd", dt.NUMERIC)
 def tensor_scatter_add_op(xp, tensor, indices, updates):
     """`tensor` with `updates` added at the index vectors."""
+    check_updates(indices, tensor.shape, updates)
     out = tensor.copy()
     xp.add.at(out, index_columns(xp, indices, tensor.shape, "TensorScatterAdd"), updates)
     return out
@@ -175,6 +228,7 @@ def _(g, _y, _tensor, indices, _updates):
 @_update("TensorScatterSub", dt.NUMERIC)
 def tensor_scatter_sub_op(xp, tensor, indices, updates):
     """`tensor` with `updates` subtracted at the index vectors."""
+    check_updates(indices, tensor.shape, updates)
     out = tensor.copy()
     xp.subtract.at(out, index_columns(xp, indices, tensor.shape, "TensorScatterSub"), updates)
     return out
@@ -188,6 +242,7 @@ def _(g, _y, _tensor, indices, _updates):
 @_update("TensorScatterMax", dt.REAL)
 def tensor_scatter_max_op(xp, tensor, indices, updates):
     """The larger of `tensor` and the `updates` at the index vectors."""
+    check_updates(indices, tensor.shape, updates)
     out = tensor.copy()
     xp.maximum.at(out, index_columns(xp, indices, tensor.shape, "TensorScatterMax"), updates)
     return out
@@ -196,6 +251,7 @@ def tensor_scatter_max_op(xp, tensor, indices, updates):
 @_update("TensorScatterMin", dt.REAL)
 def tensor_scatter_min_op(xp, tensor, indices, updates):
     """The smaller of `tensor` and the `updates` at the index vectors."""
+    check_updates(indices, tensor.shape, updates)
     out = tensor.copy()
     xp.minimum.at(out, index_columns(xp, indices, tensor.shape, "TensorScatterMin"), updates)
     return out
