@@ -107,7 +107,11 @@ def confusion_matrix(
     if num_classes is None:
         num_classes = maximum(reduce_max(predictions), reduce_max(labels)) + 1
     side = cast(num_classes, dt.int64)
-    values = ones_like(predictions, dtype) if weights is None else cast(weights, dtype)
+    if weights is None:
+        values = ones_like(predictions, dtype)
+    else:
+        values = cast(weights, dtype)
+        predictions.shape.assert_is_compatible_with(values.shape)
     return scatter_nd(stack([labels, predictions], axis=1), values, stack([side, side]), name=name)
 
 

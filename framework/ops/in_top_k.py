@@ -42,6 +42,10 @@ def _reference(predictions: Any, targets: Any, k: Any) -> np.ndarray:
 def in_top_k_op(xp, predictions, targets, k):
     """predictions (n, classes), targets (n,) to bool (n,); ties at the border are all in."""
     rows, classes = predictions.shape
+    if len(targets) != rows:
+        raise ValueError(
+            f"First dimension of predictions {rows} must match length of targets {len(targets)}"
+        )
     valid = (targets >= 0) & (targets < classes)
     own = predictions[xp.arange(rows), xp.where(valid, targets, 0)][:, None]
     above = predictions > own

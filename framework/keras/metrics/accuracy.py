@@ -24,6 +24,7 @@ def _float(x: Tensor) -> Tensor:
 def accuracy(y_true: Any, y_pred: Any) -> Tensor:
     """Whether they are equal."""
     y_pred, y_true = convert_to_tensor(y_pred), convert_to_tensor(y_true)
+    y_true.shape.assert_is_compatible_with(y_pred.shape)
     if y_true.dtype is not y_pred.dtype:
         y_pred = cast(y_pred, y_true.dtype)
     return _float(equal(y_true, y_pred))

@@ -178,8 +178,9 @@ def together(function: Callable[..., Any]) -> Callable[..., Any]:
 def fitted_weights(values: Tensor, weights: Any, mean: bool = True) -> tuple[Tensor, Tensor]:
     """(values, weights of the same shape).
 
-    A last axis of 1 is added to the weights or taken away; where they still do not broadcast the
-    values are reduced over the axes that the weights lack. A single value counts for each weight.
+    A last axis of 1 is added to the weights or taken away. Where they still do not broadcast to
+    the values these are reduced over the axes that the weights lack, and the weights stay as they
+    are, to be broadcast against: the sum of the weights is then that of the given ones.
     """
     weights = cast(weights, values.dtype)
     rank, wanted = weights.shape.rank, values.shape.rank
@@ -189,12 +190,19 @@ def fitted_weights(values: Tensor, weights: Any, mean: bool = True) -> tuple[Ten
         elif rank == wanted - 1:
             weights = expand_dims(weights, -1)
         rank = weights.shape.rank
-        if rank < wanted:
-            reduce = reduce_mean if mean else reduce_sum
-            values = reduce(values, list(range(rank, wanted)))
-        elif wanted == 0 < rank:
-            values = broadcast_to(values, shape(weights))
+        if not _broadcasts(weights.shape, values.shape):
+            if rank < wanted:
+                reduce = reduce_mean if mean else reduce_sum
+                values = reduce(values, list(range(rank, wanted)))
+            return values, weights
     return values, broadcast_to(weights, shape(values))
+
+
+def _broadcasts(weights: TensorShape, values: TensorShape) -> bool:
+    """Whether weights, which are no single one, have the rank of the values, and sizes to fit."""
+    return weights.rank == values.rank and all(
+        w is None or v is None or w in (1, v) for w, v in zip(weights, values)
+    )
 
 
 class Mean(Metric):

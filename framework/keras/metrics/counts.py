@@ -82,10 +82,10 @@ def confusions(
     y_true = cast(convert_to_tensor(y_true), dtype)
     y_pred = cast(convert_to_tensor(y_pred), dtype)
     y_pred, y_true = matched(y_pred, y_true)
+    y_pred.shape.assert_is_compatible_with(y_true.shape)
     weights = None
     if sample_weight is not None:
         weights = broadcast_to(fitted_weights(y_pred, sample_weight)[1], shape(y_pred))
-    y_true.shape.assert_is_compatible_with(y_pred.shape)
     if top_k is not None:
         y_pred = _only_largest(y_pred, top_k)
     if class_id is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shardtape.keras.losses.base import matched
 from shardtape.keras.metrics.base import Mean, Metric, fitted_weights
 from shardtape.ops.array import expand_dims, ones_like, size, zeros_like
 from shardtape.ops.cast import cast
@@ -219,8 +220,8 @@ class MeanTensor(Metric):
             )
         weights = ones_like(values)
         if sample_weight is not None:
-            values, weights = fitted_weights(values, sample_weight)
-            values = values * weights
+            values, given = fitted_weights(values, sample_weight)
+            values, weights = values * given, weights * given
         self._total.assign_add(values)
         return self._count.assign_add(weights)
 
@@ -244,7 +245,10 @@ class MeanRelativeError(Mean):
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> Any:
         y_true, y_pred = cast(y_true, self._dtype), cast(y_pred, self._dtype)
-        error = div_no_nan(absolute(y_true - y_pred), self.normalizer)
+        y_pred, y_true = matched(y_pred, y_true)
+        y_pred, normalizer = matched(y_pred, self.normalizer)
+        y_pred.shape.assert_is_compatible_with(y_true.shape)
+        error = div_no_nan(absolute(y_true - y_pred), normalizer)
         return super().update_state(error, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
