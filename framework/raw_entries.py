@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from shardtape.raw_outputs import record
 from shardtape.tensor import Tensor
 
 # A function with the arguments of the op's definition, and the names of its outputs if several.
@@ -34,4 +34,4 @@ def named(type_name: str, outputs: tuple[str, ...], result: Any) -> Any:
     """Several outputs under their names, as TensorFlow gives them; a list for one as it is."""
     if not outputs or isinstance(result, Tensor):
         return result
-    return namedtuple(type_name, outputs)(*result)
+    return record(type_name, outputs)(*result)

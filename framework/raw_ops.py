@@ -11,6 +11,7 @@ from shardtape.ops import array as _array  # noqa: F401 - registers the ops
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import IO, PURE, RANDOM, REGISTRY, Op
 from shardtape.optimizers.raw_updates import resource_apply_gradient_descent
+from shardtape.raw_outputs import arranged
 
 _TYPES_OF_INPUTS = ("T", "SrcT")  # attributes that say the type of the first input
 
@@ -40,7 +41,7 @@ class RawOp:
             inputs: list[Any] = []
             for value in given.values():
                 inputs += value if isinstance(value, (list, tuple)) else [value]
-            return op(*inputs, name=name, **attrs)
+            return arranged(op.type, op(*inputs, name=name, **attrs))
         placed = {k: given.pop(k) for k in list(given) if k in op.input_names}
         others = [k for k, v in given.items() if not _is_type(v)]
         for k, own in zip(others, [n for n in op.input_names if n not in placed]):
@@ -57,7 +58,7 @@ class RawOp:
             if attribute in _TYPES_OF_INPUTS:
                 ordered[0] = convert_to_tensor(ordered[0])
                 attrs[attribute] = ordered[0].dtype
-        return op(*ordered, name=name, **attrs)
+        return arranged(op.type, op(*ordered, name=name, **attrs))
 
     def __repr__(self) -> str:
         return f"<raw op {self._op.type}>"

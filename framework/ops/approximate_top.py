@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from shardtape.ops.arithmetic import negative
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.ordering import top_k
 from shardtape.tensor import Tensor
+
+ApproxTopK = namedtuple("ApproxTopK", ["values", "indices"])
 
 
 def approx_max_k(
@@ -35,11 +38,11 @@ def approx_max_k(
     axis = reduction_dimension % rank
     if axis == rank - 1:
         found = top_k(x, k, name=name)
-        return found[0], found[1]
+        return ApproxTopK(found[0], found[1])
     order = [i for i in range(rank) if i != axis] + [axis]
     back = np.argsort(order).tolist()
     values, places = top_k(array.transpose(x, order), k, name=name)
-    return array.transpose(values, back), array.transpose(places, back)
+    return ApproxTopK(array.transpose(values, back), array.transpose(places, back))
 
 
 def approx_min_k(
@@ -50,4 +53,4 @@ def approx_min_k(
     """The k smallest values along an axis and their places, smallest first; as `approx_max_k`."""
     x = negative(convert_to_tensor(operand))
     values, places = approx_max_k(x, k, reduction_dimension, name=name)
-    return negative(values), places
+    return ApproxTopK(negative(values), places)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -222,6 +222,22 @@ def _attributes(ratios: Any, areas: Any, attempts: Any, whole_image: Any) -> dic
     }
 
 
+class SampleDistortedBoundingBoxV2(NamedTuple):
+    """Where a crop begins, its size and its box."""
+
+    begin: Tensor
+    size: Tensor
+    bboxes: Tensor
+
+
+class StatelessSampleDistortedBoundingBox(NamedTuple):
+    """Where a crop begins, its size and its box."""
+
+    begin: Tensor
+    size: Tensor
+    bboxes: Tensor
+
+
 def sample_distorted_bounding_box(
     image_size: Any, bounding_boxes: Any, seed: int = 0, min_object_covered: Any = 0.1,
     aspect_ratio_range: Any = None, area_range: Any = None, max_attempts: int | None = None,
@@ -246,10 +262,11 @@ def sample_distorted_bounding_box(
     attributes = _attributes(
         aspect_ratio_range, area_range, max_attempts, use_image_if_no_bounding_boxes
     )
-    return sample_distorted_bounding_box_op(
+    drawn_box = sample_distorted_bounding_box_op(
         convert_to_tensor(image_size), convert_to_tensor(bounding_boxes, dt.float32),
         convert_to_tensor(min_object_covered, dt.float32), name=name, **drawn, **attributes,
     )  # fmt: skip
+    return SampleDistortedBoundingBoxV2(*drawn_box)
 
 
 def stateless_sample_distorted_bounding_box(
@@ -261,7 +278,8 @@ def stateless_sample_distorted_bounding_box(
     attributes = _attributes(
         aspect_ratio_range, area_range, max_attempts, use_image_if_no_bounding_boxes
     )
-    return stateless_sample_distorted_bounding_box_op(
+    drawn_box = stateless_sample_distorted_bounding_box_op(
         convert_to_tensor(image_size), convert_to_tensor(bounding_boxes, dt.float32),
         convert_to_tensor(min_object_covered, dt.float32), seed, name=name, **attributes,
     )  # fmt: skip
+    return StatelessSampleDistortedBoundingBox(*drawn_box)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from typing import Any
 
 import numpy as np
@@ -85,13 +86,16 @@ def _rows(x: Any, order: Any) -> Any:
 
 
 # ---- public functions -------------------------------------------------------------------------
+Lu = namedtuple("Lu", ["lu", "p"])
+
+
 def lu(input: Any, output_idx_type: Any = dt.int32, name: str | None = None) -> Any:
     """(lu, p): the factors L (ones on its diagonal) and U in one matrix, and the order of rows.
 
     Raises InvalidArgumentError for matrices that are not square.
     """
     kind = dt.as_dtype(output_idx_type)
-    return lu_op(convert_to_tensor(input), output_idx_type=kind, name=name)
+    return Lu(*lu_op(convert_to_tensor(input), output_idx_type=kind, name=name))
 
 
 def lu_reconstruct(

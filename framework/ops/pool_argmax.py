@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,9 @@ def _(g, y, input, *, ksize, strides, padding):
     return max_pool_grad(input, y[0], g[0], ksize=ksize, strides=strides, padding=padding)
 
 
+MaxPoolWithArgmax = namedtuple("MaxPoolWithArgmax", ["output", "argmax"])
+
+
 def max_pool_with_argmax(
     input: Any,
     ksize: Any,
@@ -94,4 +98,4 @@ def max_pool_with_argmax(
         strides=per_dimension(strides, 2, "NHWC", "strides"), padding=padding_attrs(padding, 4)[0],
         Targmax=targets, include_batch_in_index=bool(include_batch_in_index), name=name,
     )  # fmt: skip
-    return values, places
+    return MaxPoolWithArgmax(values, places)

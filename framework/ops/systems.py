@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,9 +75,12 @@ def cholesky_solve(chol: Any, rhs: Any, name: str | None = None) -> Tensor:
     return ops.matrix_triangular_solve(chol, half, adjoint=True, name=name)
 
 
+Qr = namedtuple("Qr", ["q", "r"])
+
+
 def qr(input: Any, full_matrices: bool = False, name: str | None = None) -> Any:
     """Q with orthonormal columns and an upper triangle R, Q R = input."""
-    return ops.qr_op(input, full_matrices=full_matrices, name=name)
+    return Qr(*ops.qr_op(input, full_matrices=full_matrices, name=name))
 
 
 def eigh(tensor: Any, name: str | None = None) -> Any:
