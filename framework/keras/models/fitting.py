@@ -243,14 +243,14 @@ class Fitting:
         if reset_metrics:
             self.reset_metrics()  # type: ignore[attr-defined]
         data = packed(*ArrayBatches(*batch).part(slice(None)))
-        logs = numbers(Runner(self, kind)([data])[-1])
+        logs = numbers(Runner(self, kind, sized=True)([data])[-1])
         return _as_returned(logs, return_dict)
 
     @in_strategy
     def predict_on_batch(self, x: Any) -> Any:
         """The predictions of one batch, as arrays."""
         data = packed(*ArrayBatches(x).part(slice(None)))
-        return nest.map_structure(np.asarray, Runner(self, "predict")([data])[-1])
+        return nest.map_structure(np.asarray, Runner(self, "predict", sized=True)([data])[-1])
 
     def fit_generator(self, generator: Any, **options: Any) -> History:
         """`fit` on a generator, by its old name."""

@@ -17,8 +17,9 @@ _MAX_KINDS = 64
 class TracedSteps:
     """Calls a step function of one batch as a plan.
 
-    Batches that differ in the number of examples only share a trace: it is made for an unknown
-    first dimension, as Keras does.
+    The traces are those that Keras makes, because random ops of each have a stream of their own:
+    the first batches of a fixed number of examples have a trace for this number; others, and
+    those of any number, share one for an unknown first dimension.
 
     Args:
       step: takes a batch, returns a nested structure of tensors.
@@ -33,7 +34,7 @@ class TracedSteps:
         """Runs the step on a batch (nested tensors).
 
         Args:
-          sized: the number of examples is part of the trace: all batches have the same.
+          sized: the number of examples is known beforehand: that of all batches.
         """
         if self._eager or functions_run_eagerly():
             return self._step(data)
@@ -41,12 +42,16 @@ class TracedSteps:
         tensors = [t for t in leaves if t is not None]
         if not all(type(t) is EagerTensor for t in tensors):
             return self._function(("composite",))(data)
-        kind = (_structure(data), *[(t._array.dtype.num, t._array.shape[not sized:],
+        kind = (_structure(data), *[(t._array.dtype.num, t._array.shape[1:],
                                      t._array.ndim > 0) for t in tensors])  # fmt: skip
-        found = self._traces.get(kind)
+        sizes = tuple([t._array.shape[:1] for t in tensors]) if sized else None
+        found = self._traces.get((kind, sizes)) or self._traces.get((kind, None))
         if found is None:
-            specs = nest.map_structure(lambda t: _spec(t, sized), data)
-            found = self._remember(kind, self._new_function().get_concrete_function(specs))
+            if any(known[0] == kind for known in self._traces):
+                sizes = None
+            specs = nest.map_structure(lambda t: _spec(t, sizes is not None), data)
+            made = self._new_function().get_concrete_function(specs)
+            found = self._remember((kind, sizes), made)
         return found.call_flat(tensors)
 
     def _function(self, kind: Any) -> Any:
