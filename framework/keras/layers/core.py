@@ -7,6 +7,7 @@ from typing import Any
 
 from shardtape import dtypes as dt
 from shardtape import nest, nn
+from shardtape.context import state
 from shardtape.experimental.extension_type import ExtensionTypeSpec
 from shardtape.graph.func_graph import TensorSpec
 from shardtape.keras import activations, constraints, initializers, regularizers
@@ -396,7 +397,12 @@ class Reshape(Layer):
         rest: Any = inputs.shape.as_list()[1:] if inputs.shape.rank is not None else [None]
         target = list(self.target_shape)
         if None not in rest:
-            target = self._known(rest)
+            try:
+                target = self._known(rest)
+            except ValueError:
+                if state.graph is not None:
+                    raise
+                return reshape(inputs, [inputs.shape[0], *target])  # the op refuses the values
         if -1 not in target:
             return reshape(inputs, [-1, *target])
         return reshape(inputs, [shape(inputs)[0], *target])

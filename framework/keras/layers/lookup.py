@@ -72,7 +72,9 @@ class IndexLookup(PreprocessingLayer):
         ):  # fmt: skip
             if wrong:
                 raise ValueError(text)
-        for gone in ("vocabulary_size", "has_static_table", "encoding"):
+        # of a layer whose vocabulary is in a file that is read after the configuration
+        self._awaited_size: int | None = kwargs.pop("vocabulary_size", None)
+        for gone in ("has_static_table", "encoding"):
             kwargs.pop(gone, None)
         given = kwargs.pop("has_input_vocabulary", vocabulary is not None)
         kwargs.setdefault("dtype", dt.int64 if mode == "int" else floatx())
@@ -114,7 +116,7 @@ class IndexLookup(PreprocessingLayer):
 
     def get_vocabulary(self, include_special_tokens: bool = True) -> list[Any]:
         """The members in the order of their places, those of special places first."""
-        shown = [t.decode() if isinstance(t, bytes) else t for t in self._tokens]
+        shown = _shown(self._tokens)
         if not include_special_tokens:
             return shown
         return [*[self.mask_token] * self._first_oov(), *[self.oov_token] * self.num_oov_indices,
@@ -171,7 +173,7 @@ class IndexLookup(PreprocessingLayer):
         if repeated:
             raise ValueError(
                 "The passed vocabulary has at least one repeated term. Please uniquify your "
-                f"dataset. The repeated terms are {repeated}"
+                f"dataset. The repeated terms are {_shown(repeated)}"
             )
         for kind, token in (("mask", self.mask_token), ("OOV", self.oov_token)):
             if token is None or (kind == "OOV" and not self.invert):
@@ -235,14 +237,26 @@ class IndexLookup(PreprocessingLayer):
 
     # ---- calls ------------------------------------------------------------------------------
     def call(self, inputs: Any) -> Any:
-        places = self._places(inputs)
         if self.output_mode == "int":
-            return places
-        depth = self.max_tokens if self.pad_to_max_tokens else self.vocabulary_size()
-        weights = None if self._idf is None else convert_to_tensor(self._idf)
-        return encoded(
-            places, self.output_mode, depth or 0, self._dtype, weights, sparse=self.sparse
-        )
+            return self._places(inputs)
+        depth = self._depth()
+        if depth is None:
+            raise RuntimeError(
+                f"When using `output_mode={self.output_mode}` and `pad_to_max_tokens=False`, you "
+                "must set the layer's vocabulary before calling it. Either pass a `vocabulary` "
+                "argument to the layer, or call `adapt` with some sample data."
+            )
+        places, weights = self._places(inputs), None
+        if self.output_mode == "tf_idf":  # before `adapt` the table refuses the values themselves
+            known = np.zeros(depth, self._dtype.numpy_dtype) if self._idf is None else self._idf
+            weights = convert_to_tensor(known)
+        return encoded(places, self.output_mode, depth, self._dtype, weights, sparse=self.sparse)
+
+    def _depth(self) -> int | None:
+        """The size of the vectors; None as long as the vocabulary is not known."""
+        if self.pad_to_max_tokens:
+            return self.max_tokens
+        return self.vocabulary_size() if self._tokens else self._awaited_size
 
     def _places(self, inputs: Any) -> Any:
         if hasattr(inputs, "flat_values"):  # ragged: each value on its own
@@ -276,8 +290,7 @@ class IndexLookup(PreprocessingLayer):
         return where(unknown, cast(hashed, dt.int64) + self._first_oov(), places)
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
-        depth = self.max_tokens if self.pad_to_max_tokens else self.vocabulary_size()
-        return encoded_shape(input_shape, self.output_mode, depth)
+        return encoded_shape(input_shape, self.output_mode, self._depth())
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -302,6 +315,11 @@ class IndexLookup(PreprocessingLayer):
             return None
         first = self._first_token()
         return self._idf[first : first + len(self._tokens)].tolist()
+
+
+def _shown(members: list[Any]) -> list[Any]:
+    """Members as users know them: text in place of bytes."""
+    return [m.decode() if isinstance(m, bytes) else m for m in members]
 
 
 def _lines(path: str) -> list[str]:

@@ -42,6 +42,7 @@ class PreprocessingLayer(Layer):
         """
         if self._is_adapted:
             self.reset_state()
+        i = -1
         for i, batch in enumerate(_batches(data, batch_size or 32, steps)):
             if steps is not None and i >= steps:
                 break
@@ -49,6 +50,8 @@ class PreprocessingLayer(Layer):
                 self._build_for(batch)
                 self._note_shape(batch)
             self.update_state(batch)
+        if i < 0:
+            raise ValueError("Expected input data to be non-empty.")
         self.finalize_state()
         self._is_adapted = True
 

@@ -67,7 +67,7 @@ class TextVectorization(PreprocessingLayer):
                 f"output_sequence_length={output_sequence_length}"
             )
         given = kwargs.pop("has_input_vocabulary", vocabulary is not None)
-        kwargs.pop("vocabulary_size", None)
+        size = kwargs.pop("vocabulary_size", None)
         kwargs["dtype"] = dt.string
         super().__init__(autocast=False, **kwargs)
         self._standardize, self._split, self._ngrams = standardize, split, ngrams
@@ -76,7 +76,7 @@ class TextVectorization(PreprocessingLayer):
         self._lookup_layer = StringLookup(
             max_tokens=max_tokens, vocabulary=vocabulary, idf_weights=idf_weights, mask_token="",
             pad_to_max_tokens=pad_to_max_tokens, output_mode=mode, sparse=sparse,
-            has_input_vocabulary=given,
+            has_input_vocabulary=given, vocabulary_size=size,
         )  # fmt: skip
 
     # ---- the vocabulary ---------------------------------------------------------------------

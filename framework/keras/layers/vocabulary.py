@@ -43,7 +43,15 @@ class VocabularyTable(LookupInterface):
         return self._first_oov + self._num_oov
 
     def use(self, members: list[Any]) -> None:
-        """Takes another vocabulary, as `key` gives its members."""
+        """Takes another vocabulary, as `key` gives its members.
+
+        Raises InvalidArgumentError for none: a table without members cannot be read.
+        """
+        if not members:
+            raise errors.InvalidArgumentError(
+                "keys and values cannot be empty tensors: the vocabulary has no members besides "
+                "the special ones"
+            )
         self.members = members
         self._found = {m: self.first_member + i for i, m in enumerate(members)}
 
@@ -58,6 +66,11 @@ class VocabularyTable(LookupInterface):
         return convert_to_tensor(b"" if self._value_dtype is dt.string else 0, self._value_dtype)
 
     def _find(self, keys: np.ndarray, default: np.ndarray) -> np.ndarray:
+        if not self.members:
+            raise errors.FailedPreconditionError(
+                "Table not initialized: the layer has no vocabulary yet. Call `adapt` with data, "
+                "or pass a `vocabulary`"
+            )
         flat = keys.reshape(-1).tolist()
         found = self._members_at(flat) if self._invert else self._places_of(flat)
         return self._array(found, keys.shape)
@@ -105,5 +118,6 @@ class VocabularyTable(LookupInterface):
         cls, settings: dict[str, Any], keys: np.ndarray, values: np.ndarray
     ) -> VocabularyTable:
         made = cls(**settings)
-        made.use(keys.tolist())
+        if len(keys):  # else it was saved before it had any
+            made.use(keys.tolist())
         return made

@@ -15,6 +15,7 @@ from shardtape.keras.saving import hdf5_layout, state_paths
 from shardtape.keras.saving.keras_form import described
 from shardtape.keras.saving.keras_reading import plain_config
 from shardtape.keras.saving.lookup_forms import (
+    take_vocabulary,
     vocabulary_file,
     vocabulary_files,
     without_vocabularies,
@@ -104,7 +105,7 @@ def loaded_feature_space(archive: zipfile.ZipFile, form: dict[str, Any], file: A
         if hasattr(layer, "set_vocabulary"):
             name = vocabulary_file(place)
             if name in names:
-                layer.set_vocabulary(archive.read(name).decode().split("\n"))
+                take_vocabulary(layer, archive.read(name).decode())
         else:
             layer.load_own_variables(file.get(f"{place}/vars", {}))
     space._adapted = True

@@ -25,7 +25,7 @@ from shardtape.keras.saving.compile_form import compile_form, compile_from, trai
 from shardtape.keras.saving.hdf5_files import opened, written_at_once
 from shardtape.keras.saving.keras_form import NoKerasForm, described
 from shardtape.keras.saving.keras_reading import plain_config
-from shardtape.keras.saving.lookup_forms import without_vocabularies
+from shardtape.keras.saving.lookup_forms import take_vocabulary, without_vocabularies
 from shardtape.keras.saving.registry import custom_object_scope
 from shardtape.keras.saving.serialization import deserialize_keras_object
 
@@ -228,7 +228,7 @@ def _read_assets(archive: zipfile.ZipFile, model: Any, path: str) -> None:
             left -= own
         name = f"assets/{place}/vocabulary.txt"
         if name in left and hasattr(layer, "set_vocabulary"):
-            layer.set_vocabulary(archive.read(name).decode().split("\n"))
+            take_vocabulary(layer, archive.read(name).decode())
             left.discard(name)
     left = {n for n in left if "/_lookup_layer/" not in n}
     if left:

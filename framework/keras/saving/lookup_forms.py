@@ -22,6 +22,8 @@ def vocabulary_files(place: str, layer: Any) -> dict[str, str]:
         raise TypeError(f"the weights of {layer.name!r} have no place in Keras's files")
     if getattr(getattr(layer, "_lookup_layer", layer), "_has_input_vocabulary", False):
         return {}  # the configuration has it
+    if not layer.get_vocabulary(include_special_tokens=False):
+        return {}
     members = [str(member) for member in layer.get_vocabulary()]
     if any("\n" in member for member in members):
         raise TypeError(f"a member of the vocabulary of {layer.name!r} has several lines")
@@ -30,6 +32,13 @@ def vocabulary_files(place: str, layer: Any) -> dict[str, str]:
     if hasattr(layer, "_lookup_layer"):  # TextVectorization's is a layer of its own
         places.append(f"{place}/_lookup_layer")
     return {vocabulary_file(p): text for p in places}
+
+
+def take_vocabulary(layer: Any, content: str) -> None:
+    """Gives a layer what `vocabulary_files` wrote, or Keras."""
+    members = content.split("\n")
+    if members != [str(m) for m in layer.get_vocabulary()]:  # as of one that was never adapted
+        layer.set_vocabulary(members)
 
 
 def without_vocabularies(form: Any) -> Any:
