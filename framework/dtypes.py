@@ -216,6 +216,11 @@ def from_numpy(dtype: np.dtype) -> DType:
     return found
 
 
+def is_name(name: str) -> builtins.bool:
+    """Whether TensorFlow has a type of this name, like "float32" or "half"."""
+    return name in _BY_NAME
+
+
 def as_dtype(type_value: Any) -> DType:
     """A DType from a DType, its name or number, a numpy dtype or a Python type."""
     value = type_value

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
-from shardtape import shapes
+from shardtape import errors, shapes
 from shardtape.backend import philox, random
 from shardtape.context import state as context
 from shardtape.graph.scopes import init_scope, name_scope
@@ -73,7 +73,13 @@ def _taken(variable: Variable, blocks: int) -> philox.Philox:
     if random.in_step():
         return random.take(None, 0, 0, 0)
     with _lock:
-        low, high, key = (int(word) & _MASK64 for word in variable._read_array())
+        words = variable._read_array()
+        if len(words) == _STATE_SIZES[Algorithm.THREEFRY.value]:
+            raise errors.UnimplementedError(
+                None, None,
+                "Non-XLA devices don't support the ThreeFry algorithm. [Op:RngReadAndSkip]",
+            )  # fmt: skip
+        low, high, key = (int(word) & _MASK64 for word in words)
         position = philox.Philox(key, low | high << 64)
         variable._write_array(_words_of(position.skip(blocks)))
     return position

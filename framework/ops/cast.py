@@ -126,6 +126,11 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
     Floats are cut towards zero, everything but zero becomes True, of complex numbers the real
     part is kept.
     """
+    # NumPy has more names, of sizes that differ between platforms
+    if dtype is int or dtype is complex or (type(dtype) is str and not dt.is_name(dtype)):
+        raise TypeError(
+            f"Cannot convert the argument `type_value`: {dtype!r} to a TensorFlow DType."
+        )
     wanted = dt.as_dtype(dtype)
     if not isinstance(x, Tensor):
         if isinstance(x, IndexedSlices):

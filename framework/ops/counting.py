@@ -88,13 +88,40 @@ def histogram_fixed_width_bins(
     return cast(reshape(place, shape(x)), dtype, name)
 
 
+def _check_bins(value_range: Any, nbins: Any) -> None:
+    """Raises for bounds in the wrong order and for no bins, where the values are known."""
+    bounds = convert_to_tensor(value_range)
+    if isinstance(bounds, EagerTensor):
+        low, high = bounds.numpy().tolist()
+        if not low < high:
+            raise errors.InvalidArgumentError(
+                "value_range should satisfy value_range[0] < value_range[1], but got "
+                f"'[{low:g}, {high:g}]' [Op:HistogramFixedWidth]"
+            )
+    if isinstance(nbins, (int, EagerTensor)) and int(nbins) <= 0:
+        raise errors.InvalidArgumentError(
+            f"nbins should be a positive number, but got '{int(nbins)}' [Op:HistogramFixedWidth]"
+        )
+
+
 def histogram_fixed_width(
     values: Any, value_range: Any, nbins: Any = 100, dtype: Any = dt.int32, name: Any = None
 ) -> Tensor:
     """The number of values in each of `nbins` equal bins over `value_range`."""
+    _check_bins(value_range, nbins)
     place = histogram_fixed_width_bins(values, value_range, nbins)
     ones = ones_like(reshape(place, [-1]), dtype)
     return unsorted_segment_sum(ones, reshape(place, [-1]), cast(nbins, dt.int32), name=name)
+
+
+def _check_classes(what: str, classes: Any, count: Any) -> None:
+    """Raises for eager classes outside; in a graph the op that counts refuses them."""
+    if not (isinstance(classes, EagerTensor) and isinstance(count, EagerTensor)):
+        return
+    from shardtape.debugging import assert_less, assert_non_negative
+
+    assert_non_negative(classes, message=f"`{what}` contains negative values.  ")
+    assert_less(classes, count, message=f"`{what}` out of bound")
 
 
 def confusion_matrix(
@@ -107,6 +134,8 @@ def confusion_matrix(
     if num_classes is None:
         num_classes = maximum(reduce_max(predictions), reduce_max(labels)) + 1
     side = cast(num_classes, dt.int64)
+    _check_classes("labels", labels, side)
+    _check_classes("predictions", predictions, side)
     if weights is None:
         values = ones_like(predictions, dtype)
     else:

@@ -57,6 +57,26 @@ def _square_shape(input: Arg, **attrs: Any) -> TensorShape:
     return x[:-2].concatenate([side, side])
 
 
+def _check_square(x: Any, what: str = "Input matrix must be square.") -> None:
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        raise ValueError(what)
+
+
+def _check_system(matrix: Any, rhs: Any) -> None:
+    """Raises ValueError unless the sides of matrix @ x = rhs fit; batch axes may broadcast."""
+    _check_square(matrix, "First input (lhs) must be a square matrix.")
+    if rhs.ndim < 2:
+        raise ValueError(
+            f"rhs must be a matrix or a batch of them, got shape {list(rhs.shape)}: use "
+            "tf.expand_dims for a vector"
+        )
+    if matrix.shape[-1] != rhs.shape[-2]:
+        raise ValueError("Input matrix and rhs are incompatible.")
+    for m, n in zip(matrix.shape[-3::-1], rhs.shape[-3::-1]):
+        if m != n and 1 not in (m, n):
+            raise ValueError("All input tensors must have the same outer dimensions.")
+
+
 def _batch_shape(input: Arg, **attrs: Any) -> TensorShape:
     whole = _square_shape(input)
     return UNKNOWN if whole.rank is None else whole[:-2]
@@ -74,6 +94,7 @@ def _batch_shape(input: Arg, **attrs: Any) -> TensorShape:
 )
 def matrix_inverse_op(xp, input, *, adjoint=False):
     """The inverse of square matrices, or of their conjugate transposes."""
+    _check_square(input)
     try:
         return xp.linalg.inv(_h(xp, input) if adjoint else input)
     except np.linalg.LinAlgError:
@@ -97,6 +118,7 @@ def _(g, y, _input, *, adjoint):
 )
 def matrix_determinant(xp, input):
     """The determinant of square matrices: [..., n, n] to [...]."""
+    _check_square(input)
     return xp.linalg.det(input)
 
 
@@ -121,6 +143,7 @@ def _(g, y, input):
 )
 def log_matrix_determinant(xp, input):
     """The sign of the determinant of square matrices, and the logarithm of its size."""
+    _check_square(input)
     sign, log_abs = xp.linalg.slogdet(input)
     return sign, log_abs
 
@@ -156,11 +179,7 @@ def _solve_shape(matrix: Arg, rhs: Arg, **attrs: Any) -> TensorShape:
 )
 def matrix_solve(xp, matrix, rhs, *, adjoint=False):
     """x with matrix @ x = rhs: [..., n, n] and [..., n, k] to [..., n, k]."""
-    if rhs.ndim < 2:
-        raise ValueError(
-            f"rhs must be a matrix or a batch of them, got shape {list(rhs.shape)}: use "
-            "tf.expand_dims for a vector"
-        )
+    _check_system(matrix, rhs)
     try:
         return xp.linalg.solve(_h(xp, matrix) if adjoint else matrix, rhs)
     except np.linalg.LinAlgError:
@@ -192,6 +211,7 @@ def _(g, y, matrix, _rhs, *, adjoint):
 )
 def matrix_triangular_solve(xp, matrix, rhs, *, lower=True, adjoint=False):
     """As `MatrixSolve`, of the lower or upper triangle of `matrix`; batch axes broadcast."""
+    _check_system(matrix, rhs)
     triangle = xp.tril(matrix) if lower else xp.triu(matrix)
     if adjoint:
         triangle = _h(xp, triangle)
@@ -347,6 +367,11 @@ def _eigh_shape(input: Arg, *, compute_v: bool = True) -> list[TensorShape]:
 )
 def self_adjoint_eig(xp, input, *, compute_v=True):
     """Eigenvalues in ascending order, and eigenvectors as columns, of Hermitian matrices."""
+    _check_square(input)
+    if xp.isnan(xp.tril(input)).any().item():  # LAPACK would give numbers for some of them
+        raise ValueError(
+            "Self-adjoint eigen decomposition was not successful. The input might not be valid."
+        )
     if not compute_v:
         return xp.linalg.eigvalsh(input), xp.zeros((0,), input.dtype)
     values, vectors = xp.linalg.eigh(input)
@@ -389,6 +414,9 @@ def eig_op(xp, input, *, compute_v=True):
     """Eigenvalues (complex, in no order) and eigenvectors as columns, of square matrices."""
     kind = {np.dtype(np.float32): np.complex64, np.dtype(np.float64): np.complex128}
     kind = kind.get(input.dtype, input.dtype)
+    _check_square(input)
+    if not xp.isfinite(input).all().item():
+        raise ValueError("Eigen decomposition was not successful. The input might not be valid.")
     if not compute_v:
         return xp.linalg.eigvals(input).astype(kind), xp.zeros((0,), kind)
     values, vectors = xp.linalg.eig(input)

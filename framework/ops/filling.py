@@ -159,6 +159,9 @@ def _range_shape(start: Arg, limit: Arg, delta: Arg) -> TensorShape:
     return TensorShape([len(_range_values(*values))])
 
 
+_MOST_STEPS = np.iinfo(np.int64).max
+
+
 def _range_values(start: Any, limit: Any, delta: Any) -> Any:
     if delta == 0:
         raise ValueError("Requires delta != 0: 0")
@@ -166,7 +169,14 @@ def _range_values(start: Any, limit: Any, delta: Any) -> Any:
         return np.empty(0, start.dtype)
     if start.dtype.kind in "iu":
         return np.arange(int(start), int(limit), int(delta), dtype=start.dtype)
-    count = int(np.ceil(np.abs((np.float64(limit) - np.float64(start)) / np.float64(delta))))
+    steps = np.abs((np.float64(limit) - np.float64(start)) / np.float64(delta))
+    if np.isnan(steps):
+        order = "<=" if delta > 0 else ">="
+        sign = ">" if delta > 0 else "<"
+        raise ValueError(f"Requires start {order} limit when delta {sign} 0: {start}/{limit}")
+    if steps > _MOST_STEPS:
+        raise ValueError(f"Requires ((limit - start) / delta) <= {_MOST_STEPS}")
+    count = int(np.ceil(steps))
     # TensorFlow adds up, in the type of the result
     return start + np.arange(count).astype(start.dtype) * delta
 

@@ -224,7 +224,10 @@ def _complex_function(rank: int, which: int, text: str) -> Callable[..., Any]:
     transform = _COMPLEX_OPS[rank][which]
 
     def function(input: Any, name: str | None = None) -> Any:
-        return transform(convert_to_tensor(input, dtype_hint=dt.complex64), name=name)
+        x = convert_to_tensor(input)  # complex Python numbers are complex128
+        if x.dtype not in _COMPLEX:
+            x = convert_to_tensor(input, dtype_hint=dt.complex64)
+        return transform(x, name=name)
 
     function.__name__ = function.__qualname__ = transform.name
     function.__doc__ = text

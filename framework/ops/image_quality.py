@@ -69,6 +69,8 @@ def _in_float(a: Any, b: Any, max_val: Any) -> tuple[Any, Any, Any]:
 def psnr(a: Any, b: Any, max_val: Any, name: str | None = None) -> Any:
     """The peak signal-to-noise ratio in decibel, per image (..., height, width, channels)."""
     a, b, limit = _in_float(a, b, max_val)
+    if not a.shape[-1:].is_compatible_with(b.shape[-1:]):
+        raise ValueError(f"Shapes {a.shape} and {b.shape} are incompatible")
     error = reduce_mean(squared_difference(a, b), [-3, -2, -1])
     ten = np.float32(np.log(10.0))
     return 20 * log(limit) / ten - np.float32(10 / np.log(10)) * log(error)

@@ -52,6 +52,15 @@ def band_part_op(xp, input, num_lower, num_upper):
     `num_upper` above; -1 is all."""
     if input.ndim < 2:
         raise ValueError("input must be at least 2-dim")
+    for side, width, size, what in (
+        ("num_lower", num_lower, input.shape[-2], "rows"),
+        ("num_upper", num_upper, input.shape[-1], "columns"),
+    ):
+        if int(width) > size:
+            raise ValueError(
+                f"{side} must be negative or less or equal to number of {what} ({size}) "
+                f"got: {int(width)}"
+            )
     inside = _band(xp, *input.shape[-2:], int(num_lower), int(num_upper))
     return xp.where(inside, input, xp.zeros((), input.dtype))
 

@@ -448,7 +448,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
 
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
     """As `numpy.select`."""
-    made = array(default)
+    made: Any = default  # a Python number takes the type of the choices
     for condition, choice in reversed(list(zip(condlist, choicelist))):
         made = where(condition, choice, made)
     return made
