@@ -90,6 +90,20 @@ _NOT_YET = {
     "tf.experimental.StructuredTensor": "use a dictionary of ragged tensors",
 }  # fmt: skip
 
+# Names of TensorFlow 1 whose successors have other names.
+_MOVED = {
+    "tf.train.AdadeltaOptimizer": "tf.keras.optimizers.Adadelta",
+    "tf.train.AdagradOptimizer": "tf.keras.optimizers.Adagrad",
+    "tf.train.AdamOptimizer": "tf.keras.optimizers.Adam",
+    "tf.train.FtrlOptimizer": "tf.keras.optimizers.Ftrl",
+    "tf.train.GradientDescentOptimizer": "tf.keras.optimizers.SGD",
+    "tf.train.MomentumOptimizer": "tf.keras.optimizers.SGD",
+    "tf.train.Optimizer": "tf.keras.optimizers.Optimizer",
+    "tf.train.RMSPropOptimizer": "tf.keras.optimizers.RMSprop",
+    "tf.train.Saver": "tf.train.Checkpoint",
+    "tf.train.exponential_decay": "tf.keras.optimizers.schedules.ExponentialDecay",
+}
+
 # The public namespaces, as users write them after "tf.".
 NAMESPACES = (
     "audio", "autodiff", "autograph", "autograph.experimental", "bitwise", "compat", "compat.v1",
@@ -146,17 +160,27 @@ def missing_text(path: str, name: str, known: Iterable[str]) -> str:
     text = f"module '{path}' has no attribute '{name}'"
     if name.startswith("__"):
         return text
+    moved = _MOVED.get(f"{path}.{name}")
+    if moved is not None:
+        return f"{text}; its place is taken by '{moved}'"
     elsewhere = [p for p in _paths_of(name) if p != f"{path}.{name}"]
-    near = _nearest(name, known)
+    later = [p.rpartition(".")[2] for p in _NOT_YET if p.rpartition(".")[0] == path]
+    near = _nearest(name, [*known, *later])
     if elsewhere:
         return f"{text}; there is '{elsewhere[0]}'"
+    reason = _NOT_YET.get(f"{path}.{near}")
+    if reason is not None:
+        return f"{text}; the nearest, {path}.{near}, is not part of this framework yet; {reason}"
     return f"{text}; the nearest name is '{near}'" if near else text
 
 
 def _nearest(name: str, known: Iterable[str]) -> str | None:
-    by_lower = {k.lower(): k for k in known}
-    near = difflib.get_close_matches(name.lower(), list(by_lower), 1, cutoff=0.4)
-    return by_lower[near[0]] if near else None
+    names = list(known)
+    near = difflib.get_close_matches(name.lower(), {k.lower() for k in names}, 1, cutoff=0.4)
+    if not near:
+        return None
+    alike = [k for k in names if k.lower() == near[0]]  # a class and its function, say
+    return max(alike, key=lambda k: difflib.SequenceMatcher(None, name, k).ratio())
 
 
 def _paths_of(name: str) -> list[str]:

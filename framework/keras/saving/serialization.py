@@ -34,8 +34,15 @@ def _modules() -> list[Any]:
             inception_resnet_v2, instance_members]  # fmt: skip
 
 
+class UnknownObjectError(TypeError, ValueError):
+    """Nobody knows the class or function of a name.
+
+    Keras raises TypeError for one in a `.keras` file, ValueError for one in an HDF5 file.
+    """
+
+
 def find(name: str, custom_objects: dict[str, Any] | None = None) -> Any:
-    """The class or function of a name. Raises ValueError where nobody knows it."""
+    """The class or function of a name. Raises UnknownObjectError where nobody knows it."""
     found = known(name, custom_objects)
     if found is not None:
         return found
@@ -45,7 +52,7 @@ def find(name: str, custom_objects: dict[str, Any] | None = None) -> Any:
         found = vars(module).get(name)
         if found is not None and callable(found):
             return found
-    raise ValueError(
+    raise UnknownObjectError(
         f"Unknown object: '{name}'. If it is a class or function of your own, pass it in "
         "`custom_objects`, or register it with `tf.keras.utils.register_keras_serializable`."
     )

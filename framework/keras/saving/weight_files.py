@@ -248,10 +248,17 @@ def pack_parts(parts: Mapping[str, bytes], path: str) -> None:
         pack(folder, path)
 
 
+class DamagedFileError(errors.DataLossError, OSError):
+    """A file of weights or of a model cannot be read; Keras raises OSError for it."""
+
+
 def unpack(path: str, folder: str) -> None:
-    """Takes the files of `pack` apart into a folder. Raises DataLossError for a damaged file."""
+    """Takes the files of `pack` apart into a folder.
+
+    Raises DamagedFileError, a DataLossError and an OSError, for a damaged file.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             archive.extractall(folder)
     except zipfile.BadZipFile as error:
-        raise errors.DataLossError(f"{path} is damaged: {error}") from error
+        raise DamagedFileError(f"{path} is damaged: {error}") from error

@@ -46,6 +46,11 @@ def test_namespaces_are_those_that_users_see():
         ("tf.compat.v1.disable_v2_behavior", "not part of this framework yet; write the TF2 form"),
         ("tf.compat.v1.estimator", "use tf.keras or tf.Trainer"),
         ("tf.compat.as_byte", "nearest name is 'as_bytes'"),
+        ("tf.keras.losses.Huberr", "nearest name is 'Huber'"),
+        ("tf.keras.losses.huberr", "nearest name is 'huber'"),
+        ("tf.train.AdamOptimizer", "place is taken by 'tf.keras.optimizers.Adam'"),
+        ("tf.train.Chekpoint", "nearest name is 'Checkpoint'"),
+        ("tf.Sessionn", "the nearest, tf.Session, is not part of this framework yet; call"),
         ("tf.Session", "tf.Session is not part of this framework yet; call a tf.function"),
     ],
 )
