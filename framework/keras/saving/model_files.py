@@ -240,10 +240,14 @@ def _loaded(path: str, custom_objects: Any, compile: bool) -> Any:
         return _read(folder, custom_objects, compile, path)
 
 
+class NoModelError(errors.InvalidArgumentError, OSError):
+    """A file or folder holds no model; Keras raises OSError for a folder without one."""
+
+
 def _read(folder: str, custom_objects: Any, compile: bool, shown: str | None = None) -> Any:
     description = storage.join(folder, MODEL_FILE)
     if storage.size_bytes(description) is None:
-        raise errors.InvalidArgumentError(
+        raise NoModelError(
             f"{shown or folder} holds no Keras model: it has no {MODEL_FILE}. Weights alone are "
             "read by `load_weights`, modules by `tf.saved_model.load`."
         )

@@ -26,6 +26,11 @@ def test_a_file_of_something_else_is_an_os_error(tmp_path, name, content):
     assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)
 
 
+def test_a_folder_without_a_model_is_an_os_error(tmp_path):
+    with pytest.raises(OSError, match="holds no Keras model"):
+        keras.models.load_model(tmp_path)
+
+
 @pytest.mark.parametrize("ending, kind", [("keras", TypeError), ("h5", ValueError)])
 def test_a_class_that_nobody_knows(tmp_path, ending, kind):
     path = str(tmp_path / f"model.{ending}")
