@@ -115,7 +115,9 @@ def load_hdf5_model(path: str, custom_objects: Any, compile: bool) -> Any:
             model._build_compiled()
         if compiled and "optimizer_weights" in file:
             group = file["optimizer_weights"]
-            optimizer_state.restore(model.optimizer, model, hdf5_layout.read_arrays(group))
+            names = hdf5_layout.read_names(group, "weight_names")
+            state = hdf5_layout.read_arrays(group)
+            optimizer_state.restore(model.optimizer, model, state, names)
     return model
 
 

@@ -44,8 +44,16 @@ def arrays(optimizer: Optimizer) -> list[np.ndarray]:
     return [array for _, array in named_arrays(optimizer)]
 
 
-def restore(optimizer: Optimizer, model: Any, state: list[np.ndarray]) -> None:
-    """Takes over what `arrays` or Keras gave; where it does not fit, it warns as Keras does."""
+def restore(
+    optimizer: Optimizer, model: Any, state: list[np.ndarray], names: list[str] | None = None
+) -> None:
+    """Takes over what `arrays` or Keras gave; where it does not fit, it warns as Keras does.
+
+    Args:
+      names: of the state in an HDF5 file, of which Keras takes what comes before the first that
+        does not fit. Where layers were frozen or thawed after `compile`, that is the number of
+        steps and the state of the layers before the first of these.
+    """
     if not is_known(optimizer):
         _log.warning("The state of the optimizer %s is not taken over", optimizer.name)
         return
@@ -70,7 +78,15 @@ def restore(optimizer: Optimizer, model: Any, state: list[np.ndarray]) -> None:
     )
     if not fits:
         _warn(optimizer, 1 + len(listed), len(state))
-        return
+        if names is None or not state or np.shape(state[0]) != ():
+            return
+        wanted = [name for name, _ in named_arrays(optimizer)]
+        shapes = [tuple(v.shape) if live is None else live.shape for _, v, live in listed]
+        same = [
+            a == b and array.shape == shape
+            for a, b, array, shape in zip(wanted[1:], names[1:], state[1:], shapes)
+        ]
+        listed = listed[: (same + [False]).index(False)]
     for (_, _, live), array in zip(listed, state[1:]):
         if live is not None:
             live[...] = np.asarray(array).reshape(live.shape)

@@ -183,3 +183,29 @@ def test_a_partly_frozen_application_in_hdf5(tmp_path: Any) -> None:
     assert (len(loaded.trainable_weights), len(loaded.non_trainable_weights)) == (118, 144)
     for a, b in zip(model.weights, loaded.weights):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "change, kept", [("freeze last", 4), ("thaw last", 4), ("freeze first", 0)]
+)
+def test_the_state_of_an_optimizer_in_hdf5(tmp_path: Any, change: str, kept: int) -> None:
+    """Keras takes over the steps and what fits in order, and nothing of it from `.keras`."""
+    pytest.importorskip("h5py")
+    model = K.Sequential([K.Input((4,)), L.Dense(3), L.Dense(2)])
+    model.layers[1].trainable = change != "thaw last"
+    model.compile("adam", "mse")
+    model.fit(np.ones((4, 4)), np.ones((4, 2)), verbose=0)
+    model.layers[change != "freeze first"].trainable = change == "thaw last"
+    model.save(str(tmp_path / "m.h5"))
+    loaded = K.models.load_model(str(tmp_path / "m.h5"))
+    before, after = model.optimizer.variables, loaded.optimizer.variables
+    assert loaded.optimizer.iterations.numpy() == 1
+    for a, b in zip(before[1 : kept + 1], after[1 : kept + 1]):
+        assert np.any(b.numpy())
+        np.testing.assert_array_equal(a, b)
+    assert not any(np.any(v.numpy()) for v in after[kept + 1 :])
+    loaded.fit(np.ones((4, 4)), np.ones((4, 2)), verbose=0)
+    assert loaded.optimizer.iterations.numpy() == 2
+    model.save(str(tmp_path / "m.keras"))
+    again = K.models.load_model(str(tmp_path / "m.keras"))
+    assert again.optimizer.iterations.numpy() == 0
