@@ -17,6 +17,7 @@ from shardtape.ops import array, linalg, math, matrix_parts, reduce, systems
 from shardtape.ops.cast import cast
 from shardtape.ops.complex_numbers import conj
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.decomposition import matrix_solve
 from shardtape.shapes import TensorShape
 
 _HINTS = ("is_non_singular", "is_self_adjoint", "is_positive_definite", "is_square")
@@ -78,7 +79,7 @@ class LinearOperator(Module):
     def _solve(self, rhs: Any, adjoint: bool) -> Any:
         if self.is_positive_definite and self.is_self_adjoint:
             return systems.cholesky_solve(systems.cholesky(self._dense()), rhs)
-        return systems.solve(self._dense(), rhs, adjoint=adjoint)
+        return matrix_solve(self._dense(), rhs, adjoint=adjoint)  # batch axes broadcast
 
     def _diagonal(self) -> Any:
         return matrix_parts.matrix_diag_part(self._dense())

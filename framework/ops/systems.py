@@ -16,6 +16,7 @@ from shardtape.ops.filling import zeros_like_op
 from shardtape.ops.linalg import matmul
 from shardtape.ops.matrix_parts import matrix_diag_part
 from shardtape.ops.reduce import reduce_max, reduce_sum
+from shardtape.ops.refusals import refusal
 from shardtape.ops.selecting import where
 from shardtape.ops.transcendental import log
 from shardtape.tensor import Tensor
@@ -53,7 +54,16 @@ def logdet(matrix: Any, name: str | None = None) -> Tensor:
 
 
 def solve(matrix: Any, rhs: Any, adjoint: bool = False, name: str | None = None) -> Tensor:
-    """x with matrix @ x = rhs: [..., n, n] and [..., n, k] to [..., n, k]."""
+    """x with matrix @ x = rhs: [..., n, n] and [..., n, k] to [..., n, k].
+
+    Raises InvalidArgumentError (ValueError in a graph) where the batch axes are not the same.
+    """
+    a, b = (x.shape if isinstance(x, Tensor) else convert_to_tensor(x).shape for x in (matrix, rhs))
+    if a.rank is not None and b.rank is not None and b.rank >= 2:
+        if a.rank != b.rank:
+            raise refusal("All input tensors must have the same rank. [Op:MatrixSolve]")
+        if not a[:-2].is_compatible_with(b[:-2]):
+            raise refusal("All input tensors must have the same outer dimensions. [Op:MatrixSolve]")
     return ops.matrix_solve(matrix, rhs, adjoint=adjoint, name=name)
 
 
