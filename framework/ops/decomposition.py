@@ -454,6 +454,21 @@ def _svd_shape(
     return [s, x[:-2].concatenate([m, wide_u]), x[:-2].concatenate([n, wide_v])]
 
 
+def _singular(xp: Any, x: Any, **options: Any) -> list[Any]:
+    """What `linalg.svd` returns; NaN for those matrices that are not finite."""
+    try:
+        made = xp.linalg.svd(x, **options)
+    except np.linalg.LinAlgError:
+        bad = ~xp.isfinite(x).all(axis=(-2, -1))
+        if not bad.any().item():
+            raise
+        made = xp.linalg.svd(xp.where(bad[..., None, None], xp.zeros((), x.dtype), x), **options)
+        made = made if isinstance(made, tuple) else (made,)
+        for part in made:
+            part[bad] = np.nan
+    return list(made) if isinstance(made, tuple) else [made]
+
+
 @op(
     "Svd",
     dtypes=_TYPES,
@@ -472,8 +487,8 @@ def svd_op(xp, input, *, compute_uv=True, full_matrices=False):
     u diag(s) v^H = input."""
     if not compute_uv:
         empty = xp.zeros((0,), input.dtype)
-        return xp.linalg.svd(input, compute_uv=False), empty, empty
-    u, s, vh = xp.linalg.svd(input, full_matrices=full_matrices)
+        return _singular(xp, input, compute_uv=False)[0], empty, empty
+    u, s, vh = _singular(xp, input, full_matrices=full_matrices)
     return s, u, _h(xp, vh)
 
 

@@ -58,6 +58,15 @@ def test_the_words_of_refusals(call, text):
     assert "gufunc" not in str(raised.value)
 
 
+def test_singular_values_of_nan_are_nan():
+    both = np.array([[[1.0, 2.0], [3.0, 4.0]], [[NAN, 1.0], [1.0, 2.0]]], np.float32)
+    s, u, v = tf.linalg.svd(both)
+    np.testing.assert_allclose(s[0], [5.4649854, 0.36596614], rtol=1e-5)
+    np.testing.assert_allclose(u[0] @ tf.linalg.diag(s[0]) @ tf.transpose(v[0]), both[0], rtol=1e-4)
+    assert all(np.isnan(part[1]).all() for part in (s, u, v))
+    assert np.isnan(tf.linalg.svd(both[1], compute_uv=False)).all()
+
+
 def test_images_of_other_channels():
     with pytest.raises(ValueError, match="are incompatible"):
         tf.image.psnr(tf.ones((4, 4, 3)), tf.ones((4, 4, 1)), 1.0)
