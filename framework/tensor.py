@@ -22,7 +22,7 @@ _from_numpy = dt._BY_NUMPY
 class Tensor(Operators):
     """Base of all tensors; immutable."""
 
-    # the logits: see keras/logits.py; the mask: see keras/masks.py; the part: see ops/variable_slices.py
+    # see keras/logits.py, keras/masks.py and ops/variable_slices.py
     __slots__ = ("__weakref__", "_keras_logits", "_keras_mask", "_part_of")
     __array_priority__ = 100  # numpy on the left hands over: `ndarray * tensor` is a tensor
 

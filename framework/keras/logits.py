@@ -17,7 +17,7 @@ from shardtape.tensor import SymbolicTensor, Tensor
 def remember(probabilities: Any, logits: Any) -> Any:
     """Notes the logits on a result; returns the result."""
     if isinstance(probabilities, Tensor):
-        probabilities._keras_logits = logits
+        probabilities._keras_logits = logits  # type: ignore[attr-defined]
     return probabilities
 
 

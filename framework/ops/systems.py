@@ -9,6 +9,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape.ops import decomposition as ops
+from shardtape.ops import spectra
 from shardtape.ops.cast import cast
 from shardtape.ops.complex_numbers import real
 from shardtape.ops.convert import convert_to_tensor
@@ -95,22 +96,22 @@ def qr(input: Any, full_matrices: bool = False, name: str | None = None) -> Any:
 
 def eigh(tensor: Any, name: str | None = None) -> Any:
     """Eigenvalues in ascending order, and eigenvectors as columns, of Hermitian matrices."""
-    return ops.self_adjoint_eig(tensor, name=name)
+    return spectra.self_adjoint_eig(tensor, name=name)
 
 
 def eigvalsh(tensor: Any, name: str | None = None) -> Tensor:
     """The eigenvalues of Hermitian matrices in ascending order."""
-    return ops.self_adjoint_eig(tensor, compute_v=False, name=name)[0]
+    return spectra.self_adjoint_eig(tensor, compute_v=False, name=name)[0]
 
 
 def eig(tensor: Any, name: str | None = None) -> Any:
     """Eigenvalues (complex) and eigenvectors as columns, of square matrices."""
-    return ops.eig_op(tensor, name=name)
+    return spectra.eig_op(tensor, name=name)
 
 
 def eigvals(tensor: Any, name: str | None = None) -> Tensor:
     """The eigenvalues of square matrices, complex."""
-    return ops.eig_op(tensor, compute_v=False, name=name)[0]
+    return spectra.eig_op(tensor, compute_v=False, name=name)[0]
 
 
 def svd(
@@ -120,7 +121,7 @@ def svd(
 
     Only s without `compute_uv`.
     """
-    s, u, v = ops.svd_op(tensor, full_matrices=full_matrices, compute_uv=compute_uv, name=name)
+    s, u, v = spectra.svd_op(tensor, full_matrices=full_matrices, compute_uv=compute_uv, name=name)
     s = real(s)
     return (s, u, v) if compute_uv else s
 

@@ -11,10 +11,10 @@ from shardtape import errors
 from shardtape.ops import array
 from shardtape.ops.complex_numbers import conj, real
 from shardtape.ops.convert import convert_to_tensor
-from shardtape.ops.decomposition import self_adjoint_eig
 from shardtape.ops.matrix_parts import adjoint, matrix_diag, matrix_diag_part, matrix_transpose
 from shardtape.ops.reduce import reduce_sum
 from shardtape.ops.registry import Arg, op
+from shardtape.ops.spectra import self_adjoint_eig
 from shardtape.shapes import TensorShape
 
 _TYPES = frozenset((dt.float32, dt.float64, dt.complex64, dt.complex128))
