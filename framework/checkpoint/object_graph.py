@@ -71,15 +71,18 @@ def children_of(value: Any) -> dict[str, Any]:
     return children
 
 
-def plain_containers(value: Any) -> list[Any]:
-    """The public lists and dicts of an object, or itself, to which things are added unseen."""
-    if type(value) in (list, dict):
-        return [value]
-    attributes = getattr(value, "__dict__", {})
-    return [
-        held for name, held in attributes.items()
-        if type(held) in (list, dict) and not name.startswith("_")
-    ]  # fmt: skip
+def containers_of(value: Any) -> list[Any]:
+    """The public lists and dicts of an object, or itself, and those inside: things may be put into
+    them unseen, and empty ones are no part of the graph."""
+    found: dict[int, Any] = {}
+    attributes = getattr(value, "__dict__", {}).items()
+    rest = [value, *[held for name, held in attributes if not name.startswith("_")]]
+    while rest:
+        held = rest.pop()
+        if isinstance(held, (list, dict)) and id(held) not in found:
+            found[id(held)] = held
+            rest.extend(held.values() if isinstance(held, dict) else held)
+    return list(found.values())
 
 
 def _model_children(model: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from shardtape.checkpoint.object_graph import (
     Node,
     children_of,
     nodes_of,
-    plain_containers,
+    containers_of,
 )
 from shardtape.checkpoint.reader import StoredCheckpoint
 from shardtape.context import building
@@ -142,7 +142,7 @@ class Restoration:
         values = [node.value for node in nodes]
         values.append(getattr(self._root, "_root", None))  # a Checkpoint's, whose parts are its own
         self._known = {id(value) for value in values}
-        self._containers = [(c, len(c)) for value in values for c in plain_containers(value)]
+        self._containers = [(c, len(c)) for value in values for c in containers_of(value)]
         entries = self._match(nodes)
         actions: list[tuple[Any, Any]] = []
         taken: list[tuple[str, str | None]] = []

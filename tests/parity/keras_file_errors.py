@@ -115,8 +115,15 @@ CASES: dict[str, Callable[[Any, str], None]] = {
 
 def outcome(tf: Any, name: str, folder: str) -> tuple[str, str]:
     """(class, text) of the error that a case raises, the folder's name taken out."""
+    classes, text = classes_and_text(tf, name, folder)
+    return classes[0], text
+
+
+def classes_and_text(tf: Any, name: str, folder: str) -> tuple[list[str], str]:
+    """The same with all classes that catch the error."""
     try:
         CASES[name](tf, folder)
     except Exception as error:  # noqa: BLE001 - the class is the result
-        return type(error).__name__, str(error).replace(folder, "FOLDER")
-    return "", ""
+        classes = [c.__name__ for c in type(error).__mro__ if issubclass(c, Exception)]
+        return classes, str(error).replace(folder, "FOLDER")
+    return [""], ""

@@ -136,9 +136,9 @@ def _shape_of(config: dict) -> list:
 
 @pytest.mark.parametrize("name", keras_file_errors.CASES)
 def test_errors_are_those_of_keras(tmp_path: Path, name: str) -> None:
-    kind, text = keras_file_errors.outcome(tf, name, os.fspath(tmp_path))
+    classes, text = keras_file_errors.classes_and_text(tf, name, os.fspath(tmp_path))
     wanted_kind, wanted_text = NOTES["errors"][name]
-    assert kind == wanted_kind, (text, wanted_text)
+    assert wanted_kind in set(classes) - {"Exception"}, (text, wanted_text)
     for word in ("expected", "found", "named", "shape", "weight"):
         assert (word in text) or (word not in wanted_text), (text, wanted_text)
 

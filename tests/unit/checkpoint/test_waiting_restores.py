@@ -80,6 +80,15 @@ def test_a_layer_in_a_plain_list_gets_its_value_when_it_is_built(tmp_path, walks
     assert fresh(tf.ones([1, 2])).numpy() == 2.0
 
 
+def test_an_empty_container_of_a_checkpoint_takes_values_later(tmp_path, walks):
+    path = tf.train.Checkpoint(parts={"a": [tf.Variable(7.0)]}).write(str(tmp_path / "parts"))
+    checkpoint = tf.train.Checkpoint(parts={"a": []})
+    checkpoint.restore(path)
+    late = tf.Variable(0.0)
+    checkpoint.parts["a"].append(late)
+    assert late.numpy() == 7.0
+
+
 def test_building_other_models_looks_for_nothing(path, walks):
     stack = Stack()
     tf.train.Checkpoint(stack).restore(path).expect_partial()
