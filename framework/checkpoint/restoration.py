@@ -14,8 +14,8 @@ from shardtape.checkpoint.object_graph import (
     VARIABLE_VALUE,
     Node,
     children_of,
-    nodes_of,
     containers_of,
+    nodes_of,
 )
 from shardtape.checkpoint.reader import StoredCheckpoint
 from shardtape.context import building
