@@ -113,7 +113,7 @@ class LocalSession:
 
     def send(self, message: pb.FromWorker) -> None:
         if self._closed:
-            raise UnavailableError("the coordinator ended this session")
+            raise UnavailableError("the coordinator closed the connection to this worker")
         self.peer.heard_s = time.monotonic()
         copy = pb.FromWorker()
         copy.CopyFrom(message)
@@ -121,14 +121,14 @@ class LocalSession:
 
     def receive(self, timeout_s: float) -> pb.ToWorker | None:
         if self._closed:
-            raise UnavailableError("the coordinator ended this session")
+            raise UnavailableError("the coordinator closed the connection to this worker")
         try:
             message = self._inbox.get(timeout=timeout_s) if timeout_s else self._inbox.get_nowait()
         except queue.Empty:
             return None
         if message is None:
             self._closed = True
-            raise UnavailableError("the coordinator ended this session")
+            raise UnavailableError("the coordinator closed the connection to this worker")
         return message
 
     def close(self) -> None:
