@@ -111,40 +111,49 @@ class Replica(threading.Thread):
 
     def _await_turn(self) -> None:
         run = self._run
-        _await(self._turn, run.caller, f"replica {self.number} waits for its turn")
+        limit_s = _LONGEST_TURN_S * (len(run.replicas) + 1)  # turns of the others, and the merge
+        try:
+            _await(self._turn, run.caller, f"replica {self.number} waits for its turn", limit_s)
+        except DeadlineExceededError:
+            self._abandoned = True  # the turn is another's, and not to be passed on
+            raise
         if self._abandoned:
             raise _Abandoned
 
     # ---- in the thread of the run ---------------------------------------------------------
     def go_on(self) -> None:
         """Gives the replica its turn, until it merges or ends."""
+        if self.done:  # it waited too long
+            return
         self._turn.release()
-        _await(self._run.paused, self, f"Strategy.run waits for replica {self.number}")
+        what = f"Strategy.run waits for replica {self.number}"
+        _await(self._run.paused, self, what, _LONGEST_TURN_S)
 
     def abandon(self) -> None:
         """Ends a replica that waits in a merge_call."""
         if not self.done:
             self._abandoned = True
-            self._turn.release()
+            if self._turn.locked():  # else it has its turn, and has not taken it yet
+                self._turn.release()
 
 
-def _await(lock: threading.Lock, other: threading.Thread, what: str) -> None:
+def _await(lock: threading.Lock, other: threading.Thread, what: str, limit_s: float) -> None:
     """Takes a lock that another thread releases.
 
-    Raises DeadlineExceededError where it does not come, or that thread is dead.
+    Raises DeadlineExceededError where that thread is dead, or keeps it longer than `limit_s`.
     """
-    if lock.acquire(timeout=_LOOK_S):
-        return
-    end = time.monotonic() + _LONGEST_TURN_S
-    while time.monotonic() < end and other.is_alive():
-        if lock.acquire(timeout=_LOOK_S):
+    end = time.monotonic() + limit_s
+    while True:
+        lives = other.is_alive()  # before the lock, which a thread may release as its last act
+        if lock.acquire(timeout=_LOOK_S if lives else 0.0):
             return
-    if lock.acquire(timeout=0.0 if other.is_alive() else _LOOK_S):  # its last act
-        return
+        if not lives or time.monotonic() > end:
+            break
     raise DeadlineExceededError(
         None, None,
         f"{what}, but the thread {other.name!r} "
-        f"{'has not come so far' if other.is_alive() else 'has ended'}",
+        + (f"has kept it waiting for {limit_s / 3600:g} h: functions of replicas have to return, "
+           "or to merge, sooner" if lives else "has ended"),
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """MirroredStrategy with two replicas. Numbers and structures are TensorFlow 2.15's."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -269,10 +270,43 @@ def test_waiting_for_a_thread_that_has_ended(monkeypatch):
     dead.join()
     assert lock.acquire()
     with pytest.raises(tf.errors.DeadlineExceededError, match="a turn.*'gone' has ended"):
-        replicas._await(lock, dead, "somebody waits for a turn")
-    monkeypatch.setattr(replicas, "_LONGEST_TURN_S", 0.0)
-    with pytest.raises(tf.errors.DeadlineExceededError, match="not come"):
-        replicas._await(lock, threading.current_thread(), "somebody waits for a turn")
+        replicas._await(lock, dead, "somebody waits for a turn", 3600.0)
+
+
+def test_a_replica_that_keeps_its_turn_is_given_up(strategy, monkeypatch):
+    from shardtape.distribute import replicas
+
+    monkeypatch.setattr(replicas, "_LOOK_S", 0.01)
+    monkeypatch.setattr(replicas, "_LONGEST_TURN_S", 0.2)
+    started, over = [], threading.Event()
+
+    def inside():
+        started.append(threading.current_thread())
+        over.wait(10.0)
+        return tf.distribute.get_replica_context().all_reduce("SUM", 1.0)
+
+    # the one that waits for the first one's turn does not end the run in its place
+    with pytest.raises(tf.errors.DeadlineExceededError, match="waits for replica 0.*kept it"):
+        strategy.run(inside)
+    over.set()
+    [first] = started
+    first.join(5.0)
+    assert not first.is_alive()
+
+
+def test_turns_of_others_may_each_be_the_longest(strategy, monkeypatch):
+    from shardtape.distribute import replicas
+
+    monkeypatch.setattr(replicas, "_LOOK_S", 0.01)
+    monkeypatch.setattr(replicas, "_LONGEST_TURN_S", 0.5)
+
+    def inside():
+        time.sleep(0.3)
+        total = tf.distribute.get_replica_context().all_reduce("SUM", number())
+        time.sleep(0.3)
+        return total
+
+    assert values(strategy.run(inside)) == [1.0, 1.0]
 
 
 def test_random_numbers(strategy):
