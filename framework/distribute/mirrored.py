@@ -318,8 +318,9 @@ _SeveralReplicas.__name__ = _SeveralReplicas.__qualname__ = "MirroredStrategy"
 def _conforming(fn: Function) -> Callable[..., Any]:
     """The Python function of another one, on arguments made to fit its `input_signature`."""
     constraints, signature = fn._constraints, fn._signature
+    function, called = fn.python_function, fn.name  # of `fn` nothing more: its run is kept weakly
     if constraints is None:
-        return fn.python_function
+        return function
 
     def plain(leaf: Any) -> Any:
         if not isinstance(leaf, Declared):
@@ -331,10 +332,10 @@ def _conforming(fn: Function) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        given = constraints.conform(bound.arguments, fn.name)
+        given = constraints.conform(bound.arguments, called)
         for name, value in given.items():
             bound.arguments[name] = nest.map_structure(plain, value)
-        return convert_in_graph(fn.python_function)(*bound.args, **bound.kwargs)
+        return convert_in_graph(function)(*bound.args, **bound.kwargs)
 
     return call
 

@@ -19,9 +19,8 @@ from shardtape.ops.reduce import reduce_prod, reduce_sum
 def reduced(op: ReduceOp, values: Sequence[Any]) -> Any:
     """The sum or mean of one value for each replica.
 
-    IndexedSlices give IndexedSlices with all rows, one replica's behind the other's.
-
-    Raises ValueError where only some of the values are sparse.
+    IndexedSlices give IndexedSlices with all rows, one replica's behind the other's; where only
+    some of the values are sparse the result is dense.
     """
     sparse = [isinstance(v, IndexedSlices) for v in values]
     if all(sparse):
@@ -65,7 +64,7 @@ def mean_along(values: Sequence[Any], axis: Any) -> Any:
 def gathered(values: Sequence[Any], axis: int) -> Any:
     """The values of all replicas along an axis.
 
-    Raises ValueError for scalars, which have no axis.
+    Raises ValueError for scalars, which have no axis, NotImplementedError for IndexedSlices.
     """
     tensors = [v if isinstance(v, IndexedSlices) else convert_to_tensor(v) for v in values]
     if any(isinstance(t, IndexedSlices) for t in tensors):

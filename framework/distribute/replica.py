@@ -6,11 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from shardtape import nest
+from shardtape.custom_gradient import custom_gradient
 from shardtape.distribute.reductions import gathered, reduced
 from shardtape.distribute.strategy import ReduceOp, ReplicaContext, _check_op
 from shardtape.distribute.values import DistributedValues
 from shardtape.indexed_slices import IndexedSlices
+from shardtape.ops.array import shape
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.joining import split, stack
 
 
 class SeveralReplicaContext(ReplicaContext):
@@ -68,8 +71,6 @@ class SeveralReplicaContext(ReplicaContext):
         return nest.pack_sequence_as(value, out)
 
     def _differentiable(self, op: ReduceOp, flat: list[Any]) -> Any:
-        from shardtape.custom_gradient import custom_gradient
-
         @custom_gradient
         def together(*tensors: Any) -> Any:
             def backward(*gradients: Any) -> Any:
@@ -84,9 +85,6 @@ class SeveralReplicaContext(ReplicaContext):
 
         Raises ValueError for scalars.
         """
-        from shardtape.custom_gradient import custom_gradient
-        from shardtape.ops.array import shape
-        from shardtape.ops.joining import split, stack
 
         def one(tensor: Any) -> Any:
             @custom_gradient

@@ -26,6 +26,13 @@ class DistributedValues:
         """The values in the order of the replicas."""
         return self._values
 
+    @property
+    def _type_spec(self) -> TypeSpec | None:
+        try:
+            return PerReplicaSpec(*[_spec_of(v) for v in self._values])
+        except TypeError:  # objects that no tensor can be made of stay outside functions
+            return None
+
     def __repr__(self) -> str:
         return shown(type(self).__name__, self._values, repr)
 
@@ -42,13 +49,6 @@ def shown(name: str, values: Sequence[Any], text: Callable[[Any], str]) -> str:
 class PerReplica(DistributedValues):
     """Values of which each replica has its own; it may be an argument of a `tf.function`."""
 
-    @property
-    def _type_spec(self) -> TypeSpec | None:
-        try:
-            return PerReplicaSpec(*[_spec_of(v) for v in self._values])
-        except TypeError:  # objects that no tensor can be made of stay outside functions
-            return None
-
 
 def _spec_of(value: Any) -> TypeSpec:
     """The spec under which a value leaves a function: a Variable as its value."""
@@ -59,10 +59,6 @@ def _spec_of(value: Any) -> TypeSpec:
 
 class Mirrored(DistributedValues):
     """The same value for each replica, where each has a copy."""
-
-    @property
-    def _type_spec(self) -> TypeSpec | None:
-        return PerReplica._type_spec.fget(self)  # type: ignore[attr-defined]
 
     def _as_tensor(self, dtype: Any = None) -> Any:
         from shardtape.ops.convert import convert_to_tensor
@@ -121,7 +117,7 @@ class PerReplicaSpec(TypeSpec):
     def is_compatible_with(self, spec_or_value: Any) -> bool:
         other = spec_or_value
         if isinstance(other, DistributedValues):
-            other = other._type_spec  # type: ignore[attr-defined]
+            other = other._type_spec
         return isinstance(other, PerReplicaSpec) and all(
             a.is_compatible_with(b) for a, b in zip(self._value_specs, other._value_specs)
         )

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from shardtape.context import next_id, state
+from shardtape.context import building, next_id, recording, state
 from shardtape.distribute.reductions import reduced
 from shardtape.distribute.strategy import ReduceOp
 from shardtape.distribute.values import DistributedValues, Mirrored, shown
@@ -296,8 +296,6 @@ class SyncOnReadVariable(DistributedVariable):
         return self.value().numpy()  # type: ignore[attr-defined]
 
     def _read_array(self) -> Any:
-        from shardtape.context import building, recording
-
         local = self._local()
         if local is not None:
             return local._read_array()
