@@ -10,7 +10,6 @@ from shardtape.experimental.numpy import (
     elementwise,
     indexing,
     products,
-    promoting,
     promotion,
     reductions,
     types,
@@ -72,6 +71,8 @@ def experimental_enable_numpy_behavior(
             for form, operator in _plain.items()
         }
     elif dtype_conversion_mode != "off":
+        from shardtape.experimental.numpy import promoting  # no program pays for it but these
+
         promoting.install(_plain)
         chosen.update(promoting.operators(_plain))
     for kind in (Tensor, Variable):
