@@ -218,12 +218,10 @@ class Optimizer(Described):
           RuntimeError: in the scope of a strategy of several replicas, outside of them.
         """
         pairs = list(grads_and_vars)
-        if scopes.strategies:
-            strategy = current_strategy()
-            if strategy is not None:
-                aggregate = ignored.get("experimental_aggregate_gradients", True)
-                skip = skip_gradients_aggregation or not aggregate
-                return replicated.apply(self, strategy, pairs, not skip)
+        if scopes.strategies and current_strategy() is not None:
+            aggregate = ignored.get("experimental_aggregate_gradients", True)
+            skip = skip_gradients_aggregation or not aggregate
+            return replicated.apply(self, pairs, not skip)
         return self._apply_pairs(pairs)
 
     def _apply_pairs(self, pairs: list[tuple[Any, Any]]) -> Any:

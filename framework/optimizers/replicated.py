@@ -8,7 +8,7 @@ from typing import Any
 from shardtape.replica_context import scopes
 
 
-def apply(optimizer: Any, strategy: Any, pairs: list[tuple[Any, Any]], aggregate: bool) -> Any:
+def apply(optimizer: Any, pairs: list[tuple[Any, Any]], aggregate: bool) -> Any:
     """`apply_gradients` in a replica: waits for the others, and updates once for all.
 
     Args:
