@@ -72,7 +72,6 @@ class SequenceEnqueuer:
         self.queue: queue.Queue[Future[Any]] | None = None
         self._stop = threading.Event()
         self._filler: threading.Thread | None = None
-        self._failed: BaseException | None = None
 
     def is_running(self) -> bool:
         return self._filler is not None and not self._stop.is_set()
@@ -120,20 +119,26 @@ class SequenceEnqueuer:
         raise NotImplementedError(f"{type(self).__name__} makes no batches")
 
     def get(self) -> Iterator[Any]:
-        """The batches in their order. Raises what making one raised."""
+        """The batches in their order, until `stop`. Raises what making one raised."""
+        from concurrent.futures import wait  # loaded by then
+
         while self.is_running() and self.queue is not None:
             try:
                 made = self.queue.get(timeout=_POLL_S)
             except queue.Empty:
                 continue
+            while not wait([made], _POLL_S).done:
+                if not self.is_running():
+                    return
             try:
                 found = made.result()
             except StopIteration:
                 self.stop()
                 return
-            except Exception:
+            except Exception:  # whatever the user's code raised: no batch comes after it
                 self._stop.set()
                 raise
+            self.queue.task_done()
             if found is not None:
                 yield found
 
@@ -158,14 +163,14 @@ class OrderedEnqueuer(SequenceEnqueuer):
                 random.shuffle(order)
             for i in order:
                 yield lambda i=i: self.sequence[i]  # type: ignore[misc]
-            self._wait_until_taken()
+            self._wait_until_made()
             if self._stop.is_set():
                 return
             self.sequence.on_epoch_end()
 
-    def _wait_until_taken(self) -> None:
-        """Until the epoch's batches were taken: `on_epoch_end` may change what they come from."""
-        while not self._stop.is_set() and self.queue is not None and not self.queue.empty():
+    def _wait_until_made(self) -> None:
+        """Until all batches are made and taken: `on_epoch_end` may change what they come from."""
+        while not self._stop.is_set() and self.queue is not None and self.queue.unfinished_tasks:
             self._stop.wait(_POLL_S / 10)
 
 
@@ -185,8 +190,6 @@ class GeneratorEnqueuer(SequenceEnqueuer):
         self._ended = threading.Event()
 
     def _tasks(self) -> Iterator[Callable[[], Any]]:
-        # generators are not for several threads at once, and a batch must not overtake another
-        self.workers = 1
         while not self._ended.is_set():
             yield self._next
 
@@ -199,5 +202,5 @@ class GeneratorEnqueuer(SequenceEnqueuer):
                 raise
 
     def start(self, workers: int = 1, max_queue_size: int = 10) -> None:
-        """Starts the thread that reads the generator."""
+        """Starts the thread that reads the generator: one, so that no batch overtakes another."""
         super().start(1, max_queue_size)

@@ -69,7 +69,7 @@ class RemoteMonitor(Callback):
         self.headers, self.send_as_json = headers, send_as_json
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        import urllib.error  # slow to load: not before something is sent
+        import http.client  # slow to load: not before something is sent
         import urllib.parse
         import urllib.request
 
@@ -87,5 +87,5 @@ class RemoteMonitor(Callback):
         try:
             with urllib.request.urlopen(request, timeout=_DEADLINE_S):
                 pass
-        except (urllib.error.URLError, OSError) as error:
+        except (OSError, http.client.HTTPException) as error:
             _log.warning("Could not reach RemoteMonitor root server at %s: %s", self.root, error)

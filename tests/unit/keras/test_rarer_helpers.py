@@ -5,7 +5,9 @@ The numbers are those of Keras 2.15.
 
 import http.server
 import json
+import socketserver
 import threading
+import time
 import urllib.parse
 
 import numpy as np
@@ -39,6 +41,41 @@ def test_batches_of_a_sequence_in_order():
     assert queue.is_running()
     queue.stop()
     assert not queue.is_running() and list(batches) == []
+
+
+def test_an_epoch_ends_when_its_batches_are_made():
+    class Slow(Growing):
+        def __getitem__(self, i):
+            added = self.added
+            if i == 2:
+                time.sleep(0.05)
+            return added, self.added  # before and after
+
+    queue = K.utils.OrderedEnqueuer(Slow())
+    queue.start(workers=3)
+    batches = queue.get()
+    assert [next(batches) for _ in range(6)] == [(0, 0)] * 3 + [(10, 10)] * 3
+    queue.stop()
+
+
+def test_a_batch_that_is_not_made_keeps_nobody_who_stops():
+    asked, go_on = threading.Event(), threading.Event()
+
+    class Stuck(Growing):
+        def __getitem__(self, i):
+            asked.set()
+            assert go_on.wait(10)
+
+    queue = K.utils.OrderedEnqueuer(Stuck())
+    queue.start()
+    found = []
+    reader = threading.Thread(target=lambda: found.append(list(queue.get())), daemon=True)
+    reader.start()
+    assert asked.wait(5)
+    queue.stop(timeout=0)
+    reader.join(5)
+    go_on.set()
+    assert found == [[]]
 
 
 def test_batches_of_a_generator():
@@ -110,6 +147,21 @@ def test_logs_are_sent(as_json):
 def test_a_server_that_is_not_there_is_told(caplog):
     K.callbacks.RemoteMonitor("http://127.0.0.1:9").on_epoch_end(0, {})
     assert "Could not reach RemoteMonitor" in caplog.text
+
+
+def test_a_server_that_talks_nonsense_is_told(caplog):
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(b"nonsense\r\n\r\n")
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.handle_request, daemon=True)
+        thread.start()
+        K.callbacks.RemoteMonitor(f"http://127.0.0.1:{server.server_address[1]}").on_epoch_end(0)
+        thread.join(5)
+    assert "nonsense" in caplog.text
 
 
 def test_lists_of_callbacks_take_keywords():
