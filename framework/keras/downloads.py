@@ -110,7 +110,12 @@ def _fetch(origin: str, target: str, wanted: str | None, algorithm: str) -> None
 
 
 def _copy(answer: Any, file: Any) -> None:
-    """Writes what an answer holds into a file, under a progress bar that counts bytes."""
+    """Writes what an answer holds into a file, under a progress bar that counts bytes.
+
+    Raises ContentTooShortError where the answer ends before all that it announced.
+    """
+    from urllib.error import ContentTooShortError
+
     size = answer.headers.get("Content-Length")
     total = int(size) if size else None
     bar = ProgressBar(total)
@@ -119,6 +124,10 @@ def _copy(answer: Any, file: Any) -> None:
         file.write(part)
         done += len(part)
         bar.update(done, {}, finalize=total is not None and done >= total)
+    if total is not None and done < total:
+        raise ContentTooShortError(
+            f"retrieval incomplete: got only {done} out of {total} bytes", (file.name, None)
+        )
 
 
 def _unavailable(origin: str, target: str, reason: str) -> UnavailableError:

@@ -222,7 +222,7 @@ class Sequential(Model):
                 self._try_to_build(self._build_input_shape, inputs.dtype)
                 self._steps = steps
             self._forget_penalties()
-        if self._network is None:
+        if self._network is None or self._network is before:  # none could be made
             self._network, self._entrance, self.built = before, entrance, True
             for layer, kept in nodes.items():
                 layer._inbound_nodes = kept

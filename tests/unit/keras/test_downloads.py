@@ -2,10 +2,12 @@
 
 import gzip
 import hashlib
+import http.server
 import io
 import json
 import pickle
 import tarfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,26 @@ def test_what_cannot_be_had_is_said(source: Path) -> None:
     with pytest.raises(tf.errors.InvalidArgumentError, match="hash does not match"):
         tf.keras.utils.get_file(origin=f"file://{source}/b.txt", file_hash="0" * 64)
     assert not list(Path(downloads.os.environ["KERAS_HOME"]).rglob("*.part*"))
+
+
+def test_an_answer_that_ends_too_soon_is_no_file(source: Path) -> None:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "9")
+            self.end_headers()
+            self.wfile.write(b"half")
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.handle_request, daemon=True)
+        thread.start()
+        with pytest.raises(tf.errors.UnavailableError, match="got only 4 out of 9 bytes"):
+            tf.keras.utils.get_file("c.txt", f"http://127.0.0.1:{server.server_port}/c.txt")
+        thread.join(5)
+    assert not list(Path(downloads.os.environ["KERAS_HOME"]).rglob("c.txt*"))
 
 
 def test_mnist_and_fashion_mnist(source: Path) -> None:

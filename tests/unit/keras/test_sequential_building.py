@@ -155,3 +155,11 @@ def test_fit_and_predict_leave_the_batch_open():
     assert model.output_shape == (32, 1)
     model.predict(tf.ones([8, 3]), verbose=0)
     assert model.output_shape == (None, 1)
+
+
+def test_a_call_in_a_graph_of_the_program_leaves_a_built_model_as_it_is():
+    model = tf.keras.Sequential([tf.keras.layers.Dense(2), tf.keras.layers.Dense(1)])
+    model(tf.ones([4, 3]))
+    with tf.Graph().as_default():
+        assert model(tf.ones([5, 3])).shape == (5, 1)
+    assert shapes(model) == ((4, 3), (4, 2), (4, 1))
