@@ -107,16 +107,17 @@ def margins(x: Any, window: int) -> tuple[tuple[int, int], tuple[int, int]]:
     return around(x.shape[1]), around(x.shape[2])
 
 
-def squeezed(x: Any, width: int, start: Any, name: str) -> Any:
+def squeezed(x: Any, width: int, start: Any, name: str, inner: str = "swish") -> Any:
     """Images with a gate for each channel, which depends on the means of all channels.
 
     Args:
-      width: channels between; start: function that makes initializers.
+      width: channels between, after which `inner` is the activation.
+      start: function that makes initializers.
     """
     channels = x.shape[-1]
     gate = layers.GlobalAveragePooling2D(name=f"{name}se_squeeze")(x)
     gate = layers.Reshape((1, 1, channels), name=f"{name}se_reshape")(gate)
-    for count, activation, part in ((width, "swish", "reduce"), (channels, "sigmoid", "expand")):
+    for count, activation, part in ((width, inner, "reduce"), (channels, "sigmoid", "expand")):
         gate = layers.Conv2D(
             count, 1, padding="same", activation=activation, kernel_initializer=start(),
             name=f"{name}se_{part}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape.keras import layers
-from shardtape.keras.applications.building import entrance, finished, topped
+from shardtape.keras.applications.building import entrance, finished, squeezed, topped
 from shardtape.keras.applications.imagenet_utils import decode_predictions
 from shardtape.keras.initializers import VarianceScaling
 from shardtape.keras.models import Model
@@ -56,18 +56,6 @@ def _stem(x: Any) -> Any:
     return x
 
 
-def _gated(x: Any, width: int, name: str) -> Any:
-    channels = x.shape[-1]
-    gate = layers.GlobalAveragePooling2D(name=f"{name}_se_squeeze")(x)
-    gate = layers.Reshape((1, 1, channels), name=f"{name}_se_reshape")(gate)
-    for count, activation, part in ((width, "relu", "reduce"), (channels, "sigmoid", "expand")):
-        gate = layers.Conv2D(
-            count, 1, padding="same", activation=activation, kernel_initializer=_start(),
-            name=f"{name}_se_{part}",
-        )(gate)  # fmt: skip
-    return layers.Multiply(name=f"{name}_se_excite")([x, gate])
-
-
 def _block(x: Any, filters: int, stride: int, projects: bool, drop: float, name: str) -> Any:
     """A bottleneck with a gate, beside the inputs."""
     shortcut = x
@@ -83,7 +71,7 @@ def _block(x: Any, filters: int, stride: int, projects: bool, drop: float, name:
     x = _normalized(_conv(x, filters, 3, f"{name}__conv_2", stride), f"{name}__batch_norm_2")
     x = layers.Activation("relu", name=f"{name}__act_2")(x)
     x = _normalized(_conv(x, 4 * filters, 1, f"{name}__conv_3"), f"{name}__batch_norm_3")
-    x = _gated(x, max(1, int(4 * filters * _GATE)), f"{name}__se")
+    x = squeezed(x, max(1, int(4 * filters * _GATE)), _start, f"{name}__se_", "relu")
     if drop:
         x = layers.Dropout(drop, noise_shape=(None, 1, 1, 1), name=f"{name}__drop")(x)
     x = layers.Add()([x, shortcut])

@@ -25,7 +25,11 @@ from shardtape.keras.saving.compile_form import compile_form, compile_from, trai
 from shardtape.keras.saving.hdf5_files import opened, written_at_once
 from shardtape.keras.saving.keras_form import NoKerasForm, described
 from shardtape.keras.saving.keras_reading import plain_config
-from shardtape.keras.saving.lookup_forms import take_vocabulary, without_vocabularies
+from shardtape.keras.saving.lookup_forms import (
+    take_vocabulary,
+    vocabulary_file,
+    without_vocabularies,
+)
 from shardtape.keras.saving.registry import custom_object_scope
 from shardtape.keras.saving.serialization import deserialize_keras_object
 
@@ -228,7 +232,7 @@ def _read_assets(archive: zipfile.ZipFile, model: Any, path: str) -> None:
                     file.write_bytes(archive.read(member))
                 layer.load_assets(folder)
             left -= own
-        name = f"assets/{place}/vocabulary.txt"
+        name = vocabulary_file(place)
         if name in left and hasattr(layer, "set_vocabulary"):
             take_vocabulary(layer, archive.read(name).decode())
             left.discard(name)
