@@ -1,6 +1,7 @@
 """Extension types in batches; what is expected here TensorFlow 2.15 gives, too."""
 
 import pytest
+from unit.experimental.networks import Network
 
 import shardtape as tf
 
@@ -11,17 +12,6 @@ class Vertex(tf.experimental.BatchableExtensionType):
 
     def lists(self):
         return self.x.numpy().tolist(), self.y.numpy().tolist()
-
-
-class Network(tf.experimental.BatchableExtensionType):
-    shape: tf.TensorShape
-    work: tf.Tensor
-    bandwidth: tf.Tensor
-
-    def __init__(self, work, bandwidth):
-        self.work = tf.convert_to_tensor(work)
-        self.bandwidth = tf.convert_to_tensor(bandwidth)
-        self.shape = self.work.shape[:-1].merge_with(self.bandwidth.shape[:-2])
 
 
 class Rows(tf.experimental.BatchableExtensionType):

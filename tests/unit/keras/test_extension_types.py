@@ -4,23 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from unit.experimental.networks import Network
 
 import shardtape as tf
 
 keras = tf.keras
-
-
-class Network(tf.experimental.BatchableExtensionType):
-    """As in TensorFlow's guide: work of servers, and how fast they send it to each other."""
-
-    shape: tf.TensorShape
-    work: tf.Tensor
-    bandwidth: tf.Tensor
-
-    def __init__(self, work, bandwidth):
-        self.work = tf.convert_to_tensor(work)
-        self.bandwidth = tf.convert_to_tensor(bandwidth)
-        self.shape = self.work.shape[:-1].merge_with(self.bandwidth.shape[:-2])
 
 
 class MaskedTensor(tf.experimental.ExtensionType):
@@ -175,7 +163,7 @@ def test_configurations_and_files(tmp_path):
     assert entry == {
         "name": "net",
         "type_spec": {
-            "class_name": "__typespec__", "spec_name": "Network.Spec", "module": __name__,
+            "class_name": "__typespec__", "spec_name": "Network.Spec", "module": Network.__module__,
             "registered_name": "Network.Spec",
             "config": {
                 "shape": [None],
