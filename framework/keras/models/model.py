@@ -16,7 +16,7 @@ from shardtape.keras.models.network import Network
 from shardtape.keras.models.summary import print_summary
 from shardtape.keras.models.training import Trainer
 from shardtape.keras.naming import unique_object_name
-from shardtape.keras.saving.copying import model_bytes, model_of_bytes
+from shardtape.keras.saving.copying import model_bytes, model_of_bytes, own_classes
 from shardtape.keras.symbolic import KerasGraph, is_keras_tensor
 from shardtape.module import Module
 from shardtape.replica_context import current_strategy, scopes
@@ -48,7 +48,7 @@ class Model(Trainer, Layer):
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self._network is None:
             return super().__reduce_ex__(protocol)
-        return model_of_bytes, (model_bytes(self),)
+        return model_of_bytes, (model_bytes(self), own_classes(self))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         inputs, outputs = kwargs.pop("inputs", None), kwargs.pop("outputs", None)

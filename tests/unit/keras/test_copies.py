@@ -20,7 +20,32 @@ def trained():
     return model
 
 
-@pytest.mark.parametrize("again", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+class Double(tf.keras.layers.Layer):
+    def call(self, x):
+        return x * 2.0
+
+
+class Trained(tf.keras.Model):
+    """A functional model with a method of its own."""
+
+    def doubled(self, x):
+        return self(x) * 2.0
+
+
+WAYS = [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))]
+
+
+@pytest.mark.parametrize("again", WAYS)
+def test_classes_of_ones_own_are_copied_without_being_registered(again):
+    inputs = tf.keras.Input((2,))
+    inner = tf.keras.Sequential([tf.keras.Input((2,)), Double()])
+    model = Trained(inputs, tf.keras.layers.Dense(1, kernel_initializer="ones")(inner(inputs)))
+    other = again(model)
+    assert type(other) is Trained and type(other.layers[1].layers[0]) is Double
+    assert other.doubled(X).numpy().tolist() == [[8.0]] * 4
+
+
+@pytest.mark.parametrize("again", WAYS)
 def test_a_copied_model_trains_on_from_where_the_original_is(again):
     model = trained()
     other = again(model)
