@@ -93,6 +93,19 @@ class Saving:
             array_to_img(image, scale=True).save(os.path.join(os.fspath(self._folder), name))
 
 
+def part_of(count: int, share: float, subset: str | None) -> slice:
+    """Which of `count` examples are in a subset: the first `share` of them are for validation.
+
+    Raises ValueError for another subset than "training", "validation" or None (all).
+    """
+    if subset is None:
+        return slice(None)
+    if subset not in ("training", "validation"):
+        raise ValueError(f'Invalid subset name: {subset};expected "training" or "validation".')
+    border = int(count * share)
+    return slice(0, border) if subset == "validation" else slice(border, None)
+
+
 class NumpyArrayIterator(Iterator):
     """Batches of arrays; see `ImageDataGenerator.flow`."""
 
@@ -111,14 +124,7 @@ class NumpyArrayIterator(Iterator):
                     f"`x` (images tensor) and `{name}` should have the same length. Found: "
                     f"x.shape = {np.asarray(x).shape}, {name}.shape = {np.asarray(other).shape}"
                 )
-        part = slice(None)
-        if subset is not None:
-            if subset not in ("training", "validation"):
-                raise ValueError(
-                    f'Invalid subset name: {subset};expected "training" or "validation".'
-                )
-            border = int(len(x) * generator._validation_split)
-            part = slice(0, border) if subset == "validation" else slice(border, None)
+        part = part_of(len(x), generator._validation_split, subset)
         self.x = np.asarray(x, dtype=self.dtype)[part]
         self.x_misc = [np.asarray(v)[part] for v in more]
         self.y = None if y is None else np.asarray(y)[part]

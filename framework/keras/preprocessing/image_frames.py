@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from shardtape.keras.preprocessing.image_batches import FORMATS, FileIterator, Saving
+from shardtape.keras.preprocessing.image_batches import FORMATS, FileIterator, Saving, part_of
 from shardtape.keras.progress_bar import tell
 
 _MODES = ("binary", "categorical", "input", "multi_output", "raw", "sparse", None)
@@ -56,7 +56,8 @@ class FrameIterator(FileIterator):
         elif class_mode in ("raw", "multi_output"):
             several = y_col if isinstance(y_col, (list, tuple)) else [y_col]
             columns = [np.asarray(frame[c]) for c in several]
-        rows = _part(np.flatnonzero(keep), generator._validation_split, subset)
+        rows = np.flatnonzero(keep)
+        rows = rows[part_of(len(rows), generator._validation_split, subset)]
         self.filenames = [str(n) for n in names[rows]]
         self.filepaths = [os.path.join(root, n) for n in self.filenames]
         self.samples = len(rows)
@@ -142,12 +143,3 @@ class FrameIterator(FileIterator):
 
 def _is_image(path: str) -> bool:
     return path.lower().endswith(FORMATS) and os.path.isfile(path)
-
-
-def _part(rows: np.ndarray, share: float, subset: str | None) -> np.ndarray:
-    if subset is None:
-        return rows
-    if subset not in ("training", "validation"):
-        raise ValueError(f'Invalid subset name: {subset}; expected "training" or "validation"')
-    border = int(share * len(rows))
-    return rows[:border] if subset == "validation" else rows[border:]
