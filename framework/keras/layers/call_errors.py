@@ -55,7 +55,7 @@ def _of_class(error: Exception, text: str) -> Exception:
         if isinstance(error, OpError):
             return type(error)(error.node_def, error.op, text)
         return type(error)(text)
-    except TypeError:
+    except Exception:  # noqa: BLE001 - a constructor of the user's refuses a text as it likes
         return RuntimeError(text)
 
 

@@ -64,10 +64,16 @@ class Pair(Exception):
         super().__init__(first, second)
 
 
+class Coded(Exception):
+    def __init__(self, code):
+        super().__init__(f"code {int(code)}")
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "own"),
     [
         (KeyError("key"), KeyError, "key"),
+        (Coded("7"), RuntimeError, "code 7"),
         (NotImplementedError(), NotImplementedError, ""),
         (Pair(1, 2), RuntimeError, "1"),
         (tf.errors.NotFoundError(None, None, "gone"), tf.errors.NotFoundError, "gone"),
