@@ -13,7 +13,6 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import nest, shapes
-from shardtape.experimental.numpy.weak import WeakTensor
 from shardtape.type_spec import composite_spec
 
 Kind = tuple[dt.DType, bool]
@@ -120,6 +119,8 @@ def kind_of(value: Any) -> Kind:
       OverflowError: a number of Python's that int32 does not hold.
       NotImplementedError: a ragged or sparse value, or one whose type is no tensor's.
     """
+    from shardtape.experimental.numpy.weak import WeakTensor  # no program pays for it but these
+
     if type(value) is WeakTensor:
         return value.dtype, True
     if isinstance(value, dt.DType):
