@@ -24,6 +24,7 @@ from shardtape.ops.text import STRING, objects
 from shardtape.shapes import TensorShape
 
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+_JPEG = ("JPEG", "MPO")  # MPO: a JPEG file of several pictures, as cameras write them
 _COUNTS = {"1": 1, "L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "P": 3, "CMYK": 3, "YCbCr": 3}
 
 
@@ -59,7 +60,7 @@ def pixels(
     Raises InvalidArgumentError for data of another format, or that is damaged.
     """
     opened = _opened(data, formats)
-    if opened.format == "JPEG" and fast and channels in (0, 1, 3):
+    if opened.format in _JPEG and fast and channels in (0, 1, 3):
         try:
             found = decode_fast(opened, channels == 1, interpolate)
         except OSError as error:

@@ -44,6 +44,20 @@ def test_a_gif_op_gives_other_images_as_one_frame() -> None:
     assert tf.io.decode_gif(file("GIF", 3)).shape == (3, 4, 4, 3)
 
 
+def test_the_first_of_several_pictures_is_that_of_a_plain_jpeg_file() -> None:
+    noise = np.random.RandomState(0).randint(0, 256, (24, 20, 3)).astype(np.uint8)
+    out = io.BytesIO()
+    first, second = PIL.Image.fromarray(noise), PIL.Image.fromarray(noise[::-1].copy())
+    first.save(out, "MPO", save_all=True, append_images=[second])
+    several = out.getvalue()
+    plain = several.replace(b"MPF\0", b"---\0")  # the mark of further pictures
+    assert PIL.Image.open(io.BytesIO(several)).format == "MPO"
+    assert PIL.Image.open(io.BytesIO(plain)).format == "JPEG"
+    for options in ({}, {"channels": 1}, {"fancy_upscaling": False}):
+        found, wanted = (tf.io.decode_jpeg(data, **options) for data in (several, plain))
+        np.testing.assert_array_equal(found, wanted)
+
+
 REFUSED = [
     ("decode_jpeg", file("GIF", 3), 0, "Got 3 frames, but animated gifs can only be decoded by"),
     ("decode_png", file("BMP"), 0, "Trying to decode BMP format using a wrong op."),
