@@ -67,8 +67,9 @@ def _positive_part(x: np.ndarray, out: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _zeros(dtype: np.dtype) -> np.ndarray:
-    # pages that nobody writes to are all one page of the kernel's, which stays in the cache
-    pages = mmap.mmap(-1, _BLOCK_ELEMENTS * dtype.itemsize, access=mmap.ACCESS_READ)
+    # private pages that nobody writes to are all one page of the system's, which stays in the cache
+    flags, size_bytes = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, _BLOCK_ELEMENTS * dtype.itemsize
+    pages = mmap.mmap(-1, size_bytes, flags=flags, prot=mmap.PROT_READ)
     return np.frombuffer(pages, dtype)
 
 

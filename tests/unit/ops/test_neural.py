@@ -191,3 +191,15 @@ def test_softmax_of_long_rows_with_special_numbers() -> None:
     assert np.isnan(y[:2]).any(-1).all()
     np.testing.assert_allclose(y[2], [0.0] * 32 + [1 / 32] * 32)
     np.testing.assert_allclose(y[3:], 1 / 64)
+
+
+@pytest.mark.parametrize("size", [1000, 1 << 18, 600_001])  # few elements, one block, several
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
+def test_relu_of_few_and_of_many_elements(size: int, dtype: type) -> None:
+    x = (np.random.RandomState(0).randn(size) * 9).astype(dtype)
+    compiled = tf.function(lambda t: tf.nn.relu(t * 1))
+    for found in (tf.nn.relu(x), compiled(x)):
+        np.testing.assert_array_equal(found, np.where(x > 0, x, 0))
+    if np.dtype(dtype).kind == "f":
+        x[-1], x[0] = np.nan, -np.inf
+        np.testing.assert_array_equal(tf.nn.relu(x), np.where(x < 0, 0, x))
