@@ -41,6 +41,11 @@ def blocks_of_images(xp: Any, images: int, image_bytes: int, budget_bytes: int) 
         yield slice(first, min(images, first + step))
 
 
+def runs(x: np.ndarray) -> np.ndarray:
+    """A contiguous host array without its last axis; an element is all that lay along it."""
+    return x.view(np.dtype((np.void, x.shape[-1] * x.itemsize)))[..., 0]
+
+
 def buffer(xp: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
     return scratch(name, shape, dtype) if xp is np else xp.empty(shape, dtype)
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from shardtape.ops.choosing import kept, taken_out
-from shardtape.ops.patches import blocks_of_images
+from shardtape.ops.patches import blocks_of_images, runs
 from shardtape.ops.pool_grids import (
     are_grids,
     gradient_of_grids,
@@ -300,13 +300,7 @@ def _spread_evenly(xp: Any, g: Any, axis: int, a: Axis, out: Any = None) -> Any:
     whole, source = out, g
     run_bytes = out.itemsize * math.prod(out.shape[axis + 1 :])
     if xp is np and 0 < run_bytes <= _SHORT_RUN_BYTES and out.size:
-        whole, source = _runs(out, axis), _runs(g, axis)
+        whole, source = (runs(x.reshape(*x.shape[: axis + 1], -1)) for x in (out, g))
     for span in a.spans():
         whole[_at(axis, span.inputs)] = source[_at(axis, span.outputs)]
     return out
-
-
-def _runs(x: np.ndarray, axis: int) -> np.ndarray:
-    """A contiguous array up to an axis; an element is all that lies at one place of it."""
-    rows = x.reshape(*x.shape[: axis + 1], -1)
-    return rows.view(np.dtype((np.void, rows.shape[-1] * x.dtype.itemsize)))[..., 0]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from shardtape.ops.choosing import WORDS, spread_bits
-from shardtape.ops.patches import blocks_of_images
+from shardtape.ops.patches import blocks_of_images, runs
 from shardtape.ops.scratch import scratch
 from shardtape.ops.windows import Axis
 
@@ -137,31 +137,26 @@ def _add_up(g: np.ndarray, members: Sequence[_Member], out: np.ndarray) -> None:
     out[len(members) :] = 0
 
 
-def _runs(x: np.ndarray) -> np.ndarray:
-    """A contiguous array without its last axis; an element is all channels of a place."""
-    return x.view(np.dtype((np.void, x.shape[-1] * x.itemsize)))[..., 0]
-
-
 def _copy_apart(x: np.ndarray, axes: tuple[Axis, ...], parts: np.ndarray) -> None:
     """x (n, h, w, c) into grids (strides along, strides down, n, high, wide, c)."""
     down, along = axes
-    runs, into = _runs(x), _runs(parts)
+    source, into = runs(x), runs(parts)
     for i, c in enumerate(_phases(along)):
         for j, r in enumerate(_phases(down)):
             grid = parts[i, j]
             grid[:, : r.begin] = grid[:, r.begin + r.places :] = -np.inf
             grid[:, :, : c.begin] = grid[:, :, c.begin + c.places :] = -np.inf
             target = into[i, j, :, r.begin : r.begin + r.places, c.begin : c.begin + c.places]
-            target[...] = runs[:, r.first :: down.stride, c.first :: along.stride]
+            target[...] = source[:, r.first :: down.stride, c.first :: along.stride]
 
 
 def _copy_together(parts: np.ndarray, axes: tuple[Axis, ...], out: np.ndarray) -> None:
     down, along = axes
-    runs, source = _runs(out), _runs(parts)
+    into, source = runs(out), runs(parts)
     for i, c in enumerate(_phases(along)):
         for j, r in enumerate(_phases(down)):
             inner = source[i, j, :, r.begin : r.begin + r.places, c.begin : c.begin + c.places]
-            runs[:, r.first :: down.stride, c.first :: along.stride] = inner
+            into[:, r.first :: down.stride, c.first :: along.stride] = inner
 
 
 def _largest(grids: np.ndarray, members: Sequence[_Member], out: np.ndarray) -> np.ndarray:

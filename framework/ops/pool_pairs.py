@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from shardtape.ops.choosing import WORDS, spread_bits
-from shardtape.ops.patches import blocks_of_images
+from shardtape.ops.patches import blocks_of_images, runs
 from shardtape.ops.scratch import scratch
 from shardtape.ops.windows import Axis
 
@@ -54,24 +54,19 @@ def gradient_of_pairs(x: np.ndarray, g: np.ndarray, axes: tuple[Axis, ...]) -> n
         ours = np.bitwise_and(rows.reshape(left.shape), bits, out=bits)
         rest = scratch("rest", left.shape, word)
         np.bitwise_xor(rows.reshape(left.shape), ours, out=rest)
-        target = _runs(out[block], channels).reshape(count, columns, 2)
-        target[..., 0] = _runs(ours, channels)
-        target[..., 1] = _runs(rest, channels)
+        target = runs(out[block]).reshape(count, columns, 2)
+        target[..., 0] = runs(ours)
+        target[..., 1] = runs(rest)
     return out
 
 
 def _apart(x: np.ndarray, count: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
     """The first and the second members of all pairs, (count, columns, channels) each."""
     channels = x.shape[-1]
-    runs = _runs(x, channels).reshape(count, columns, 2)
+    pairs = runs(x).reshape(count, columns, 2)
     made = []
     for number, name in enumerate(("first", "second")):
         part = scratch(name, (count, columns, channels), x.dtype)
-        _runs(part, channels)[...] = runs[..., number]
+        runs(part)[...] = pairs[..., number]
         made.append(part)
     return made[0], made[1]
-
-
-def _runs(x: np.ndarray, channels: int) -> np.ndarray:
-    """A contiguous array without its last axis; an element is all channels of a place."""
-    return x.view(np.dtype((np.void, channels * x.itemsize)))[..., 0]

@@ -63,9 +63,17 @@ def test_windows_that_padding_could_be_taken_for_go_the_other_way(value):
     assert made[1, 2:, 2:].sum() > 0
 
 
-@pytest.mark.parametrize(("shape", "window", "strides", "padding"), CASES)
-def test_means_give_all_members_the_gradient(shape, window, strides, padding, monkeypatch):
+@pytest.mark.parametrize(
+    ("shape", "window", "strides", "padding"),
+    [*CASES, ((3, 6, 8, 2), (2, 2), (2, 2), "VALID"), ((3, 7, 9, 2), (2, 3), (3, 4), "VALID")],
+)
+@pytest.mark.parametrize("short_run_bytes", [0, 512])
+def test_means_give_all_members_the_gradient(
+    shape, window, strides, padding, short_run_bytes, monkeypatch
+):
     monkeypatch.setattr(pool_grids, "_BLOCK_BYTES", 1600)
+    monkeypatch.setattr(pool_arrays, "_BLOCK_BYTES", 1600)
+    monkeypatch.setattr(pool_arrays, "_SHORT_RUN_BYTES", short_run_bytes)
     axes = geometry(shape[1:3], window, strides, (1, 1), padding, ())
     g = np.random.RandomState(0).randn(shape[0], *[a.outputs for a in axes], shape[3])
     expected = np.zeros(shape)
