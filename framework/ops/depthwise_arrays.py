@@ -153,10 +153,10 @@ def _groups(a: Axis) -> list[_Group]:
     return found
 
 
-def _row_blocks(x: Any, axes: Axes, budget_bytes: int = 0) -> Iterator[slice]:
+def _row_blocks(x: Any, axes: Axes, budget_bytes: int) -> Iterator[slice]:
     places = math.prod(a.padded for a in axes) + math.prod(a.outputs for a in axes)
     image_bytes = x.itemsize * x.shape[-1] * places
-    return blocks_of_images(np, x.shape[0], image_bytes, budget_bytes or _ROWS_BYTES)
+    return blocks_of_images(np, x.shape[0], image_bytes, budget_bytes)
 
 
 def _repeated(w: np.ndarray, positions: int) -> np.ndarray:
@@ -198,7 +198,7 @@ def _rows_forward(x: np.ndarray, w: np.ndarray, axes: Axes) -> np.ndarray:
     groups = [(g, _repeated(w[:, g.members], along.outputs)) for g in _groups(along)]
     width = along.outputs * x.shape[-1]
     out = np.empty((x.shape[0], down.outputs, width), x.dtype)
-    for block in _row_blocks(x, axes):
+    for block in _row_blocks(x, axes, _ROWS_BYTES):
         apart, sums = _apart(x[block], axes), out[block]
         for number, (group, filters) in enumerate(groups):
             made = scratch("part", sums.shape, x.dtype) if number else sums
@@ -265,7 +265,7 @@ def _rows_input_gradient(w: np.ndarray, g: np.ndarray, axes: Axes) -> np.ndarray
     out = np.empty((g.shape[0], down.size, along.size, channels), g.dtype)
     if any(len(ts) < a.stride for ts, a in zip(targets, axes)):
         out.fill(0)  # places that no window reads
-    for block in _row_blocks(g, axes):
+    for block in _row_blocks(g, axes, _ROWS_BYTES):
         padded = scratch("padded", (block.stop - block.start, *sizes, channels), g.dtype)
         padded.fill(0)
         inside = [slice(n, n + a.outputs) for n, a in zip(lead, axes)]

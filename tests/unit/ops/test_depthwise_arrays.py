@@ -42,7 +42,8 @@ def test_products_are_those_of_the_definition(
     x = rng.randn(*x_shape).astype(dtype)
     w = rng.randn(*window, x_shape[-1], 1).astype(dtype)
     axes = axes_of(x_shape[1:3], window, {"data_format": "NHWC", **attrs})
-    monkeypatch.setattr(depthwise_arrays, "_ROWS_BYTES", 3 * x[:1].nbytes)  # several blocks
+    for budget in ("_ROWS_BYTES", "_FILTER_ROWS_BYTES"):
+        monkeypatch.setattr(depthwise_arrays, budget, 3 * x[:1].nbytes)  # several blocks
     y = depthwise_arrays.depthwise(np, x, w, axes)
     g = rng.randn(*y.shape).astype(dtype)
     close = {"rtol": 1e-4, "atol": 1e-5} if dtype == np.float32 else {"rtol": 1e-10}
