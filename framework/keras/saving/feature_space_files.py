@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
 import io
-import json
 import zipfile
 from typing import Any
 
 from shardtape import storage
-from shardtape.keras import function_code
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.saving import hdf5_layout, state_paths
+from shardtape.keras.saving.archive_layout import parts_of
 from shardtape.keras.saving.keras_form import described
 from shardtape.keras.saving.keras_reading import plain_config
 from shardtape.keras.saving.lookup_forms import (
@@ -47,19 +45,8 @@ def save_feature_space(space: Any, filepath: Any) -> None:
                 vocabularies.update(vocabulary_files(place, layer))
             elif isinstance(layer, Layer):
                 layer.save_own_variables(group)
-    now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
-    metadata = {"keras_version": hdf5_layout.KERAS_VERSION, "date_saved": now,
-                "python_version": function_code.PYTHON}  # fmt: skip
     form = without_vocabularies(_form(space))
-    pack_parts(
-        {
-            "metadata.json": json.dumps(metadata).encode(),
-            "config.json": json.dumps(form).encode(),
-            "model.weights.h5": buffer.getvalue(),
-            **{name: members.encode() for name, members in vocabularies.items()},
-        },
-        path,
-    )
+    pack_parts(parts_of(form, buffer.getvalue(), vocabularies), path)
 
 
 def _form(space: Any) -> dict[str, Any]:

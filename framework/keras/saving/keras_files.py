@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import io
 import json
 import logging
@@ -21,6 +20,7 @@ from shardtape.keras.saving import (
     sharing,
     state_paths,
 )
+from shardtape.keras.saving.archive_layout import CONFIG, METADATA, WEIGHTS, parts_of
 from shardtape.keras.saving.compile_form import compile_form, compile_from, training_form
 from shardtape.keras.saving.hdf5_files import opened, written_at_once
 from shardtape.keras.saving.keras_form import NoKerasForm, described
@@ -34,7 +34,6 @@ from shardtape.keras.saving.registry import custom_object_scope
 from shardtape.keras.saving.serialization import deserialize_keras_object
 
 _log = logging.getLogger("shardtape")
-_CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 
 
 # ---- the older form: one HDF5 file --------------------------------------------------------------
@@ -151,16 +150,7 @@ def archive_parts(model: Any, include_optimizer: bool) -> dict[str, bytes]:
             state_paths.write_state(file, model, include_optimizer, vocabularies)
     except TypeError as error:
         raise NoKerasForm(str(error)) from error
-    now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
-    metadata = {"keras_version": hdf5_layout.KERAS_VERSION, "date_saved": now,
-                "python_version": function_code.PYTHON}  # fmt: skip
-    return {
-        _METADATA: json.dumps(metadata).encode(),
-        _CONFIG: json.dumps(form).encode(),
-        _WEIGHTS: buffer.getvalue(),
-        **{name: text.encode() for name, text in vocabularies.items()},
-        **_assets(model),
-    }
+    return {**parts_of(form, buffer.getvalue(), vocabularies), **_assets(model)}
 
 
 def _assets(model: Any) -> dict[str, bytes]:
@@ -183,7 +173,7 @@ def is_keras_archive(path: str) -> bool:
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
-        return {_CONFIG, _METADATA} <= set(archive.namelist())
+        return {CONFIG, METADATA} <= set(archive.namelist())
 
 
 def load_keras_archive(path: str, custom_objects: Any, compile: bool) -> Any:
@@ -192,8 +182,8 @@ def load_keras_archive(path: str, custom_objects: Any, compile: bool) -> Any:
     Raises ValueError for classes that nobody knows (named) and weights that do not fit.
     """
     with zipfile.ZipFile(path) as archive, custom_object_scope(custom_objects):
-        form = json.loads(archive.read(_CONFIG))
-        function_code.compiled_by(json.loads(archive.read(_METADATA)).get("python_version"))
+        form = json.loads(archive.read(CONFIG))
+        function_code.compiled_by(json.loads(archive.read(METADATA)).get("python_version"))
         if feature_space_files.is_feature_space(form):
             with _weights_in(archive, path) as file:
                 return feature_space_files.loaded_feature_space(archive, form, file)
@@ -245,9 +235,9 @@ def _read_assets(archive: zipfile.ZipFile, model: Any, path: str) -> None:
 
 def _weights_in(archive: zipfile.ZipFile, path: str) -> Any:
     h5py = hdf5_layout.h5py_module(f"reading {path}")
-    if _WEIGHTS not in archive.namelist():
-        raise errors.InvalidArgumentError(f"{path} has no {_WEIGHTS}")
-    return h5py.File(io.BytesIO(archive.read(_WEIGHTS)), "r")
+    if WEIGHTS not in archive.namelist():
+        raise errors.InvalidArgumentError(f"{path} has no {WEIGHTS}")
+    return h5py.File(io.BytesIO(archive.read(WEIGHTS)), "r")
 
 
 def _made(form: dict[str, Any], custom_objects: Any) -> Any:
