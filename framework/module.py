@@ -25,6 +25,12 @@ def snake_case(name: str) -> str:
 _LEAVES = (int, float, complex, str, bytes, type(None), np.ndarray, np.generic, Tensor)
 
 
+def _may_hold(value: Any) -> bool:
+    from shardtape.checkpoint.object_graph import may_hold  # it knows Optimizers, which need this
+
+    return may_hold(value)
+
+
 class Module:
     """Base of objects that own Variables; attributes are found by looking at them.
 
@@ -51,7 +57,7 @@ class Module:
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
         # looking for objects that a restore waits for walks all of them
-        if pending.waits() and not isinstance(value, _LEAVES):
+        if pending.waits() and not isinstance(value, _LEAVES) and _may_hold(value):
             pending.proceed(self)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -120,17 +121,29 @@ def is_trackable(value: Any) -> bool:
 
 
 def _is_trackable(value: Any, seen: set[int]) -> bool:
-    if isinstance(value, (Variable, Optimizer)):
+    kind: Any = type(value)
+    if _is_trackable_kind(kind):
         return True
-    if isinstance(value, type) or callable(value) and not hasattr(value, "__dict__"):
-        return False
-    kind = type(value)
-    if any(hasattr(kind, name) for name in ("_trackable_children", "_serialize_to_tensors")):
-        return True
-    if hasattr(kind, "trainable_variables"):  # modules, layers, models
-        return True
-    if isinstance(value, (list, tuple, Mapping)) and id(value) not in seen:
+    if issubclass(kind, (list, tuple, Mapping)) and id(value) not in seen:
         seen.add(id(value))
         items = value.values() if isinstance(value, Mapping) else value
         return any(_is_trackable(item, seen) for item in items)
     return False
+
+
+def may_hold(value: Any) -> bool:
+    """Whether a value is trackable, or a container that may come to hold something that is."""
+    kind: Any = type(value)
+    return issubclass(kind, (list, tuple, Mapping)) or _is_trackable_kind(kind)
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_trackable_kind(kind: type) -> bool:
+    """Of other values than containers; asked for every attribute, so the answers are kept."""
+    if issubclass(kind, (Variable, Optimizer)):
+        return True
+    if issubclass(kind, type):
+        return False
+    # the last one: modules, layers, models
+    names = ("_trackable_children", "_serialize_to_tensors", "trainable_variables")
+    return any(hasattr(kind, name) for name in names)

@@ -46,7 +46,8 @@ class Restoration:
         self._left: set[tuple[str, str | None]] = {(key, None) for key in self._variables}
         self._left |= {(key, slot) for slot, keys in self._slots.items() for key in keys}
         self._handled: set[int] = set()  # ids of objects that have their values
-        self._known: set[int] = set()  # ids of all objects that were there the last time
+        # all objects that were there the last time, with what the checkpoint says of them, by id
+        self._known: dict[int, tuple[Any, dict[str, Any] | None]] = {}
         self._containers: list[tuple[Any, int]] = []  # theirs that may grow unseen, with lengths
         self._keys: dict[int, str] = {}  # of Variables, by their own id
         self._keep_alive: list[Any] = []  # so that no id in `_handled` is used again
@@ -91,6 +92,7 @@ class Restoration:
 
     def close(self) -> None:
         """Ends it: what is left is not restored any more."""
+        self._known = {}
         self._stored.close()
 
     def replaces(self, other: Any) -> bool:
@@ -117,13 +119,20 @@ class Restoration:
 
     def concerns(self, changed: Any) -> bool:
         """Whether a new part of `changed` may belong to what is restored."""
-        return id(changed) in self._known or any(len(c) != n for c, n in self._containers)
+        return id(changed) in self._known or self._has_grown()
+
+    def _has_grown(self) -> bool:
+        """Whether something was put into a container unseen."""
+        return any(len(c) != n for c, n in self._containers)
 
     def value_for(self, owner: Any, name: str, shape: tuple[int, ...], dtype: str) -> Any:
         """What the checkpoint holds for a Variable that `owner` will have; None if nothing fits."""
         inner = getattr(self._root, "_root", None)  # a Checkpoint's, whose parts are its own
         whose = self._root if owner is inner else owner
-        entry = self._match(nodes_of(self._root)).get(id(whose))
+        if id(whose) in self._known and not self._has_grown():
+            entry = self._known[id(whose)][1]
+        else:
+            entry = self._match(nodes_of(self._root)).get(id(whose))
         number = None if entry is None else entry["children"].get(name)
         if number is None:
             return None
@@ -141,9 +150,9 @@ class Restoration:
         nodes = nodes_of(self._root)
         values = [node.value for node in nodes]
         values.append(getattr(self._root, "_root", None))  # a Checkpoint's, whose parts are its own
-        self._known = {id(value) for value in values}
         self._containers = [(c, len(c)) for value in values for c in containers_of(value)]
         entries = self._match(nodes)
+        self._known = {id(value): (value, entries.get(id(value))) for value in values}
         actions: list[tuple[Any, Any]] = []
         taken: list[tuple[str, str | None]] = []
         handled: list[Any] = []

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import shardtape as tf
-from shardtape.checkpoint import pending
+from shardtape.checkpoint import pending, restoration
+from shardtape.checkpoint.object_graph import nodes_of
 
 keras = tf.keras
 
@@ -88,3 +89,52 @@ def test_a_value_of_another_shape_is_still_refused(tmp_path):
     # and it does not stand in the way of what is made later
     tf.train.Checkpoint(root=tf.Module())
     assert keras.Sequential([keras.layers.Dense(1)])(tf.ones([1, 3])).shape == (1, 1)
+
+
+def test_objects_are_looked_through_for_new_weights_alone(tmp_path, monkeypatch):
+    def looks(count):
+        """How often all objects are walked while a model is built that values wait for."""
+        layers = [keras.layers.Dense(2) for _ in range(count)]
+        made = keras.Sequential(layers)
+        made(tf.ones([1, 2]))
+        made.save_weights(tmp_path / str(count))
+        other = keras.Sequential([keras.layers.Dense(2) for _ in range(count)])
+        other.load_weights(tmp_path / str(count))
+        walked = []
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                restoration, "nodes_of", lambda root: walked.append(root) or nodes_of(root)
+            )
+            other(tf.ones([1, 2]))
+        for mine, theirs in zip(other.weights, made.weights, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        return len(walked)
+
+    # a layer's two weights and its end; shapes and specs that it notes hold nothing
+    assert looks(12) - looks(4) <= 3 * 8
+
+
+def test_values_are_found_for_layers_that_were_appended_unseen(tmp_path):
+    class Stack(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.parts = {"inner": []}
+
+        def call(self, x):
+            for part in self.parts["inner"]:
+                x = part(x)
+            return x
+
+    def stack():
+        made = Stack()
+        list.append(made.parts["inner"], keras.layers.Dense(2))  # past the wrapper
+        return made
+
+    first = stack()
+    first(tf.ones([1, 2]))
+    first.save_weights(tmp_path / "w")
+    second = Stack()
+    second.load_weights(tmp_path / "w")
+    list.append(second.parts["inner"], keras.layers.Dense(2))
+    second(tf.ones([1, 2]))
+    np.testing.assert_array_equal(second.weights[0], first.weights[0])
