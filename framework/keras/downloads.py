@@ -126,7 +126,7 @@ def _copy(answer: Any, file: Any) -> None:
         bar.update(done, {}, finalize=total is not None and done >= total)
     if total is not None and done < total:
         raise ContentTooShortError(
-            f"retrieval incomplete: got only {done} out of {total} bytes", (file.name, None)
+            f"retrieval incomplete: got only {done} out of {total} bytes", (file.name, answer.headers)
         )
 
 
