@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
+from shardtape.context import executing_eagerly
 from shardtape.ops.array import concat, pad, shape, stack
 from shardtape.ops.blocks import batch_to_space_nd, space_to_batch_nd
 from shardtape.ops.conv import conv2d_backprop_input
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.convolutions import conv_attributes
 from shardtape.ops.depthwise import depthwise_backprop_filter, depthwise_backprop_input
+from shardtape.ops.patches import offsets, window_slices
+from shardtape.ops.refusals import refusal
+from shardtape.ops.windows import geometry
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
 
@@ -149,6 +153,8 @@ def extract_volume_patches(
     Args:
       ksizes, strides: five numbers, the first and last 1.
       padding: "SAME" or "VALID".
+
+    Raises InvalidArgumentError (ValueError in a graph) for windows that do not fit.
     """
     x = convert_to_tensor(input)
     for called, given in (("ksizes", ksizes), ("strides", strides)):
@@ -159,21 +165,13 @@ def extract_volume_patches(
     sizes = x.shape.with_rank(5).as_list()[1:4]
     if None in sizes:
         raise ValueError(f"planes, rows and columns must be known, got {x.shape}")
-    counts, edges = [], []
-    for size, k, step in zip(sizes, ksizes[1:4], strides[1:4]):
-        if padding == "VALID":
-            counts.append((size - k) // step + 1)
-            edges.append([0, 0])
-        else:
-            counts.append(-(-size // step))
-            more = max((counts[-1] - 1) * step + k - size, 0)
-            edges.append([more // 2, more - more // 2])
-    x = pad(x, [[0, 0], *edges, [0, 0]])
-    parts = []
-    for places in np.ndindex(*ksizes[1:4]):
-        cut = [slice(at, at + (n - 1) * step + 1, step)
-               for at, n, step in zip(places, counts, strides[1:4])]  # fmt: skip
-        parts.append(x[(slice(None), *cut)])
+    windows, steps = tuple(ksizes[1:4]), tuple(strides[1:4])
+    try:
+        axes = geometry(tuple(sizes), windows, steps, (1, 1, 1), padding, ())
+    except ValueError as error:
+        raise refusal(str(error)) from None
+    x = pad(x, [[0, 0], *[[a.before, a.after] for a in axes], [0, 0]])
+    parts = [x[window_slices(axes, offset)] for offset in offsets(axes)]
     return concat(parts, 4)
 
 
@@ -182,8 +180,6 @@ def parallel_stack(values: Any, name: str = "parallel_stack") -> Tensor:
 
     Raises RuntimeError where operations run at once, ValueError for unknown or other shapes.
     """
-    from shardtape.context import executing_eagerly
-
     if executing_eagerly():
         raise RuntimeError("tf.parallel_stack() is not compatible with eager execution.")
     members = [convert_to_tensor(v) for v in values]
