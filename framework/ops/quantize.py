@@ -11,6 +11,8 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.joining import concat, stack
+from shardtape.ops.reduce import reduce_max, reduce_min
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
@@ -198,9 +200,6 @@ def quantized_concat(
       concat_dim: the axis. values: of one type.
       input_mins, input_maxes: the ranges that they stand for.
     """
-    from shardtape.ops.joining import concat, stack
-    from shardtape.ops.reduce import reduce_max, reduce_min
-
     members = [convert_to_tensor(v) for v in values]
     low = reduce_min(stack([convert_to_tensor(v, dt.float32) for v in input_mins]))
     high = reduce_max(stack([convert_to_tensor(v, dt.float32) for v in input_maxes]))

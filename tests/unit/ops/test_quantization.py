@@ -46,6 +46,29 @@ def test_a_range_for_each_channel():
     assert np.sum(y.numpy().astype("float64")) == pytest.approx(601.8588288230821, rel=1e-12)
 
 
+def test_gradients_of_all_three_are_those_of_a_range_that_is_learned():
+    x = tf.constant(X.reshape(500, 4))
+    low, high = tf.constant([-1.0, 0.0, -0.3, 1.0]), tf.constant([3.0, 0.0, 0.7, 2.0])
+    weights = tf.constant(np.random.RandomState(1).randn(500, 4).astype("float32"))
+    with tf.GradientTape() as tape:
+        tape.watch((x, low, high))
+        y = quantization.fake_quant_with_min_max_vars_per_channel(x, low, high, num_bits=5)
+    found = tape.gradient(y, (x, low, high), weights)
+    for i in range(4):
+        given = x[:, i], low[i], high[i]
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(given)
+            y = quantization.fake_quant_with_min_max_vars(*given, num_bits=5)
+            if low[i] < high[i]:
+                ends = float(low[i]), float(high[i])
+                z = quantization.fake_quant_with_min_max_args(given[0], *ends, num_bits=5)
+        wanted = tape.gradient(y, given, weights[:, i])
+        np.testing.assert_array_equal(found[0][:, i], wanted[0])
+        np.testing.assert_allclose([found[1][i], found[2][i]], wanted[1:], rtol=1e-5)
+        if low[i] < high[i]:
+            np.testing.assert_array_equal(tape.gradient(z, given[0], weights[:, i]), wanted[0])
+
+
 @pytest.mark.parametrize(
     ("options", "values", "inside"),
     [
