@@ -23,6 +23,7 @@ STRONG = (
     *("bfloat16", "float16", "float32", "float64", "complex64", "complex128"),
 )
 WEAK = ("int32", "int64", "float32", "float64", "complex128")
+_LIMIT_S = 600  # for one mode
 _LONGEST_ERROR = 240  # characters, which the types that "safe" refuses are within
 PYTHON = {"python bool": True, "python int": 1, "python float": 1.0, "python complex": 1j}
 
@@ -316,8 +317,10 @@ if __name__ == "__main__":
         found = run(*sys.argv[1:])
     else:
         command = [sys.executable, "-m", "parity.promotion_cases", sys.argv[1]]
-        found = {
-            m: json.loads(subprocess.run([*command, m], capture_output=True, check=True).stdout)
-            for m in ("all", "safe")
-        }
+        found = {}
+        for mode in ("all", "safe"):
+            done = subprocess.run(
+                [*command, mode], capture_output=True, timeout=_LIMIT_S, check=True
+            )
+            found[mode] = json.loads(done.stdout)
     json.dump(found, sys.stdout, indent=0, sort_keys=True)
