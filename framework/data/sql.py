@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +25,11 @@ from shardtape.tensor import EagerTensor
 _DRIVERS = ("sqlite",)
 _TYPES = (dt.string, dt.int8, dt.int16, dt.int32, dt.int64, dt.uint8, dt.uint16, dt.bool,
           dt.float64)  # fmt: skip
+_INT64 = np.iinfo(np.int64)
+_PREFIXES = {
+    int: re.compile(rb"\s*[+-]?\d+"),
+    float: re.compile(rb"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"),
+}
 
 
 class SqlDataset(Dataset):
@@ -108,25 +114,18 @@ def _value(value: Any, kind: dt.DType) -> Any:
         made = b"" if value is None else value if isinstance(value, bytes) else str(value).encode()
         return objects([made], (1,)).reshape(())
     if isinstance(value, bytes):
-        value = _number(value)
+        value = _number(value, float if kind is dt.float64 else int)
     number = 0 if value is None else value
-    if kind is dt.bool:
-        return np.bool_(int(number) != 0)
     if kind is dt.float64:
         return np.float64(number)
-    return np.int64(int(number)).astype(kind.numpy_dtype)
+    whole = int(min(max(number, _INT64.min), _INT64.max))
+    return np.bool_(whole != 0) if kind is dt.bool else np.int64(whole).astype(kind.numpy_dtype)
 
 
-def _number(text: bytes) -> float:
-    """The number that a text begins with as SQLite reads it: 0 where there is none."""
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        return 0
+def _number(text: bytes, kind: type) -> Any:
+    """The number that a text begins with, as SQLite reads it: 0 where there is none."""
+    found = _PREFIXES[kind].match(text)
+    return 0 if found is None else kind(found[0])
 
 
 __all__ = ["SqlDataset"]

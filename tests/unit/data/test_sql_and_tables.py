@@ -41,6 +41,27 @@ def test_rows_of_sqlite(path, query, types, rows):
     assert len(list(data.batch(2))) == 2
 
 
+@pytest.mark.parametrize(
+    ("kind", "numbers"),
+    [
+        (tf.int32, [12, 1, 1, 7, 0, 0, -3, 0, 5, 0, -1, 0, 3]),
+        (tf.float64, [12, 1e5, 1, 7, 0, 0, -3.9, 0, 100, 0.5, 1e300, -1e300, 3.99]),
+        (tf.bool, [True, True, True, True, False, False, True, False, True, False, True, True,
+                   True]),
+    ],
+)  # fmt: skip
+def test_texts_and_large_numbers_become_numbers(tmp_path, kind, numbers):
+    given = ["12abc", "1e5", "1_000", " 7 ", "abc", "nan", "-3.9x", "0x10", "+5", ".5"]
+    if kind is tf.float64:
+        given[8] = "1e2x"
+    with sqlite3.connect(tmp_path / "x.db") as file:
+        file.execute("create table t(x)")
+        values = [(v,) for v in (*given, 1e300, -1e300, 3.99)]
+        file.executemany("insert into t values(?)", values)
+    data = E.SqlDataset("sqlite", str(tmp_path / "x.db"), "select x from t", (kind,))
+    assert [row[0] for row in data.as_numpy_iterator()] == numbers
+
+
 def test_what_sqlite_refuses(path):
     with pytest.raises(tf.errors.UnknownError, match="no such table"):
         list(E.SqlDataset("sqlite", path, "select n from nope", (tf.int32,)))
