@@ -125,9 +125,8 @@ def _copy(answer: Any, file: Any) -> None:
         done += len(part)
         bar.update(done, {}, finalize=total is not None and done >= total)
     if total is not None and done < total:
-        raise ContentTooShortError(
-            f"retrieval incomplete: got only {done} out of {total} bytes", (file.name, answer.headers)
-        )
+        text = f"retrieval incomplete: got only {done} out of {total} bytes"
+        raise ContentTooShortError(text, (file.name, answer.headers))
 
 
 def _unavailable(origin: str, target: str, reason: str) -> UnavailableError:

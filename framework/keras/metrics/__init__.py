@@ -76,13 +76,8 @@ from shardtape.keras.metrics.scores import (
     MeanTensor,
     R2Score,
 )
-from shardtape.keras.saving.registry import custom_object_scope, known
-from shardtape.keras.saving.serialization import (
-    deserialize_keras_object,
-    keras_form,
-    plain_form,
-    without_modules,
-)
+from shardtape.keras.saving.registry import custom_object_scope
+from shardtape.keras.saving.serialization import keras_form, looked_up, plain_form
 
 mse = MSE = mean_squared_error
 mae = MAE = mean_absolute_error
@@ -129,30 +124,7 @@ def get(identifier: Any) -> Any:
 
     Raises ValueError for an unknown name.
     """
-    identifier = without_modules(identifier)
-    if identifier is None or callable(identifier):
-        return identifier
-    if not isinstance(identifier, (str, dict)):
-        raise ValueError(
-            f"Could not interpret metric identifier: {identifier}. Pass a name, a metric or a "
-            "function."
-        )
-    name = identifier.get("class_name") if isinstance(identifier, dict) else identifier
-    found = known(name)
-    if found is not None:
-        return deserialize_keras_object(identifier)
-    if isinstance(identifier, dict):
-        config = identifier.get("config", {})
-        if name in _CLASSES:
-            return _CLASSES[name](**config)
-    elif identifier in _FUNCTIONS:
-        return _FUNCTIONS[identifier]
-    elif identifier in _CLASSES:
-        return _CLASSES[identifier]()
-    raise ValueError(
-        f"Unknown metric function: '{name}'. It is one of "
-        f"{', '.join(sorted({*_FUNCTIONS, *_CLASSES}))}, or pass a function."
-    )
+    return looked_up(identifier, _FUNCTIONS, _CLASSES, "metric")
 
 
 def serialize(metric: Any, use_legacy_format: bool = False) -> Any:

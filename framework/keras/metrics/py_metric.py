@@ -18,8 +18,13 @@ class PyMetric(Metric):
     """Base of metrics that use values: `update_state` and `result` run as Python at each step.
 
     Subclasses define `update_state(y_true, y_pred, sample_weight=None)` on eager tensors,
-    `result()` and `reset_state()`; what they keep are plain attributes.
+    `result()` and `reset_state()`, which is called at first, too; what they keep are plain
+    attributes.
     """
+
+    def __init__(self, name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
+        super().__init__(name=name, dtype=dtype, **kwargs)
+        self.reset_state()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -149,6 +149,41 @@ def _listed(value: Any) -> Any:
     return value
 
 
+def looked_up(
+    identifier: Any, functions: dict[str, Any], classes: dict[str, Any], kind: str
+) -> Any:  # fmt: skip
+    """What `losses.get` and `metrics.get` give for a name, a config or a callable; None of None.
+
+    Args:
+      functions, classes: by their names.
+      kind: "loss" or "metric", for errors.
+
+    Raises ValueError for an unknown name, and for what is no name.
+    """
+    identifier = without_modules(identifier)
+    if identifier is None or callable(identifier):
+        return identifier
+    if not isinstance(identifier, (str, dict)):
+        raise ValueError(
+            f"Could not interpret {kind} identifier: {identifier}. Pass a name, a {kind} or a "
+            "function."
+        )
+    name = identifier.get("class_name") if isinstance(identifier, dict) else identifier
+    if known(name) is not None:
+        return deserialize_keras_object(identifier)
+    if isinstance(identifier, dict):
+        if name in classes:
+            return classes[name].from_config(identifier.get("config", {}))
+    elif identifier in functions:
+        return functions[identifier]
+    elif identifier in classes:
+        return classes[identifier]()
+    raise ValueError(
+        f"Unknown {kind} function: '{name}'. It is one of "
+        f"{', '.join(sorted({*functions, *classes}))}, or pass a function."
+    )
+
+
 def to_json(model: Any, **options: Any) -> str:
     """A model's configuration; `options` go to `json.dumps`."""
     config = {

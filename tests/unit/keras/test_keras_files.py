@@ -323,5 +323,7 @@ def test_only_shared_layers_are_numbered(tmp_path):
 def test_metrics_that_are_none_are_named():
     with pytest.raises(ValueError, match="Could not interpret metric identifier: 3"):
         keras.metrics.get(3)
+    with pytest.raises(ValueError, match="Could not interpret loss identifier: \\['mse'"):
+        keras.losses.get(["mse"])
     with pytest.raises(ValueError, match="Unknown metric function: 'Nope'"):
         keras.metrics.get({"class_name": "Nope", "config": {}})

@@ -204,6 +204,24 @@ def test_a_metric_in_plain_python():
     assert float(alone.result()) == 2.0
 
 
+def test_a_metric_in_plain_python_begins_as_after_a_reset():
+    class Count(K.metrics.experimental.PyMetric):
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.count += len(y_true.numpy())
+
+        def result(self):
+            return self.count
+
+        def reset_state(self):
+            self.count = 1
+
+    count = Count(name="count")
+    count.update_state([1.0, 2.0], [1.0, 3.0])
+    assert float(count.result()) == 3.0
+    with pytest.raises(NotImplementedError, match="`reset_state`"):
+        K.metrics.experimental.PyMetric()
+
+
 @pytest.mark.parametrize(
     ("splits", "losses", "weight"),
     [(None, [0.58774, 0.56524], 0.220653), (2, [0.64379, 0.61013], 0.232347)],
