@@ -190,6 +190,28 @@ def replace(source: Path, target: Path) -> None:
             os.replace(text(source), text(target))
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a small file in one step: at any moment there is the old one or the whole new one."""
+    unfinished = f"{text(path)}.{os.getpid()}.partial"
+    remove(unfinished)  # of a process that had the same number
+    file = open_new(unfinished)
+    try:
+        with translated("write", unfinished):
+            file.write(data)
+            file.flush()
+            if not is_remote(unfinished):
+                os.fsync(file.fileno())
+            file.close()
+        replace(unfinished, path)
+    except BaseException:  # Ctrl-C too leaves nothing behind
+        with contextlib.suppress(OSError):
+            file.close()
+        with contextlib.suppress(errors.OpError):
+            remove(unfinished)
+        raise
+    sync_directory(split(path)[0])
+
+
 def sync_directory(path: Path) -> None:
     """Waits until the names in a local folder are on the disk."""
     if is_remote(path):

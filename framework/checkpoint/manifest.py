@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -103,35 +101,14 @@ def publish(
             f"the state of a checkpoint must be plain JSON values: {error}"
         ) from error
     text = text.replace(_UNKNOWN.encode(), hashlib.sha256(text).hexdigest().encode(), 1)
-    _publish(storage.split(target)[0], target, text)
+    storage.write_whole(target, text)
+    storage.sync_directory(storage.split(storage.split(target)[0])[0])  # its folder may be new
 
 
 def _remove_others(folder: str, kept: set[str]) -> None:
     for name in storage.names(folder):
         if name.endswith(SUFFIX) and name not in kept:
             storage.remove(storage.join(folder, name))
-
-
-def _publish(folder: str, target: str, text: bytes) -> None:
-    unfinished = f"{target}.{os.getpid()}.partial"
-    storage.remove(unfinished)  # of a process that had the same number
-    file = storage.open_new(unfinished)
-    try:
-        with storage.translated("write", unfinished):
-            file.write(text)
-            file.flush()
-            if not storage.is_remote(unfinished):
-                os.fsync(file.fileno())
-            file.close()
-        storage.replace(unfinished, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            file.close()
-        with contextlib.suppress(errors.OpError):
-            storage.remove(unfinished)
-        raise
-    storage.sync_directory(folder)
-    storage.sync_directory(storage.split(folder)[0])
 
 
 def check_size(folder: str, fragment: Mapping[str, Any]) -> None:

@@ -118,12 +118,7 @@ def load_checkpoint(ckpt_dir_or_file: storage.Path) -> CheckpointReader:
       DataLossError: it is torn or corrupt.
     """
     path = storage.text(ckpt_dir_or_file).rstrip("/")
-    if manifest_file(path) is None:
-        if not storage.is_directory(path):
-            raise errors.NotFoundError(
-                f"there is no checkpoint {path}; the path of one ends in its number, as in "
-                "'folder/ckpt-1'"
-            )
+    if manifest_file(path) is None and storage.is_directory(path):
         newest = latest_checkpoint(path)
         unfinished = any(name.endswith(SUFFIX) for name in storage.names(path))
         if newest is None and not unfinished:

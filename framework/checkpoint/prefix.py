@@ -15,7 +15,7 @@ from typing import Any
 
 from shardtape import errors, storage
 from shardtape.checkpoint.directory import next_sequence, remove_folder
-from shardtape.checkpoint.manifest import check_rows, manifest_file, publish
+from shardtape.checkpoint.manifest import check_rows, manifest_file, publish, read_manifest
 from shardtape.checkpoint.part import INDEX, MANIFEST, Piece, write_tensors
 
 _DATA = ".data-00000-of-00001"
@@ -47,9 +47,10 @@ def write_files(
     try:
         check_rows([fragment])
         publish(path + INDEX, [fragment], extra, next_sequence(path))
-    except BaseException:
+    except BaseException:  # Ctrl-C too leaves nothing behind
         with contextlib.suppress(errors.OpError):
-            storage.remove(storage.join(folder, first))
+            if not _is_read(path, first):
+                storage.remove(storage.join(folder, first))
         raise
     storage.replace(storage.join(folder, first), storage.join(folder, final))
     storage.sync_directory(folder)
@@ -66,6 +67,13 @@ def variables_of(folder: storage.Path) -> str:
     """The checkpoint with the Variables of a saved model, of this form or the older one."""
     path = variables_prefix(folder)
     return path if manifest_file(path) is not None else storage.split(path)[0]
+
+
+def _is_read(path: str, first: str) -> bool:
+    """Whether the index is in place that names this file of tensors."""
+    if manifest_file(path) is None:
+        return False
+    return any(fragment.get("written_as") == first for fragment in read_manifest(path).files)
 
 
 def _tidy(folder: str, name: str, path: str) -> None:

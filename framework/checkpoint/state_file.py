@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Sequence
@@ -88,18 +87,7 @@ def update_checkpoint_state(
         _from_folder(save_dir, newest), [_from_folder(save_dir, p) for p in paths],
         list(all_model_checkpoint_timestamps or ()), last_preserved_timestamp or 0.0,
     )  # fmt: skip
-    target = storage.join(save_dir, latest_filename or NAME)
-    unfinished = f"{target}.{os.getpid()}.partial"
-    storage.remove(unfinished)
-    file = storage.open_new(unfinished)
-    try:
-        with storage.translated("write", unfinished), file:
-            file.write(str(state).encode())
-        storage.replace(unfinished, target)
-    except BaseException:
-        with contextlib.suppress(errors.OpError):
-            storage.remove(unfinished)
-        raise
+    storage.write_whole(storage.join(save_dir, latest_filename or NAME), str(state).encode())
 
 
 def _from_folder(folder: storage.Path, path: str) -> str:

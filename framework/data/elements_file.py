@@ -169,10 +169,7 @@ def read_elements(
 def write_index(path: Any, spec: Any, **more: Any) -> None:
     """Writes what the elements are; the file appears whole."""
     text = json.dumps({"version": _VERSION, "spec": spec_to_json(spec), **more}, indent=1)
-    passing = f"{storage.text(path)}.{os.getpid()}.partial"
-    with storage.open_new(passing) as file:
-        file.write(text.encode())
-    storage.replace(passing, path)
+    storage.write_whole(path, text.encode())
 
 
 def read_index(path: Any) -> dict[str, Any]:

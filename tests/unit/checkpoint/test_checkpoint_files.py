@@ -117,6 +117,20 @@ def test_a_kill_after_the_index_leaves_the_new_one(tmp_path, monkeypatch):
     assert names(tmp_path) == [f"best{DATA}", "best.index"]
 
 
+def test_an_interrupt_after_the_index_keeps_its_tensors(tmp_path, monkeypatch):
+    path = holding(1.0).write(tmp_path / "best")
+
+    def interrupted(*args):
+        if restored(path) == 2.0:  # what a reader finds while the writer is at work
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(storage, "sync_directory", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        holding(2.0).write(path)
+    monkeypatch.undo()
+    assert restored(path) == 2.0
+
+
 @pytest.mark.parametrize("ending", [DATA, ".index"])
 def test_damage_is_told_with_the_files_name(tmp_path, ending):
     path = holding([1.0] * 100).write(tmp_path / "c")
