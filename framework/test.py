@@ -226,11 +226,12 @@ class TestCase(Assertions):
             self.assertEqual(str(expected), str(message), msg)
 
     def assertRaisesIncompatibleShapesError(
-        self, exception_type: Any = errors.InvalidArgumentError, *args: Any, **kwargs: Any
+        self, exception_type: Any = errors.InvalidArgumentError
     ) -> Any:
         """A block that raises for shapes which do not fit each other."""
         return self.assertRaisesRegex(
-            exception_type, "(?i)incompatible shapes|must be equal|dimensions|shape|rank"
+            exception_type,
+            "Incompatible shapes|Dimensions must be equal|required broadcastable shapes",
         )
 
     @contextlib.contextmanager

@@ -93,6 +93,10 @@ def test_errors_that_must_be_raised(case):
         case.assertRaisesWithPredicateMatch(ValueError, "x", int, "1")
     with case.assertRaisesIncompatibleShapesError():
         tf.add([1, 2], [1, 2, 3])
+    with pytest.raises(AssertionError), case.assertRaisesIncompatibleShapesError():
+        tf.ensure_shape([1, 2], [3])  # about a shape, and no two that do not fit
+    with pytest.raises(TypeError):  # not taken as a call that is never made
+        case.assertRaisesIncompatibleShapesError(ValueError, tf.add, [1, 2], [1, 2, 3])
 
 
 def test_messages_that_differ_in_the_ends_of_floats(case):
