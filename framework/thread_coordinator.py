@@ -65,6 +65,9 @@ class Coordinator:
             yield
         except Exception as error:  # noqa: BLE001 - `join` raises it
             self.request_stop(error)
+        except BaseException as error:  # an exit or Ctrl-C ends this thread, and then the others
+            self.request_stop(error)
+            raise
 
     def wait_for_stop(self, timeout: float | None = None) -> bool:
         """Waits for the request up to `timeout` seconds; whether it is there."""
@@ -81,6 +84,8 @@ class Coordinator:
     ) -> None:  # fmt: skip
         """Waits for the registered threads and `threads`, and raises what one of them raised.
 
+        The wait ends with the threads, or after a request to stop and the grace period.
+
         Args:
           stop_grace_period_secs: seconds that they may take after the request.
           ignore_live_threads: go on without those that are still there then.
@@ -89,6 +94,7 @@ class Coordinator:
         """
         with self._lock:
             joined = self._threads.union(threads or ())
+        # before a request threads work for as long as they like, as `Thread.join` waits for them
         while any(t.is_alive() for t in joined) and not self._stop.wait(_POLL_S):
             pass
         deadline = time.monotonic() + stop_grace_period_secs

@@ -74,6 +74,24 @@ def test_threads_that_end_together():
     coordinator.join([])  # an ordinary end
 
 
+def test_a_thread_that_exits_ends_the_others():
+    coordinator = tf.train.Coordinator()
+
+    def leave():
+        with coordinator.stop_on_exception():
+            raise SystemExit(3)
+
+    threads = [
+        threading.Thread(target=leave),
+        threading.Thread(target=coordinator.wait_for_stop, args=(10,)),
+    ]
+    for t in threads:
+        t.start()
+    with pytest.raises(SystemExit):  # as TensorFlow's
+        coordinator.join(threads, stop_grace_period_secs=10)
+    assert coordinator.should_stop()
+
+
 def test_threads_that_do_not_end():
     coordinator, free = tf.train.Coordinator(), threading.Event()
     thread = threading.Thread(target=free.wait, args=(10,), daemon=True, name="stays")
