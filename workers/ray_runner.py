@@ -134,12 +134,13 @@ class RayRunner:
             # the connection broke, which says nothing of the job: it is asked again
             self._unreached_s = self._unreached_s or time.monotonic()
             if time.monotonic() - self._unreached_s > _UNREACHED_LIMIT_S:
-                raise _coordinator_died(self._config, error) from error
+                what = f"could not be reached for {_UNREACHED_LIMIT_S:.0f} s"
+                raise _without_coordinator(self._config, what, error) from error
             time.sleep(min(timeout_s, _ASK_AGAIN_S))
             self._outcome = self._coordinator.outcome.remote()
             return None
         except RayActorError as error:
-            raise _coordinator_died(self._config, error) from error
+            raise _without_coordinator(self._config, "died", error) from error
 
     def close(self) -> None:
         coordinator, self._coordinator = self._coordinator, None
@@ -243,17 +244,21 @@ def _check_resources(config: JobConfig) -> None:
         )
 
 
-def _coordinator_died(config: JobConfig, error: RayActorError) -> Exception:
-    died = UnavailableError(
-        f"the coordinator of job {config.job!r} died ({_reason(error)}) and its job with it. "
+def _without_coordinator(config: JobConfig, what: str, error: RayActorError) -> Exception:
+    """The error of a job whose coordinator `what`; the next run goes on from its checkpoint."""
+    detached = config.address != "local" and what != "died"
+    lost = UnavailableError(
+        f"the coordinator of job {config.job!r} {what} ({_reason(error)})"
+        + (": the job may go on without this driver, --resume follows it. " if detached else
+           " and its job with it. ")
         + (
             f"The same command goes on from the newest checkpoint in {config.checkpoint_dir}"
             if config.checkpoint_dir
             else "Without checkpoint_dir the job has to begin anew"
         )
-    )
-    died.coordinator_died = True  # type: ignore[attr-defined]
-    return died
+    )  # fmt: skip
+    lost.coordinator_died = True  # type: ignore[attr-defined]
+    return lost
 
 
 def _reason(error: RayActorError) -> str:

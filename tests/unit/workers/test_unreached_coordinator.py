@@ -49,7 +49,19 @@ def test_a_broken_connection_is_asked_again(runner):
 def test_one_that_stays_away_is_given_up(runner):
     made, answers, now = runner
     answers += [BROKEN] * 1000
-    with pytest.raises(UnavailableError, match="coordinator of job 'far' died.*Socket closed"):
+    with pytest.raises(
+        UnavailableError, match="'far' could not be reached for 30 s .*Socket closed"
+    ):
+        while True:
+            assert made.wait(0.1) is None
+    assert 130 <= now[0] < 131
+
+
+def test_a_dead_one_is_given_up_at_once(runner):
+    made, answers, now = runner
+    answers += [RayActorError(error_msg="The actor died: exit code 1")]
+    told = "'far' could not be reached for 30 s .*Socket closed"
+    with pytest.raises(UnavailableError, match=told):
         while True:
             assert made.wait(0.1) is None
     assert 130 <= now[0] < 131
