@@ -6,7 +6,7 @@ from typing import Any
 
 from shardtape.keras import layers
 from shardtape.keras.applications.building import entrance, finished, pooled
-from shardtape.keras.applications.imagenet_utils import decode_predictions
+from shardtape.keras.applications.imagenet_utils import DEVIATIONS, MEANS, decode_predictions
 from shardtape.keras.initializers import Constant
 from shardtape.keras.models import Model, Sequential
 
@@ -19,8 +19,8 @@ _SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "large": (_DEEP, (192, 384, 768, 1536)),
     "xlarge": (_DEEP, (256, 512, 1024, 2048)),
 }
-_MEANS = (0.485 * 255, 0.456 * 255, 0.406 * 255)
-_VARIANCES = ((0.229 * 255) ** 2, (0.224 * 255) ** 2, (0.225 * 255) ** 2)
+_MEANS = tuple(m * 255 for m in MEANS)
+_VARIANCES = tuple((d * 255) ** 2 for d in DEVIATIONS)
 _FIRST_SCALE = 1e-6
 
 

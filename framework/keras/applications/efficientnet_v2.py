@@ -17,7 +17,7 @@ from shardtape.keras.applications.efficientnet import (
     dense_start,
     preprocess_input,
 )
-from shardtape.keras.applications.imagenet_utils import decode_predictions
+from shardtape.keras.applications.imagenet_utils import DEVIATIONS, MEANS, decode_predictions
 from shardtape.keras.models import Model
 
 # (repeats, channels, expansion, stride, whether its convolutions are fused) of the stages
@@ -38,7 +38,7 @@ _L = (
     (19, 224, 6, 1, False), (25, 384, 6, 2, False), (7, 640, 6, 1, False),
 )  # fmt: skip
 _STEM = {_B: 32, _S: 24, _M: 24, _L: 32}
-_MEANS, _VARIANCES = (0.485, 0.456, 0.406), (0.229**2, 0.224**2, 0.225**2)
+_VARIANCES = tuple(d**2 for d in DEVIATIONS)
 _DROP = 0.2  # share of examples for which the last block is left out
 
 
@@ -100,7 +100,7 @@ def _efficientnet(
     inputs = x = entrance(input_shape, input_tensor, include_top, weights, classes, size)
     if include_preprocessing and stages is _B:
         x = layers.Rescaling(1.0 / 255)(x)
-        x = layers.Normalization(mean=_MEANS, variance=_VARIANCES)(x)
+        x = layers.Normalization(mean=MEANS, variance=_VARIANCES)(x)
     elif include_preprocessing:
         x = layers.Rescaling(1.0 / 128.0, -1)(x)
     x = _conv(x, _by_eight(_STEM[stages] * wide), 3, 2, "stem_conv")

@@ -15,7 +15,7 @@ from shardtape.tensor import Tensor
 
 _INDEX = "https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json"
 _MEANS_BGR = (103.939, 116.779, 123.68)  # of ImageNet
-_MEANS, _DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # RGB, of 0 to 1
+MEANS, DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # RGB, of 0 to 1
 
 
 def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe") -> Any:
@@ -52,10 +52,10 @@ def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe"
     if mode == "torch":
         if in_place:
             x /= 255.0
-            x -= as_own(_MEANS)
-            x /= as_own(_DEVIATIONS)
+            x -= as_own(MEANS)
+            x /= as_own(DEVIATIONS)
             return x
-        return (x / 255.0 - as_own(_MEANS)) / as_own(_DEVIATIONS)
+        return (x / 255.0 - as_own(MEANS)) / as_own(DEVIATIONS)
     x = x[..., ::-1]
     if in_place:
         x -= as_own(_MEANS_BGR)

@@ -6,7 +6,7 @@ from typing import Any
 
 from shardtape.keras import layers
 from shardtape.keras.applications.building import entrance, finished, squeezed, topped
-from shardtape.keras.applications.imagenet_utils import decode_predictions
+from shardtape.keras.applications.imagenet_utils import DEVIATIONS, MEANS, decode_predictions
 from shardtape.keras.initializers import VarianceScaling
 from shardtape.keras.models import Model
 
@@ -22,7 +22,7 @@ _SIZES: dict[int, tuple[tuple[int, ...], float, float]] = {
     350: ((4, 36, 72, 4), 0.4, 0.1),
     420: ((4, 44, 87, 4), 0.4, 0.1),
 }
-_MEANS, _VARIANCES = (0.485, 0.456, 0.406), (0.229**2, 0.224**2, 0.225**2)
+_VARIANCES = tuple(d**2 for d in DEVIATIONS)
 _GATE = 0.25  # channels of a gate's middle, as a share of the block's outputs
 
 
@@ -88,7 +88,7 @@ def _resnet_rs(
     if include_preprocessing:
         x = layers.Rescaling(scale=1.0 / 255)(x)
         if x.shape[-1] == 3:
-            x = layers.Normalization(mean=list(_MEANS), variance=list(_VARIANCES))(x)
+            x = layers.Normalization(mean=list(MEANS), variance=list(_VARIANCES))(x)
     x = _stem(x)
     for group, (count, filters) in enumerate(zip(blocks, _WIDTHS), 2):
         for i in range(count):

@@ -72,6 +72,7 @@ class ReplicatedSteps(TracedSteps):
 
 def parts_of_batch(data: Any, replicas: int) -> tuple[Any, ...]:
     """The part of a batch that each replica gets, as distributed datasets cut batches."""
+    from shardtape.distribute.input import parts_of
     from shardtape.distribute.values import DistributedValues
 
     def parts(value: Any) -> list[Any]:
@@ -81,8 +82,6 @@ def parts_of_batch(data: Any, replicas: int) -> tuple[Any, ...]:
             return [value] * replicas
         spec = type_spec_from_value(value)
         leaf = value if is_composite(value) else value._array
-        from shardtape.distribute.input import parts_of
-
         made = [cut(spec, leaf, *part) for part in parts_of(rows_of(spec, leaf), replicas)]
         return made if is_composite(value) else [EagerTensor(a) for a in made]
 
