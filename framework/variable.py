@@ -429,7 +429,7 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
 
     def __reduce__(self) -> Any:
         rest = self._trainable, self._name, self._shape, self.constraint
-        return _unpickled, (type(self), np.array(self._array), *rest)
+        return _unpickled, (type(self), np.array(backend.to_host(self._array)), *rest)
 
     def __repr__(self) -> str:
         text = f"<tf.Variable '{self.name}' shape={self._shape} dtype={self._dtype.name}"

@@ -1,5 +1,8 @@
 """Whole programs on the strict stand-in for a GPU give what they give on the host."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from unit.backend import strict_device
@@ -22,6 +25,14 @@ def written():
     v.scatter_add(tf.IndexedSlices(tf.sqrt([4.0, 9.0]), [1, 1]))
     v.scatter_nd_update([[2]], [7.0])
     return v.numpy()
+
+
+def copied():
+    v = tf.Variable([1.0, 2.0])
+    v.assign_add(tf.sqrt([4.0, 9.0]))
+    copies = copy.deepcopy(v), pickle.loads(pickle.dumps(v))
+    v.assign([0.0, 0.0])
+    return np.stack([c.numpy() for c in copies])
 
 
 def loss_of(w, x=X, y=Y):
@@ -106,6 +117,7 @@ def recurrent():
 
 PROGRAMS = {
     "written": written,
+    "copied": copied,
     "by hand": by_hand,
     "SGD": by_optimizer(lambda: tf.keras.optimizers.SGD(0.1, momentum=0.9)),
     "Adam": by_optimizer(lambda: tf.keras.optimizers.Adam(0.1)),
