@@ -128,14 +128,14 @@ class Plan:
             for node in self.nodes:
                 other = self.same.get(node.index)
                 if other is not None:
-                    for mine, theirs in zip(node.outputs, other.outputs):
+                    for mine, theirs in zip(node._outputs, other._outputs):
                         values.setdefault(mine._id, values[theirs._id])
                     continue
                 inputs = [values[t._id] for t in node.inputs]
                 got = run_node(node, inputs)
-                if type(got) is not tuple and len(node.outputs) == 1:
+                if type(got) is not tuple and len(node._outputs) == 1:
                     got = (got,)
-                for t, value in zip(node.outputs, got or ()):
+                for t, value in zip(node._outputs, got or ()):
                     values.setdefault(t._id, value)
         return values
 
