@@ -33,9 +33,13 @@ def test_a_section_runs_one_function_at_a_time():
 def test_a_section_in_a_function():
     section, v = tf.CriticalSection(shared_name="counter"), tf.Variable(0)
 
+    def slowly(x):
+        time.sleep(0.001)  # another thread runs meanwhile, if it may
+        return x
+
     def add():
         before = v.read_value()
-        v.assign(before + 1)
+        v.assign(tf.numpy_function(slowly, [before], tf.int32) + 1)
         return before
 
     @tf.function
