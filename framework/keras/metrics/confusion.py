@@ -172,8 +172,8 @@ class _Constrained(Metric):
         return where(size(feasible) > 0, best, zeros((), rate.dtype))
 
     def _config(self, name: str) -> dict[str, Any]:
-        return {**super().get_config(), "num_thresholds": self.num_thresholds, name: self.value,
-                "class_id": self.class_id}  # fmt: skip
+        return {**super().get_config(), "class_id": self.class_id,
+                "num_thresholds": self.num_thresholds, name: self.value}  # fmt: skip
 
 
 class SensitivityAtSpecificity(_Constrained):

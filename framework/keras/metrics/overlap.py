@@ -72,7 +72,7 @@ class IoU(Metric):
             "ignore_class": self.ignore_class, "sparse_y_true": self.sparse_y_true,
             "sparse_y_pred": self.sparse_y_pred, "axis": self.axis,
         }  # fmt: skip
-        return {**own, **super().get_config()}
+        return {**super().get_config(), **own}
 
 
 class MeanIoU(IoU):
@@ -89,7 +89,7 @@ class MeanIoU(IoU):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["target_class_ids"]
-        return config
+        return {"num_classes": self.num_classes, **config}
 
 
 class OneHotIoU(IoU):
@@ -105,7 +105,8 @@ class OneHotIoU(IoU):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["sparse_y_true"]
-        return config
+        first = {"num_classes": self.num_classes, "target_class_ids": self.target_class_ids}
+        return {**first, **config}
 
 
 class OneHotMeanIoU(MeanIoU):

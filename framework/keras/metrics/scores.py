@@ -252,4 +252,4 @@ class MeanRelativeError(Mean):
         return super().update_state(error, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
-        return {"normalizer": self.normalizer.numpy().tolist(), **super().get_config()}
+        return {**super().get_config(), "normalizer": self.normalizer.numpy().tolist()}

@@ -119,6 +119,26 @@ def test_configurations_of_losses_metrics_and_regularizers():
     assert keras.regularizers.L2(0.1).get_config() == {"l2": 0.10000000149011612}
 
 
+METRICS = {  # keys of `get_config()`
+    "IoU": "name dtype num_classes target_class_ids ignore_class sparse_y_true sparse_y_pred axis",
+    "MeanIoU": "num_classes name dtype ignore_class sparse_y_true sparse_y_pred axis",
+    "OneHotIoU": "num_classes target_class_ids name dtype ignore_class sparse_y_pred axis",
+    "OneHotMeanIoU": "num_classes name dtype ignore_class sparse_y_pred axis",
+    "PrecisionAtRecall": "name dtype class_id num_thresholds recall",
+    "SpecificityAtSensitivity": "name dtype class_id num_thresholds sensitivity",
+    "MeanRelativeError": "name dtype normalizer",
+}
+
+
+@pytest.mark.parametrize("kind", METRICS)
+def test_the_configuration_of_a_metric_is_in_kerass_order(kind):
+    arguments = {"IoU": (2, [0]), "OneHotIoU": (2, [0]), "MeanIoU": (2,), "OneHotMeanIoU": (2,),
+                 "MeanRelativeError": ([1.0],)}  # fmt: skip
+    made = getattr(keras.metrics, kind)(*arguments.get(kind, (0.5,)))
+    assert list(made.get_config()) == METRICS[kind].split()
+    assert type(made).from_config(made.get_config()).get_config() == made.get_config()
+
+
 @pytest.mark.parametrize("ending", [".h5", ".keras", ""])
 def test_a_layer_as_activation_is_saved_with_its_configuration(tmp_path, ending):
     leaky = layers.LeakyReLU(alpha=0.2)
