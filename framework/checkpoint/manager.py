@@ -130,11 +130,12 @@ class CheckpointManager:
         old = []
         while self._max_to_keep is not None and len(self._checkpoints) > self._max_to_keep:
             path = self._checkpoints.pop(0)
-            if self._keep_every_s is not None:
-                written = read_manifest(path).time
-                if written - self._keep_every_s >= self._last_kept_s:
-                    self._last_kept_s = written
-                    continue
+            written = self._times.pop(path)
+            if self._keep_every_s is not None and (
+                written - self._keep_every_s >= self._last_kept_s
+            ):
+                self._last_kept_s = written
+                continue
             old.append(path)
         return old
 
