@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from shardtape.raw_entries import Entry, entry, named, whole_numbers
+from shardtape.raw_entries import Entry, entry, whole_numbers
 from shardtape.raw_entries import library as _tf
 from shardtape.raw_sparse import SPARSE
 from shardtape.tensor import SymbolicTensor
@@ -372,6 +372,3 @@ def _found(table: Any, keys: Any, default: Any) -> Any:
 ENTRIES: dict[str, Entry] = {
     **_NUMBERS, **_ARRAYS, **_NETWORKS, **_RANDOM, **SPARSE, **_STATE,
 }  # fmt: skip
-
-
-__all__ = ["ENTRIES", "named"]

@@ -11,6 +11,7 @@ from shardtape.ops import array as _array  # noqa: F401 - registers the ops
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import IO, PURE, RANDOM, REGISTRY, Op
 from shardtape.optimizers.raw_updates import resource_apply_gradient_descent
+from shardtape.raw_entries import named
 from shardtape.raw_outputs import arranged
 
 _TYPES_OF_INPUTS = ("T", "SrcT")  # attributes that say the type of the first input
@@ -84,8 +85,6 @@ class RawFunction:
             self._signature.bind(**given)
         except TypeError as error:
             raise TypeError(f"{self._type} takes {list(known)}, got {list(kwargs)}") from error
-        from shardtape.raw_entries import named
-
         return named(self._type, self._outputs, self._function(**given))
 
     def __repr__(self) -> str:
