@@ -15,7 +15,7 @@ _INT32 = np.iinfo(np.int32)
 # kinds of types that Python values of a kind become where a dtype is given
 _WIDER = {"f": "fcV", "c": "c", "i": "iufcV", "u": "iufcV", "b": "b", "V": "fcV"}
 _MIXED = "Can't convert Python sequence with mixed types to Tensor."
-_OF_BOOL = (dt.int32, dt.int64, dt.float16, dt.float32, dt.float64)
+_OF_BOOL = (dt.int32, dt.int64, dt.uint64, dt.float16, dt.float32, dt.float64)
 # (type, function(value, dtype, name) -> Tensor or NotImplemented), the newest first
 _conversions: list[tuple[Any, Any]] = []
 
@@ -138,9 +138,7 @@ def to_array(value: Any, dtype: dt.DType | None) -> Any:
             try:
                 return dtype._numpy.type(value)
             except OverflowError:
-                raise TypeError(
-                    f"Cannot convert {value} to EagerTensor of dtype {dtype.name}"
-                ) from None
+                return _wrapped(value, dtype)
     elif kind is bool:
         if dtype in (None, dt.bool):
             return np.bool_(value)
@@ -165,6 +163,8 @@ def to_array(value: Any, dtype: dt.DType | None) -> Any:
     if isinstance(first, (str, bytes)):
         # numpy's own string types drop zero bytes at the end
         return _strings(np.array(value, object), value, dtype)
+    if dtype is dt.uint64 and type(first) is int:
+        return _of_unsigned(value)
     array = value if given else _from_python(value)
     if not given and _is_mixed(array, first, dtype):
         raise ValueError(f"{_MIXED} {value!r}")
@@ -190,6 +190,27 @@ def to_array(value: Any, dtype: dt.DType | None) -> Any:
             _check_range(array, made)
         return made
     return array if own else np.array(array, order="C")[()]
+
+
+def _wrapped(value: int, dtype: dt.DType) -> np.generic:
+    """The number modulo what an integer dtype holds: -1 is 255 in uint8.
+
+    Raises:
+      ValueError: a number that int64 does not hold; for uint64 TypeError.
+    """
+    if dtype is dt.uint64:
+        raise TypeError(f"Cannot convert {value} to EagerTensor of dtype {dtype.name}")
+    return _long(value).astype(dtype._numpy)
+
+
+def _of_unsigned(value: Any) -> np.ndarray:
+    """Nested Python integers as uint64, which numpy makes float64 where some are small."""
+    try:
+        return np.array(value, np.uint64)
+    except OverflowError:
+        raise TypeError(f"Cannot convert {value} to EagerTensor of dtype uint64") from None
+    except ValueError:
+        raise ValueError("Can't convert non-rectangular Python sequence to Tensor.") from None
 
 
 def _single(value: float) -> np.float32:

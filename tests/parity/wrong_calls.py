@@ -606,8 +606,6 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 # Where this framework refuses in another class, on purpose.
 OTHERWISE: dict[str, tuple[str, str]] = {
     # name: (class here, why)
-    "constant_too_large": ("TypeError", "TensorFlow wraps the number in silence"),
-    "constant_negative_unsigned": ("TypeError", "TensorFlow wraps the number in silence"),
     "add_int_float": ("TypeError", "tf.add and + are one function here, + raises it"),
     "add_tensor_float": ("TypeError", "tf.add and + are one function here, + raises it"),
     "add_float_tensor": ("TypeError", "tf.add and + are one function here, + raises it"),

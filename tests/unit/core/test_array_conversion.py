@@ -103,3 +103,22 @@ def test_nothing_in_a_sequence_of_another_type():
             tf.constant([None, 1], dtype)
     with pytest.raises(TypeError, match="int32"):
         tf.constant(["a", "b"], tf.int32)
+
+
+def test_numbers_go_round_in_integer_types():
+    pixels = tf.constant([1, 200], tf.uint8)
+    traced = tf.function(lambda: (pixels * -1, tf.constant(300, tf.uint8)))
+    assert [x.numpy().tolist() for x in traced()] == [[255, 56], 44]
+    assert (pixels + 300).numpy().tolist() == [45, 244]
+    assert (pixels > 300).numpy().tolist() == [False, True]
+    assert tf.pad(pixels, [[1, 0]], constant_values=-1).numpy().tolist() == [255, 1, 200]
+    assert tf.constant(2**31, tf.int32).numpy() == -(2**31)
+    assert (tf.constant([1]) * 2**40).numpy().tolist() == [0]
+    assert tf.constant(True, tf.uint64).numpy() == 1
+    with pytest.raises(ValueError, match="out-of-range integer"):
+        tf.constant(2**63, tf.int32)
+    assert tf.constant([300, -1], tf.uint8).numpy().tolist() == [44, 255]
+    assert tf.constant([1, 2**63], tf.uint64).numpy().tolist() == [1, 2**63]
+    for value in (-1, [-1], [1, 2**64]):
+        with pytest.raises(TypeError):
+            tf.constant(value, tf.uint64)
