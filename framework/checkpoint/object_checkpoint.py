@@ -19,7 +19,11 @@ from shardtape.checkpoint.object_graph import (
 from shardtape.checkpoint.part import Piece
 from shardtape.checkpoint.prefix import write_files
 from shardtape.checkpoint.reader import read
-from shardtape.checkpoint.restoration import LoadStatus, Restoration
+from shardtape.checkpoint.restoration import (
+    CheckpointLoadStatus,
+    InitializationOnlyStatus,
+    Restoration,
+)
 from shardtape.checkpoint.state_file import update_checkpoint_state
 from shardtape.context import building
 from shardtape.optimizers.legacy import Optimizer as LegacyOptimizer
@@ -125,11 +129,11 @@ class Checkpoint:
             self.save_counter.assign_sub(1)
             raise
 
-    def read(self, save_path: storage.Path, options: Any = None) -> LoadStatus:
+    def read(self, save_path: storage.Path, options: Any = None) -> CheckpointLoadStatus:
         """Restores values from a checkpoint that `write` made; see `restore`."""
-        return LoadStatus(Restoration(self, read(save_path)))
+        return CheckpointLoadStatus(Restoration(self, read(save_path)))
 
-    def restore(self, save_path: storage.Path | None, options: Any = None) -> LoadStatus:
+    def restore(self, save_path: storage.Path | None, options: Any = None) -> CheckpointLoadStatus:
         """Puts the values of a checkpoint into the objects that are there now.
 
         An object is found by the names that lead to it; where the checkpoint was written by a
@@ -150,7 +154,7 @@ class Checkpoint:
           ValueError: a value has another shape or type than its Variable.
         """
         if save_path is None:
-            return LoadStatus(None)
+            return InitializationOnlyStatus()
         self.save_counter  # noqa: B018 - made now, so that it is restored too
         return self.read(save_path, options)
 

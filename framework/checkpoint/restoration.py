@@ -288,7 +288,7 @@ class _Copy:
         self._target[...] = value
 
 
-class LoadStatus:
+class CheckpointLoadStatus:
     """What a `restore` found so far; values without an object are told when the process ends."""
 
     def __init__(self, restoration: Restoration | None) -> None:
@@ -303,7 +303,7 @@ class LoadStatus:
             self._restoration.proceed()
         return self._restoration
 
-    def assert_consumed(self) -> LoadStatus:
+    def assert_consumed(self) -> CheckpointLoadStatus:
         """Raises AssertionError unless every object and every value of the checkpoint matched.
 
         An optimizer takes its values when it is built: by its first update or its `build`.
@@ -324,7 +324,7 @@ class LoadStatus:
             )
         return self
 
-    def assert_existing_objects_matched(self) -> LoadStatus:
+    def assert_existing_objects_matched(self) -> CheckpointLoadStatus:
         """Raises AssertionError if an object found no value in the checkpoint."""
         found = self._current()
         if found.unmatched:
@@ -336,7 +336,7 @@ class LoadStatus:
             )
         return self
 
-    def assert_nontrivial_match(self) -> LoadStatus:
+    def assert_nontrivial_match(self) -> CheckpointLoadStatus:
         """Raises AssertionError if nothing but the counter of saves matched."""
         found = self._current()
         if not set(found.matched) - {"save_counter"}:
@@ -348,11 +348,18 @@ class LoadStatus:
             )
         return self
 
-    def expect_partial(self) -> LoadStatus:
+    def expect_partial(self) -> CheckpointLoadStatus:
         """Says that not all values are wanted, so that nothing is told."""
         if self._restoration is not None:
             self._restoration.expected_partial = True
         return self
+
+
+class InitializationOnlyStatus(CheckpointLoadStatus):
+    """What a `restore` of no checkpoint gives."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
 
 
 def listed(names: list[str]) -> str:

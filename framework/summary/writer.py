@@ -105,6 +105,14 @@ class SummaryWriter:
             self._events.close(deadline_s)
 
 
+class _ResourceSummaryWriter(SummaryWriter):
+    """A writer to a file."""
+
+
+class _NoopSummaryWriter(SummaryWriter):
+    """A writer that drops everything."""
+
+
 def create_file_writer(
     logdir: storage.Path,
     max_queue: int | None = None,
@@ -127,12 +135,12 @@ def create_file_writer(
     """
     suffix = ".v2" if filename_suffix is None else filename_suffix
     flush_s = None if flush_millis is None else flush_millis / 1000
-    return SummaryWriter(EventFileWriter(logdir, max_queue, flush_s, suffix))
+    return _ResourceSummaryWriter(EventFileWriter(logdir, max_queue, flush_s, suffix))
 
 
 def create_noop_writer() -> SummaryWriter:
     """A writer that drops everything."""
-    return SummaryWriter(None)
+    return _NoopSummaryWriter(None)
 
 
 def get_step() -> Any:

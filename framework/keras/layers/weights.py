@@ -220,9 +220,9 @@ class WeightHolder(Module):
         for layer in self._flatten_layers():
             layer._trainable = value
 
-    def get_weights(self) -> list[np.ndarray]:
+    def get_weights(self) -> list[Any]:
         """The values of `weights`."""
-        return [np.array(v._read_array()) for v in self.weights]
+        return [np.array(v._read_array())[()] for v in self.weights]
 
     def set_weights(self, weights: Any) -> None:
         """Sets `weights` from arrays. Raises ValueError where number or shapes do not fit."""

@@ -184,3 +184,22 @@ def test_the_schedule_of_an_optimizer_is_described_with_its_module():
     }  # fmt: skip
     again = keras.optimizers.Adam.from_config(optimizer.get_config())
     assert again.get_config() == optimizer.get_config()
+
+
+def test_statuses_and_writers_are_called_as_in_tensorflow(tmp_path):
+    model = keras.Sequential([keras.layers.Dense(1, input_shape=(2,))])
+    model.save_weights(str(tmp_path / "w"))
+    status = model.load_weights(str(tmp_path / "w"))
+    assert type(status).__name__ == "CheckpointLoadStatus"
+    none = tf.train.Checkpoint(model=model).restore(None)
+    assert type(none).__name__ == "InitializationOnlyStatus"
+    writer = tf.summary.create_file_writer(str(tmp_path))
+    writer.close()
+    assert type(writer).__name__ == "_ResourceSummaryWriter"
+    assert isinstance(tf.summary.create_noop_writer(), tf.summary.SummaryWriter)
+
+
+def test_weights_without_axes_are_numpys_scalars():
+    model = keras.Sequential([keras.layers.Normalization(input_shape=(2,))])
+    count = model.get_weights()[2]
+    assert isinstance(count, np.integer) and count == 0
