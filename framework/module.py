@@ -11,6 +11,7 @@ import numpy as np
 
 from shardtape import nest
 from shardtape.checkpoint import pending
+from shardtape.checkpoint.containers import wrapped
 from shardtape.graph.scopes import name_scope
 from shardtape.tensor import Tensor
 from shardtape.variable import Variable
@@ -23,6 +24,7 @@ def snake_case(name: str) -> str:
 
 # Attributes of these types hold no Variables.
 _LEAVES = (int, float, complex, str, bytes, type(None), np.ndarray, np.generic, Tensor)
+_CONTAINERS = (list, tuple, dict)
 
 
 def _may_hold(value: Any) -> bool:
@@ -55,6 +57,9 @@ class Module:
             self._name_scope = scope
 
     def __setattr__(self, name: str, value: Any) -> None:
+        # what has a private name is walked often and shown to nobody
+        if isinstance(value, _CONTAINERS) and name[:1] != "_" and name not in self._unseen:
+            value = wrapped(value)
         object.__setattr__(self, name, value)
         # looking for objects that a restore waits for walks all of them
         if pending.waits() and not isinstance(value, _LEAVES) and _may_hold(value):

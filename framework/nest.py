@@ -21,6 +21,11 @@ def _nests(kind: type) -> bool:
     return issubclass(kind, (list, tuple, Mapping)) or hasattr(kind, "__attrs_attrs__")
 
 
+def _kind(value: Any) -> Any:
+    kind: Any = type(value)
+    return getattr(kind, "_plain", kind)  # lists that are attributes count as lists
+
+
 def _children(value: Any) -> list[Any]:
     if isinstance(value, Mapping):
         return [value[k] for k in _keys(value)]
@@ -52,6 +57,8 @@ def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
 
 
 def _rebuild(like: Any, children: list[Any]) -> Any:
+    if hasattr(like, "_rebuilt"):  # an attribute of a module
+        return like._rebuilt(children)
     if isinstance(like, Mapping):
         by_key = dict(zip(_keys(like), children))
         if isinstance(like, defaultdict):
@@ -130,7 +137,7 @@ def assert_same_structure(
         )
     if not is_nested(a):
         return
-    if check_types and type(a) is not type(b) and not (
+    if check_types and _kind(a) is not _kind(b) and not (
         isinstance(a, Mapping) and isinstance(b, Mapping)
     ):  # fmt: skip
         raise TypeError(

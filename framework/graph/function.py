@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from shardtape import errors, nest
+from shardtape.checkpoint.containers import unwrapped
 from shardtape.context import building, converting, recording, state
 from shardtape.graph.arguments import (
     VARIABLES,
@@ -317,6 +318,7 @@ class Function:
                     f"{', '.join(changed)}"
                 )
             # a range is a sequence of numbers, as a list is
+            result = unwrapped(result)
             result = nest.map_structure(lambda x: list(x) if type(x) is range else x, result)
             result = nest.map_structure(shown_output, result)
         if made:

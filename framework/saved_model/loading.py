@@ -9,7 +9,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors, storage
-from shardtape.checkpoint.containers import DictWrapper, ListWrapper
+from shardtape.checkpoint.containers import ListWrapper, _DictWrapper
 from shardtape.checkpoint.prefix import variables_of
 from shardtape.checkpoint.reader import read
 from shardtape.context import building, recording
@@ -142,7 +142,7 @@ class _Import:
             for name in sorted(children, key=int):  # what could not be saved leaves its place
                 made[int(name)] = self._object(children[name])
         elif kind == "dict":
-            made = self._objects[number] = DictWrapper()
+            made = self._objects[number] = _DictWrapper()
             made.update((name, self._object(n)) for name, n in entry["children"].items())
         else:
             made = self._objects[number] = Loaded()

@@ -94,6 +94,7 @@ class Layer(Reporting):
 
     _unseen = Module._unseen | {
         "_inbound_nodes", "_made_weights", "_added_metrics", "_given", "_replica_penalties",
+        "input_spec",
     }  # fmt: skip
     _given: tuple[tuple[Any, ...], dict[str, Any]]
     _dynamic = False
@@ -250,10 +251,11 @@ class Layer(Reporting):
     def _scoped_call(self, inputs: Any, args: Any, kwargs: Any) -> Any:
         if not self._opens_scope:
             return self._masked_call(inputs, args, kwargs)
-        outer = _calls.path
-        _calls.path = f"{outer}/{self._name}" if outer and self._name else self._name
+        outer, inside = _calls.path, state.name_stack
+        # a name that is empty still takes its place between two slashes
+        _calls.path = f"{outer}/{self._name}" if outer else self._name
         try:
-            with name_scope(self._name):
+            with name_scope(self._name or (f"{inside}//" if inside else None)):
                 return self._masked_call(inputs, args, kwargs)
         finally:
             _calls.path = outer

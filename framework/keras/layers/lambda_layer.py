@@ -25,6 +25,8 @@ class Lambda(Layer):
     which is loaded with `safe_mode=False` only.
     """
 
+    _unseen = Layer._unseen | {"arguments"}
+
     def __init__(
         self,
         function: Any,

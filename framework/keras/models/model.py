@@ -43,6 +43,7 @@ class Model(Trainer, Layer):
         "_network", "compiled_loss", "compiled_metrics", "optimizer", "history", "_steps",
         "_compile_arguments", "_given", "_added_metrics", "_own_layers", "_added_outputs",
         "_optimizer_given", "train_function", "test_function", "predict_function",
+        "input_names", "output_names",
     }  # fmt: skip
 
     def __reduce_ex__(self, protocol: Any) -> Any:

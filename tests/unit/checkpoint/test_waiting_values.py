@@ -118,7 +118,8 @@ def test_values_are_found_for_layers_that_were_appended_unseen(tmp_path):
     class Stack(keras.Model):
         def __init__(self):
             super().__init__()
-            self.parts = {"inner": []}
+            self._given = []  # by this name the wrapper does not see what is put in
+            self.parts = {"inner": self._given}
 
         def call(self, x):
             for part in self.parts["inner"]:
@@ -127,7 +128,7 @@ def test_values_are_found_for_layers_that_were_appended_unseen(tmp_path):
 
     def stack():
         made = Stack()
-        list.append(made.parts["inner"], keras.layers.Dense(2))  # past the wrapper
+        made._given.append(keras.layers.Dense(2))
         return made
 
     first = stack()
@@ -135,6 +136,6 @@ def test_values_are_found_for_layers_that_were_appended_unseen(tmp_path):
     first.save_weights(tmp_path / "w")
     second = Stack()
     second.load_weights(tmp_path / "w")
-    list.append(second.parts["inner"], keras.layers.Dense(2))
+    second._given.append(keras.layers.Dense(2))
     second(tf.ones([1, 2]))
     np.testing.assert_array_equal(second.weights[0], first.weights[0])
