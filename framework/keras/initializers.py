@@ -83,6 +83,11 @@ class Initializer:
 
 
 def _int_list(shape: Any) -> list[int]:
+    if isinstance(shape, (list, tuple)) and None in shape:
+        raise ValueError(
+            f"the shape {tuple(shape)} of a weight has a size that is not known (None): give the "
+            "layer inputs whose last axes have sizes"
+        )
     if isinstance(shape, TensorShape):
         return [int(size) for size in shape.as_list()]  # type: ignore[arg-type]
     if isinstance(shape, Tensor):

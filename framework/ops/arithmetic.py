@@ -142,15 +142,17 @@ def floor_div(xp, x, y):
 
 @op("FloorMod", dtypes=dt.REAL, broadcasts=True, shape=broadcast, samples=_DIVISORS)
 def floormod(xp, x, y):
-    """The rest of a floored division; it has the sign of `y`."""
+    """The rest of a floored division; it has the sign of `y`, a zero of floats that of `x`."""
     check_divisor(y)
-    return xp.remainder(x, y)
+    if x.dtype.kind != "f":
+        return xp.remainder(x, y)
+    rest = xp.fmod(x, y)
+    return xp.where((rest != 0) & ((y < 0) != (rest < 0)), rest + y, rest)
 
 
 @floormod.writes_into(0, 1)
 def _(xp, out, x, y):
-    check_divisor(y)
-    xp.remainder(x, y, out=out)
+    out[...] = floormod.kernel(xp, x, y)
 
 
 @floormod.gradient

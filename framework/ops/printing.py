@@ -14,7 +14,8 @@ from shardtape import nest
 from shardtape.context import state
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import IO, op
-from shardtape.ops.value_text import summarized
+from shardtape.ops.value_text import ragged_text, summarized
+from shardtape.sparse_tensor import SparseTensor
 from shardtape.tensor import SymbolicTensor, Tensor
 from shardtape.type_spec import composite_spec
 
@@ -28,15 +29,15 @@ _LEVELS = {
 @op("PrintV2", dtypes=dt.ANY, mixed=True, outputs=0, shape=lambda *inputs, **attrs: [],
     dtype=lambda dtypes, attrs: (), effects=IO, direct=True, differentiable=False,
     widen=False)  # fmt: skip
-def print_v2(xp, *inputs, template, write, summarize):
+def print_v2(xp, *inputs, template, stream, summarize):
     """Writes the template with the inputs' values in their places.
 
     Args:
-      template: texts; a number among them stands for that input.
-      write: takes the whole text.
+      template: texts; a number among them stands for that input, a tuple of a kind and numbers
+        for a ragged or sparse tensor of those inputs.
+      stream: where to: a name, which a saved function keeps, or what takes the whole text.
     """
-    parts = [summarized(inputs[p], summarize) if isinstance(p, int) else p for p in template]
-    write("".join(parts))
+    _write(stream, "".join(_text(part, inputs, summarize) for part in template))
     return ()
 
 
@@ -54,7 +55,7 @@ def print(*inputs: Any, **options: Any) -> Any:
 
     Raises ValueError for another stream, TypeError for another option.
     """
-    write = _writer(options.pop("output_stream", sys.stderr))
+    stream = _destination(options.pop("output_stream", sys.stderr))
     summarize = options.pop("summarize", 3)
     sep, end = options.pop("sep", " "), options.pop("end", None)
     name = options.pop("name", None)
@@ -70,28 +71,27 @@ def print(*inputs: Any, **options: Any) -> Any:
     symbolic = state.graph is not None or any(isinstance(t, SymbolicTensor) for t in tensors)
     if symbolic:
         return print_v2(
-            *tensors, template=tuple(template), write=write, summarize=summarize or 3, name=name
+            *tensors, template=tuple(template), stream=stream, summarize=summarize or 3, name=name
         )
     arrays = [t._host() for t in tensors]
-    print_v2.kernel(None, *arrays, template=template, write=write, summarize=summarize or 3)
+    print_v2.kernel(None, *arrays, template=template, stream=stream, summarize=summarize or 3)
     return None
 
 
 def _parts(value: Any, tensors: list[Any], bare: bool) -> list[Any]:
-    """Texts and numbers of tensors for one argument."""
-    if composite_spec(value) is not None and not hasattr(value, "_as_operand"):
-        return [_composite_text(value)] if _has_values(value) else [repr(value)]
-    if isinstance(value, Tensor) or hasattr(value, "_as_tensor"):
-        tensor = convert_to_tensor(value)
-        scalar = tensor.dtype is dt.string and tensor.shape.rank == 0
-        if bare and scalar and not isinstance(tensor, SymbolicTensor):
-            return [tensor.numpy().decode("utf-8", "surrogateescape")]
-        tensors.append(tensor)
-        return [len(tensors) - 1]
+    """Texts and places of tensors for one argument."""
+    if _is_tensor(value):
+        place = _place(value, tensors)
+        if isinstance(place, int):
+            tensor = tensors[place]
+            scalar = tensor.dtype is dt.string and tensor.shape.rank == 0
+            if bare and scalar and not isinstance(tensor, SymbolicTensor):
+                return [tensors.pop().numpy().decode("utf-8", "surrogateescape")]
+        return [place]
     if isinstance(value, str):
         return [value]
     # structures are printed as Python does, with tensors by their values
-    found: list[int] = []
+    places: list[Any] = []
 
     class Place:
         def __init__(self, number: int) -> None:
@@ -100,55 +100,65 @@ def _parts(value: Any, tensors: list[Any], bare: bool) -> list[Any]:
         def __repr__(self) -> str:
             return f"\0{self.number}\0"
 
-    def place(leaf: Any) -> Any:
-        if isinstance(leaf, Tensor) or hasattr(leaf, "_as_tensor"):
-            tensors.append(convert_to_tensor(leaf))
-            found.append(len(tensors) - 1)
-            return Place(found[-1])
+    def placed(leaf: Any) -> Any:
+        if _is_tensor(leaf):
+            places.append(_place(leaf, tensors))
+            return Place(len(places) - 1)
         return leaf
 
-    shown = nest.map_structure(place, value) if nest.is_nested(value) else value
-    text = pprint.pformat(shown)
-    pieces = text.split("\0")
-    return [int(p) if i % 2 else p for i, p in enumerate(pieces)]
+    shown = nest.map_structure(placed, value) if nest.is_nested(value) else value
+    pieces = pprint.pformat(shown).split("\0")
+    return [places[int(p)] if i % 2 else p for i, p in enumerate(pieces)]
 
 
-def _has_values(value: Any) -> bool:
-    return not any(
-        isinstance(t, SymbolicTensor)
-        for t in composite_spec(value)._to_components(value)  # type: ignore[union-attr]
+def _is_tensor(value: Any) -> bool:
+    return (
+        isinstance(value, Tensor)
+        or hasattr(value, "_as_tensor")
+        or hasattr(value, "_as_operand")
+        or composite_spec(value) is not None
     )
 
 
-def _composite_text(value: Any) -> str:
-    if hasattr(value, "to_list"):
-        return _decoded(value.to_list())
-    parts = [value.indices, value.values, value.dense_shape]
-    indices, values, shape = [summarized(p._host()) for p in parts]
-    return f"'SparseTensor(indices={indices}, values={values}, shape={shape})'"
+def _place(value: Any, tensors: list[Any]) -> Any:
+    """The number of a tensor among those printed; those of a composite's parts, and its kind."""
+    if hasattr(value, "nested_row_splits"):
+        kind, parts = "ragged", [value.flat_values, *value.nested_row_splits]
+    elif isinstance(value, SparseTensor):
+        kind, parts = "sparse", [value.indices, value.values, value.dense_shape]
+    else:
+        tensors.append(convert_to_tensor(value))
+        return len(tensors) - 1
+    tensors.extend(map(convert_to_tensor, parts))
+    return (kind, *range(len(tensors) - len(parts), len(tensors)))
 
 
-def _decoded(value: Any) -> str:
-    if isinstance(value, list):
-        return "[" + ", ".join(_decoded(v) for v in value) + "]"
-    return repr(value.decode("utf-8", "replace")) if isinstance(value, bytes) else str(value)
+def _text(part: Any, arrays: Any, summarize: int) -> str:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, int):
+        return summarized(arrays[part], summarize)
+    kind, *numbers = part
+    values = [arrays[number] for number in numbers]
+    if kind == "ragged":
+        return ragged_text(values[0], values[1:], summarize)
+    indices, flat, shape = [summarized(array, summarize) for array in values]
+    return f"'SparseTensor(indices={indices}, values={flat}, shape={shape})'"
 
 
-def _writer(stream: Any) -> Callable[[str], None]:
+def _destination(stream: Any) -> str | Callable[[str], None]:
+    """The name of a stream, or what takes the text; raises ValueError for anything else."""
     if isinstance(stream, str):
-        if stream.startswith("file://"):
-            return _FileWriter(stream[len("file://") :])
-        if stream in _LEVELS:
-            level = _LEVELS[stream]
-            return lambda text: logging.getLogger("shardtape").log(level, text.rstrip("\n"))
-    if hasattr(stream, "write"):
-        # notebooks and tests put other streams in the places of the standard ones
+        if stream.startswith("file://") or stream in _LEVELS:
+            return stream
+    elif hasattr(stream, "write"):
+        # by name: notebooks and tests put other streams in the places of the standard ones
         if stream is sys.stdout or stream is sys.__stdout__:
-            return lambda text: _flushed(sys.stdout, text)
+            return "stdout"
         if stream is sys.stderr or stream is sys.__stderr__:
-            return lambda text: _flushed(sys.stderr, text)
+            return "stderr"
         return lambda text: _flushed(stream, text)
-    if callable(stream):
+    elif callable(stream):
         return lambda text: stream(text.rstrip("\n"))
     raise ValueError(
         f"Unknown output stream, logging level, or function: {stream!r}. Supported are sys.stdout, "
@@ -156,15 +166,19 @@ def _writer(stream: Any) -> Callable[[str], None]:
     )
 
 
+def _write(stream: str | Callable[[str], None], text: str) -> None:
+    if not isinstance(stream, str):
+        stream(text)
+    elif stream in _LEVELS:
+        logging.getLogger("shardtape").log(_LEVELS[stream], text.rstrip("\n"))
+    elif stream.startswith("file://"):
+        path = Path(stream.removeprefix("file://"))
+        with path.open("a", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+    else:
+        _flushed(sys.stdout if stream == "stdout" else sys.stderr, text)
+
+
 def _flushed(stream: Any, text: str) -> None:
     stream.write(text.encode("utf-8", "replace").decode("utf-8", "replace"))
     stream.flush()
-
-
-class _FileWriter:
-    def __init__(self, path: str) -> None:
-        self._path = Path(path)
-
-    def __call__(self, text: str) -> None:
-        with self._path.open("a", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)

@@ -45,6 +45,37 @@ def _axis(part: Any, depth: int, rank: int, ends: int) -> str:
     return "[" + between.join(texts) + "]"
 
 
+def ragged_text(values: Any, splits: Any, summarize: int = 3) -> str:
+    """A ragged tensor as nested lists.
+
+    Args:
+      values: the array of its flat values.
+      splits: the arrays of its row splits, the outermost first.
+      summarize: elements shown at both ends of each list; -1 shows all.
+    """
+    rows = [_listed(value, summarize) for value in np.asarray(values)]
+    for offsets in reversed(splits):
+        rows = [_bracketed(rows[a:b], summarize) for a, b in zip(offsets[:-1], offsets[1:])]
+    return _bracketed(rows, summarize)
+
+
+def _bracketed(texts: list[str], ends: int) -> str:
+    if ends >= 0 and len(texts) > 2 * ends:
+        texts = [*texts[:ends], "...", *texts[len(texts) - ends :]]
+    return "[" + ", ".join(texts) + "]"
+
+
+def _listed(value: Any, ends: int) -> str:
+    if isinstance(value, np.ndarray):
+        return _bracketed([_listed(v, ends) for v in value], ends)
+    if isinstance(value, bytes):
+        text = value.decode("utf-8", "surrogateescape").replace("\\", "\\\\").replace("'", "\\'")
+        return f"'{text}'"
+    if isinstance(value, (bool, np.bool_)):
+        return "true" if value else "false"
+    return str(value) if np.asarray(value).dtype.kind in "iu" else f"{value:f}"
+
+
 def element(value: Any) -> str:
     """One value: the shortest digits that give it back, as C++ writes them."""
     if isinstance(value, (bytes, bytearray)):

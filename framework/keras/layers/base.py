@@ -252,10 +252,11 @@ class Layer(Reporting):
         if not self._opens_scope:
             return self._masked_call(inputs, args, kwargs)
         outer, inside = _calls.path, state.name_stack
-        # a name that is empty still takes its place between two slashes
-        _calls.path = f"{outer}/{self._name}" if outer else self._name
+        # an empty name leaves all scopes; in a graph it takes its place between two slashes
+        nameless = not self._name and bool(inside) and state.graph is not None
+        _calls.path = f"{outer}/{self._name}" if outer and (self._name or nameless) else self._name
         try:
-            with name_scope(self._name or (f"{inside}//" if inside else None)):
+            with name_scope(f"{inside}//" if nameless else self._name):
                 return self._masked_call(inputs, args, kwargs)
         finally:
             _calls.path = outer

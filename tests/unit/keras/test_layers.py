@@ -405,3 +405,32 @@ def test_symbolic_outputs_keep_the_sizes_that_are_known():
     run = tf.function(lambda x: tf.tensordot(x, dense.kernel, [[2], [0]]),
                       input_signature=[tf.TensorSpec((None, 0, 4))])  # fmt: skip
     assert run(np.zeros((2, 0, 4), np.float32)).shape == (2, 0, 3)
+
+
+def test_a_layer_without_a_name_gives_its_variables_the_names_of_tensorflow():
+    class Inner(tf.keras.Model):
+        def __init__(self):
+            super().__init__(name="")
+            self.part = tf.keras.layers.Dense(2, name="part")
+
+        def call(self, x):
+            return self.part(x)
+
+    class Outer(tf.keras.Model):
+        def __init__(self):
+            super().__init__(name="outer")
+            self.inner = Inner()
+            self.last = tf.keras.layers.Dense(1, name="last")
+
+        def call(self, x):
+            return self.last(self.inner(x))
+
+    eager, traced = Outer(), Outer()
+    eager(tf.ones((1, 2)))
+    traced.predict(tf.ones((1, 2)), verbose=0)
+    assert [v.name for v in eager.variables] == [
+        "part/kernel:0", "part/bias:0", "outer/last/kernel:0", "outer/last/bias:0"
+    ]  # fmt: skip
+    assert [v.name for v in traced.variables] == [
+        "outer//part/kernel:0", "outer//part/bias:0", "outer/last/kernel:0", "outer/last/bias:0"
+    ]  # fmt: skip

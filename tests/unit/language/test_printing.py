@@ -66,3 +66,56 @@ def test_slogdet_is_a_named_pair():
     got = tf.linalg.slogdet(tf.linalg.diag([2.0, -1.0]))
     assert repr(got).startswith("LogMatrixDeterminant(sign=<tf.Tensor: shape=(), dtype=float32")
     assert got.sign.numpy() == -1.0 and abs(got.log_abs_determinant.numpy() - 0.6931472) < 1e-6
+
+
+def _composites():
+    ragged = tf.ragged.constant([list(range(10)), [3], *[[i] for i in range(8)]])
+    return ragged, tf.SparseTensor([[0, 0]], [1.5], [2, 2])
+
+
+_RAGGED = "[[0, 1, 2, ..., 7, 8, 9], [3], [0], ..., [5], [6], [7]]"
+_SPARSE = "'SparseTensor(indices=[[0 0]], values=[1.5], shape=[2 2])'"
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([[1.5, 2.0], [0.1]], "[[1.500000, 2.000000], [0.100000]]"),
+        ([[True], [False, True]], "[[true], [false, true]]"),
+        ([["a'b", "é"], ['c"']], "[['a\\'b', 'é'], ['c\"']]"),
+        ([[[1, 2], []], [[3]]], "[[[1, 2], []], [[3]]]"),
+    ],
+)
+def test_ragged_tensors_have_the_text_of_tensorflow(values, text, capsys):
+    tf.print(tf.ragged.constant(values))
+    assert capsys.readouterr().err == text + "\n"
+
+
+def test_composites_in_structures_and_functions(capsys):
+    def shown(ragged, sparse):
+        tf.print(ragged, sparse)
+        tf.print(ragged, summarize=2)
+        tf.print({"a": (ragged, sparse)})
+
+    text = (
+        f"{_RAGGED} {_SPARSE}\n[[0, 1, ..., 8, 9], [3], ..., [6], [7]]\n"
+        f"{{'a': ({_RAGGED}, {_SPARSE})}}\n"
+    )
+    for call in (shown, tf.function(shown)):
+        call(*_composites())
+        assert capsys.readouterr().err == text
+
+
+def test_a_saved_function_prints(tmp_path, capsys):
+    class Teller(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([])])
+        def tell(self, x):
+            tf.print("x is", x)
+            if x > 0.0:
+                tf.print("positive", output_stream=sys.stdout)
+            return x
+
+    tf.saved_model.save(Teller(), str(tmp_path / "teller"))
+    tf.saved_model.load(str(tmp_path / "teller")).tell(tf.constant(2.0))
+    written = capsys.readouterr()
+    assert (written.err, written.out) == ("x is 2\n", "positive\n")

@@ -138,3 +138,11 @@ def test_parallel_stack():
     assert stacked.numpy().tolist() == [[1, 2], [3, 4]]
     with pytest.raises(RuntimeError, match="not compatible with eager"):
         tf.parallel_stack([1, 2])
+
+
+@pytest.mark.parametrize("call", [lambda x, y: x % y, tf.function(lambda x, y: x % y)])
+def test_a_rest_of_zero_has_the_sign_of_the_dividend(call):
+    x, y = tf.constant([-3.0, 3.0, -0.0, -1.0, 7.5]), tf.constant([3.0, -3.0, 2.0, np.inf, -2.0])
+    rest = call(x, y).numpy()
+    np.testing.assert_array_equal(rest, [0.0, 0.0, 0.0, np.inf, -0.5])
+    np.testing.assert_array_equal(np.signbit(rest), [True, False, True, False, True])

@@ -189,3 +189,9 @@ def test_tf1_initializers_take_a_dtype_and_go_on_in_their_stream():
     assert again.dtype is tf.float64
     assert plain.ZerosV1(tf.int32)([2]).dtype is tf.int32
     assert plain.he_normal(seed=1)([2, 2]).shape == (2, 2)
+
+
+@pytest.mark.parametrize("initializer", [initializers.RandomNormal(), initializers.Zeros()])
+def test_a_size_that_is_not_known_is_a_value_error(initializer):
+    with pytest.raises(ValueError, match="not known"):
+        initializer((None, 3))
