@@ -96,12 +96,16 @@ class Tensor(Operators):
         def __ge__(self, other: Any) -> Any: ...
 
     def __len__(self) -> int:
+        self._refuse_values()
         if self.shape.rank == 0:
             raise TypeError("Scalar tensor has no `len()`")
         size = self.shape[0]
         if size is None:
             raise TypeError(f"the first dimension of {self!r} is unknown: use tf.shape(x)[0]")
         return size
+
+    def _refuse_values(self) -> None:
+        """Raises where a tensor of a kind that has no values is used as one."""
 
     def __hash__(self) -> int:
         if Tensor._equals_by_value:
@@ -360,6 +364,24 @@ class SymbolicTensor(Tensor):
     def graph(self) -> Any:
         return self.op.graph
 
+    def open_graph(self) -> Any:
+        """The graph, which gets what is done to the tensor where none is being built.
+
+        Raises TypeError where it is that of a function whose trace is done.
+        """
+        if self.op.graph.finished:
+            raise self.out_of_scope()
+        return self.op.graph
+
+    def out_of_scope(self, kind: type[Exception] = TypeError) -> Exception:
+        """The error of a use where the tensor has no value."""
+        graph = getattr(self.op.graph, "name", "another graph")
+        return kind(
+            f"{self!r} is out of scope and cannot be used here: it was made in the graph of "
+            f"'{graph}'. Return it from that function, or keep it in a tf.Variable or a "
+            "tf.TensorArray."
+        )
+
     @property
     def name(self) -> str:
         name_of = getattr(self.op.graph, "name_of", None)  # of a graph of Keras's symbolic calls
@@ -389,19 +411,31 @@ class SymbolicTensor(Tensor):
                 "Iterating over a symbolic `tf.Tensor` is not allowed. Use `tf.unstack`, or a "
                 f"`for` loop that AutoGraph converts. ({self.name})"
             )
-        if self._shape.rank is None or not len(self._shape) or self._shape[0] is None:
+        unknown = self._shape.rank is None or not len(self._shape) or self._shape[0] is None
+        if unknown and getattr(self.op.graph, "shows_calls", False):
+            raise TypeError(f"Cannot iterate over {self!r}: its first dimension is not known")
+        if unknown:
             raise errors.OperatorNotAllowedInGraphError(
                 f"Cannot iterate over {self!r}: its first dimension is not known in the graph"
             )
         return (self[i] for i in range(self._shape[0]))
 
+    def _refuse_values(self) -> None:
+        if getattr(self.op.graph, "shows_calls", False):
+            raise TypeError(
+                f"{self!r} is symbolic and has no values: `if`, `len`, `assert` and numpy cannot "
+                "take it. Use functions of `tf`, or do it in the `call` of a layer of your own."
+            )
+
     def __bool__(self) -> bool:
+        self._refuse_values()
         raise errors.OperatorNotAllowedInGraphError(
             "Using a symbolic `tf.Tensor` as a Python `bool` is not allowed. Use `tf.cond`, or "
             f"compute the value first. ({self.name})"
         )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        self._refuse_values()
         raise NotImplementedError(
             f"Cannot convert a symbolic tf.Tensor ({self.name}) to a numpy array."
         )

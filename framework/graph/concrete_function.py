@@ -274,7 +274,7 @@ class ConcreteFunction:
         values = [*values, *[outer for outer, _ in self.graph.captures]]
         symbolic = state.graph
         if symbolic is None:
-            symbolic = next((v.graph for v in values if type(v) is SymbolicTensor), None)
+            symbolic = next((v.open_graph() for v in values if type(v) is SymbolicTensor), None)
         if symbolic is not None:
             given = {
                 p._id: symbolic.variable_handle(v) if p.dtype is dt.resource else v

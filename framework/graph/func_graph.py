@@ -146,11 +146,8 @@ class FuncGraph(Graph):
         found = self._captured.get(key)
         if found is None:
             if type(value) is SymbolicTensor and not self._reaches(value.op.graph):
-                raise errors.InaccessibleTensorError(
-                    f"{value!r} is out of scope and cannot be used here: it was made in the graph "
-                    f"of '{getattr(value.op.graph, 'name', 'another graph')}'. Return it from "
-                    "that function, or keep it in a tf.Variable or a tf.TensorArray."
-                )
+                inside = _is_around(self, value.op.graph)  # a loop's or a branch's
+                raise value.out_of_scope(errors.InaccessibleTensorError if inside else TypeError)
             attrs = {"dtype": value.dtype, "shape": value.shape}
             with building(self):
                 if value.dtype is dt.resource and "variable" in value.op.attrs:
@@ -227,12 +224,7 @@ class FuncGraph(Graph):
 
     def _reaches(self, graph: Any) -> bool:
         """Whether `graph` is around this one, or is no function's graph (Keras's, TF1's)."""
-        outer: Any = self
-        while outer is not None:
-            if outer is graph:
-                return True
-            outer = getattr(outer, "outer_graph", None)
-        return self.takes_any or not isinstance(graph, FuncGraph)
+        return _is_around(graph, self) or self.takes_any or not isinstance(graph, FuncGraph)
 
     def executed(self) -> list[Operation]:
         """Operations that every run executes, in the program's order.
@@ -249,6 +241,12 @@ class FuncGraph(Graph):
             for n in self.get_operations()
             if n.op_def.effects not in (PURE, READS) and n.type not in ("Placeholder", "NoOp")
         ]
+
+
+def _is_around(outer: Any, graph: Any) -> bool:
+    while graph is not None and graph is not outer:
+        graph = getattr(graph, "outer_graph", None)
+    return graph is outer
 
 
 def _scope_name(name: str) -> str:

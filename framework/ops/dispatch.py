@@ -82,15 +82,9 @@ def _graph_of(inputs: tuple[Any, ...]) -> Any:
     current = state.graph
     for x in inputs:
         if type(x) is SymbolicTensor:
-            own = x.graph
             if current is None:
-                if own.finished:
-                    raise errors.InaccessibleTensorError(
-                        f"The tensor {x!r} cannot be accessed from here, because it was defined in "
-                        f"the graph of '{own.name}', which is out of scope. Return it from that "
-                        "function, or keep it in a tf.Variable or a tf.TensorArray."
-                    )
-                return own
+                return x.open_graph()
+            own = x.graph
             if own.claims_ops and not _inside(current, own):
                 return own
     return current

@@ -28,7 +28,7 @@ def apply_resource(
     if graph is None:
         for x in inputs:
             if type(x) is SymbolicTensor:
-                graph = x.graph
+                graph = x.open_graph()
                 break
     if graph is None:
         arrays = [t._array for t in inputs]

@@ -88,3 +88,32 @@ def test_a_loop_that_autograph_converts_iterates():
         return s
 
     assert total(X).numpy() == 3.0
+
+
+def test_tensors_of_a_finished_trace_are_refused():
+    kept = []
+
+    @tf.function
+    def leaks(x):
+        kept.append(x + 1)
+        return x
+
+    leaks(tf.constant(1))
+    variable = tf.Variable(5)
+
+    @tf.function
+    def takes():
+        return kept[0] * 2
+
+    uses = (
+        lambda: kept[0] + 1,
+        lambda: variable.assign(kept[0]),
+        lambda: variable.assign_add(kept[0]),
+        lambda: leaks(kept[0]),
+        takes,
+    )
+    for use in uses:
+        with pytest.raises(TypeError, match="out of scope") as caught:
+            use()
+        assert type(caught.value) is TypeError
+    assert variable.numpy() == 5
