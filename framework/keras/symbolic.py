@@ -181,6 +181,10 @@ class KerasGraph(FuncGraph):
             layer = call
         by = "" if layer is None else f"created by layer '{layer.name}'"
         if short:
+            value = self.composites.get(tensor._id)
+            if value is not None:
+                spec = composite_spec(value)
+                return f"<KerasTensor: type_spec={spec!r}{by and f' ({by})'}>"
             known = "<unknown>" if tensor.shape.rank is None else tensor.shape
             return f"<KerasTensor: shape={known} dtype={tensor.dtype.name}{by and f' ({by})'}>"
         entrance = tensor.op.type == "Placeholder"

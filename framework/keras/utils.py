@@ -40,6 +40,10 @@ from shardtape.keras.progress_bar import (
     is_interactive_logging_enabled,
 )
 from shardtape.keras.random_seed import set_random_seed
+from shardtape.keras.saving.object_forms import (
+    deserialize_keras_object,
+    serialize_keras_object,
+)
 from shardtape.keras.saving.registry import (
     CustomObjectScope,
     custom_object_scope,
@@ -47,10 +51,6 @@ from shardtape.keras.saving.registry import (
     get_registered_name,
     get_registered_object,
     register_keras_serializable,
-)
-from shardtape.keras.saving.serialization import (
-    deserialize_keras_object,
-    serialize_keras_object,
 )
 from shardtape.keras.sidecar import SidecarEvaluator
 from shardtape.keras.symbolic import node_of

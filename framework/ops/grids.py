@@ -127,6 +127,8 @@ def one_hot(
         if made.dtype is not dtype:
             raise TypeError(f"dtype {dtype!r} of on_value/off_value does not match {made.dtype!r}")
         pair.append(made)
+    if isinstance(indices, (np.ndarray, np.generic)) and indices.dtype.kind in "fb":
+        indices = indices.astype(np.int64)  # as TensorFlow does for numpy's values alone
     indices = convert_to_tensor(indices)
     if not indices.dtype.is_integer:
         raise (errors.InvalidArgumentError if executing_eagerly() else TypeError)(

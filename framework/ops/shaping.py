@@ -425,6 +425,8 @@ def host_shape(value: Any) -> Any:
         raise TypeError(f"a shape is made of integers, got {value!r}")
     if type(value) in (tuple, list) and all(type(d) is int for d in value):
         return int_vector(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return value.astype(np.int32)
     if isinstance(value, (TensorShape, int)) and not isinstance(value, bool):
         return int_vector(
             TensorShape(value).as_list() if isinstance(value, TensorShape) else (value,)

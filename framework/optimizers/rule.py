@@ -369,7 +369,13 @@ class Rule:
 
 
 def learning_rate_from_config(value: Any, custom_objects: dict[str, Any] | None = None) -> Any:
-    """A learning rate as `Rule.config` writes it, or as it is."""
+    """A learning rate as `Rule.config` writes it, or as it is.
+
+    What is exactly a float32 is taken as the short number that it was: 0.0010000000474974513, as
+    files hold it, as 0.001.
+    """
+    if isinstance(value, float) and float(np.float32(value)) == value:
+        return float(str(np.float32(value)))
     return schedule_from_config(value, custom_objects) if isinstance(value, dict) else value
 
 

@@ -9,14 +9,14 @@ from typing import Any
 _HOMES = {
     "CustomObjectScope": "registry",
     "custom_object_scope": "registry",
-    "deserialize_keras_object": "serialization",
+    "deserialize_keras_object": "object_forms",
     "get_custom_objects": "registry",
     "get_registered_name": "registry",
     "get_registered_object": "registry",
     "load_model": "model_files",
     "register_keras_serializable": "registry",
     "save_model": "model_files",
-    "serialize_keras_object": "serialization",
+    "serialize_keras_object": "object_forms",
 }
 __all__ = list(_HOMES)
 

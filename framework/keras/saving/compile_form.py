@@ -45,6 +45,24 @@ def compile_form(model: Any) -> dict[str, Any] | None:
     return {**out, "jit_compile": None}
 
 
+def own_compile_form(model: Any) -> Any:
+    """What a model's own `get_compile_config` gives, as JSON; None where it has none.
+
+    Raises NoKerasForm for what JSON cannot hold.
+    """
+    from shardtape.keras.models.model import Model
+
+    if type(model).get_compile_config is Model.get_compile_config:
+        return None
+    if type(model).compile_from_config is Model.compile_from_config:
+        return model.get_compile_config()
+    return {k: _own_form(v) for k, v in (model.get_compile_config() or {}).items()}
+
+
+def _own_form(value: Any) -> Any:
+    return optimizer_form(value) if isinstance(value, optimizers.Optimizer) else _form(value)
+
+
 def compile_config(model: Any) -> dict[str, Any] | None:
     """As `compile_form`, with the optimizer as it was given; None where there is nothing."""
     form = compile_form(model)

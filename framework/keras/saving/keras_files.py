@@ -21,7 +21,12 @@ from shardtape.keras.saving import (
     state_paths,
 )
 from shardtape.keras.saving.archive_layout import CONFIG, METADATA, WEIGHTS, parts_of
-from shardtape.keras.saving.compile_form import compile_form, compile_from, training_form
+from shardtape.keras.saving.compile_form import (
+    compile_form,
+    compile_from,
+    own_compile_form,
+    training_form,
+)
 from shardtape.keras.saving.hdf5_files import opened, written_at_once
 from shardtape.keras.saving.keras_form import NoKerasForm, described
 from shardtape.keras.saving.keras_reading import plain_config
@@ -136,8 +141,7 @@ def archive_parts(model: Any, include_optimizer: bool) -> dict[str, bytes]:
     if not model._is_graph_network and type(model).__name__ != "Sequential":
         raise NoKerasForm(f"the model {model.name!r} is no functional model")
     if include_optimizer:
-        own = type(model).get_compile_config is not Model.get_compile_config
-        compiled = model.get_compile_config() if own else compile_form(model)
+        compiled = own_compile_form(model) or compile_form(model)
         if compiled is not None:
             form["compile_config"] = compiled
             optimizer = model.optimizer

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from shardtape import nest
+from shardtape import nest, optimizers
 from shardtape.keras.layers.additions import AddLoss, AddMetric
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.instance_members import InstanceProperty
@@ -81,6 +81,9 @@ def described(instance: Any) -> Any:
         config = instance.get_config()
     except NotImplementedError as error:
         raise NoKerasForm(str(error)) from error
+    if isinstance(instance, optimizers.Optimizer) and isinstance(config["learning_rate"], float):
+        if not isinstance(instance, optimizers.legacy.Optimizer):  # it is kept as a float32 there
+            config = {**config, "learning_rate": float(np.float32(config["learning_rate"]))}
     if "calls" in config and getattr(instance, "_network", None) is not None:
         functional_config(instance._network)  # says why it is not in Keras's form
     entry = _entry(class_name(instance), as_json(config), type(instance))

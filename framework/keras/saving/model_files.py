@@ -18,6 +18,7 @@ from shardtape.checkpoint.object_checkpoint import Checkpoint
 from shardtape.checkpoint.prefix import variables_of
 from shardtape.keras import function_code, losses, metrics
 from shardtape.keras.saving import hdf5_files, hdf5_layout, keras_files, values
+from shardtape.keras.saving.compile_form import own_compile_form
 from shardtape.keras.saving.foreign_files import refuse_foreign
 from shardtape.keras.saving.keras_form import NoKerasForm
 from shardtape.keras.saving.registry import custom_object_scope, known
@@ -130,7 +131,10 @@ def _write(
         "config": values.encode(_own_config(model)), "built_for": _built_for(model),
         "python_version": function_code.PYTHON, "frozen_models": frozen_models or [],
     }  # fmt: skip
-    if include_optimizer and model._compile_arguments is not None:
+    own = own_compile_form(model) if include_optimizer else None
+    if own is not None:
+        described["own_compile"] = own
+    elif include_optimizer and model._compile_arguments is not None:
         described["compile"] = _compile_config(model)
     text = json.dumps(described, indent=1)
     storage.make_directory(folder)
@@ -272,7 +276,10 @@ def _read(folder: str, custom_objects: Any, compile: bool, shown: str | None = N
         if shape is not None and not model.built:
             model.build(shape)
         _freeze_models(model, described.get("frozen_models", []))
-        if compile and "compile" in described:
+        if compile and "own_compile" in described:
+            model.compile_from_config(described["own_compile"])
+            _build_optimizer(model)
+        elif compile and "compile" in described:
             _compile(model, described["compile"])
     status = Checkpoint(root=model).read(variables_of(folder))
     status.expect_partial()
@@ -294,5 +301,9 @@ def _compile(model: Any, config: dict[str, Any]) -> None:
         optimizer = optimizers.deserialize(described, custom)
     model.compile(optimizer=optimizer, **arguments)
     model._build_compiled()
-    if model.built:
-        optimizer.build(model.trainable_variables)
+    _build_optimizer(model)
+
+
+def _build_optimizer(model: Any) -> None:
+    if model.built and model.optimizer is not None:
+        model.optimizer.build(model.trainable_variables)

@@ -8,7 +8,7 @@ import logging
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -214,18 +214,26 @@ def check_free(path: str, overwrite: bool) -> None:
         )
 
 
-def pack(folder: str, path: str) -> None:
-    """Puts all files of a folder into one file, which appears at once."""
+def pack(folder: str, path: str, first: Sequence[str] = ()) -> None:
+    """Puts all files of a folder into one file, which appears at once.
+
+    Args:
+      first: names in the folder that come first, in this order.
+    """
     parent, name = os.path.split(os.path.abspath(path))
     with storage.translated("write", path):
         os.makedirs(parent, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=parent)
         try:
             with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w") as archive:
+                for entry in first:
+                    archive.write(os.path.join(folder, entry), entry)
                 for base, _, names in os.walk(folder):
                     for entry in sorted(names):
                         full = os.path.join(base, entry)
-                        archive.write(full, os.path.relpath(full, folder))
+                        inside = os.path.relpath(full, folder)
+                        if inside not in first:
+                            archive.write(full, inside)
                 archive.close()
                 file.flush()
                 os.fsync(file.fileno())
@@ -245,7 +253,7 @@ def pack_parts(parts: Mapping[str, bytes], path: str) -> None:
             os.makedirs(os.path.dirname(full), exist_ok=True)
             with open(full, "wb") as file:
                 file.write(content)
-        pack(folder, path)
+        pack(folder, path, list(parts))
 
 
 class DamagedFileError(errors.DataLossError, OSError):
