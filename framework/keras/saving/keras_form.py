@@ -81,9 +81,10 @@ def described(instance: Any) -> Any:
         config = instance.get_config()
     except NotImplementedError as error:
         raise NoKerasForm(str(error)) from error
-    if isinstance(instance, optimizers.Optimizer) and isinstance(config["learning_rate"], float):
-        if not isinstance(instance, optimizers.legacy.Optimizer):  # it is kept as a float32 there
-            config = {**config, "learning_rate": float(np.float32(config["learning_rate"]))}
+    kept = isinstance(instance, optimizers.Optimizer)  # as a float32
+    kept = kept and not isinstance(instance, optimizers.legacy.Optimizer)
+    if kept and isinstance(config["learning_rate"], float):
+        config = {**config, "learning_rate": float(np.float32(config["learning_rate"]))}
     if "calls" in config and getattr(instance, "_network", None) is not None:
         functional_config(instance._network)  # says why it is not in Keras's form
     entry = _entry(class_name(instance), as_json(config), type(instance))
