@@ -102,6 +102,9 @@ class BatchCursor(Cursor):
             raise StopIteration
         return found
 
+    def ended(self) -> bool:
+        return self.inputs[0].ended()
+
     def __next__(self) -> Leaves:
         strings = self.inputs[0].strings(self._size)
         if strings is not None:

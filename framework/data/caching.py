@@ -84,14 +84,16 @@ class CacheDataset(OneInput):
         if store.elements is not None:
             return SequenceCursor(iter(store.elements))
         # what is kept must not depend on the epoch in which it was first needed
-        return CacheCursor(self._input._cursor(run.frozen(self)), store, self._type.specs)
+        cursor = self._input._cursor(run.frozen(self))
+        return CacheCursor(cursor, store, self._type.specs, self._input._cardinality(run))
 
 
 class CacheCursor(Cursor):
-    """Gives the input's elements and remembers them."""
+    """Gives the input's elements and remembers them; all of them are `count`, where it is known."""
 
-    def __init__(self, input: Cursor, store: Store, specs: Sequence[Any]) -> None:
+    def __init__(self, input: Cursor, store: Store, specs: Sequence[Any], count: int) -> None:
         super().__init__(input)
+        self._count = count
         self._next, self._store, self._specs = input.__next__, store, specs
         self._seen: list[Leaves] | None = []
 
@@ -99,13 +101,18 @@ class CacheCursor(Cursor):
         try:
             found = self._next()
         except StopIteration:
-            if self._seen is not None:
-                self._store.fill(self._seen, self._specs)
-                self._seen = None
+            self._keep()
             raise
         if self._seen is not None:
             self._seen.append(found)
+            if len(self._seen) == self._count:  # whoever reads no further has read all
+                self._keep()
         return found
+
+    def _keep(self) -> None:
+        if self._seen is not None:
+            self._store.fill(self._seen, self._specs)
+            self._seen = None
 
 
 class FileCacheDataset(OneInput):

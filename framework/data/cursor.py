@@ -33,6 +33,10 @@ class Cursor:
                 return done
         return count
 
+    def ended(self) -> bool:
+        """Whether it is known, without a look, that no element follows."""
+        return False
+
     def strings(self, count: int) -> list[bytes] | None:
         """The next up to `count` elements, where they are scalar strings at hand; else None."""
         return None
@@ -78,13 +82,23 @@ class LazyCursor(Cursor):
     Args:
       openers: functions that open a cursor.
       endless: there is no end of them; then one that gives nothing is the end.
+      prompt: the first is opened at once, and each other as soon as the one before it has ended.
     """
 
-    def __init__(self, openers: Iterator[Callable[[], Cursor]], endless: bool = False) -> None:
+    def __init__(
+        self, openers: Iterator[Callable[[], Cursor]], endless: bool = False, prompt: bool = False
+    ) -> None:
         super().__init__()
-        self._openers, self._endless = openers, endless
+        self._openers, self._endless, self._prompt = openers, endless, prompt
         self._current: Cursor | None = None
         self._gave = False
+        if prompt:
+            self._open_next()
+
+    def _open_next(self) -> None:
+        opener = next(self._openers, None)
+        if opener is not None:
+            self._current, self._gave = opener(), False
 
     def _advance(self) -> Cursor:
         """The cursor in use. Raises StopIteration behind the last."""
@@ -109,6 +123,9 @@ class LazyCursor(Cursor):
                 self._leave()
                 continue
             self._gave = True
+            if self._prompt and current.ended():
+                self._leave()
+                self._open_next()
             return found
 
     def skip(self, count: int) -> int:

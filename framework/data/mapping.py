@@ -81,6 +81,9 @@ class MapCursor(Cursor):
     def skip(self, count: int) -> int:
         return self.inputs[0].skip(count) if self._pure else super().skip(count)
 
+    def ended(self) -> bool:
+        return self.inputs[0].ended()
+
 
 class DrawingMapCursor(Cursor):
     """The same in a job where calls do nothing but draw: those left out need not be made."""

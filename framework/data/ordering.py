@@ -60,7 +60,9 @@ class RepeatDataset(OneInput):
         first = self._input._stream(run)
         if first is None:
             return None
-        return ChainedStream(first.source, self._streams(first, run), count < 0)
+        return ChainedStream(
+            first.source, self._streams(first, run), count < 0, prompt=run.key is None
+        )
 
     def _streams(self, first: Stream, run: Run) -> Iterator[Stream]:
         yield first
@@ -70,7 +72,10 @@ class RepeatDataset(OneInput):
             self._input._stream(run)
 
     def _make_cursor(self, run: Run) -> Cursor:
-        return LazyCursor(self._openers(run), endless=run.number(self._count) < 0)
+        # TensorFlow reads ahead, so that the next pass has taken its order when one was read
+        return LazyCursor(
+            self._openers(run), endless=run.number(self._count) < 0, prompt=run.key is None
+        )
 
     def _openers(self, run: Run) -> Iterator[Callable[[], Cursor]]:
         passes = 0
@@ -304,7 +309,8 @@ class ConcatenateDataset(Dataset):
         return UNKNOWN if UNKNOWN in (a, b) else a + b
 
     def _make_cursor(self, run: Run) -> Cursor:
-        return LazyCursor(iter([partial(d._cursor, run) for d in self._both]))
+        openers = [partial(d._cursor, run) for d in self._both]
+        return LazyCursor(iter(openers), prompt=run.key is None)
 
 
 class ZipDataset(Dataset):

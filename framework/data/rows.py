@@ -18,7 +18,8 @@ from shardtape.data.structure import string_scalar
 
 # To compute something from a byte takes about as long as to copy so many.
 _COMPUTED_AS_COPIED = 16
-# Rows that are looked up in advance where they are asked for one by one.
+# Rows that are looked up in advance where they are asked for one by one: first few, that no order
+# is taken from a shuffle long before its time, then up to so many.
 _AHEAD = 64
 
 
@@ -170,6 +171,10 @@ class Stream:
         """Moves on by up to `count` numbers; returns by how many."""
         return len(self.block(count))
 
+    def ended(self) -> bool:
+        """Whether it is known, without a look, that no number follows."""
+        return False
+
 
 class OrderedStream(Stream):
     """The numbers of `Rows`, in order."""
@@ -195,6 +200,9 @@ class OrderedStream(Stream):
     def skip(self, count: int) -> int:
         return len(self._next(count))
 
+    def ended(self) -> bool:
+        return self._at >= len(self._numbers)
+
 
 class LimitedStream(Stream):
     """At most `limit` numbers of a stream."""
@@ -212,6 +220,9 @@ class LimitedStream(Stream):
         self._left -= moved
         return moved
 
+    def ended(self) -> bool:
+        return self._left <= 0 or self._stream.ended()
+
 
 class EveryStream(Stream):
     """Every `step`-th number of a stream, beginning with number `first`."""
@@ -225,16 +236,23 @@ class EveryStream(Stream):
             return np.empty(0, np.int64)
         return self._stream.block(count * self._step)[self._first :: self._step]
 
+    def ended(self) -> bool:
+        return self._stream.ended()
+
 
 class ChainedStream(Stream):
     """Streams of one source, one after the other.
 
     Args:
       streams: they begin when their turn comes; without an end, an empty one is the end.
+      prompt: the next begins as soon as the last number of one was given.
     """
 
-    def __init__(self, source: RowSource, streams: Iterator[Stream], endless: bool) -> None:
+    def __init__(
+        self, source: RowSource, streams: Iterator[Stream], endless: bool, prompt: bool = False
+    ) -> None:
         self.source, self._streams, self._endless = source, streams, endless
+        self._prompt = prompt
         self._current: Stream | None = None
         self._gave = False
 
@@ -256,6 +274,9 @@ class ChainedStream(Stream):
                 if self._endless and not self._gave:
                     self._streams = iter(())
             count -= moved
+        if self._prompt and self._current is not None and self._gave and self._current.ended():
+            self._current = next(self._streams, None)
+            self._gave = False
         return parts
 
     def block(self, count: int) -> np.ndarray:
@@ -276,6 +297,7 @@ class StreamCursor(Cursor):
         self._stream = stream
         self._row = stream.source.row
         self._ahead: list[int] = []
+        self._count = 1
 
     @property
     def copied_bytes(self) -> int | None:
@@ -283,7 +305,8 @@ class StreamCursor(Cursor):
 
     def __next__(self) -> Leaves:
         if not self._ahead:
-            self._ahead = self._stream.block(_AHEAD).tolist()
+            self._ahead = self._stream.block(self._count).tolist()
+            self._count = min(2 * self._count, _AHEAD)
             if not self._ahead:
                 raise StopIteration
             self._ahead.reverse()
@@ -294,6 +317,9 @@ class StreamCursor(Cursor):
         if held:
             del self._ahead[-held:]
         return held + self._stream.skip(count - held)
+
+    def ended(self) -> bool:
+        return not self._ahead and self._stream.ended()
 
 
 class BatchedRowsCursor(Cursor):
@@ -326,3 +352,6 @@ class BatchedRowsCursor(Cursor):
         moved = self._stream.skip(count * self._size)
         whole, rest = divmod(moved, self._size)
         return whole + (rest > 0 and not self._drop)
+
+    def ended(self) -> bool:
+        return self._stream.ended()

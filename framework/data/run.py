@@ -67,12 +67,14 @@ class Run:
     Attributes:
       values: of symbolic parameters by key.
       streams: of random ops in functions; they live as long as the iteration.
+      late: shuffles take their seeds with their first element.
     """
 
     def __init__(
         self, key: RunKey | None = None, deterministic: bool | None = None, root: Any = None
     ) -> None:
         self.key = key
+        self.late = False
         self.deterministic = deterministic
         self.streams = random.Streams(resets=False)
         self.values: Mapping[int, Any] = {}
@@ -95,6 +97,14 @@ class Run:
     def _copy(self) -> Run:
         inner = object.__new__(Run)
         inner.__dict__.update(self.__dict__)
+        return inner
+
+    def later(self) -> Run:
+        """The run of what is read with the first element that is asked for."""
+        if self.key is not None or self.late:
+            return self
+        inner = self._copy()
+        inner.late = True
         return inner
 
     # ---- places ---------------------------------------------------------------------------

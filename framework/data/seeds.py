@@ -10,6 +10,7 @@ import hashlib
 import secrets
 import struct
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,22 @@ class Draws:
     def next(self) -> int:
         """The next word."""
         return int(self.take(1)[0])
+
+
+class LateDraws(Draws):
+    """The same of two seeds that are asked for with the first word."""
+
+    __slots__ = ("_seeds",)
+
+    def __init__(self, seeds: Callable[[], tuple[int, int]]) -> None:
+        self._seeds: Callable[[], tuple[int, int]] | None = seeds
+        self.drawn = 0
+
+    def take(self, count: int) -> np.ndarray:
+        if self._seeds is not None:
+            seeds, self._seeds = self._seeds, None
+            super().__init__(*seeds(), self.drawn)
+        return super().take(count)
 
 
 class SeedGenerator:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from shardtape.data.cursor import Cursor, Leaves
 from shardtape.data.dataset import Dataset, OneInput
 from shardtape.data.rows import Stream
 from shardtape.data.run import Run, scalar
-from shardtape.data.seeds import Draws, SeedGenerator, seeds_of
+from shardtape.data.seeds import Draws, LateDraws, SeedGenerator, seeds_of
 from shardtape.errors import InvalidArgumentError
 
 
@@ -45,17 +46,26 @@ class ShuffleDataset(OneInput):
         return self._input._cardinality(run)
 
     def _draws(self, run: Run) -> Draws:
+        if run.late:
+            return LateDraws(lambda: run.next_seeds(self))
         return Draws(*run.next_seeds(self))
 
+    # As in TensorFlow a shuffle takes its seeds at once, and reads nothing before it must: one
+    # before it takes its own with the first element.
     def _stream(self, run: Run) -> Stream | None:
-        stream = self._input._stream(run)
+        stream = self._input._stream(run.later())
         if stream is None:
             return None
         return ShuffledStream(stream, run.number(self._size), self._draws(run))
 
     def _make_cursor(self, run: Run) -> Cursor:
         draws = self._draws(run)
-        return ShuffleCursor(self._input._cursor(run), run.number(self._size), draws)
+        if run.key is None:
+            opener: Callable[[], Cursor] = partial(self._input._cursor, run)
+        else:  # places count what was opened
+            cursor = self._input._cursor(run)
+            opener = lambda: cursor
+        return ShuffleCursor(opener, run.number(self._size), draws)
 
 
 class ShuffledStream(Stream):
@@ -104,20 +114,30 @@ class ShuffledStream(Stream):
         self._start += count
         self._held -= count
 
+    def ended(self) -> bool:
+        return self._buffer is not None and self._ended and not self._held
+
 
 class ShuffleCursor(Cursor):
     """Elements drawn from a buffer of `size` of them (UNKNOWN: of all)."""
 
-    def __init__(self, input: Cursor, size: int, draws: Draws) -> None:
-        super().__init__(input)
-        self._input, self._draws = input, draws
+    def __init__(self, opener: Callable[[], Cursor], size: int, draws: Draws) -> None:
+        super().__init__()
+        self._opener: Callable[[], Cursor] | None = opener
+        self._draws = draws
         self._size = size if size > 0 else None
         self._buffer: list[Any] = []
         self._start = self._held = 0
         self._ended = False
         self._words: list[int] = []
 
+    def ended(self) -> bool:
+        return self._ended and not self._held
+
     def __next__(self) -> Leaves:
+        if self._opener is not None:
+            self._input, self._opener = self._opener(), None
+            self.inputs = (self._input,)
         while not self._ended and (self._size is None or self._held < self._size):
             try:
                 item = next(self._input)

@@ -171,6 +171,15 @@ def test_a_cache_computes_once_and_only_when_whole():
     assert len(calls) == 9
 
 
+def test_a_cache_is_whole_when_the_last_of_known_elements_was_read():
+    dataset, calls = counting()
+    for cached, computed in ((dataset.cache(), 6), (dataset.filter(lambda x: x >= 0).cache(), 12)):
+        calls.clear()
+        list(cached.take(6))
+        list(cached.take(6))
+        assert len(calls) == computed
+
+
 def test_a_cache_keeps_the_order_of_a_shuffle_and_becomes_rows():
     from shardtape.data.rows import BatchedRowsCursor
     from shardtape.data.run import Run

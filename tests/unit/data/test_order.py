@@ -129,3 +129,61 @@ def test_seed_generators_travel():
     generator.next()
     other = pickle.loads(pickle.dumps(generator))
     assert other.next() == generator.next()
+
+
+def first_of(dataset):
+    return int(next(iter(dataset)).numpy().reshape(-1)[0])
+
+
+def test_a_shuffle_before_a_shuffle_takes_its_order_with_the_first_element():
+    # an iterator that nobody reads takes one of the later shuffle only
+    def after_an_unread_iterator(change):
+        tf.random.set_seed(0)
+        tf.keras.utils.set_random_seed(0)
+        dataset = change(D.range(12).shuffle(100))
+        unread = iter(dataset)
+        found = next(iter(dataset)).numpy().tolist()
+        del unread
+        return found
+
+    first = [11, 10, 0, 1, 7, 2, 8, 6, 5, 4, 3, 9]
+    second = [6, 4, 5, 9, 11, 0, 7, 8, 3, 10, 1, 2]
+    assert after_an_unread_iterator(lambda d: d.batch(12)) == second
+    assert after_an_unread_iterator(lambda d: d.shuffle(1).batch(12)) == first
+    assert after_an_unread_iterator(lambda d: d.map(lambda x: x + 0).shuffle(1).batch(12)) == first
+    assert after_an_unread_iterator(lambda d: d.batch(4).shuffle(1).unbatch().batch(12)) == first
+    assert after_an_unread_iterator(lambda d: d.concatenate(D.range(12)).batch(12)) == second
+    behind = after_an_unread_iterator(lambda d: D.range(12).concatenate(d).batch(24))
+    assert behind == [*range(12), *first]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d.shuffle(10).repeat().batch(5),
+        lambda d: d.shuffle(10).batch(5).repeat(),
+        lambda d: d.shuffle(10).map(lambda x: x + 0).batch(5).repeat(),
+        lambda d: d.filter(lambda x: x >= 0).shuffle(10).batch(5).repeat(),
+    ],
+)
+def test_a_repetition_begins_its_next_pass_when_one_was_read(change):
+    tf.keras.utils.set_random_seed(0)
+    dataset = change(D.range(10))
+    # the orders begin with 3, 4, 9, 2, 5, 3, 7 in TensorFlow
+    reader = iter(dataset)
+    assert next(reader).numpy().tolist() == [3, 8, 7, 1, 9]
+    assert next(reader).numpy().tolist() == [2, 0, 4, 5, 6]
+    assert first_of(dataset) == 9
+    assert next(reader).numpy().tolist() == [4, 2, 7, 0, 1]
+
+
+def test_elements_one_by_one_take_few_orders_ahead():
+    def next_order(read):
+        tf.keras.utils.set_random_seed(0)
+        dataset = D.range(10).shuffle(10).repeat()
+        reader = iter(dataset)
+        for _ in range(read):
+            next(reader)
+        return first_of(dataset)
+
+    assert [next_order(n) for n in (1, 3, 10, 11)] == [4, 4, 9, 9]
