@@ -265,15 +265,18 @@ class Function:
         concrete = self._trace(bound, arguments, names, leaves)
         if first and self._made_variables is not None:
             # a function that makes Variables has to use them, and make none, from now on
-            concrete = self._trace(bound, arguments, names, leaves)
+            concrete = self._trace(bound, arguments, names, leaves, again=True)
         concrete.bound_arguments = bound_specs(arguments, leaves)
         if len(self._traces) >= MAX_TRACES:
             self._forget(next(iter(self._traces)))
         self._traces[key] = concrete
         return concrete
 
-    def _trace(self, bound: Any, arguments: Any, names: list[str], leaves: Any) -> ConcreteFunction:
+    def _trace(
+        self, bound: Any, arguments: Any, names: list[str], leaves: Any, again: bool = False
+    ) -> ConcreteFunction:
         graph = FuncGraph(self._name, state.graph)
+        graph.traced_again = again
         placeholders: list[tuple[Any, SymbolicTensor]] = []
         replaced = []
         numbers = alias_numbers(leaves)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from shardtape.context import state
 from shardtape.optimizers.optimizer import Optimizer, hyperparameter
 from shardtape.optimizers.rule import Rule, compute_dtype
 from shardtape.optimizers.schedules import LearningRateSchedule
@@ -157,6 +158,7 @@ class Nadam(Optimizer):
         self._eager_updates = 0
         self._history = 0  # Variables of the traced updates before, where a file had them
         self._counter = 1  # what Keras counts in Python
+        self._counted_twice = False  # the last trace made the slots: its second trace is counted
         if not isinstance(self.rule.learning_rate, LearningRateSchedule):
             _ = self.learning_rate
         _ = self.iterations  # made now, so that no trace makes them and is made twice
@@ -170,7 +172,11 @@ class Nadam(Optimizer):
             else:
                 self._counter = 1 + done
             self._traced_product = ()
+        if self._counted_twice and _is_traced_again(state.graph):
+            self._counted_twice = False
+            return self._counter - variables
         start = self._counter + (variables if self._new else 0)
+        self._counted_twice = self._new
         self._counter = start + variables
         return start
 
@@ -220,3 +226,11 @@ class Nadam(Optimizer):
             if not product:  # it stays zero
                 break
         return product
+
+
+def _is_traced_again(graph: Any) -> bool:
+    while graph is not None:
+        if getattr(graph, "traced_again", False):
+            return True
+        graph = getattr(graph, "outer_graph", None)
+    return False

@@ -82,3 +82,17 @@ def test_one_variable_stays_finite_where_keras_divides_by_zero():
     np.testing.assert_allclose(table, [[1.0, 2.0], [2.8937213, 3.8937213]], rtol=1e-6)
     step()
     assert not optimizer.rule.products and np.isfinite(table).all()
+
+
+@pytest.mark.parametrize("metrics", [None, ["accuracy"]])
+def test_a_step_that_makes_the_slots_and_the_metrics_is_traced_twice_not_thrice(metrics):
+    model = keras.Sequential(
+        [keras.layers.Dense(3, "softmax", kernel_initializer="ones", input_shape=(2,))]
+    )
+    model.compile(keras.optimizers.Nadam(0.1), "sparse_categorical_crossentropy", metrics)
+    x = np.array([[0.1, 0.8], [0.9, 0.3], [0.5, 0.6]])
+    model.fit(np.tile(x, (4, 1)), np.array([0, 1, 2] * 4), batch_size=3, shuffle=False, verbose=0)
+    expected = [
+        [0.6871886849, 1.3118106127, 0.94323605299], [1.311729908, 0.69147032499, 1.223652959]
+    ]  # fmt: skip
+    np.testing.assert_allclose(model.get_weights()[0], expected, rtol=1e-5)
