@@ -101,8 +101,9 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
             raise TypeError(
                 f"Expected a tensor with dtype {dt.as_dtype(dtype)!r}, got {value!r}: use tf.cast"
             )
-        if type(value) is SymbolicTensor:
-            return value
+        same = shape is None or shapes.as_shape(shape) == value.shape
+        if type(value) is SymbolicTensor or (same and state.graph is None):
+            return value  # with its gradient
         array = value._array  # type: ignore[attr-defined]
     else:
         array = to_array(value, None if dtype is None else dt.as_dtype(dtype))
@@ -167,7 +168,7 @@ def to_array(value: Any, dtype: dt.DType | None) -> Any:
         return _of_unsigned(value)
     array = value if given else _from_python(value)
     if not given and _is_mixed(array, first, dtype):
-        raise ValueError(f"{_MIXED} {value!r}")
+        raise ValueError(_MIXED)
     if array.dtype.kind in "SU" or (
         array.dtype.kind == "O" and not (given and dtype is not None and dtype.kind in "iufcb")
     ):
@@ -314,7 +315,7 @@ def _strings(array: np.ndarray, value: Any, dtype: dt.DType | None) -> Any:
             and not isinstance(value, (np.ndarray, np.generic))
             and isinstance(source[0], (str, bytes))
         ):
-            raise ValueError(f"{_MIXED} {value!r}")
+            raise ValueError(_MIXED)
         elif item is None:
             raise ValueError(
                 "Attempt to convert a value (None) with an unsupported type "

@@ -286,7 +286,8 @@ def is_mask(key: Any) -> bool:
     return inner is dt.bool or (isinstance(key, np.ndarray) and key.dtype == np.bool_)
 
 
-def _check_entry(k: Any) -> None:
+def check_entry(k: Any) -> None:
+    """Raises TypeError for what is no integer scalar."""
     if isinstance(k, numbers.Integral) and not isinstance(k, (bool, np.bool_)):
         return
     inner = getattr(k, "dtype", None)
@@ -327,7 +328,7 @@ def slice_vectors(keys: list[Any]) -> tuple[list[Any], dict[str, Any]]:
         elif isinstance(k, slice):
             for part in (k.start, k.stop, k.step):
                 if part is not None:
-                    _check_entry(part)
+                    check_entry(part)
             if k.start is None:
                 masks["begin_mask"] |= bit
             else:
@@ -338,7 +339,7 @@ def slice_vectors(keys: list[Any]) -> tuple[list[Any], dict[str, Any]]:
                 e = k.stop
             s = 1 if k.step is None else k.step
         else:
-            _check_entry(k)
+            check_entry(k)
             masks["shrink_axis_mask"] |= bit
             b, e = k, k + 1
         begin.append(b)

@@ -11,6 +11,7 @@ from shardtape import errors
 from shardtape.ops import compare, samples
 from shardtape.ops.arithmetic import div_no_nan, maximum
 from shardtape.ops.cast import cast
+from shardtape.ops.composites import takes_composites
 from shardtape.ops.constants import int_scalar
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.filling import ones_like_op, zeros_like_op
@@ -261,6 +262,7 @@ def _counts(data: Any, segment_ids: Any, num_segments: Any) -> Any:
     return maximum_of(unsorted_segment_sum(ones, segment_ids, num_segments))
 
 
+@takes_composites
 def unsorted_segment_mean(
     data: Any, segment_ids: Any, num_segments: Any, name: str | None = None
 ) -> Tensor:
@@ -270,6 +272,7 @@ def unsorted_segment_mean(
     return total / _counts(data, ids, num_segments)
 
 
+@takes_composites
 def unsorted_segment_sqrt_n(
     data: Any, segment_ids: Any, num_segments: Any, name: str | None = None
 ) -> Tensor:

@@ -11,6 +11,7 @@ from shardtape.ops.convert import convert_to_tensor as _convert_to_tensor
 from shardtape.ragged import members as _members
 from shardtape.ragged import partitions as _partitions
 from shardtape.ragged import reductions as _reductions
+from shardtape.ragged import segments as _segments  # noqa: F401
 from shardtape.ragged import shaped as _shaped
 from shardtape.ragged.conversion import constant
 from shardtape.ragged.elementwise import map_flat_values

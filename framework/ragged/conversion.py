@@ -241,9 +241,7 @@ def constant(
         joined: list[Any] = []
         for row in flat:
             if not isinstance(row, (list, tuple, np.ndarray)):
-                raise ValueError(
-                    "all scalar values must have the same nesting depth in a ragged constant"
-                )
+                raise ValueError("all scalar values must have the same nesting depth")
             joined.extend(row)
             lengths.append(len(joined))
         splits.append(np.array(lengths, kind.numpy_dtype))
@@ -253,7 +251,7 @@ def constant(
         and any(isinstance(x, (list, tuple)) for x in flat)
         and (depth is not None and wanted == depth - 1)
     ):
-        raise ValueError("all scalar values must have the same nesting depth in a ragged constant")
+        raise ValueError("all scalar values must have the same nesting depth")
     values = to_array(flat, None if dtype is None else dt.as_dtype(dtype))
     if inner_shape is not None:
         values = np.reshape(values, (len(flat) if flat else 0, *inner_shape))

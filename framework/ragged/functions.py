@@ -15,14 +15,12 @@ from shardtape.ops.clip import clip_by_value
 from shardtape.ops.composites import overrides
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.cross_entropy import softmax
-from shardtape.ops.dispatch import add_dispatcher
 from shardtape.ops.dropout import dropout
 from shardtape.ops.embedding import embedding_lookup
 from shardtape.ops.fingerprints import HASH_START, joined_fingerprints
 from shardtape.ops.gather import unsorted_segment_sum
 from shardtape.ops.linalg import matmul
 from shardtape.ops.reduce import reduce_any
-from shardtape.ops.registry import Op
 from shardtape.ops.scatter import gather_nd
 from shardtape.ops.segments import unsorted_segment_max
 from shardtape.ops.spelling import fingerprint
@@ -150,22 +148,6 @@ def _check_inside(rows: RaggedTensor, row: Any, column: Any) -> None:
                 f"an index of gather_nd lies outside of its row: {column.numpy().tolist()} in "
                 f"rows of lengths {lengths.numpy().tolist()}"
             )
-
-
-_SEGMENTS = frozenset(f"UnsortedSegment{what}" for what in ("Max", "Min", "Prod", "Sum"))
-
-
-def _by_segment(op: Op, inputs: tuple[Any, ...]) -> Any:
-    """Flat values by segment, where the ids are nested as the data are."""
-    if op.type not in _SEGMENTS or not isinstance(inputs[0], RaggedTensor):
-        return NotImplemented
-    data, ids, count = inputs
-    if not isinstance(ids, RaggedTensor):
-        raise ValueError(f"segment_ids of a RaggedTensor have to be ragged: {ids!r}")
-    return lambda op, attrs, name: op(data.flat_values, ids.flat_values, count, name=name)
-
-
-add_dispatcher(_by_segment)
 
 
 def cross(inputs: Sequence[Any], name: str | None = None) -> RaggedTensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
 from shardtape import dtypes as dt
@@ -10,6 +11,7 @@ from shardtape.ops import array
 from shardtape.ops.cast import cast
 from shardtape.ops.composites import overrides
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.indexing import check_entry
 from shardtape.ops.math import maximum, minimum
 from shardtape.ragged import partitions
 from shardtape.ragged.conversion import coordinates, from_any, from_tensor
@@ -20,9 +22,14 @@ from shardtape.ragged.tensor import RaggedTensor, convert, matching
 def getitem(rt: RaggedTensor, key: Any) -> Any:
     """`rt[key]`.
 
-    Raises ValueError for an index of one element within a ragged dimension.
+    Raises:
+      ValueError: an index of one element within a ragged dimension, or a mask.
+      TypeError: a key that is no integer, slice, None or `...`.
+      IndexError: a row that there is not.
     """
-    keys = list(key) if isinstance(key, tuple) else [key]
+    if isinstance(key, bool):
+        raise ValueError("mask cannot be scalar: use tf.ragged.boolean_mask")
+    keys = list(key) if isinstance(key, (tuple, list)) else [key]
     return _item(rt, _expanded(keys, rt.shape.rank))
 
 
@@ -48,23 +55,42 @@ def _item(rt: Any, keys: list[Any]) -> Any:
     if first is None:
         return _new_row(_item(rt, rest))
     if isinstance(first, slice):
+        _check_slice(first)
         if first != slice(None):
             rt = gather_rows(rt, array.range(rt.nrows())[first])
         return _inner(rt, rest)
-    at = cast(convert_to_tensor(first), rt.row_splits.dtype)
-    if at.shape.rank != 0:
-        raise errors.InvalidArgumentError("an index of a RaggedTensor is a scalar or a slice")
-    if isinstance(first, int) and first < 0:
-        at = at + rt.nrows()
-    _check_row(rt, first)
+    check_entry(first)
+    at = _from_start(first, rt.nrows())
+    _check_row(rt, at)
     row = rt.values[rt.row_splits[at] : rt.row_splits[at + 1]]
     return _item(row, rest)
 
 
-def _check_row(rt: RaggedTensor, first: Any) -> None:
-    rows = partitions.known_scalar(rt.nrows())
-    if isinstance(first, int) and rows is not None and not -rows <= first < rows:
-        raise errors.InvalidArgumentError(f"slice index {first} of dimension 0 out of bounds.")
+def _from_start(first: Any, count: Any) -> Any:
+    """The index, counted from the end where it is negative."""
+    at = cast(convert_to_tensor(first), count.dtype)
+    if isinstance(first, numbers.Integral):
+        return at + count if int(first) < 0 else at
+    return array.where(at < 0, at + count, at)
+
+
+def _check_row(rt: RaggedTensor, at: Any) -> None:
+    """Raises IndexError behind the last row, InvalidArgumentError before the first."""
+    row, rows = partitions.known_scalar(at), partitions.known_scalar(rt.nrows())
+    if row is None or rows is None:
+        return
+    if row < 0:
+        raise errors.InvalidArgumentError(f"slice index {row - rows} of dimension 0 out of bounds.")
+    if row >= rows:
+        raise IndexError(f"Row key {row} out of bounds: there are {rows} rows")
+
+
+def _check_slice(key: slice) -> None:
+    for bound in (key.start, key.stop, key.step):
+        kind = getattr(bound, "dtype", None)
+        whole = hasattr(bound, "__index__") or (kind is not None and dt.as_dtype(kind).is_integer)
+        if bound is not None and not whole:
+            raise TypeError(f"slice offsets must be integers or None, got {bound!r}")
 
 
 def _new_row(value: Any) -> Any:
@@ -82,18 +108,25 @@ def _inner(rt: RaggedTensor, keys: list[Any]) -> Any:
         wrapped = RaggedTensor(rt, array.range(rt.nrows() + 1), 1)
         return wrapped.with_values(_inner(rt, rest))
     if not isinstance(first, slice):
-        if rt.uniform_row_length is None:
+        if rt._uniform is None:
             raise ValueError("Cannot index into an inner ragged dimension.")
-        length = rt.uniform_row_length
-        at = convert_to_tensor(first)
-        at = at + length if isinstance(first, int) and first < 0 else at
-        taken = rt.row_starts() + cast(at, rt.row_splits.dtype)
+        check_entry(first)
+        kind = rt.row_splits.dtype
+        at = _from_start(first, cast(convert_to_tensor(rt._uniform), kind))
+        place, length = partitions.known_scalar(at), partitions.known_scalar(rt._uniform)
+        if None not in (place, length) and not 0 <= place < length:  # type: ignore[operator]
+            raise errors.InvalidArgumentError(
+                f"Index out of bounds when indexing into a ragged tensor: {first!r}, the rows have "
+                f"{length} values"
+            )
+        taken = rt.row_starts() + at
         values = gather_rows(rt.values, taken) if isinstance(rt.values, RaggedTensor) else (
             array.gather(rt.values, taken)
         )  # fmt: skip
         return _inner(values, rest) if isinstance(values, RaggedTensor) else (
             values[(slice(None), *rest)] if rest else values
         )  # fmt: skip
+    _check_slice(first)
     if first != slice(None):
         rt = _sliced_rows(rt, first)
     if not rest:
@@ -148,7 +181,7 @@ def gather_rows(rt: RaggedTensor, rows: Any) -> RaggedTensor:
     lengths = array.gather(rt.row_lengths(), rows)
     places = partitions.places_of_rows(starts, lengths)
     splits = partitions.splits_of_lengths(lengths)
-    return RaggedTensor(take(rt.values, places), splits, rt.uniform_row_length)
+    return RaggedTensor(take(rt.values, places), splits, rt._uniform)
 
 
 @overrides("gather", RaggedTensor)
