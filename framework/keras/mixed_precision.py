@@ -55,6 +55,7 @@ class LossScaleOptimizer(Optimizer):
         self.loss_scale_factor, self._slots, self._variables = None, inner._slots, inner._variables
         self._built_for, self._index_dict = inner._built_for, inner._index_dict
         self._slot_variables, self._added = inner._slot_variables, inner._added
+        self._keeps_variables = inner._keeps_variables
         self.dynamic = dynamic
         self.dynamic_growth_steps = (dynamic_growth_steps or 2000) if dynamic else None
         self.initial_scale = float(2**15 if initial_scale is None else initial_scale)

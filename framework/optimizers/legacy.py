@@ -65,6 +65,7 @@ class Optimizer(optimizer.Optimizer):
     """
 
     _updating = True  # the rate of a schedule is that of the next update
+    _keeps_variables = False
 
     def __init__(self, *args: Any, lr: Any = None, decay: float = 0.0, **kwargs: Any) -> None:
         if decay < 0:

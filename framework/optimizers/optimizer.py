@@ -215,6 +215,7 @@ class Optimizer(Described):
 
         Raises:
           ValueError: no gradient at all, or a shape that does not fit.
+          KeyError: a Variable that the first update and `build` were without.
           RuntimeError: in the scope of a strategy of several replicas, outside of them.
         """
         pairs = list(grads_and_vars)
@@ -240,6 +241,8 @@ class Optimizer(Described):
                 stacklevel=3,
             )
         self._new = not self._built_for
+        if self._keeps_variables and not self._updates_by_step and not self._new:
+            self._refuse_others([v for _, v in present])
         self.build([v for _, v in pairs])
         if self._updates_by_step:
             custom.apply(self, present)
@@ -249,6 +252,18 @@ class Optimizer(Described):
             return self.iterations if hasattr(made.graph, "captures") else made
         self.run_update([(gradient_arrays(g, v), v) for g, v in present])
         return self.iterations
+
+    _keeps_variables = True  # the first update settles which ones; later ones bring no others
+
+    def _refuse_others(self, variables: list[Any]) -> None:
+        for variable in variables:
+            if variable._id not in self._built_for:
+                raise KeyError(
+                    f"The optimizer cannot recognize variable {variable.name}: its first update, "
+                    "or `build`, was for others. Call `optimizer.build(variables)` with all "
+                    "variables before the first update, take an optimizer for each set of "
+                    f"variables, or use tf.keras.optimizers.legacy.{type(self).__name__}."
+                )
 
     def run_update(self, pairs: list[tuple[Gradient, Any]]) -> None:
         """Applies gradients that are plain arrays, now: what `apply_gradients` comes down to.

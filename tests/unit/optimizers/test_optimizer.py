@@ -404,3 +404,20 @@ def test_variables_are_the_state_and_can_be_reset() -> None:
     assert abs(history.history["loss"][0] - 0.24601605534553528) < 1e-6
     np.testing.assert_allclose(optimizer.variables[1], 0.0496, atol=1e-6)
     assert int(optimizer.iterations) == 1
+
+
+@pytest.mark.parametrize("kind", [optimizers.SGD, optimizers.Adam, optimizers.RMSprop])
+def test_an_update_of_other_variables_than_the_first_is_a_key_error(kind):
+    first, other = tf.Variable([1.0]), tf.Variable([1.0], name="other")
+    one = kind(0.1)
+    one.apply_gradients([(tf.constant([1.0]), first)])
+    with pytest.raises(KeyError, match="cannot recognize variable other:0"):
+        one.apply_gradients([(tf.constant([1.0]), other)])
+    assert other.numpy() == [1.0]
+    both = kind(0.1)
+    both.build([first, other])
+    both.apply_gradients([(tf.constant([1.0]), other)])
+    older = getattr(optimizers.legacy, kind.__name__)(0.1)
+    for variable in (first, other):
+        older.apply_gradients([(tf.constant([1.0]), variable)])
+    assert other.numpy() < [1.0]
