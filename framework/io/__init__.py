@@ -25,6 +25,7 @@ from shardtape.io.parsing import (
     parse_single_sequence_example,
 )
 from shardtape.io.proto import decode_proto
+from shardtape.io.proto_encoding import encode_proto
 from shardtape.io.ragged_feature import RaggedFeature
 from shardtape.io.sparse_serialization import (
     deserialize_many_sparse,
@@ -52,6 +53,7 @@ __all__ = [
     "serialize_many_sparse",
     "deserialize_many_sparse",
     "decode_proto",
+    "encode_proto",
     "decode_json_example",
     "is_jpeg",
     "encode_png",

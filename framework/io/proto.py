@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,27 @@ def _message_class(message_type: str, source: str) -> Any:
         pool = descriptor_pool.DescriptorPool()
         for file in found.file:
             pool.Add(file)
-    try:
-        return message_factory.GetMessageClass(pool.FindMessageTypeByName(message_type))
-    except KeyError:
-        raise errors.InvalidArgumentError(
-            f"No descriptor found for message type {message_type}"
-        ) from None
+    for name in (message_type, *_other_names(message_type)):
+        try:
+            return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+        except KeyError:
+            continue
+    raise errors.InvalidArgumentError(
+        f"No descriptor found for message type {message_type}: import the module that defines it, "
+        "or give a `descriptor_source`"
+    )
+
+
+def _other_names(message_type: str) -> list[str]:
+    """What messages of TensorFlow's are called here: examples, and graphs as TensorBoard reads."""
+    _, package, name = message_type.rpartition("tensorflow.")
+    if not package or _:
+        return []
+    # both register what they define
+    importlib.import_module("shardtape.protos.example_pb2")
+    importlib.import_module("tensorboard.compat.proto.graph_pb2")
+
+    return [f"shardtape.example.{name}", f"tensorboard.{name}"]
 
 
 def _shapes(bytes: Arg, **attrs: Any) -> list[TensorShape]:
