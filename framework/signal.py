@@ -17,6 +17,7 @@ from shardtape.ops.fourier import (
     rfft2d,
     rfft3d,
 )
+from shardtape.ops.fourier_axes import fftnd, ifftnd, irfftnd, rfftnd
 from shardtape.ops.spectral import (
     frame,
     inverse_stft,
@@ -39,6 +40,7 @@ __all__ = [
     "fft",
     "fft2d",
     "fft3d",
+    "fftnd",
     "fftshift",
     "frame",
     "hamming_window",
@@ -47,6 +49,7 @@ __all__ = [
     "ifft",
     "ifft2d",
     "ifft3d",
+    "ifftnd",
     "ifftshift",
     "inverse_mdct",
     "inverse_stft",
@@ -54,6 +57,7 @@ __all__ = [
     "irfft",
     "irfft2d",
     "irfft3d",
+    "irfftnd",
     "kaiser_bessel_derived_window",
     "kaiser_window",
     "linear_to_mel_weight_matrix",
@@ -63,6 +67,7 @@ __all__ = [
     "rfft",
     "rfft2d",
     "rfft3d",
+    "rfftnd",
     "stft",
     "vorbis_window",
 ]
