@@ -14,6 +14,7 @@ from shardtape.ops.random import random_normal as normal
 from shardtape.ops.random import random_shuffle as shuffle
 from shardtape.ops.random import random_uniform as uniform
 from shardtape.ops.random_binomial import stateless_binomial
+from shardtape.ops.random_bounded import stateless_parameterized_truncated_normal
 from shardtape.ops.random_gamma import random_gamma as gamma
 from shardtape.ops.random_gamma import random_poisson as poisson
 from shardtape.ops.random_gamma import stateless_gamma, stateless_poisson
@@ -58,6 +59,7 @@ __all__ = [
     "stateless_categorical",
     "stateless_gamma",
     "stateless_normal",
+    "stateless_parameterized_truncated_normal",
     "stateless_poisson",
     "stateless_truncated_normal",
     "stateless_uniform",

@@ -1,5 +1,6 @@
 """`tf.random.experimental`."""
 
+from shardtape.ops.index_shuffle import index_shuffle
 from shardtape.ops.random_stateless import Algorithm, stateless_shuffle
 from shardtape.ops.random_stateless import fold_in as stateless_fold_in
 from shardtape.ops.random_stateless import split as stateless_split
@@ -15,6 +16,7 @@ __all__ = [
     "Generator",
     "create_rng_state",
     "get_global_generator",
+    "index_shuffle",
     "set_global_generator",
     "stateless_fold_in",
     "stateless_shuffle",
