@@ -1,5 +1,6 @@
 """`tf.train`: checkpoints of objects, and the messages of training examples."""
 
+from shardtape import train_experimental as experimental
 from shardtape.checkpoint.directory import latest_checkpoint
 from shardtape.checkpoint.following import CheckpointOptions, checkpoints_iterator
 from shardtape.checkpoint.manager import CheckpointManager
@@ -10,7 +11,7 @@ from shardtape.checkpoint.names import (
     load_variable,
 )
 from shardtape.checkpoint.object_checkpoint import Checkpoint
-from shardtape.checkpoint.views import TrackableView
+from shardtape.checkpoint.views import CheckpointView, TrackableView
 from shardtape.distribute.cluster import ClusterSpec
 from shardtape.io.int64_list import Int64List
 from shardtape.moving_average import ExponentialMovingAverage
@@ -31,6 +32,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointManager",
     "CheckpointOptions",
+    "CheckpointView",
     "ClusterSpec",
     "Coordinator",
     "Example",
@@ -44,6 +46,7 @@ __all__ = [
     "SequenceExample",
     "TrackableView",
     "checkpoints_iterator",
+    "experimental",
     "get_checkpoint_state",
     "latest_checkpoint",
     "list_variables",

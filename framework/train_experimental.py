@@ -1,0 +1,5 @@
+"""`tf.train.experimental`."""
+
+from shardtape.checkpoint.python_state import PythonState
+
+__all__ = ["PythonState"]
