@@ -257,7 +257,6 @@ def recompute_grad(f: Callable[..., Any]) -> Callable[..., Any]:
     """`f` that keeps none of its values in between: its gradient computes them again."""
 
     @custom_gradient
-    @functools.wraps(f)
     def recomputing(*args: Any, **kwargs: Any) -> Any:
         with recording(tuple(r for r in state.recorders if isinstance(r, _VariablesRead))):
             result = f(*args, **kwargs)
@@ -273,4 +272,5 @@ def recompute_grad(f: Callable[..., Any]) -> Callable[..., Any]:
 
         return result, gradient
 
+    recomputing.__wrapped__ = f
     return recomputing

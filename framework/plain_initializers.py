@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from shardtape import dtypes as dt
 from shardtape.keras import initializers as keras
 from shardtape.keras.random_seed import RandomGenerator
 from shardtape.ops import random
+from shardtape.ops.convert import convert_to_tensor
 from shardtape.tensor import Tensor
 
 
@@ -57,9 +60,29 @@ class RandomNormal(_V2, keras.RandomNormal):
     """Normal values: `tf.random_normal_initializer`."""
 
 
+class Constant(keras.Constant):
+    """One value, or the values of a list: `tf.constant_initializer`.
+
+    A call without a dtype makes that of the value. Raises TypeError for a value that is no Python
+    scalar, list, tuple or array.
+    """
+
+    def __init__(self, value: Any = 0) -> None:
+        if not (np.isscalar(value) or isinstance(value, (list, tuple, np.ndarray))):
+            raise TypeError(
+                f"Invalid type for initial value: {type(value).__name__}. Expected Python scalar, "
+                "list or tuple of values, or numpy.ndarray."
+            )
+        super().__init__(value)
+
+    def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Tensor:
+        kind = convert_to_tensor(self.value).dtype if dtype is None else dtype
+        return super().__call__(shape, kind, **kwargs)
+
+
 zeros_initializer = keras.Zeros
 ones_initializer = keras.Ones
-constant_initializer = keras.Constant
+constant_initializer = Constant
 random_uniform_initializer = RandomUniform
 random_normal_initializer = RandomNormal
 

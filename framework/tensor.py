@@ -461,7 +461,9 @@ class SymbolicTensor(Tensor):
 
 def is_tensor(x: Any) -> bool:
     """True for tensors, variables and composite tensors."""
-    return isinstance(x, Tensor) or hasattr(x, "_as_tensor")
+    if isinstance(x, Tensor) or hasattr(x, "_as_tensor"):
+        return True
+    return hasattr(x, "dense_shape") and hasattr(x, "indices")  # a SparseTensor
 
 
 def enable_tensor_equality() -> None:

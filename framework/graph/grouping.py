@@ -11,7 +11,7 @@ from shardtape.graph.func_graph import FuncGraph
 from shardtape.graph.scopes import control_dependencies
 from shardtape.graph.static import constant_value
 from shardtape.ops import array, source
-from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
+from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor, is_tensor
 from shardtape.type_spec import composite_spec
 
 
@@ -52,10 +52,17 @@ def tuple(tensors: Sequence[Any], control_inputs: Any = None, name: str | None =
 
 
 def get_static_value(tensor: Any, partial: bool = False) -> Any:
-    """The value where it is known without running anything, else None."""
+    """The value where it is known without running anything, else None.
+
+    What is no tensor is its own value; of Variables and composite tensors none is known.
+    """
     if composite_spec(tensor) is not None and hasattr(tensor, "_as_operand"):
         tensor = tensor._as_operand()
-    return tensor.numpy() if isinstance(tensor, EagerTensor) else constant_value(tensor)
+    if isinstance(tensor, EagerTensor):
+        return tensor.numpy()
+    if isinstance(tensor, SymbolicTensor):
+        return constant_value(tensor)
+    return None if is_tensor(tensor) else tensor
 
 
 def is_symbolic_tensor(tensor: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -165,11 +166,12 @@ def _specs(result_types: Any) -> tuple[list[TensorSpec], bool]:
     ], several
 
 
-def py_function(func: Any, inp: Any, Tout: Any, name: str | None = None) -> Any:
+def py_function(func: Any = None, inp: Any = None, Tout: Any = None, name: Any = None) -> Any:
     """Calls `func` on eager tensors each time the operation runs; gradients flow through it.
 
     Args:
-      func: takes one tensor per input, returns one value per dtype in `Tout`.
+      func: takes one tensor per input, returns one value per dtype in `Tout`; without it the
+        result is a decorator of one.
       inp: tensors.
       Tout: a dtype (or TensorSpec) or a list of them.
 
@@ -179,6 +181,8 @@ def py_function(func: Any, inp: Any, Tout: Any, name: str | None = None) -> Any:
     Raises:
       InvalidArgumentError and its kin: what `func` raised, or a result of another type.
     """
+    if func is None:
+        return _decorator(lambda f, args: py_function(f, args, Tout, name))
     specs, several = _specs(Tout)
     inputs = [convert_to_tensor(x) for x in inp]
     if _eagerly(inputs):
@@ -203,18 +207,29 @@ def numpy_function(
       A tensor of unknown shape, or a list of them. In eager mode the dtype is what `func` gives.
     """
     if func is None:
-        return lambda f: lambda *args: numpy_function(f, args, Tout, stateful, name)
+        return _decorator(lambda f, args: numpy_function(f, args, Tout, stateful, name))
     specs, several = _specs(Tout)
-    inputs = [convert_to_tensor(x) for x in inp]
-    if _eagerly(inputs):
-        made = func(*[np.array(t._host()) for t in inputs])  # type: ignore[attr-defined]
+    if _eagerly(inp):
+        made = func(*[np.array(x) for x in inp])
         results = list(made) if isinstance(made, (list, tuple)) else [made]
         got: list[Any] = [convert_to_tensor(x) for x in results]
         return got if several else got[0]
+    inputs = [convert_to_tensor(x) for x in inp]
     operation = py_func_op if stateful else py_func_stateless_op
     out = operation(*inputs, function=func, specs=tuple(specs), name=name)
     got = list(out) if isinstance(out, tuple) else [out]
     return got if several else got[0]
+
+
+def _decorator(apply: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+    def decorate(function: Any) -> Any:
+        @functools.wraps(function)
+        def decorated(*args: Any) -> Any:
+            return apply(function, args)
+
+        return decorated
+
+    return decorate
 
 
 def py_func(func: Any, inp: Any, Tout: Any, stateful: bool = True, name: Any = None) -> Any:

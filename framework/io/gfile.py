@@ -218,7 +218,7 @@ def copy(src: Any, dst: Any, overwrite: bool = False) -> None:
 
 def glob(pattern: Any) -> list[str]:
     """Names of files and folders that match a pattern, or any of several."""
-    patterns = pattern if isinstance(pattern, (list, tuple)) else [pattern]
+    patterns = [pattern] if isinstance(pattern, (str, bytes, os.PathLike)) else pattern
     return matching([_text(p) for p in patterns])
 
 

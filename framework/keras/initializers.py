@@ -21,6 +21,7 @@ from shardtape.keras.random_seed import RandomGenerator
 from shardtape.keras.saving.registry import known
 from shardtape.ops import filling
 from shardtape.ops import math as ops
+from shardtape.ops.convert import constant as constant_tensor
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.shapes import TensorShape
 from shardtape.tensor import SymbolicTensor, Tensor
@@ -131,10 +132,10 @@ class Constant(Initializer):
 
     def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Tensor:
         sizes = self._sizes(shape, kwargs)
-        value = convert_to_tensor(self.value, dt.as_dtype(floatx() if dtype is None else dtype))
-        if isinstance(value, SymbolicTensor) or value.shape.rank == 0:
-            return filling.fill(sizes, value)
-        return convert_to_tensor(np.reshape(value.numpy(), sizes))  # type: ignore[attr-defined]
+        kind = dt.as_dtype(floatx() if dtype is None else dtype)
+        if isinstance(self.value, Tensor):
+            return filling.fill(sizes, convert_to_tensor(self.value, kind))
+        return constant_tensor(self.value, kind, sizes)
 
     def get_config(self) -> dict[str, Any]:
         return {"value": self.value}

@@ -319,11 +319,11 @@ class MutableHashTable(LookupInterface):
         values = convert_to_tensor(values, None if typed else self._value_dtype)
         if values.dtype is not self._value_dtype:
             raise TypeError(f"values are {self._value_dtype.name}, got {values.dtype.name}")
-        return insert_op(self._keys(keys), values, table=self, name=name)
+        return insert_op(self._keys(keys), values, table=self, name=name) or None
 
     def remove(self, keys: Any, name: str | None = None) -> Any:
         """Takes keys out; those that are not there change nothing."""
-        return remove_op(self._keys(keys), table=self, name=name)
+        return remove_op(self._keys(keys), table=self, name=name) or None
 
     erase = remove
 

@@ -113,12 +113,8 @@ def hsv_to_rgb_op(xp, images):
 
 
 def _to_rgb(xp: Any, hue: Any, saturation: Any, value: Any) -> list[Any]:
-    six = hue * 6
-    red = xp.clip(xp.abs(six - 3) - 1, 0, 1)
-    green = xp.clip(2 - xp.abs(six - 2), 0, 1)
-    blue = xp.clip(2 - xp.abs(six - 4), 0, 1)
     rest = 1 - saturation
-    return [(rest + saturation * c) * value for c in (red, green, blue)]
+    return [(rest + saturation * c) * value for c in _levels(xp, hue * 6)]
 
 
 @op("AdjustHue", dtypes=frozenset((dt.float16, dt.float32)), mixed=True, shape=_last_is_three,
@@ -127,10 +123,21 @@ def _to_rgb(xp: Any, hue: Any, saturation: Any, value: Any) -> list[Any]:
         for d in (0.2, -0.7)])  # fmt: skip
 def adjust_hue_op(xp, images, delta):
     """The hue turned by `delta` (whole turns)."""
-    hue, saturation, value = _to_hsv(xp, _planes(xp, images))
-    hue = (hue + delta).astype(images.dtype)
-    hue -= xp.floor(hue)
-    return _joined(xp, _to_rgb(xp, hue, saturation, value), images.dtype)
+    red, green, blue = _planes(xp, images)
+    top = xp.maximum(xp.maximum(red, green), blue)
+    low = xp.minimum(xp.minimum(red, green), blue)
+    middle = xp.maximum(xp.minimum(red, green), xp.minimum(xp.maximum(red, green), blue))
+    sixth = xp.where(
+        red < green,
+        xp.where(blue < red, 1, xp.where(blue > green, 3, 2)),
+        xp.where(blue < green, 0, xp.where(blue > red, 4, 5)),
+    ).astype(np.int8)  # fmt: skip
+    one, colored = images.dtype.type(1), top > low
+    ratio = (middle - low) / xp.where(colored, top - low, one)
+    hue = sixth + xp.where(sixth % 2 == 0, ratio, one - ratio)
+    hue = xp.where(colored, hue, one - one) + images.dtype.type(6) * delta.astype(images.dtype)
+    hue = (hue % images.dtype.type(6)).astype(images.dtype)
+    return _joined(xp, _of_six(xp, hue, low, top), images.dtype)
 
 
 @op("AdjustSaturation", dtypes=frozenset((dt.float16, dt.float32)), mixed=True,
@@ -140,8 +147,23 @@ def adjust_hue_op(xp, images, delta):
 def adjust_saturation_op(xp, images, scale):
     """The saturation times `scale`, at most 1."""
     hue, saturation, value = _to_hsv(xp, _planes(xp, images))
-    saturation = xp.clip(saturation * scale, 0, 1).astype(images.dtype)
-    return _joined(xp, _to_rgb(xp, hue, saturation, value), images.dtype)
+    chroma = xp.clip(saturation * scale, 0, 1).astype(images.dtype) * value
+    low = value - chroma
+    return _joined(xp, _of_six(xp, hue * 6, low, low + chroma), images.dtype)
+
+
+def _of_six(xp: Any, six: Any, low: Any, top: Any) -> list[Any]:
+    """Red, green and blue of hues in [0, 6) and the smallest and largest of the three."""
+    span = top - low
+    return [xp.where(c < 1, low + c * span, top) for c in _levels(xp, six)]
+
+
+def _levels(xp: Any, six: Any) -> list[Any]:
+    """How far red, green and blue of hues in [0, 6) lie between the smallest and the largest."""
+    return [
+        xp.clip(level, 0, 1)
+        for level in (xp.abs(six - 3) - 1, 2 - xp.abs(six - 2), 2 - xp.abs(six - 4))
+    ]
 
 
 # ---- public functions -------------------------------------------------------------------------

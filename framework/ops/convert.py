@@ -99,7 +99,8 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
     if isinstance(value, Tensor):
         if dtype is not None and value.dtype is not dt.as_dtype(dtype):
             raise TypeError(
-                f"Expected a tensor with dtype {dt.as_dtype(dtype)!r}, got {value!r}: use tf.cast"
+                f"Expected tensor {value} with dtype {dt.as_dtype(dtype)!r}, but got dtype "
+                f"{value.dtype!r}: use tf.cast"
             )
         same = shape is None or shapes.as_shape(shape) == value.shape
         if type(value) is SymbolicTensor or (same and state.graph is None):
@@ -116,8 +117,9 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
             array = np.full(dims, np.reshape(array, ()))[()]
         else:
             raise TypeError(
-                f"Eager execution of tf.constant with unsupported shape. Tensor {value!r} has "
-                f"{np.size(array)} elements, the shape {tuple(dims)} has {count}."
+                f"Eager execution of tf.constant with unsupported shape. Tensor {array} (converted "
+                f"from {value}) has {np.size(array)} elements, but got `shape` {tuple(dims)} with "
+                f"{count} elements)."
             )
     if state.graph is not None:
         return state.graph.constant(array, name)

@@ -31,33 +31,12 @@ def dropout(
     Raises:
       ValueError: a rate out of range, an x that is not floating.
     """
-    known = isinstance(rate, numbers.Real)
-    if known and not 0 <= rate < 1:
-        raise ValueError(
-            f"`rate` must be a scalar tensor or a float in the range [0, 1). Received: rate={rate}"
-        )
-    if not known and not isinstance(getattr(rate, "dtype", None), dt.DType):
-        raise ValueError(f"`rate` must be a scalar or scalar tensor. Received: rate={rate}")
-    x = convert_to_tensor(x)
-    if not x.dtype.is_floating:
-        raise ValueError(
-            "`x.dtype` must be a floating point tensor as `x` will be scaled. Received: "
-            f"x_dtype={x.dtype}"
-        )
-    if known and rate == 0:
+    if isinstance(rate, numbers.Real) and rate == 0:
         random.seeds(seed)  # the op counts where seeds are derived from the number of ops
-        return x
-    if known:
-        scaled = multiply(x, convert_to_tensor(1 / (1 - rate), x.dtype))
-    else:
-        rate = convert_to_tensor(rate)
-        rate.shape.assert_has_rank(0)
-        rate = rate if rate.dtype is x.dtype else cast(rate, x.dtype)
-        scaled = real_div(x, subtract(convert_to_tensor(1, x.dtype), rate))
-    noise = random.random_uniform(_noise_shape(x, noise_shape), dtype=x.dtype, seed=seed)
-    keep = greater_equal(noise, convert_to_tensor(rate, x.dtype))
-    # a product is 10 times faster than choosing by a random mask
-    return multiply(scaled, cast(keep, x.dtype), name=name)
+    return general_dropout(
+        x, rate, lambda shape, dtype: random.random_uniform(shape, dtype=dtype, seed=seed),
+        noise_shape, name,
+    )  # fmt: skip
 
 
 def _noise_shape(x: Tensor, noise_shape: Any) -> Any:
@@ -91,14 +70,29 @@ def general_dropout(
     x: Any, rate: Any, uniform_sampler: Any, noise_shape: Any = None, name: str | None = None
 ) -> Tensor:
     """As `dropout`, with the numbers in [0, 1) that `uniform_sampler(shape, dtype)` gives."""
-    x = convert_to_tensor(x)
-    if not x.dtype.is_floating:
-        raise ValueError(f"`x.dtype` must be a floating point tensor. Received: x_dtype={x.dtype}")
-    if isinstance(rate, (int, float)) and not 0 <= rate < 1:
+    known = isinstance(rate, numbers.Real)
+    if known and not 0 <= rate < 1:
         raise ValueError(
             f"`rate` must be a scalar tensor or a float in the range [0, 1). Received: rate={rate}"
         )
-    rate = cast(convert_to_tensor(rate), x.dtype)
+    if not known and not isinstance(getattr(rate, "dtype", None), dt.DType):
+        raise ValueError(f"`rate` must be a scalar or scalar tensor. Received: rate={rate}")
+    x = convert_to_tensor(x)
+    if not x.dtype.is_floating:
+        raise ValueError(
+            "`x.dtype` must be a floating point tensor as `x` will be scaled. Received: "
+            f"x_dtype={x.dtype}"
+        )
+    if known and rate == 0:
+        return x
+    if known:
+        scaled = multiply(x, convert_to_tensor(1 / (1 - rate), x.dtype))
+    else:
+        rate = convert_to_tensor(rate)
+        rate.shape.assert_has_rank(0)
+        rate = rate if rate.dtype is x.dtype else cast(rate, x.dtype)
+        scaled = real_div(x, subtract(convert_to_tensor(1, x.dtype), rate))
     noise = uniform_sampler(shape=_noise_shape(x, noise_shape), dtype=x.dtype)
-    scaled = real_div(x, subtract(convert_to_tensor(1, x.dtype), rate))
-    return multiply(scaled, cast(greater_equal(noise, rate), x.dtype), name=name)
+    keep = greater_equal(noise, convert_to_tensor(rate, x.dtype))
+    # a product is 10 times faster than choosing by a random mask
+    return multiply(scaled, cast(keep, x.dtype), name=name)

@@ -14,7 +14,7 @@ from shardtape.ops import array
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ragged.spec import RaggedTensorSpec
 from shardtape.ragged.tensor import RaggedTensor
-from shardtape.sparse_tensor import SparseTensor
+from shardtape.sparse_tensor import SparseTensor, SparseTensorSpec
 from shardtape.tensor import SymbolicTensor
 from shardtape.tensor_array import TensorArray
 from shardtape.type_spec import TypeSpec, composite_spec
@@ -87,9 +87,9 @@ def map_fn(
     """The results of `fn` for each row of `elems`, stacked.
 
     Args:
-      elems: tensors or ragged tensors, nested; their first axes have one size.
+      elems: tensors, ragged or sparse tensors, nested; their first axes have one size.
       fn_output_signature: dtypes or TypeSpecs of a result, where they are not those of `elems`;
-        with a RaggedTensorSpec the results may differ in length.
+        with a RaggedTensorSpec or SparseTensorSpec the results may differ in length.
 
     Raises:
       TypeError: `fn` cannot be called.
@@ -98,7 +98,7 @@ def map_fn(
     if not callable(fn):
         raise TypeError(f"The provided function {fn!r} is not callable.")
     signature = dtype if fn_output_signature is None else fn_output_signature
-    if any(map(_encodes, nest.flatten(elems))) or any(map(_encodes, nest.flatten(signature))):
+    if any(_coder(x) is not None for x in [*nest.flatten(elems), *nest.flatten(signature)]):
         return _map_encoded(fn, elems, signature)
     rows = _Rows(elems)
     if signature is None:
@@ -137,35 +137,41 @@ def map_fn(
     return nest.pack_sequence_as(signature, made) if nest.is_nested(signature) else made[0]
 
 
-def _encodes(value: Any) -> bool:
-    """Whether a value, or the values of a spec, go over rows by an encoding of their own."""
+def _coder(value: Any) -> Any:
+    """How a value, or the values of a spec, go over rows as tensors; None: they are tensors."""
     spec = value if isinstance(value, TypeSpec) else composite_spec(value)
-    return hasattr(spec, "_encoded_specs")
+    if isinstance(spec, SparseTensorSpec):
+        from shardtape.sparse.row_encoding import SparseRows
+
+        return SparseRows(spec)
+    return spec if hasattr(spec, "_encoded_specs") else None
 
 
 def _map_encoded(fn: Callable[[Any], Any], elems: Any, signature: Any) -> Any:
-    """`map_fn` over what extension types are encoded as."""
+    """`map_fn` over what sparse tensors and extension types are encoded as."""
     leaves = nest.flatten(elems)
-    specs: list[Any] = [composite_spec(x) if _encodes(x) else None for x in leaves]
-    given = [x if s is None else s._encoded(x, 1) for x, s in zip(leaves, specs)]
-    ones = [None if s is None else s._unbatch() for s in specs]
+    coders = [_coder(x) for x in leaves]
+    given = [x if c is None else c._encoded(x, 1) for x, c in zip(leaves, coders)]
+    ones = [None if c is None else c._unbatch() for c in coders]
     if signature is None:
+        own = [getattr(c, "spec", c) for c in ones]
         signature = nest.pack_sequence_as(
-            elems, [_spec_of_row(_leaf(x)) if s is None else s for x, s in zip(leaves, ones)]
+            elems, [_spec_of_row(_leaf(x)) if s is None else s for x, s in zip(leaves, own)]
         )
     wanted: list[Any] = nest.flatten(signature)
+    results = [_coder(s) for s in wanted]
 
     def encoded(row: Any) -> list[Any]:
-        values = [x if s is None else s._decoded(x) for x, s in zip(row, ones)]
+        values = [x if c is None else c._decoded(x) for x, c in zip(row, ones)]
         result = fn(nest.pack_sequence_as(elems, values))
         if nest.is_nested(signature):
             nest.assert_same_structure(signature, result, check_types=False)
         parts = nest.flatten(result) if nest.is_nested(signature) else [result]
-        return [s._encoded(x, 0) if _encodes(s) else x for x, s in zip(parts, wanted)]
+        return [x if c is None else c._encoded(x, 0) for x, c in zip(parts, results)]
 
-    outputs = [s._encoded_specs() if _encodes(s) else s for s in wanted]
+    outputs = [s if c is None else c._encoded_specs() for s, c in zip(wanted, results)]
     made = map_fn(encoded, given, fn_output_signature=outputs)
-    whole = [s._batch(None)._decoded(x) if _encodes(s) else x for x, s in zip(made, wanted)]
+    whole = [x if c is None else c._batch(None)._decoded(x) for x, c in zip(made, results)]
     return nest.pack_sequence_as(signature, whole) if nest.is_nested(signature) else whole[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Any
 
 import numpy as np
@@ -13,20 +14,32 @@ from shardtape.ops.text import STRING, mapped, objects, strings
 from shardtape.ops.unicode_scripts import LAST, runs
 from shardtape.shapes import TensorShape
 
-_INPUT = {
-    "UTF-8": "utf-8", "UTF8": "utf-8", "UTF-16-BE": "utf-16-be", "UTF-32-BE": "utf-32-be",
-    "US-ASCII": "ascii", "ASCII": "ascii", "ISO-8859-1": "latin-1", "LATIN1": "latin-1",
-}  # fmt: skip
+# what Python calls otherwise than ICU, or reads in the order of the machine
+_NAMES = {"utf-16": "utf-16-be", "utf-32": "utf-32-be", "latin-1": "iso8859-1"}
+# no text, or what bytes mean depends on those before them
+_REFUSED = ("utf-7", "iso2022", "hz", "punycode", "idna", "unicode", "raw", "undefined", "charmap")
 _OUTPUT = {"UTF-8": "utf-8", "UTF-16-BE": "utf-16-be", "UTF-32-BE": "utf-32-be"}
 _ERRORS = ("strict", "replace", "ignore")
 _LAST = 0x10FFFF
 _TEXTS = strings([b"G\xc3\xb6\xc3\xb6dnight", b"a\xf0\x9f\x98\x8a", b"", b"x\xffy"])
 
 
-def _codec(encoding: str, known: dict[str, str]) -> str:
-    found = known.get(encoding.upper())
+def _codec(encoding: str) -> str:
+    """Python's name of an encoding of inputs. Raises ValueError for one that is not known."""
+    try:
+        found = codecs.lookup(encoding).name
+        "".encode(found)  # a LookupError for what encodes no text
+    except LookupError:
+        found = "undefined"
+    if found.startswith(_REFUSED):
+        raise ValueError(f"Could not create converter for input encoding: {encoding}")
+    return _NAMES.get(found, found)
+
+
+def _target(encoding: str) -> str:
+    found = _OUTPUT.get(encoding.upper())
     if found is None:
-        raise ValueError(f"the encoding {encoding!r} is not one of {sorted(set(known))}")
+        raise ValueError(f"the encoding {encoding!r} is not one of {sorted(_OUTPUT)}")
     return found
 
 
@@ -105,7 +118,7 @@ def _decode_samples(rng: np.random.Generator) -> Any:
 
 def _decode_all(input: Any, attrs: dict[str, Any]) -> tuple[np.ndarray, Any]:
     _check_errors(attrs["errors"])
-    codec = _codec(attrs["input_encoding"], _INPUT)
+    codec = _codec(attrs["input_encoding"])
     rows = [
         decoded(s, codec, attrs["errors"], attrs["replacement_char"],
                 attrs["replace_control_characters"])
@@ -154,7 +167,7 @@ def unicode_encode_op(xp, input_values, input_splits, *, output_encoding, errors
                       replacement_char=65533):  # fmt: skip
     """One string for each row of code points."""
     _check_errors(errors)
-    codec = _codec(output_encoding, _OUTPUT)
+    codec = _target(output_encoding)
     pieces = [
         encoded(int(c), codec, errors, replacement_char) for c in backend.to_host(input_values)
     ]
@@ -170,7 +183,7 @@ def unicode_transcode_op(xp, input, *, input_encoding, output_encoding, errors="
                          replacement_char=65533, replace_control_characters=False):  # fmt: skip
     """Strings of one encoding in another."""
     _check_errors(errors)
-    source, target = _codec(input_encoding, _INPUT), _codec(output_encoding, _OUTPUT)
+    source, target = _codec(input_encoding), _target(output_encoding)
 
     def one(s: bytes) -> bytes:
         found = decoded(s, source, errors, replacement_char, replace_control_characters)

@@ -160,7 +160,7 @@ class DynamicRaggedShape:
         parts: list[RowPartition] = []
         at = value
         while isinstance(at, RaggedTensor):
-            length = at.uniform_row_length
+            length = at._uniform
             rows = at.values.shape[0] if at.values.shape.rank else None
             parts.append(
                 RowPartition._of(

@@ -159,7 +159,7 @@ def _uniform(rt: RaggedTensor, like: RaggedTensor, x: RaggedTensor, y: RaggedTen
     """
     inner: Any = rt
     while isinstance(inner, RaggedTensor):
-        if inner.uniform_row_length is None:
+        if inner._uniform is None:
             _check_alike(x, y)
             raise errors.InvalidArgumentError(f"{rt!r} and {like!r} cannot be broadcast")
         inner = inner.values

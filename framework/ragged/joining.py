@@ -81,17 +81,18 @@ def stack(values: Any, axis: int = 0, name: str = "stack") -> Any:
         return values
     made = [from_any(v) for v in values]
     if not any(isinstance(v, RaggedTensor) for v in made):
-        ranks = {v.shape.rank for v in made}
-        if ranks == {0}:
-            return array.stack(made, axis)
-        kind = dt.int32
-        if axis == 0:
-            lengths = array.stack([array.shape(v, out_type=kind)[0] for v in made])
-            return RaggedTensor(array.concat(made, 0), partitions.splits_of_lengths(lengths))
-        rank = max(ranks) - 1
-        made = [from_tensor(v, None, None, rank, kind) for v in made] if rank else made
+        rank = made[0].shape.rank
         if not rank:
             return array.stack(made, axis)
+        if not -rank - 1 <= axis <= rank:
+            raise ValueError(f"axis={axis} out of bounds: expected {-rank - 1}<=axis<{rank + 1}")
+        at = axis if axis >= 0 else axis + rank + 1
+        if rank == 1 and at == 0:
+            lengths = array.stack([array.shape(v, out_type=dt.int64)[0] for v in made])
+            return RaggedTensor(array.concat(made, 0), partitions.splits_of_lengths(lengths))
+        if at >= rank - 1:
+            return array.stack(made, at)
+        made = [from_tensor(v, None, None, 1, dt.int64) for v in made]
     first = next(v for v in made if isinstance(v, RaggedTensor))
     first_rank: Any = first.shape.rank
     at = axis if axis >= 0 else axis + first_rank + 1

@@ -99,11 +99,12 @@ class RaggedTensor:
     ) -> RaggedTensor:  # fmt: skip
         """Rows of one length. `nrows` is needed where that length is 0."""
         values = convert(values)
-        length = cast(convert_to_tensor(uniform_row_length), dt.int64)
+        length = partitions.row_integers(uniform_row_length)
+        kind = length.dtype
         if nrows is None:
             known = partitions.known_scalar(length)
-            nrows = cast(rows_of(values), dt.int64) // length if known != 0 else np.int64(0)
-        count = cast(convert_to_tensor(nrows), dt.int64)
+            nrows = cast(rows_of(values), kind) // length if known != 0 else 0
+        count = cast(convert_to_tensor(nrows), kind)
         splits = array.range(count + 1) * length
         made = cls._checked(values, splits, validate, "from_uniform_row_length")
         made._uniform = partitions.known_scalar(length)
@@ -206,7 +207,10 @@ class RaggedTensor:
 
     @property
     def uniform_row_length(self) -> Any:
-        return self._uniform
+        """The length of all rows, a scalar of the splits' type; None where none was promised."""
+        if self._uniform is None:
+            return None
+        return convert_to_tensor(self._uniform, self._row_splits.dtype)
 
     @property
     def shape(self) -> shapes.TensorShape:

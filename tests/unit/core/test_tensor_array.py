@@ -123,9 +123,9 @@ def test_scan_without_rows_needs_an_initializer():
 
 
 def test_map_fn_says_which_results_cannot_be_rows():
-    for spec in (tf.SparseTensorSpec([3], tf.float32), tf.TensorArraySpec([], tf.float32)):
-        with pytest.raises(ValueError, match=f"fn_output_signature has {type(spec).__name__}"):
-            tf.map_fn(tf.sparse.from_dense, tf.ones([2, 3]), fn_output_signature=spec)
+    spec = tf.TensorArraySpec([], tf.float32)
+    with pytest.raises(ValueError, match="fn_output_signature has TensorArraySpec"):
+        tf.map_fn(tf.sparse.from_dense, tf.ones([2, 3]), fn_output_signature=spec)
     dataset = tf.data.DatasetSpec(tf.TensorSpec([], tf.int64))
     with pytest.raises(ValueError, match="fn_output_signature has DatasetSpec.*use tf.TensorSpec"):
         tf.map_fn(tf.data.Dataset.range, tf.range(2), fn_output_signature=dataset)
