@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from shardtape import dtypes as dt
 from shardtape import image as images
 from shardtape import io, strings
@@ -192,6 +194,8 @@ def _dataset(
     if label_mode is None:
         labels = None
     check_split(share, subset, shuffle, seed)
+    # Keras draws a seed also where nothing is shuffled, and for all orders the same
+    seed = int(np.random.randint(1_000_000)) if seed is None else seed
     listing = list_files(directory, labels, formats, class_names, shuffle, seed, follow_links)
     count = len(listing.class_names)
     if label_mode == "binary" and count != 2:

@@ -1,5 +1,6 @@
 """What datasets of folders are called, which TensorFlow 2.15 shows."""
 
+import numpy as np
 import pytest
 
 import shardtape as tf
@@ -28,3 +29,20 @@ def test_images_are_prefetched_last_and_texts_are_not(folder, batch_size, shuffl
     assert capsys.readouterr().out.count("Found 6 files belonging to 2 classes.") == 2
     seen = [x for batch, _ in images for x in (batch if batch_size else [batch])]
     assert sorted(float(tf.reduce_max(x)) for x in seen) == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_seed_that_is_not_given_is_numpys(folder):
+    def texts(seed):
+        data = tf.keras.utils.text_dataset_from_directory(folder, batch_size=3, seed=seed)
+        return [t for _ in range(2) for x, _ in data for t in x.numpy().tolist()]
+
+    np.random.seed(7)
+    seed = int(np.random.randint(1_000_000))
+    expected = texts(seed)
+    np.random.seed(7)
+    # no random op of the program draws another number for it
+    tf.random.set_seed(1)
+    assert texts(None) == expected
+    following = float(tf.random.uniform([]))
+    tf.random.set_seed(1)
+    assert following == float(tf.random.uniform([]))
