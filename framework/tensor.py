@@ -331,10 +331,17 @@ def value_text(value: Any, as_repr: bool) -> str:
     if isinstance(a, bytes):
         text = repr(a)
     elif isinstance(a, np.ndarray):
-        text = repr(a) if as_repr else str(a)
+        text = _array_text(a) if as_repr else str(a)
     else:
         text = str(a)
     return "\n" + text if "\n" in text else text
+
+
+def _array_text(a: np.ndarray) -> str:
+    if a.size <= np.get_printoptions()["threshold"]:
+        return repr(a)
+    with np.printoptions(legacy="1.25"):  # numpy 2 adds the shape where it leaves values out
+        return repr(a)
 
 
 class SymbolicTensor(Tensor):

@@ -127,7 +127,7 @@ class RNN(Layer):
         self._states = [
             Variable(
                 np.zeros((batch, *TensorShape(size).as_list()), self._weight_dtype.numpy_dtype),
-                trainable=False, name="state",
+                trainable=False, name="Variable",
             )
             for size in _flat_sizes(self._sizes())
         ]  # fmt: skip

@@ -203,3 +203,18 @@ def test_weights_without_axes_are_numpys_scalars():
     model = keras.Sequential([keras.layers.Normalization(input_shape=(2,))])
     count = model.get_weights()[2]
     assert isinstance(count, np.integer) and count == 0
+
+
+def test_long_values_are_shown_without_their_shape():
+    text = repr(tf.zeros((784, 64)))
+    assert text.endswith("       [0., 0., 0., ..., 0., 0., 0.]], dtype=float32)>")
+    assert text.count("shape=") == 1
+    shown = "numpy=array([   0,    1,    2, ..., 1997, 1998, 1999], dtype=int32)>"
+    assert repr(tf.Variable(tf.range(2000))).endswith(shown)
+    assert "numpy=array([], shape=(0, 3), dtype=float32)>" in repr(tf.zeros((0, 3)))
+
+
+def test_kept_states_are_called_variable():
+    layer = tf.keras.layers.LSTM(2, stateful=True, name="kept")
+    layer(tf.ones((1, 2, 3)))
+    assert [v.name for v in layer.states] == ["kept/Variable:0"] * 2
