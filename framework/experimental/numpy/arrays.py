@@ -11,10 +11,11 @@ from shardtape import dtypes as dt
 from shardtape import linalg
 from shardtape import math as m
 from shardtape.experimental.numpy import promotion
-from shardtape.experimental.numpy.types import array, asarray, default_float, promoted
+from shardtape.experimental.numpy.types import array, asarray, default_float, numpy_kind, promoted
 from shardtape.ops import array as arrays
 from shardtape.ops.cast import cast
 from shardtape.ops.joining import stack as joined
+from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
 
 ascontiguousarray = asanyarray = asarray
@@ -32,12 +33,12 @@ def _dims(shape: Any) -> Any:
 
 def zeros(shape: Any, dtype: Any = None) -> Any:
     """As `numpy.zeros`."""
-    return arrays.zeros(_dims(shape), default_float() if dtype is None else dtype)
+    return arrays.zeros(_dims(shape), default_float() if dtype is None else numpy_kind(dtype))
 
 
 def ones(shape: Any, dtype: Any = None) -> Any:
     """As `numpy.ones`."""
-    return arrays.ones(_dims(shape), default_float() if dtype is None else dtype)
+    return arrays.ones(_dims(shape), default_float() if dtype is None else numpy_kind(dtype))
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
@@ -50,12 +51,12 @@ empty = zeros
 
 def zeros_like(a: Any, dtype: Any = None) -> Any:
     """As `numpy.zeros_like`."""
-    return arrays.zeros_like(array(a), dtype)
+    return arrays.zeros_like(array(a), None if dtype is None else numpy_kind(dtype))
 
 
 def ones_like(a: Any, dtype: Any = None) -> Any:
     """As `numpy.ones_like`."""
-    return arrays.ones_like(array(a), dtype)
+    return arrays.ones_like(array(a), None if dtype is None else numpy_kind(dtype))
 
 
 empty_like = zeros_like
@@ -74,7 +75,7 @@ def full_like(
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """As `numpy.eye`."""
-    return array(np.eye(N, M, k), default_float() if dtype is None else dtype)
+    return array(np.eye(N, M, k), default_float() if dtype is None else numpy_kind(dtype))
 
 
 def identity(n: int, dtype: Any = None) -> Any:
@@ -87,7 +88,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> An
     begin, end = (0, start) if stop is None else (start, stop)
     bounds = promoted(begin, end, step)
     made = arrays.range(*bounds)
-    return made if dtype is None else cast(made, dtype)
+    return made if dtype is None else cast(made, numpy_kind(dtype))
 
 
 def linspace(
@@ -95,7 +96,7 @@ def linspace(
     dtype: Any = None, axis: int = 0,
 ) -> Any:  # fmt: skip
     """As `numpy.linspace`."""
-    kind = default_float() if dtype is None else dt.as_dtype(dtype)
+    kind, wanted = _inner_kind(dtype)
     first, last = cast(array(start), kind), cast(array(stop), kind)
     parts = num - 1 if endpoint else num
     step = (last - first) / max(parts, 1)
@@ -104,24 +105,40 @@ def linspace(
     else:
         made = arrays.linspace(first, last, num + 1, axis=axis)
         made = arrays.gather(made, arrays.range(num), axis=axis)
+    made = cast(made, wanted)
     return (made, step) if retstep else made
+
+
+def _inner_kind(dtype: Any) -> tuple[dt.DType, dt.DType]:
+    """The type that points are computed in, and the one that was asked for."""
+    wanted = default_float() if dtype is None else numpy_kind(dtype)
+    return (default_float() if wanted.is_integer else wanted), wanted
 
 
 def logspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: float = 10.0,
     dtype: Any = None, axis: int = 0,
 ) -> Any:  # fmt: skip
-    """As `numpy.logspace`."""
-    made = linspace(start, stop, num, endpoint, dtype=dtype, axis=axis)
-    return m.pow(cast(array(base), made.dtype), made)
+    """As `numpy.logspace`; the exponents have the type too."""
+    kind, wanted = _inner_kind(dtype)
+    made = linspace(start, stop, num, endpoint, dtype=wanted, axis=axis)
+    return cast(m.pow(cast(array(base), kind), cast(made, kind)), wanted)
 
 
 def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None,
               axis: int = 0) -> Any:  # fmt: skip
-    """As `numpy.geomspace`."""
-    kind = default_float() if dtype is None else dt.as_dtype(dtype)
-    low, high = [m.log(cast(array(v), kind)) for v in (start, stop)]
-    return m.exp(linspace(low, high, num, endpoint, dtype=kind, axis=axis))
+    """As `numpy.geomspace`; two negative ends give negative values."""
+    kind, wanted = _inner_kind(dtype)
+    first, last = cast(array(start), kind), cast(array(stop), kind)
+    if not kind.is_complex:
+        zero = arrays.zeros([], kind)
+        below = m.logical_and(first < zero, last < zero)
+        flip = arrays.where(below, zero - 1, zero + 1)
+    else:
+        flip = arrays.ones([], kind)
+    scale = m.log(cast(array(10.0), kind))
+    low, high = m.log(flip * first) / scale, m.log(flip * last) / scale
+    return cast(flip * logspace(low, high, num, endpoint, dtype=kind, axis=axis), wanted)
 
 
 def diag(v: Any, k: int = 0) -> Any:
@@ -142,7 +159,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """As `numpy.tri`."""
-    return array(np.tri(N, M, k), default_float() if dtype is None else dtype)
+    return array(np.tri(N, M, k), default_float() if dtype is None else numpy_kind(dtype))
 
 
 def tril(m: Any, k: int = 0) -> Any:
@@ -168,14 +185,21 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
 
 
 def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False, copy: bool = True) -> list[Any]:
-    """As `numpy.meshgrid`."""
+    """As `numpy.meshgrid`.
+
+    Raises ValueError for sparse grids and views.
+    """
+    if sparse:
+        raise ValueError("meshgrid does not support sparse=True: every grid is whole")
+    if not copy:
+        raise ValueError("meshgrid only supports copy=True: tensors are no views")
     return list(arrays.meshgrid(*[array(x) for x in xi], indexing=indexing))
 
 
 # ---- forms ------------------------------------------------------------------------------------
-def shape(a: Any) -> tuple[int, ...]:
+def shape(a: Any) -> TensorShape:
     """As `numpy.shape`."""
-    return tuple(array(a).shape.as_list())
+    return array(a).shape
 
 
 def ndim(a: Any) -> int:
@@ -343,17 +367,30 @@ def _cut_at(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """As `numpy.hsplit`."""
     x = array(ary)
-    return split(x, indices_or_sections, 0 if x.shape.rank == 1 else 1)
+    return _equal_parts(x, indices_or_sections, 0 if x.shape.rank == 1 else 1)
+
+
+def _equal_parts(ary: Any, indices_or_sections: Any, axis: int) -> list[Any]:
+    """As `split`. Raises ValueError for parts that cannot be equal."""
+    x = array(ary)
+    if isinstance(indices_or_sections, (int, np.integer)) and x.shape.rank:
+        count = x.shape[axis]
+        if count is not None and count % indices_or_sections:
+            raise ValueError(
+                f"array split does not result in an equal division: {count} by "
+                f"{indices_or_sections}"
+            )
+    return split(x, indices_or_sections, axis)
 
 
 def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """As `numpy.vsplit`."""
-    return split(ary, indices_or_sections, 0)
+    return _equal_parts(ary, indices_or_sections, 0)
 
 
 def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """As `numpy.dsplit`."""
-    return split(ary, indices_or_sections, 2)
+    return _equal_parts(ary, indices_or_sections, 2)
 
 
 def tile(a: Any, reps: Any) -> Any:

@@ -15,7 +15,7 @@ from shardtape.experimental.numpy import (
     types,
 )
 from shardtape.ops.cast import cast
-from shardtape.tensor import Tensor
+from shardtape.tensor import EagerTensor, Tensor
 from shardtape.variable import Variable
 
 _PROMOTED = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor")
@@ -63,6 +63,8 @@ def experimental_enable_numpy_behavior(
         _plain["__rmatmul__"] = lambda self, other: products.matmul(other, self)
         for name, method in _METHODS.items():
             setattr(Tensor, name, method)
+        for tensor in (Tensor, EagerTensor):
+            setattr(tensor, "__round__", _rounded)  # noqa: B010
         Tensor.__getitem__ = indexing.getitem  # type: ignore[method-assign]
     chosen = dict(_plain)
     if dtype_conversion_mode == "legacy":
@@ -103,6 +105,10 @@ def _transposed(self: Any, *axes: Any) -> Any:
     if not axes or axes == (None,):
         return arrays.transpose(self)
     return arrays.transpose(self, axes[0] if isinstance(axes[0], (list, tuple)) else axes)
+
+
+def _rounded(self: Any, ndigits: int | None = None) -> Any:
+    return elementwise.around(self, ndigits or 0)
 
 
 def _clipped(self: Any, a_min: Any = None, a_max: Any = None) -> Any:

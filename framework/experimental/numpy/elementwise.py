@@ -79,7 +79,7 @@ isposinf = _float_unary("isposinf", lambda x: m.equal(x, _const(np.inf, x)))
 isneginf = _float_unary("isneginf", lambda x: m.equal(x, _const(-np.inf, x)))
 reciprocal = _unary("reciprocal", lambda x: m.reciprocal(x) if not x.dtype.is_integer else 1 // x)
 abs = absolute = _unary("absolute", m.abs)
-fabs = _float_unary("fabs", m.abs)
+fabs = _unary("fabs", m.abs)
 negative, square = [_unary(n, getattr(m, n)) for n in ("negative", "square")]
 
 
@@ -87,7 +87,8 @@ def sign(x: Any, out: Any = None, where: Any = None, **kwargs: Any) -> Any:
     """As `numpy.sign`."""
     if out is not None or where is not None or kwargs:
         raise ValueError("sign takes x alone: tensors never change, and every element counts")
-    return m.sign(array(x))
+    a = array(x)
+    return cast(m.sign(m.real(a)), a.dtype) if a.dtype.is_complex else m.sign(a)
 
 
 positive = _unary("positive", arrays.identity)
@@ -135,7 +136,7 @@ equal, not_equal, less, less_equal, greater, greater_equal = [
     for n in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
 ]
 divide = true_divide = _float_binary("true_divide", m.truediv)
-float_power = _float_binary("float_power", m.pow)
+float_power = _binary("float_power", m.pow)
 arctan2 = _float_binary("arctan2", m.atan2)
 hypot = _float_binary("hypot", lambda x, y: m.sqrt(m.square(x) + m.square(y)))
 logaddexp = _float_binary("logaddexp", lambda x, y: m.maximum(x, y) + m.log1p(m.exp(-m.abs(x - y))))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
+from shardtape import errors
 from shardtape.ops import array as arrays
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.indexing import getitem as plain_getitem
@@ -19,7 +20,8 @@ def getitem(self: Any, key: Any) -> Any:
     Raises:
       ValueError: a list, array or mask beside others on a tensor whose shape is not known, or an
         index without a value.
-      IndexError: an index that is out of bounds, or too many of them.
+      InvalidArgumentError: an index that is out of bounds.
+      IndexError: too many indices.
     """
     entries = key if isinstance(key, tuple) else (key,)
     if not any(_is_advanced(k) for k in entries):
@@ -35,7 +37,12 @@ def getitem(self: Any, key: Any) -> Any:
             "they are known; use tf.gather or tf.gather_nd"
         )
     places = np.arange(shape.num_elements()).reshape(shape.as_list())
-    chosen = places[tuple(_plain(k) for k in entries)]
+    try:
+        chosen = places[tuple(_plain(k) for k in entries)]
+    except IndexError as error:
+        if len(entries) > len(places.shape):
+            raise
+        raise errors.InvalidArgumentError(f"{error} (index of {self.shape})") from None
     flat = arrays.reshape(self, [-1])
     return arrays.gather(flat, convert_to_tensor(np.asarray(chosen, np.int64)))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from shardtape import dtypes as dt
-from shardtape import linalg
+from shardtape import errors, linalg
 from shardtape import math as m
 from shardtape.experimental.numpy.arrays import diagonal, moveaxis, ravel
 from shardtape.experimental.numpy.types import array, promoted
@@ -13,6 +14,20 @@ from shardtape.ops import array as arrays
 from shardtape.ops.cast import cast
 
 
+def _fitting(product: Any) -> Any:
+    """The product as a function that raises ValueError where the shapes do not fit."""
+
+    @functools.wraps(product)
+    def checked(x1: Any, x2: Any) -> Any:
+        try:
+            return product(x1, x2)
+        except errors.InvalidArgumentError as error:
+            raise ValueError(str(error)) from error
+
+    return checked
+
+
+@_fitting
 def matmul(x1: Any, x2: Any) -> Any:
     """As `numpy.matmul`."""
     a, b = promoted(x1, x2)

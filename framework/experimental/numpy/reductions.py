@@ -173,14 +173,23 @@ def _running(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 cumsum, cumprod = _running(m.cumsum, "cumsum"), _running(m.cumprod, "cumprod")
 
 
+def _check_order(kind: str, order: Any, kinds: tuple[str, ...]) -> None:
+    if kind not in kinds:
+        raise ValueError(f"kind={kind!r} is not supported: it is one of {kinds}")
+    if order is not None:
+        raise ValueError("The order argument is not supported: tensors have no fields")
+
+
 def sort(a: Any, axis: int | None = -1, kind: str = "quicksort", order: Any = None) -> Any:
     """As `numpy.sort`."""
+    _check_order(kind, order, ("quicksort",))
     x = array(a)
     return arrays.sort(arrays.reshape(x, [-1]) if axis is None else x, -1 if axis is None else axis)
 
 
 def argsort(a: Any, axis: int | None = -1, kind: str = "quicksort", order: Any = None) -> Any:
     """As `numpy.argsort`."""
+    _check_order(kind, order, ("quicksort", "stable"))
     x = array(a)
     x = arrays.reshape(x, [-1]) if axis is None else x
     order_ = arrays.argsort(x, -1 if axis is None else axis, stable=kind == "stable")

@@ -27,6 +27,16 @@ def default_float() -> dt.DType:
     return dt.float32 if promotion.is_on() else dt.float64
 
 
+def numpy_kind(dtype: Any) -> dt.DType:
+    """As NumPy reads it: `float` is float64, `int` int64, `complex` complex128."""
+    if isinstance(dtype, dt.DType):
+        return dtype
+    try:
+        return dt.from_numpy(np.dtype(dtype))
+    except TypeError:  # names of TensorFlow's alone: "bfloat16", "half"
+        return dt.as_dtype(dtype)
+
+
 def array(val: Any, dtype: Any = None, copy: bool = True, ndmin: int = 0) -> Any:
     """A tensor with NumPy's default types: int64 and float64.
 
@@ -58,7 +68,7 @@ def _is_tensor(value: Any) -> bool:
 
 def numpy_array(value: Any, dtype: Any = None) -> Any:
     """A tensor with NumPy's default types, whatever the mode."""
-    wanted = None if dtype is None else dt.as_dtype(dtype)
+    wanted = None if dtype is None else numpy_kind(dtype)
     if _is_tensor(value):
         made = convert_to_tensor(value)
     elif _holds_tensors(value):

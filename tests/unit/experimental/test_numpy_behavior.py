@@ -25,6 +25,14 @@ assert (tnp.asarray(1) + 1.5).dtype is tnp.asarray([1, 2.5]).dtype is tf.float64
 assert tnp.asarray(1.5).dtype is tnp.sin([1.5]).dtype is tnp.add(1.5, 2.5).dtype is tf.{floating}
 assert tnp.asarray([1.5, True]).dtype is tnp.result_type(1.5) is tf.{floating}
 assert tnp.asarray(1j).dtype is tnp.result_type(1j) is tf.{complex}
+rounded = round(tf.constant([2.7, 1.2]))
+assert rounded.dtype is tf.float32 and rounded.numpy().tolist() == [3.0, 1.0]
+for places in ([5], ([0, 1], [7, 0])):
+    try:
+        x[places]
+    except tf.errors.InvalidArgumentError:
+        continue
+    raise AssertionError(places)
 a, square = tf.constant([1.0, 2.0]), tf.ones([2, 2])
 for left, right, product in (
     (a, a, 5.0), (square, a, [3.0, 3.0]), (a, square, [3.0, 3.0]), (a, [1.0, 2.0], 5.0),
