@@ -266,7 +266,9 @@ def compute(op: Op, xp: Any, arrays: Any, attrs: dict[str, Any]) -> Any:
         if isinstance(expected, dt.DType):
             expected = (expected,) * len(result)
         return tuple([_as_dtype(a, e._numpy) for a, e in zip(result, expected)])
-    if not isinstance(expected, dt.DType):  # a tuple of one
+    if not isinstance(expected, dt.DType):  # a tuple of one, or of none
+        if not expected:
+            return result
         [expected] = expected
     return _as_dtype(result, expected._numpy)
 

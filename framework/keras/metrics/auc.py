@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shardtape.keras.metrics.base import Metric
+from shardtape.keras.metrics.base import Metric, added
 from shardtape.keras.metrics.counts import EDGE, confusions, in_thresholds, spread_thresholds
 from shardtape.nn import sigmoid
 from shardtape.ops.array import ones_like
@@ -76,8 +76,8 @@ class AUC(Metric):
     def _make_state(self, labels: int | None) -> None:
         shape = (self.num_thresholds, labels) if self.multi_label else (self.num_thresholds,)
         self.true_positives = self.add_weight("true_positives", shape)
-        self.false_positives = self.add_weight("false_positives", shape)
         self.true_negatives = self.add_weight("true_negatives", shape)
+        self.false_positives = self.add_weight("false_positives", shape)
         self.false_negatives = self.add_weight("false_negatives", shape)
         self._made = True
 
@@ -99,7 +99,7 @@ class AUC(Metric):
         )  # fmt: skip
         state = (self.true_positives, self.false_positives, self.true_negatives,
                  self.false_negatives)  # fmt: skip
-        return [variable.assign_add(count) for variable, count in zip(state, counts)][-1]
+        return added(zip(state, counts))
 
     def result(self) -> Any:
         tp, fp = convert_to_tensor(self.true_positives), convert_to_tensor(self.false_positives)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import MethodType
 from typing import Any
 
 import numpy as np
 
 from shardtape import dtypes as dt
+from shardtape import nest
 from shardtape.autograph import convert_in_graph
 from shardtape.autograph.conversion import _MARK
+from shardtape.graph.grouping import group
 from shardtape.keras import initializers
 from shardtape.keras.floatx import floatx
 from shardtape.keras.losses.base import matched
@@ -27,6 +29,8 @@ from shardtape.replica_context import current_strategy, scopes
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
 from shardtape.variable import Variable, VariableAggregation, VariableSynchronization
+
+_IN_TENSORS = "_gives_tensors"  # the mark of what `in_tensors` has made
 
 
 class Metric(Module):
@@ -44,6 +48,14 @@ class Metric(Module):
         self._state: list[Variable] = []
         if current_strategy() is not None:
             self.result = MethodType(together(type(self).result), self)  # type: ignore
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # ours give tensors; a user's may give its Variables themselves
+        if cls._results_are_converted and not cls.result.__module__.startswith("shardtape."):
+            cls.result = in_tensors(cls.result)  # type: ignore[method-assign]
+
+    _results_are_converted = True
 
     def update_state(self, *args: Any, **kwargs: Any) -> Any:
         """Takes in one batch."""
@@ -65,11 +77,13 @@ class Metric(Module):
 
     reset_states = reset_state
 
-    def merge_state(self, metrics: Any) -> None:
+    def merge_state(self, metrics: Any) -> list[Any]:
         """Adds what other metrics of the same kind have taken in.
 
-        Raises ValueError for a metric whose state has another form.
+        Returns the Variables, once for each of the metrics. Raises ValueError for a metric whose
+        state has another form.
         """
+        merged: list[Any] = []
         for other in metrics:
             own, theirs = self.variables, other.variables
             fits = len(own) == len(theirs) and all(
@@ -78,7 +92,8 @@ class Metric(Module):
             if not fits:
                 raise ValueError(f"Metric {other!r} is not compatible with {self!r}")
             for variable, more in zip(own, theirs):
-                variable.assign_add(convert_to_tensor(more))
+                merged.append(variable.assign_add(convert_to_tensor(more)))
+        return merged
 
     def get_weights(self) -> list[Any]:
         """The values of `weights`."""
@@ -101,6 +116,8 @@ class Metric(Module):
     @property
     def non_trainable_weights(self) -> list[Variable]:
         return self.weights
+
+    trainable_variables, non_trainable_variables = trainable_weights, non_trainable_weights
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         convert_in_graph(self.update_state)(*args, **kwargs)
@@ -173,6 +190,36 @@ def together(function: Callable[..., Any]) -> Callable[..., Any]:
 
     setattr(merged, _MARK, None)  # not to be converted itself
     return merged
+
+
+def in_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A `result` whose values are tensors, which later updates leave as they are.
+
+    One that gives a dict gives one of tensors. Raises RuntimeError where it gives nothing that is a
+    tensor.
+    """
+    if hasattr(function, _IN_TENSORS):
+        return function
+
+    @functools.wraps(function)
+    def result(self: Any, *args: Any, **kwargs: Any) -> Any:
+        made = convert_in_graph(function.__get__(self))(*args, **kwargs)
+        try:
+            return nest.map_structure(identity, made) if isinstance(made, dict) else identity(made)
+        except (TypeError, ValueError) as error:
+            raise RuntimeError(
+                "The output of `metric.result()` can only be a single Tensor/Variable, or a dict "
+                f"of Tensors/Variables. For metric {self.name}, got result {made}."
+            ) from error
+
+    setattr(result, _IN_TENSORS, True)
+    setattr(result, _MARK, None)  # not to be converted itself
+    return result
+
+
+def added(pairs: Iterable[tuple[Variable, Any]]) -> Any:
+    """Adds to each Variable. Gives one operation in a graph, eagerly None."""
+    return group(*[variable.assign_add(value) for variable, value in pairs])
 
 
 def fitted_weights(values: Tensor, weights: Any, mean: bool = True) -> tuple[Tensor, Tensor]:

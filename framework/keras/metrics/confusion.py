@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shardtape.keras.metrics.base import Metric
+from shardtape.keras.metrics.base import Metric, added
 from shardtape.keras.metrics.counts import (
     NEVER,
     confusions,
@@ -34,7 +34,7 @@ class _Count(Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         counts = confusions(y_true, y_pred, sample_weight, self.thresholds, self._dtype)
-        return self.accumulator.assign_add(counts[self._which])
+        return added([(self.accumulator, counts[self._which])])
 
     def result(self) -> Any:
         return _alone(self.accumulator, self.thresholds)
@@ -97,8 +97,7 @@ class _Ratio(Metric):
             y_true, y_pred, sample_weight, self.thresholds, self._dtype, top_k=self.top_k,
             class_id=self.class_id,
         )  # fmt: skip
-        self.true_positives.assign_add(counts[0])
-        return self._others.assign_add(counts[self._second])
+        return added([(self.true_positives, counts[0]), (self._others, counts[self._second])])
 
     def result(self) -> Any:
         found = div_no_nan(self.true_positives, self.true_positives + self._others)
@@ -148,8 +147,8 @@ class _Constrained(Metric):
         self.thresholds = [0.5] if num_thresholds == 1 else [0.0, *inner, 1.0]
         shape = (len(self.thresholds),)
         self.true_positives = self.add_weight("true_positives", shape)
-        self.false_positives = self.add_weight("false_positives", shape)
         self.true_negatives = self.add_weight("true_negatives", shape)
+        self.false_positives = self.add_weight("false_positives", shape)
         self.false_negatives = self.add_weight("false_negatives", shape)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
@@ -158,7 +157,7 @@ class _Constrained(Metric):
         )
         state = (self.true_positives, self.false_positives, self.true_negatives,
                  self.false_negatives)  # fmt: skip
-        return [variable.assign_add(count) for variable, count in zip(state, counts)][-1]
+        return added(zip(state, counts))
 
     def _rates(self) -> tuple[Tensor, Tensor, Tensor]:
         """(sensitivity or recall, specificity, precision), by threshold."""

@@ -22,6 +22,8 @@ class PyMetric(Metric):
     attributes.
     """
 
+    _results_are_converted = False  # see `_as_tensor`
+
     def __init__(self, name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
         super().__init__(name=name, dtype=dtype, **kwargs)
         self.reset_state()

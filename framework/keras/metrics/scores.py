@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape.keras.losses.base import matched
-from shardtape.keras.metrics.base import Mean, Metric, fitted_weights
+from shardtape.keras.metrics.base import Mean, Metric, added, fitted_weights
 from shardtape.ops.array import expand_dims, ones_like, size, zeros_like
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
@@ -78,10 +78,12 @@ class FBetaScore(Metric):
                 values = values * (expand_dims(weights, 1) if weights.shape.rank == 1 else weights)
             return reduce_sum(values, self.axis)
 
-        self.true_positives.assign_add(total(made * y_true))
-        self.false_positives.assign_add(total(made * (1 - y_true)))
-        self.false_negatives.assign_add(total((1 - made) * y_true))
-        return self.intermediate_weights.assign_add(total(y_true))
+        return added([
+            (self.true_positives, total(made * y_true)),
+            (self.false_positives, total(made * (1 - y_true))),
+            (self.false_negatives, total((1 - made) * y_true)),
+            (self.intermediate_weights, total(y_true)),
+        ])  # fmt: skip
 
     def result(self) -> Any:
         precision = div_no_nan(self.true_positives, self.true_positives + self.false_positives)
@@ -161,11 +163,13 @@ class R2Score(Metric):
             weights = cast(sample_weight, self._dtype)
             weights = expand_dims(weights, 1) if weights.shape.rank == 1 else weights
         weighted = y_true * weights
-        self.sum.assign_add(reduce_sum(weighted, 0))
-        self.squared_sum.assign_add(reduce_sum(y_true * weighted, 0))
-        self.total_mse.assign_add(reduce_sum(square(y_true - y_pred) * weights, 0))
-        self.count.assign_add(reduce_sum(ones_like(y_true) * weights, 0))
-        return self.num_samples.assign_add(size(y_true))
+        return added([
+            (self.sum, reduce_sum(weighted, 0)),
+            (self.squared_sum, reduce_sum(y_true * weighted, 0)),
+            (self.total_mse, reduce_sum(square(y_true - y_pred) * weights, 0)),
+            (self.count, reduce_sum(ones_like(y_true) * weights, 0)),
+            (self.num_samples, size(y_true)),
+        ])  # fmt: skip
 
     def result(self) -> Any:
         mean = self.sum / self.count

@@ -262,3 +262,15 @@ def test_a_range_that_a_function_returns_is_a_list_of_tensors():
     assert [int(x) for x in found] == [0, 1] and [int(x) for x in inner["a"]] == [0]
     assert found[0].dtype == tf.int32
     assert tf.function(lambda: range(0))() == []
+
+
+def test_what_waits_for_operations_without_values():
+    v, w = tf.Variable(1.0), tf.Variable(2.0)
+
+    @tf.function
+    def added():
+        both = tf.group(v.assign_add(1.0), w.assign_add(1.0))
+        with tf.control_dependencies([both, tf.no_op()]):
+            return v + w
+
+    assert float(added()) == 5.0
