@@ -200,7 +200,11 @@ _BY_ENUM = {t.as_datatype_enum: t for t in (*ALL_TYPES, *QUANTIZED_DTYPES)}
 _BY_NUMPY: dict[np.dtype, DType] = {t.numpy_dtype: t for t in ALL_TYPES if t.kind not in "sr"}
 _BY_NUMPY[np.dtype(object)] = string
 _BY_NUMPY |= {t.numpy_dtype: t for t in QUANTIZED_DTYPES}
-_BY_PYTHON = {float: float32, builtins.bool: bool, object: string, str: string, bytes: string}
+# What TensorFlow takes for a type: names, numbers, three Python types, numpy's scalar types.
+_BY_ANYTHING: dict[Any, DType] = {float: float32, builtins.bool: bool, object: string}
+_BY_ANYTHING |= {d.type: t for d, t in _BY_NUMPY.items() if t not in QUANTIZED_DTYPES}
+_BY_ANYTHING |= {np.str_: string, np.bytes_: string, np.longlong: int64, np.ulonglong: uint64}
+_BY_ANYTHING |= _BY_NAME | _BY_ENUM
 
 
 def from_numpy(dtype: np.dtype) -> DType:
@@ -222,28 +226,26 @@ def is_name(name: str) -> builtins.bool:
 
 
 def as_dtype(type_value: Any) -> DType:
-    """A DType from a DType, its name or number, a numpy dtype or a Python type."""
+    """A DType from a DType, its name or number, `float`, `bool`, a numpy type or numpy dtype.
+
+    Raises TypeError for everything else, as TensorFlow does for `int`, "int" and "f4".
+    """
     value = type_value
     if isinstance(value, DType):
         return value
-    if value is None:
-        raise TypeError("Cannot convert value None to a TensorFlow DType.")
     try:
-        if value in _BY_NAME:
-            return _BY_NAME[value]
-        if value in _BY_PYTHON:
-            return _BY_PYTHON[value]
-    except TypeError:
-        pass
-    if isinstance(value, int) and value in _BY_ENUM:
-        return _BY_ENUM[value]
-    inner = getattr(value, "dtype", None)
-    if isinstance(inner, DType):
-        return inner
-    try:
-        return from_numpy(np.dtype(value))
-    except TypeError:
-        raise TypeError(f"Cannot convert value {value!r} to a TensorFlow DType.") from None
+        found = _BY_ANYTHING.get(value)
+    except TypeError:  # it cannot be hashed
+        found = None
+    if found is not None:
+        return found
+    kind = value if isinstance(value, np.dtype) else getattr(value, "dtype", None)
+    if isinstance(kind, np.dtype):  # the latter of an array
+        try:
+            return from_numpy(kind)
+        except TypeError:  # numpy's types that have no like
+            pass
+    raise TypeError(f"Cannot convert the argument `type_value`: {value!r} to a TensorFlow DType.")
 
 
 def __getattr__(name: str) -> Any:

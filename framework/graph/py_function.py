@@ -208,13 +208,14 @@ def numpy_function(
     """
     if func is None:
         return _decorator(lambda f, args: numpy_function(f, args, Tout, stateful, name))
-    specs, several = _specs(Tout)
+    several = isinstance(Tout, (list, tuple))
     if _eagerly(inp):
         made = func(*[np.array(x) for x in inp])
         results = list(made) if isinstance(made, (list, tuple)) else [made]
         got: list[Any] = [convert_to_tensor(x) for x in results]
         return got if several else got[0]
     inputs = [convert_to_tensor(x) for x in inp]
+    specs, _ = _specs(Tout)
     operation = py_func_op if stateful else py_func_stateless_op
     out = operation(*inputs, function=func, specs=tuple(specs), name=name)
     got = list(out) if isinstance(out, tuple) else [out]

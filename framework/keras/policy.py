@@ -7,6 +7,8 @@ from typing import Any
 from shardtape import dtypes as dt
 from shardtape.keras.floatx import floatx
 
+_MIXED = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
+
 
 class Policy:
     """The dtypes of a layer: of its weights, and of its computation.
@@ -20,9 +22,8 @@ class Policy:
     def __init__(self, name: Any) -> None:
         if isinstance(name, dt.DType):
             name = name.name
-        mixed = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
         try:
-            compute = dt.as_dtype(mixed.get(name, name))
+            compute = dt.as_dtype(_MIXED.get(name, name))
         except (TypeError, ValueError):
             raise ValueError(
                 f"Cannot convert value {name!r} to a mixed precision Policy. Valid policies "
@@ -30,8 +31,8 @@ class Policy:
                 "'float32'."
             ) from None
         self._compute = compute
-        self._variable = dt.float32 if name in mixed else compute
-        self._name = name if name in mixed else compute.name
+        self._variable = dt.float32 if name in _MIXED else compute
+        self._name = name if name in _MIXED else compute.name
 
     @property
     def name(self) -> str:
@@ -74,21 +75,27 @@ def global_policy() -> Policy:
 
 def set_global_policy(policy: Any) -> None:
     """Sets it: a Policy, a name, or None for floatx's."""
-    _Global.policy = None if policy is None else as_policy(policy)
+    named = isinstance(policy, str)
+    _Global.policy = None if policy is None else Policy(policy) if named else as_policy(policy)
 
 
 def as_policy(given: Any) -> Policy:
     """What a layer was given as its `dtype`: a Policy, its configuration, a name or a dtype.
 
-    None is the global policy. Raises ValueError for something else.
+    None is the global policy. Raises TypeError for a name that is no dtype's, ValueError for a
+    dictionary that is no policy's configuration.
     """
     if given is None:
         return global_policy()
     if isinstance(given, Policy):
         return given
     if isinstance(given, dict):
+        if "name" not in (given.get("config") or {}):
+            raise ValueError(
+                f"Could not make a dtype policy of {given}: it is no configuration of a Policy."
+            )
         return Policy.from_config(given["config"])
-    return Policy(given if isinstance(given, str) else dt.as_dtype(given))
+    return Policy(given if given in _MIXED else dt.as_dtype(given))
 
 
 def serialize(policy: Policy) -> Any:

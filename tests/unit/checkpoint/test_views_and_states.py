@@ -72,7 +72,9 @@ def test_objects_of_ones_own_are_saved_and_restored(tmp_path):
     status = later.restore(path)
     later.numpy = Array(None)
     status.assert_existing_objects_matched()
-    assert later.numpy.array.tolist() == [1.0]
+    later.step = tf.Variable(0)
+    status.assert_consumed()
+    assert later.numpy.array.tolist() == [1.0] and later.step.numpy() == 3
 
 
 def test_texts_are_given_back_as_bytes(tmp_path):

@@ -85,8 +85,10 @@ def test_small_gradients_survive_by_the_scale():
 
 
 def test_the_dtype_of_a_layer_must_be_one():
-    with pytest.raises(ValueError, match="mixed_float16.*name of any dtype"):
+    with pytest.raises(TypeError, match="'mixed_float8' to a TensorFlow DType"):
         layers.Dense(1, dtype="mixed_float8")
+    with pytest.raises(ValueError, match="mixed_float16.*name of any dtype"):
+        tf.keras.mixed_precision.set_global_policy("mixed_float8")
 
 
 class _Stepping(tf.keras.Sequential):
