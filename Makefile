@@ -44,8 +44,10 @@ $(STAMP): pyproject.toml setup.py requirements.lock
 train: setup  ## train SCRIPT with the parameter server on this machine
 	$(BIN)/shardtape train $(SCRIPT) $(ARGS)
 
+# The tests start hundreds of processes, which load the package in half the time where its
+# bytecode is kept; an empty variable is none.
 test: setup  ## all tests
-	$(BIN)/python -m pytest $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(ARGS)
 
 lint: setup  ## ruff: rules and format
 	$(BIN)/ruff check .
