@@ -15,9 +15,7 @@ def test_constant_of_a_tensor_is_the_tensor_and_keeps_its_gradient():
     np.testing.assert_array_equal(tape.gradient(same, v), [1, 1])
     x = tf.constant([1, 2])
     assert tf.constant(x) is x
-    with pytest.raises(
-        TypeError, match=r"Tensor \[1 2\] \(converted from \[1 2\]\) has 2 elements"
-    ):
+    with pytest.raises(TypeError, match=r"Tensor \[1 2\] \(converted from \[1 2\]\) has 2 el"):
         tf.constant(x, shape=[3])
     with pytest.raises(TypeError, match="but got dtype tf.int32"):
         tf.constant(x, tf.float32)
