@@ -9,6 +9,7 @@ import numpy as np
 
 from shardtape.keras.downloads import get_file
 from shardtape.keras.floatx import floatx
+from shardtape.ops.bias import bias_add
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.tensor import Tensor
@@ -55,12 +56,12 @@ def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe"
             x -= as_own(MEANS)
             x /= as_own(DEVIATIONS)
             return x
-        return (x / 255.0 - as_own(MEANS)) / as_own(DEVIATIONS)
+        return bias_add(x / 255.0, -as_own(MEANS)) / as_own(DEVIATIONS)
     x = x[..., ::-1]
     if in_place:
         x -= as_own(_MEANS_BGR)
         return x
-    return x - as_own(_MEANS_BGR)
+    return bias_add(x, -as_own(_MEANS_BGR))
 
 
 def decode_predictions(preds: Any, top: int = 5) -> list[list[tuple[str, str, float]]]:

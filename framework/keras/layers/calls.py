@@ -76,12 +76,16 @@ class CalledSymbolically(WeightHolder):
     @property
     def input_shape(self) -> Any:
         """The shape of the inputs. Raises AttributeError where calls differ in it."""
+        if getattr(self, "_is_graph_network", False):  # of its own inputs, whoever calls it
+            return _shapes(self.input)
         shapes = [_shapes(_inputs(n)) for n in self._inbound_nodes]
         return self._common_shape("input", shapes) if shapes else _shapes(self.input)
 
     @property
     def output_shape(self) -> Any:
         """The shape of the outputs. Raises AttributeError where calls differ in it."""
+        if getattr(self, "_is_graph_network", False):
+            return _shapes(self.output)
         shapes = [_shapes(n.outputs) for n in self._inbound_nodes]
         return self._common_shape("output", shapes) if shapes else _shapes(self.output)
 
