@@ -149,6 +149,11 @@ def get(identifier: Any) -> Callable[..., Any]:
             from shardtape.keras.saving.serialization import deserialize_keras_object
 
             return deserialize_keras_object(identifier)
+        if not identifier.keys() & {"config", "class_name"}:
+            raise ValueError(
+                f"Improper config format for {identifier}. Expecting python dict contains "
+                "`class_name` and `config` as keys"
+            )
         identifier = identifier.get("config", identifier.get("class_name"))
     if isinstance(identifier, str):
         found = known(identifier) or _BY_NAME.get(identifier)

@@ -161,10 +161,10 @@ def get(identifier: Any) -> Any:
     name = identifier
     if isinstance(identifier, dict):
         name, config = identifier.get("class_name"), identifier.get("config", {})
-    found = known(name)
+    found = known(name) if isinstance(name, str) else None
     if found is not None:
         return found.from_config(config) if hasattr(found, "from_config") else found
-    if name in _BY_NAME:
+    if isinstance(name, str) and name in _BY_NAME:
         return _BY_NAME[name](**config)
     raise ValueError(f"Could not interpret constraint function identifier: {identifier}")
 

@@ -455,6 +455,8 @@ def deserialize(
     """An initializer from its name or what `serialize` gave. Raises ValueError naming it."""
     if isinstance(config, str):
         config = {"class_name": config, "config": {}}
+    if not isinstance(config, dict):
+        raise ValueError(f"Could not interpret initializer identifier: {config}")
     name = config.get("class_name")
     cls = known(name, custom_objects) or _BY_NAME.get(name)
     if cls is not None and not hasattr(cls, "from_config"):

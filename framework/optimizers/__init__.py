@@ -109,6 +109,10 @@ def deserialize(
     """
     from shardtape.keras.saving.serialization import without_modules
 
+    if not isinstance(config, dict):
+        raise TypeError(
+            f"An optimizer is made of the dictionary that `serialize` gives, got {config!r}"
+        )
     older = config.get("module") == "keras.optimizers.legacy"
     config = without_modules(config)
     name = str(config.get("class_name"))

@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from shardtape.errors import InvalidArgumentError
-
 __all__ = [
     "CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay",
     "LearningRateSchedule", "PiecewiseConstantDecay", "PolynomialDecay", "deserialize",
@@ -363,12 +361,17 @@ def schedule_from_config(
 ) -> LearningRateSchedule:
     """The schedule of `serialize`'s dictionary (Keras's own extra entries are ignored).
 
-    Raises InvalidArgumentError that names an unknown class.
+    Raises ValueError that names an unknown class, or what is no such dictionary.
     """
+    if not isinstance(config, dict):
+        raise ValueError(
+            "A learning-rate schedule is made of the dictionary that `serialize` gives, got "
+            f"{config!r}"
+        )
     name = config.get("class_name")
     cls = (custom_objects or {}).get(name) or _SCHEDULES.get(name)  # type: ignore[arg-type]
     if cls is None:
-        raise InvalidArgumentError(
+        raise ValueError(
             f"unknown learning-rate schedule {name!r}: expected one of {', '.join(_SCHEDULES)}"
         )
     return cls.from_config(config["config"])

@@ -176,6 +176,12 @@ def deserialize(
     use_legacy_format: bool = False,
 ) -> Any:  # fmt: skip
     """The layer of `serialize`'s dictionary. Raises ValueError naming an unknown class."""
+    if not config:
+        raise ValueError(f"Cannot deserialize empty config. Received: config={config}")
+    if not isinstance(config, dict) or "class_name" not in config:
+        raise ValueError(
+            f"A layer is made of the dictionary that `serialize` gives, got {config!r}"
+        )
     config = without_modules(config)
     name = config["class_name"]
     found: Any = known(name, custom_objects) or globals().get(name)

@@ -287,6 +287,12 @@ class Sequential(Model):
         from shardtape.keras.saving.network_config import made_layer
         from shardtape.keras.saving.registry import custom_object_scope
 
+        given = config.get("layers") if isinstance(config, dict) else config
+        if not isinstance(given, (list, tuple)) or not all(isinstance(e, dict) for e in given):
+            raise ValueError(
+                "A Sequential model is made of what its `get_config` gave, or of a list of "
+                f"layers' configurations, got {config!r}"
+            )
         with custom_object_scope(custom_objects):
             config = plain_config(config)
         listed = config["layers"] if isinstance(config, dict) else config

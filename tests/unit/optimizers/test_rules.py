@@ -248,7 +248,7 @@ def test_unknown_configurations_are_named():
         rule_from_config({"class_name": "Adamx", "config": {}})
     with pytest.raises(InvalidArgumentError, match="momentun"):
         rule_from_config({"class_name": "SGD", "config": {"momentun": 0.9}})
-    with pytest.raises(InvalidArgumentError, match="NoDecay"):
+    with pytest.raises(ValueError, match="NoDecay"):
         rule_from_config(
             {
                 "class_name": "SGD",
