@@ -96,12 +96,6 @@ class IndexedSlices:
         shape = "" if self.dense_shape is None else f", dense_shape={self.dense_shape!s}"
         return f"IndexedSlices(indices={self.indices!s}, values={self.values!s}{shape})"
 
-    def __repr__(self) -> str:
-        return (
-            f"IndexedSlices(indices={self.indices!r}, values={self.values!r}, "
-            f"dense_shape={self.dense_shape!r})"
-        )
-
 
 def concatenate(a: IndexedSlices, b: IndexedSlices) -> IndexedSlices:
     """The sum of two sparse gradients of one tensor, kept sparse."""

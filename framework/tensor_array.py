@@ -299,9 +299,6 @@ class TensorArray:
     def mark_used(self) -> None:
         """Nothing: results that are not used raise no warnings here."""
 
-    def __repr__(self) -> str:
-        return f"<TensorArray of {self._dtype.name}{self._element}>"
-
 
 class TensorArraySpec(TypeSpec):
     """The spec of a TensorArray.

@@ -31,6 +31,7 @@ from shardtape.distribute.strategy import (
 from shardtape.distribute.values import DistributedValues, Mirrored, PerReplica, holder_of, regroup
 from shardtape.distribute.variables import DistributedVariable, created
 from shardtape.graph.arguments import Declared
+from shardtape.graph.constraints import binding_error
 from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.function import Function, functions_run_eagerly
 from shardtape.ops.convert import convert_to_tensor
@@ -318,7 +319,7 @@ _SeveralReplicas.__name__ = _SeveralReplicas.__qualname__ = "MirroredStrategy"
 def _conforming(fn: Function) -> Callable[..., Any]:
     """The Python function of another one, on arguments made to fit its `input_signature`."""
     constraints, signature = fn._constraints, fn._signature
-    function, called = fn.python_function, fn.name  # of `fn` nothing more: its run is kept weakly
+    function = fn.python_function  # of `fn` nothing more: its run is kept weakly
     if constraints is None:
         return function
 
@@ -330,9 +331,12 @@ def _conforming(fn: Function) -> Callable[..., Any]:
         return leaf.value
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        bound = signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        given = constraints.conform(bound.arguments, called)
+        try:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            given = constraints.conform(bound.arguments)
+        except TypeError as error:
+            raise binding_error(error, args, kwargs, signature, constraints) from None
         for name, value in given.items():
             bound.arguments[name] = nest.map_structure(plain, value)
         return convert_in_graph(function)(*bound.args, **bound.kwargs)

@@ -225,11 +225,11 @@ class ConcreteFunction:
         surplus = [k for k in kwargs if k not in names]
         if surplus:
             raise TypeError(f"{shown} got unexpected keyword arguments: {', '.join(surplus)}")
-        for name in names[len(flat) :]:
-            if name not in kwargs:
-                raise TypeError(f"{shown} misses the argument {name!r}")
-            flat.append(kwargs[name])
-        return flat
+        left = names[len(flat) :]
+        missing = [name for name in left if name not in kwargs]
+        if missing:
+            raise TypeError(f"{shown} missing required arguments: {', '.join(missing)}")
+        return flat + [kwargs[name] for name in left]
 
     def _input_name(self, index: int) -> str:
         spec, placeholder = self._arguments[index]

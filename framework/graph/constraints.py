@@ -73,7 +73,7 @@ class Constraints:
                 positional.append(spec)
         return positional, by_name
 
-    def conform(self, given: Mapping[str, Any], function: str) -> dict[str, Any]:
+    def conform(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments by parameter, their tensors declared with their specs.
 
         Raises:
@@ -84,40 +84,60 @@ class Constraints:
             if name in self.by_name:
                 spec = self.by_name[name]
                 if isinstance(spec, TypeSpec):
-                    out[name] = _declared(spec, value, name, function)
+                    out[name] = _declared(spec, value, name)
                     continue
                 if self._parameters[name].kind is inspect.Parameter.VAR_POSITIONAL and (
                     len(spec) != len(value)
                 ):
                     raise TypeError(
-                        f"Binding inputs to tf.function `{function}` failed: it takes {len(spec)} "
-                        f"arguments `*{name}`, it was given {len(value)}"
+                        f"it takes {len(spec)} arguments `*{name}`, it was given {len(value)}"
                     )
-                pairs = _pairs(spec, value, name, function)
-                made = [_declared(s, v, name, function) for s, v in pairs]
+                pairs = _pairs(spec, value, name)
+                made = [_declared(s, v, name) for s, v in pairs]
                 out[name] = nest.pack_sequence_as(spec, made)
                 continue
             p = self._parameters[name]
             if p.kind is p.VAR_KEYWORD:
                 if value:
-                    raise TypeError(
-                        f"Binding inputs to tf.function `{function}` failed: got an unexpected "
-                        f"keyword argument {next(iter(value))!r}"
-                    )
+                    raise TypeError(f"got an unexpected keyword argument {next(iter(value))!r}")
             elif name != _SELF and value is not p.default and not _same(value, p.default):
                 raise TypeError(
-                    f"Binding inputs to tf.function `{function}` failed: Can not cast {value!r} "
-                    f"to Literal[{p.default!r}]: the input_signature has no spec for {name!r}"
+                    f"Can not cast {value!r} to Literal[{p.default!r}]: the input_signature has no "
+                    f"spec for {name!r}"
                 )
             out[name] = value
         return out
+
+
+class _Captured:
+    def __repr__(self) -> str:
+        return "<captured_default_value>"
+
+
+_CAPTURED = _Captured()
+
+
+def binding_error(
+    reason: TypeError, args: Any, kwargs: Any, signature: inspect.Signature,
+    constraints: Constraints | None,
+) -> TypeError:  # fmt: skip
+    """What a call raises whose arguments do not fit; it shows the parameters with their specs."""
+    shown = []
+    for p in signature.parameters.values():
+        spec = p.empty if constraints is None else constraints.by_name.get(p.name, p.empty)
+        default = p.empty if p.default is p.empty else _CAPTURED
+        shown.append(p.replace(default=default, annotation=spec))
+    return TypeError(
+        f"Binding inputs to tf.function failed due to `{reason}`. Received args: {args} "
+        f"and kwargs: {kwargs} for signature: {inspect.Signature(shown)}."
+    )
 
 
 def _same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and isinstance(a, (bool, int, float, str, bytes)) and a == b
 
 
-def _pairs(spec: Any, value: Any, name: str, function: str) -> Iterator[tuple[Any, Any]]:
+def _pairs(spec: Any, value: Any, name: str) -> Iterator[tuple[Any, Any]]:
     """(spec, value) of every leaf of the spec; the values may be lists themselves."""
     if not nest.is_nested(spec):
         yield spec, value
@@ -129,31 +149,23 @@ def _pairs(spec: Any, value: Any, name: str, function: str) -> Iterator[tuple[An
         fits = isinstance(value, kind) and len(nest._children(spec)) == len(nest._children(value))
     if not fits:
         raise TypeError(
-            f"Binding inputs to tf.function `{function}` failed: argument {name!r} is or holds "
-            f"{value!r}, the input_signature asks for {spec!r}"
+            f"argument {name!r} is or holds {value!r}, the input_signature asks for {spec!r}"
         )
     for inner, part in zip(nest._children(spec), nest._children(value)):
-        yield from _pairs(inner, part, name, function)
+        yield from _pairs(inner, part, name)
 
 
-def _declared(spec: Any, value: Any, name: str, function: str) -> Any:
+def _declared(spec: Any, value: Any, name: str) -> Any:
     if not isinstance(spec, TensorSpec):
         if not spec.is_compatible_with(value):
             raise TypeError(
-                f"Binding inputs to tf.function `{function}` failed: argument "
-                f"{name!r} is {value!r}, the input_signature asks for {spec!r}"
+                f"argument {name!r} is {value!r}, the input_signature asks for {spec!r}"
             )
         return Declared(value, spec)
     try:
         t: Any = value if isinstance(value, TypeSpec) else fed_tensor(value, spec.dtype)
     except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"Binding inputs to tf.function `{function}` failed: argument {name!r}: {error}"
-        ) from None
+        raise TypeError(str(error)) from None
     if t.dtype is not spec.dtype or not spec.shape.is_compatible_with(t.shape):
-        raise TypeError(
-            f"Binding inputs to tf.function `{function}` failed due to `Can not cast "
-            f"{TensorSpec(t.shape, t.dtype)!r} to {spec!r}`: the input_signature asks for the "
-            f"latter as argument {name!r}"
-        )
+        raise TypeError(f"Can not cast {TensorSpec(t.shape, t.dtype)!r} to {spec!r}")
     return Declared(t, spec)

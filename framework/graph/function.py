@@ -37,7 +37,7 @@ from shardtape.graph.arguments import (
     variable_type,
 )
 from shardtape.graph.concrete_function import ConcreteFunction, shown_output
-from shardtape.graph.constraints import Constraints
+from shardtape.graph.constraints import Constraints, binding_error
 from shardtape.graph.func_graph import FuncGraph
 from shardtape.graph.retracing import MAX_TRACES, KnownTraces, names_of_specs
 from shardtape.ops import source
@@ -173,11 +173,14 @@ class Function:
 
     # ---- arguments ------------------------------------------------------------------------
     def _find(self, args: Any, kwargs: Any) -> tuple[ConcreteFunction, list[Any]]:
-        bound = self._signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        arguments = bound.arguments
-        if self._constraints is not None:
-            arguments = self._constraints.conform(arguments, self._name)
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            arguments = bound.arguments
+            if self._constraints is not None:
+                arguments = self._constraints.conform(arguments)
+        except TypeError as error:
+            raise binding_error(error, args, kwargs, self._signature, self._constraints) from None
         leaves = leaves_of(arguments)
         # what is no plain tensor costs more
         others = [x for x in leaves if type(x) is not EagerTensor]
@@ -255,7 +258,7 @@ class Function:
         self, key: Any, bound: Any, arguments: Any, names: list[str], leaves: list[Any]
     ) -> ConcreteFunction:
         self._count += 1
-        if self._count == _TRACES_BEFORE_WARNING + 1:
+        if self._count - (self._made_variables is not None) == _TRACES_BEFORE_WARNING + 1:
             _log.warning(
                 "%d out of the last %d calls to %s triggered tf.function retracing. Tracing is "
                 "expensive: pass tensors instead of Python objects, or use reduce_retracing=True",
@@ -263,20 +266,20 @@ class Function:
             )  # fmt: skip
         first = self._made_variables is None
         concrete = self._trace(bound, arguments, names, leaves)
+        if first and self._made_variables is None and concrete.graph.made_slots:
+            self._made_variables = []  # slots of an optimizer, which are Variables in TensorFlow
         if first and self._made_variables is not None:
             # a function that makes Variables has to use them, and make none, from now on
-            concrete = self._trace(bound, arguments, names, leaves, again=True)
+            self._count += 1
+            concrete = self._trace(bound, arguments, names, leaves)
         concrete.bound_arguments = bound_specs(arguments, leaves)
         if len(self._traces) >= MAX_TRACES:
             self._forget(next(iter(self._traces)))
         self._traces[key] = concrete
         return concrete
 
-    def _trace(
-        self, bound: Any, arguments: Any, names: list[str], leaves: Any, again: bool = False
-    ) -> ConcreteFunction:
+    def _trace(self, bound: Any, arguments: Any, names: list[str], leaves: Any) -> ConcreteFunction:
         graph = FuncGraph(self._name, state.graph)
-        graph.traced_again = again
         placeholders: list[tuple[Any, SymbolicTensor]] = []
         replaced = []
         numbers = alias_numbers(leaves)
@@ -324,6 +327,7 @@ class Function:
             result = unwrapped(result)
             result = nest.map_structure(lambda x: list(x) if type(x) is range else x, result)
             result = nest.map_structure(shown_output, result)
+        made = [v for v in made if not getattr(v, "_was_declared", False)]
         if made:
             if self._made_variables is not None:
                 raise ValueError(
@@ -341,9 +345,6 @@ class Function:
 
         return convert_now(self.python_function)
 
-    def __repr__(self) -> str:
-        return f"<Function {self._name}>"
-
 
 class _Method(Function):
     """A method of one object: what it has traced lives as long as the object, not the reverse.
@@ -352,6 +353,7 @@ class _Method(Function):
     """
 
     __slots__ = ("_instance",)
+    __qualname__ = "Function"  # as it is shown
     _latest: weakref.ref[_Method]  # one that somebody holds is given again
 
     def __init__(self, function: Function, instance: Any, owner: Any) -> None:

@@ -34,6 +34,15 @@ def wanted(gradients: list[Any]) -> bool:
     return any(_graph_of(gradient) is not None for gradient in gradients)
 
 
+def note_slots(graph: Any) -> None:
+    """Tells the function that is traced that an optimizer has made its slots."""
+    while graph is not None:
+        if getattr(graph, "called_anywhere", False):
+            graph.made_slots = True
+            return
+        graph = getattr(graph, "outer_graph", None)
+
+
 def add(optimizer: Any, pairs: list[tuple[Any, Any]]) -> Any:
     """Adds the operation for (gradient, Variable) pairs to the graph they are of; returns it."""
     graph = state.graph or next(g for g in map(_graph_of, (p[0] for p in pairs)) if g is not None)

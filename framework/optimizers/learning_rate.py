@@ -26,7 +26,7 @@ class Rated:
     def iterations(self) -> Variable:
         """Updates so far, an int64 Variable (assignable)."""
         if not isinstance(self._iterations, Variable):
-            self._iterations = _scalar(self._iterations, "int64", "iteration")
+            self._iterations = self._scalar(self._iterations, "int64", "iteration")
         return self._iterations
 
     @iterations.setter
@@ -49,7 +49,7 @@ class Rated:
         if self._callable is not None:
             return self._callable()
         if self._rate is None:
-            self._rate = _scalar(rate, "float32", "learning_rate")
+            self._rate = self._scalar(rate, "float32", "learning_rate")
         return self._rate
 
     @learning_rate.setter
@@ -74,7 +74,7 @@ class Rated:
     def _latest_rate(self) -> Variable:
         value = self.rule.learning_rate_at(max(self._step() - 1, 0))
         if self._latest is None:
-            self._latest = _scalar(value, "float32", "current_learning_rate")
+            self._latest = self._scalar(value, "float32", "current_learning_rate")
         else:
             self._latest.assign(value)
         return self._latest
@@ -113,6 +113,12 @@ class Rated:
         """The learning rate as the next update takes it."""
         return self.current_learning_rate()
 
+    def _scalar(self, value: Any, dtype: str, name: str) -> Variable:
+        with building(None):
+            made = Variable(value, trainable=False, name=name, dtype=dtype)
+        made._was_declared = not self._made_in_trace
+        return made
+
 
 def checked_rate(value: Any) -> Any:
     """A schedule as it is, anything else as a float. Raises ValueError where it is neither."""
@@ -125,8 +131,3 @@ def checked_rate(value: Any) -> Any:
             "Argument `learning_rate` should be float, or an instance of LearningRateSchedule, or "
             f"a callable. Received instead: learning_rate={value!r}"
         ) from None
-
-
-def _scalar(value: Any, dtype: str, name: str) -> Variable:
-    with building(None):
-        return Variable(value, trainable=False, name=name, dtype=dtype)

@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from shardtape.context import state
 from shardtape.optimizers.optimizer import Optimizer, hyperparameter
 from shardtape.optimizers.rule import Rule, compute_dtype
-from shardtape.optimizers.schedules import LearningRateSchedule
 
 
 class NadamRule(Rule):
@@ -158,27 +156,23 @@ class Nadam(Optimizer):
         self._eager_updates = 0
         self._history = 0  # Variables of the traced updates before, where a file had them
         self._counter = 1  # what Keras counts in Python
-        self._counted_twice = False  # the last trace made the slots: its second trace is counted
-        if not isinstance(self.rule.learning_rate, LearningRateSchedule):
-            _ = self.learning_rate
-        _ = self.iterations  # made now, so that no trace makes them and is made twice
 
     def traced(self, variables: int) -> int:
-        """Keras's counter as the trace sees it; a trace that makes the slots is made twice."""
+        """Keras's counter as the trace sees it."""
         if self._traced_product is None:
             done = int(self.iterations._read_array())  # also while a graph is built
             if done and not self._eager_updates:  # of a file: as if it were traced from the start
-                self._counter, self._history = 1 + variables, variables
+                self._counter, self._history = 1, variables
             else:
                 self._counter = 1 + done
             self._traced_product = ()
-        if self._counted_twice and _is_traced_again(state.graph):
-            self._counted_twice = False
-            return self._counter - variables
-        start = self._counter + (variables if self._new else 0)
-        self._counted_twice = self._new
+        start = self._counter
         self._counter = start + variables
         return start
+
+    def _begin_again(self) -> None:
+        """The product of the momenta is not in Keras's files: it begins with 1 there."""
+        self._counter, self._traced_product = 1, np.float32(1)
 
     def run_traced_update(self, pairs: list[tuple[Any, Any]], trace: int) -> None:
         """One update of a trace that began with the counter `trace`."""
@@ -226,11 +220,3 @@ class Nadam(Optimizer):
             if not product:  # it stays zero
                 break
         return product
-
-
-def _is_traced_again(graph: Any) -> bool:
-    while graph is not None:
-        if getattr(graph, "traced_again", False):
-            return True
-        graph = getattr(graph, "outer_graph", None)
-    return False

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from shardtape.backend import array_module
+from shardtape.context import state
 from shardtape.optimizers import custom, graph_op, replicated
 from shardtape.optimizers.clipping import (
     global_norm,
@@ -122,6 +123,7 @@ class Optimizer(Described):
         self.clipnorm = clipnorm
         self.global_clipnorm = global_clipnorm
         self.loss_scale_factor = loss_scale_factor
+        self._made_in_trace = state.graph is not None
         self._callable: Any = None
         self._rate: Variable | None = None
         self._iterations: Variable | int = 0
@@ -248,6 +250,8 @@ class Optimizer(Described):
             custom.apply(self, present)
             return self.iterations
         if graph_op.wanted([g for g, _ in present]):
+            if self._new:
+                graph_op.note_slots(state.graph)
             made = graph_op.add(self, present)
             return self.iterations if hasattr(made.graph, "captures") else made
         self.run_update([(gradient_arrays(g, v), v) for g, v in present])
@@ -276,6 +280,9 @@ class Optimizer(Described):
             self._iterations += 1
         else:
             self._iterations.assign_add(1)
+
+    def _begin_again(self) -> None:
+        """Called when the state was taken over from a file of Keras's form."""
 
     _new = False  # whether the update that is being applied or traced has made the slots
 

@@ -91,6 +91,7 @@ def restore(
         if live is not None:
             live[...] = np.asarray(array).reshape(live.shape)
     optimizer.iterations.assign(int(state[0]))
+    optimizer._begin_again()
 
 
 def _warn(optimizer: Any, wanted: int, given: int) -> None:

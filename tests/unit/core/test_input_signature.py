@@ -111,3 +111,47 @@ def test_lists_of_arguments():
             made(both, S, S)(*[1.0] * count)
     with pytest.raises(TypeError, match="unexpected keyword argument 'k'"):
         made(lambda x, **options: x, S)(1.0, k=2.0)
+
+
+def test_what_does_not_bind_is_told_with_arguments_and_signature():
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32), tf.TensorSpec([], tf.int32)])
+    def declared(a, b=3):
+        return a
+
+    @tf.function
+    def free(a, b=2, *, c=3):
+        return a
+
+    specs = (
+        "(a: TensorSpec(shape=(None,), dtype=tf.float32, name=None), "
+        "b: TensorSpec(shape=(), dtype=tf.int32, name=None) = <captured_default_value>)."
+    )
+    for call, reason, rest in (
+        (lambda: declared(b=2), "missing a required argument: 'a'",
+         "Received args: () and kwargs: {'b': 2} for signature: " + specs),
+        (lambda: declared([1.0], 2, 3), "too many positional arguments",
+         "Received args: ([1.0], 2, 3) and kwargs: {} for signature: " + specs),
+        (lambda: declared(1.0), "Can not cast TensorSpec(shape=(), dtype=tf.float32, name=None) to "
+         "TensorSpec(shape=(None,), dtype=tf.float32, name=None)",
+         "Received args: (1.0,) and kwargs: {} for signature: " + specs),
+        (lambda: free(1, d=2), "got an unexpected keyword argument 'd'",
+         "Received args: (1,) and kwargs: {'d': 2} for signature: "
+         "(a, b=<captured_default_value>, *, c=<captured_default_value>)."),
+    ):  # fmt: skip
+        with pytest.raises(TypeError) as caught:
+            call()
+        text = f"Binding inputs to tf.function failed due to `{reason}`. {rest}"
+        assert str(caught.value) == text
+
+
+def test_functions_are_shown_as_objects():
+    class Holder:
+        @tf.function
+        def method(self):
+            return 1
+
+    for function in (tf.function(lambda: 1), Holder().method, Holder.method):
+        assert ".Function object at 0x" in repr(function)
+    slices = tf.IndexedSlices(tf.constant([1.0]), tf.constant([0]))
+    assert ".IndexedSlices object at 0x" in repr(slices)
+    assert ".TensorArray object at 0x" in repr(tf.TensorArray(tf.float32, 2))

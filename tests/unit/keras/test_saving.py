@@ -84,7 +84,7 @@ def test_training_goes_on_where_it_was(tmp_path, make, name):
         if make is subclassed:
             pytest.skip("Keras's HDF5 files hold no subclassed models")
     rate = keras.optimizers.schedules.ExponentialDecay(0.01, 2, 0.9)
-    model = compiled(make(), keras.optimizers.Nadam(rate))
+    model = compiled(make(), keras.optimizers.Adam(rate))
     model.save(tmp_path / name)
     again = keras.models.load_model(tmp_path / name, custom_objects=OWN)
     assert type(again) is type(model)

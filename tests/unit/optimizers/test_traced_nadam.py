@@ -96,3 +96,62 @@ def test_a_step_that_makes_the_slots_and_the_metrics_is_traced_twice_not_thrice(
         [0.6871886849, 1.3118106127, 0.94323605299], [1.311729908, 0.69147032499, 1.223652959]
     ]  # fmt: skip
     np.testing.assert_allclose(model.get_weights()[0], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name, metrics, expected",
+    [
+        ("m.h5", None, 0.9949679), ("m.h5", ["mae"], 0.9949679), ("m.keras", None, 0.9949679),
+        ("m.keras", ["mae"], 0.99494237), ("weights", ["mae"], 0.99562484),
+    ],
+)  # fmt: skip
+def test_keras_files_hold_no_product_of_momenta(tmp_path, name, metrics, expected):
+    def made():
+        model = keras.Sequential([
+            keras.layers.Dense(3, "relu", kernel_initializer="ones", input_shape=[6]),
+            keras.layers.Dense(1, kernel_initializer="ones"),
+        ])  # fmt: skip
+        model.compile(keras.optimizers.Nadam(0.001), "mse", metrics)
+        return model
+
+    r = np.random.default_rng(0)
+    x, y = r.random((64, 6)), r.random((64, 1))
+    model = made()
+    model.fit(x, y, epochs=2, verbose=0, shuffle=False)
+    if name == "weights":
+        model.save_weights(str(tmp_path / name))
+        model = made()
+        model.load_weights(str(tmp_path / name))
+    else:
+        model.save(str(tmp_path / name))
+        model = keras.models.load_model(str(tmp_path / name))
+    model.fit(x, y, verbose=0, shuffle=False)
+    np.testing.assert_allclose(model.get_weights()[0][0], [expected] * 3, rtol=1e-6)
+
+
+def test_a_function_that_makes_slots_is_traced_twice():
+    optimizer, v, calls = keras.optimizers.Adam(), tf.Variable(1.0), []
+
+    def update(x):
+        calls.append(1)
+        optimizer.apply_gradients([(x, v)])
+
+    first = tf.function(update)
+    first(tf.constant(1.0))
+    first(tf.constant(2.0))
+    assert len(calls) == 2 and first.experimental_get_tracing_count() == 2
+    tf.function(update)(tf.constant(1.0))  # the slots are there
+    assert len(calls) == 3
+
+
+def test_what_a_built_optimizer_makes_when_it_is_used_needs_no_second_trace():
+    optimizer, v, calls = keras.optimizers.Adam(), tf.Variable(1.0), []
+    optimizer.build([v])
+
+    @tf.function
+    def update(x):
+        calls.append(1)
+        optimizer.apply_gradients([(x * optimizer.learning_rate, v)])
+
+    update(tf.constant(1.0))
+    assert len(calls) == 1 and int(optimizer.iterations) == 1
