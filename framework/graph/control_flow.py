@@ -24,11 +24,13 @@ from shardtape.graph.branch_node import (
     zeros_of_input,
 )
 from shardtape.graph.branches import Branch, common_shape
+from shardtape.graph.ir import Operation
 from shardtape.graph.parts import general_specs
 from shardtape.graph.replay import Replay, differentiated, zeros_for
 from shardtape.graph.scopes import name_scope
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Op
+from shardtape.ops.shaping import identity
 from shardtape.tensor import SymbolicTensor
 
 __all__ = ["case", "cond", "switch_case", "while_loop"]
@@ -140,7 +142,7 @@ def switch(
         names = _BRANCH_NAMES.get(kind) or [
             f"switch_case_indexed_case_branch{i}" for i in range(len(functions))
         ]
-        branches = [Branch(f, (), n) for f, n in zip(functions, names)]
+        branches = [Branch(_valued(f, index), (), n) for f, n in zip(functions, names)]
     first = branches[0]
     for other in branches[1:]:
         _same_results(first, other, kind)
@@ -155,6 +157,20 @@ def switch(
         for out in outputs[:-1]:
             graph.shown.copy(out, f"{out.op.name}/Identity")
     return node.structured(outputs, structure)
+
+
+def _valued(function: Callable[[], Any], index: Any) -> Callable[[], Any]:
+    """The function with the value that chose it in place of operations, which have none."""
+
+    def called() -> Any:
+        made = function()
+        if not any(isinstance(leaf, Operation) for leaf in nest.flatten(made)):
+            return made
+        return nest.map_structure(
+            lambda leaf: identity(index) if isinstance(leaf, Operation) else leaf, made
+        )
+
+    return called
 
 
 _BRANCH_NAMES = {"If": ("cond_true", "cond_false")}

@@ -117,7 +117,7 @@ class FuncGraph(Graph):
     """
 
     called_anywhere = False
-    made_slots = False  # whether an optimizer made its slots in this trace
+    traced_again = False  # of a function whose first trace made Variables
     home: Graph | None = None
     takes_resources = True
     shows_copies = True  # nodes that compute nothing are shown as TensorFlow has them
@@ -128,6 +128,7 @@ class FuncGraph(Graph):
         self.function_name = f"{name}_{next_id()}"
         self.seed = random.global_seed() if outer is None else outer.seed
         self.captures: list[tuple[Any, SymbolicTensor]] = []
+        self.outside: dict[int, Any] = {}  # what captures stand for, by the placeholders' ids
         self.inputs: list[SymbolicTensor] = []  # of a trace; known when it is done
         self.outputs: list[SymbolicTensor] = []
         self.structured_outputs: Any = None
@@ -159,6 +160,7 @@ class FuncGraph(Graph):
                     found = add_shown(self, source.placeholder, (), attrs, name)
             self._captured[key] = found
             self.captures.append((value, found))
+            self.outside[found._id] = value
         return found
 
     def add_variable_input(self, variable: VariableInput, name: str) -> SymbolicTensor:

@@ -10,6 +10,7 @@ from shardtape import dtypes as dt
 from shardtape.tensor import EagerTensor, SymbolicTensor
 
 _MAX_FOLDED_ELEMENTS = 4096
+_MAX_CAPTURED_ELEMENTS = 128  # of a tensor from outside of a function, as in TensorFlow
 # ops that make shapes out of shapes; their kernels are run on what is fully known
 _FOLDED = frozenset((
     "Shape", "Size", "Rank", "Pack", "ConcatV2", "StridedSlice", "Slice", "GatherV2", "Cast",
@@ -56,6 +57,8 @@ def _found(tensor: Any, seen: dict[int, Any]) -> Any:
         return node.attrs["value"]
     if tensor.dtype is dt.resource:
         return node.attrs.get("variable")
+    if kind == "Placeholder":
+        return _outside(tensor, seen)
     if kind not in _FOLDED:
         return None
     if kind == "Shape":
@@ -76,6 +79,16 @@ def _found(tensor: Any, seen: dict[int, Any]) -> Any:
     if all(isinstance(v, (np.ndarray, np.generic)) for v in values):
         return _fold(tensor, node, values)
     return _partial(node, values)
+
+
+def _outside(tensor: SymbolicTensor, seen: dict[int, Any]) -> Any:
+    """The value of a tensor that a function uses from outside, where it is small."""
+    value = getattr(tensor.op.graph, "outside", {}).get(tensor._id)
+    if value is None or tensor.dtype is dt.string:
+        return None
+    if type(value) is EagerTensor and value._array.size > _MAX_CAPTURED_ELEMENTS:
+        return None
+    return _value_of(value, seen)
 
 
 def _fold(tensor: SymbolicTensor, node: Any, values: list[Any]) -> Any:

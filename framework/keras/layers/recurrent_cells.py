@@ -61,7 +61,8 @@ def zero_states(
 
     if isinstance(state_size, TensorShape) or not nest.is_nested(state_size):
         return make(state_size)
-    return type(state_size)(
+    kind = list if isinstance(state_size, list) else type(state_size)  # no list of a layer's own
+    return kind(
         zero_states(s, None, batch_size, dtype) for s in state_size
     )  # sizes may be shapes, which are no structures
 

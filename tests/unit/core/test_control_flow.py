@@ -145,3 +145,20 @@ def test_branches_may_give_none():
 
     value, nothing = f(tf.constant(-2.0))
     assert value.numpy() == 2.0 and nothing is None
+
+
+def test_branches_of_operations_give_the_predicate(capsys):
+    total = tf.Variable(0.0)
+
+    @tf.function
+    def chosen(x):
+        first = tf.cond(x > 0.0, tf.no_op, lambda: tf.group(total.assign(3.0)))
+        second = tf.case([(x > 0.0, lambda: tf.print("up"))], default=tf.no_op)
+        third = tf.switch_case(tf.cast(x > 0.0, tf.int32), [tf.no_op, tf.no_op])
+        return first, second, third
+
+    up = chosen(tf.constant(1.0))
+    assert [t.numpy() for t in up] == [True, True, 1] and total.numpy() == 0.0
+    assert capsys.readouterr().err == "up\n"
+    down = chosen(tf.constant(-1.0))
+    assert [t.numpy() for t in down] == [False, False, 0] and total.numpy() == 3.0

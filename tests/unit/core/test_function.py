@@ -274,3 +274,27 @@ def test_what_waits_for_operations_without_values():
             return v + w
 
     assert float(added()) == 5.0
+
+
+def test_shapes_follow_from_small_tensors_of_outside():
+    axis, sizes = tf.constant(-1), tf.constant([2, -1])
+    many = tf.fill((129,), 3)
+    seen = []
+
+    @tf.function(input_signature=[tf.TensorSpec((None,))])
+    def shaped(x):
+        seen.append(tf.expand_dims(x, axis).shape.as_list())
+        seen.append(tf.reshape(x, sizes).shape.as_list())
+        seen.append(tf.zeros(sizes[:1]).shape.as_list())
+        tf.cond(
+            x[0] > 0.0, lambda: seen.append(tf.expand_dims(x, axis).shape.as_list()), lambda: None
+        )
+        for _ in tf.range(2):
+            seen.append(tf.expand_dims(x, axis).shape.as_list())
+        with tf.control_dependencies([x]):
+            known = [tf.get_static_value(tf.identity(t)) for t in (sizes, many)]
+        seen.append([known[0].tolist(), known[1]])
+        return x
+
+    shaped(tf.ones(4))
+    assert seen == [[None, 1], [2, None], [2], [None, 1], [None, 1], [[2, -1], None]]

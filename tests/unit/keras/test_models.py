@@ -416,3 +416,18 @@ def test_classes_without_a_weight_are_refused(one_hot):
         with pytest.raises(ValueError, match="keys from 0 to one less than the number of classes"):
             train(gap)
         train({0: 1.0, 1: 2.0, 2: 1.0, 3: 9.0})
+
+
+def test_a_function_within_a_model_keeps_the_sizes_that_it_makes():
+    sizes = []
+
+    class Seen(tf.keras.layers.Layer):
+        def call(self, x):
+            sizes.append(x.shape.as_list())
+            return x
+
+    token = tf.keras.Input(shape=[], name="token")
+    column = Seen()(tf.expand_dims(token, -1))
+    model = tf.keras.Model(token, tf.keras.layers.Dense(1)(column))
+    model.predict(tf.data.Dataset.from_tensor_slices(np.ones(4, np.float32)).batch(2), verbose=0)
+    assert sizes and all(size == [None, 1] for size in sizes)
