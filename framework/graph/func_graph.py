@@ -117,7 +117,7 @@ class FuncGraph(Graph):
     """
 
     called_anywhere = False
-    traced_again = False  # of a function whose first trace made Variables
+    made_slots = False  # whether an optimizer made its slots in this trace
     home: Graph | None = None
     takes_resources = True
     shows_copies = True  # nodes that compute nothing are shown as TensorFlow has them
