@@ -22,6 +22,7 @@ from shardtape.tensor import Tensor
 from shardtape.type_spec import TypeSpec, composite_spec
 
 _RESERVED = ("Spec", "self")
+_NO_FIELDS = (property, classmethod, staticmethod, functools.cached_property)
 
 
 def _spec_of(value: Any) -> Any:
@@ -177,8 +178,15 @@ class ExtensionTypeSpec(TypeSpec):
         return made
 
     def __repr__(self) -> str:
-        inside = ", ".join(f"{name}={spec!r}" for name, spec in self._fields.items())
+        inside = ", ".join(f"{name}={_shown(spec)!r}" for name, spec in self._fields.items())
         return f"{type(self).__qualname__}({inside})"
+
+
+def _shown(spec: Any) -> Any:
+    """With plain dictionaries and tuples, as specs show their mappings."""
+    if isinstance(spec, Mapping):
+        return {k: _shown(v) for k, v in spec.items()}
+    return tuple(map(_shown, spec)) if type(spec) is tuple else spec
 
 
 def _filling(constructor: Any) -> Any:
@@ -206,33 +214,43 @@ def _same_form(a: Any, b: Any) -> bool:
     return type(a) is type(b) and form(ImmutableDict(a._fields)) == form(ImmutableDict(b._fields))
 
 
+def _check_members(name: str, namespace: Mapping[str, Any]) -> None:
+    """Raises ValueError for reserved names, and for values that no annotation makes fields."""
+    annotations = namespace.get("__annotations__", {})
+    for field in annotations:
+        if field in _RESERVED or field.startswith("_"):
+            raise ValueError(
+                f"The field name '{field}' of extension type '{name}' is reserved: another "
+                "name is needed, without a leading underscore"
+            )
+    for field, value in namespace.items():
+        hidden = field in annotations or (field.startswith("__") and field.endswith("__"))
+        if not (hidden or callable(value) or isinstance(value, _NO_FIELDS)):
+            raise ValueError(
+                f"The field annotations for {name} are invalid. Field {field} is missing a type "
+                "annotation."
+            )
+
+
+def _is_forward(hint: Any) -> bool:
+    """Whether a name in quotes is part of the annotation."""
+    if isinstance(hint, (str, typing.ForwardRef)):
+        return True
+    return any(_is_forward(part) for part in typing.get_args(hint))
+
+
 class _Declaring(type):
     """Reads the annotations of a subclass, and closes its values once they are made."""
 
-    _declared: tuple[Field, ...]
-
     def __init__(cls, name: str, bases: Any, namespace: dict[str, Any]) -> None:
         super().__init__(name, bases, namespace)
-        cls._declared = ()
+        cls._fields_read: tuple[Field, ...] | None = None
         if not any(isinstance(base, _Declaring) for base in bases):
+            cls._fields_read = ()
             return
-        hints = typing.get_type_hints(cls)
-        fields = {}
-        for kind in reversed(cls.__mro__):
-            if isinstance(kind, _Declaring):
-                for field in vars(kind).get("__annotations__", {}):
-                    if typing.get_origin(hints[field]) is not typing.ClassVar:
-                        fields[field] = hints[field]
-        for field in fields:
-            if field in _RESERVED or field.startswith("_"):
-                raise ValueError(
-                    f"The field name '{field}' of extension type '{name}' is reserved: another "
-                    "name is needed, without a leading underscore"
-                )
-        cls._declared = tuple(
-            Field(n, kind, vars(cls).get(n, getattr(cls, n, Field.REQUIRED)))
-            for n, kind in fields.items()
-        )
+        _check_members(name, namespace)
+        if not any(_is_forward(hint) for hint in vars(cls).get("__annotations__", {}).values()):
+            cls._declared  # noqa: B018 - what is wrong with the fields is told at once
         mixed = (namespace["Spec"],) if "Spec" in namespace else ()
         members: dict[str, Any] = {"_type": cls}
         if mixed and "__init__" in vars(mixed[0]):
@@ -241,6 +259,26 @@ class _Declaring(type):
         spec = type("Spec", (*mixed, base), members)
         spec.__qualname__, spec.__module__ = f"{cls.__qualname__}.Spec", cls.__module__
         cls.Spec = spec
+
+    @property
+    def _declared(cls) -> tuple[Field, ...]:
+        """The fields; annotations that name later classes are read when they are first needed."""
+        if cls._fields_read is None:
+            cls._fields_read = cls._read_fields()
+        return cls._fields_read
+
+    def _read_fields(cls) -> tuple[Field, ...]:
+        hints = typing.get_type_hints(cls, localns={cls.__name__: cls})
+        fields = {}
+        for kind in reversed(cls.__mro__):
+            if isinstance(kind, _Declaring):
+                for field in vars(kind).get("__annotations__", {}):
+                    if typing.get_origin(hints[field]) is not typing.ClassVar:
+                        fields[field] = hints[field]
+        return tuple(
+            Field(n, kind, vars(cls).get(n, getattr(cls, n, Field.REQUIRED)))
+            for n, kind in fields.items()
+        )
 
     def _signature(cls, defaults: bool = True) -> inspect.Signature:
         kinds = inspect.Parameter
@@ -322,19 +360,20 @@ class ExtensionType(metaclass=_Declaring):
         raise _immutable(name)
 
     def __eq__(self, other: Any) -> Any:
-        """bool scalar: the same type, the same fields, equal tensors of equal shapes."""
+        """bool scalar: the same fields, equal tensors of equal shapes; False for another type."""
         if type(self) is not type(other) or not _same_form(self._type_spec, other._type_spec):
-            return convert_to_tensor(False)
+            return False
         found = convert_to_tensor(True)
         pairs = [nest.flatten(x, expand_composites=True) for x in (self, other)]
         for a, b in zip(*pairs):
             if not a.shape.is_compatible_with(b.shape):
-                return convert_to_tensor(False)
+                return False
             found = found & reduce_all(equal(a, b))
         return found
 
     def __ne__(self, other: Any) -> Any:
-        return ~(self == other)
+        found = self == other
+        return not found if isinstance(found, bool) else ~found
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -279,3 +279,37 @@ def test_tapes_watch_the_tensors_of_an_extension_type():
 
     for function in (gradient, tf.function(gradient)):
         assert function(Affine([[1.0, 3.0]])).numpy().tolist() == [[2, 6]]
+
+
+class Tree(tf.experimental.ExtensionType):
+    value: tf.Tensor
+    parts: typing.Tuple["Leaf", ...]  # noqa: UP006
+    names: typing.Mapping[str, int] = {"a": 1}
+
+
+class Leaf(tf.experimental.ExtensionType):
+    value: tf.Tensor
+
+
+def test_annotations_that_name_later_classes():
+    tree = Tree(1, (Leaf(2), Leaf(3)))
+    total = tf.function(lambda t: t.value + t.parts[0].value * t.parts[1].value)
+    assert total(tree).numpy() == 7
+    with pytest.raises(TypeError):
+        Tree(1, (3,))
+    assert "names={'a': 1})" in repr(tf.type_spec_from_value(tree))
+
+
+def test_values_of_other_types_and_forms_are_not_equal():
+    assert (Leaf([1.0]) == 3) is False and (Leaf([1.0]) != 3) is True
+    assert (Leaf([1.0]) == Leaf([1])) is False
+    assert (Leaf([1.0]) == Leaf([1.0, 2.0])) is False
+    assert (Leaf([1.0]) == Leaf([2.0])).numpy() is np.False_
+
+
+def test_members_without_annotations_are_refused():
+    for namespace in ({"extra": 3}, {"_extra": 3}):
+        with pytest.raises(ValueError, match="missing a type annotation"):
+            type("Wrong", (tf.experimental.ExtensionType,), namespace)
+    fine = {"f": lambda self: 1, "p": property(lambda self: 2)}
+    assert type("Fine", (tf.experimental.ExtensionType,), fine)().f() == 1
