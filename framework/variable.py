@@ -483,6 +483,17 @@ def _unread(variable: ResourceVariable, assignment: Any = None) -> _UnreadVariab
     return made
 
 
+def assigned(variable: Any, assignment: Any = None) -> Any:
+    """What an assignment to a Variable gives, here after one that was made in another way.
+
+    Args:
+      assignment: the operation of a graph that makes it.
+
+    One of several replicas is given as it is.
+    """
+    return _unread(variable, assignment) if type(variable) is ResourceVariable else variable
+
+
 def _unpickled(
     kind: type[Variable], array: Any, trainable: bool, name: str, shape: Any, constraint: Any
 ) -> Variable:

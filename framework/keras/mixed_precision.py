@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from shardtape.backend import array_module
+from shardtape.context import state
 from shardtape.errors import UnimplementedError
 from shardtape.keras.policy import Policy, global_policy, set_global_policy
 from shardtape.ops.cast import cast
 from shardtape.optimizers import deserialize, serialize
-from shardtape.optimizers.optimizer import Optimizer
+from shardtape.optimizers.legacy import Optimizer as LegacyOptimizer
+from shardtape.optimizers.optimizer import Optimizer, hyperparameter
 from shardtape.variable import Variable
 
 __all__ = ["LossScaleOptimizer", "Policy", "global_policy", "set_global_policy"]
@@ -56,6 +58,7 @@ class LossScaleOptimizer(Optimizer):
         self._built_for, self._index_dict = inner._built_for, inner._index_dict
         self._slot_variables, self._added = inner._slot_variables, inner._added
         self._keeps_variables = inner._keeps_variables
+        self._slot_scopes = inner._slot_scopes
         self.dynamic = dynamic
         self.dynamic_growth_steps = (dynamic_growth_steps or 2000) if dynamic else None
         self.initial_scale = float(2**15 if initial_scale is None else initial_scale)
@@ -75,8 +78,13 @@ class LossScaleOptimizer(Optimizer):
 
     @property
     def dynamic_counter(self) -> Any:
-        """Updates since the scale changed."""
-        return self._good_steps.value() if self.dynamic else None
+        """Updates since the scale changed, a Variable."""
+        return self._good_steps if self.dynamic else None
+
+    @property
+    def variables(self) -> Any:
+        """The state of the inner optimizer."""
+        return self.inner_optimizer.variables
 
     @property
     def iterations(self) -> Variable:
@@ -131,6 +139,16 @@ class LossScaleOptimizer(Optimizer):
         pairs = super().compute_gradients(loss, var_list, tape)
         return list(zip(self.get_unscaled_gradients([g for g, _ in pairs]), [v for _, v in pairs]))
 
+    def _build_in_scope(self, variables: list[Any]) -> None:
+        if isinstance(self.inner_optimizer, LegacyOptimizer):
+            self.inner_optimizer._build_in_scope(variables)
+        else:
+            self.build(variables)
+
+    def _apply_pairs(self, pairs: list[tuple[Any, Any]]) -> Any:
+        made = super()._apply_pairs(pairs)
+        return None if state.graph is None else made
+
     def run_update(self, pairs: list[tuple[Any, Any]]) -> None:
         """Updates where all gradients are finite; adapts the scale."""
         finite = all(_finite(g[1] if isinstance(g, tuple) else g) for g, _ in pairs)
@@ -167,6 +185,13 @@ class LossScaleOptimizer(Optimizer):
         arguments = dict(config)
         arguments["inner_optimizer"] = deserialize(arguments["inner_optimizer"], custom_objects)
         return cls(**arguments)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        inner = self.__dict__.get("inner_optimizer")
+        if inner is not None and isinstance(getattr(type(inner), name, None), hyperparameter):
+            setattr(inner, name, value)
+        else:
+            super().__setattr__(name, value)
 
     def __getattr__(self, name: str) -> Any:
         if name == "inner_optimizer":

@@ -65,25 +65,25 @@ def variable_like(
     with building(None):
         made = Variable(
             value, trainable=False, dtype=reference.dtype,
-            name=f"{optimizer.name}/{name}/{reference.name.removesuffix(':0')}",
+            name=f"{optimizer._scope}{name}/{reference.name.removesuffix(':0')}",
         )  # fmt: skip
     optimizer._added.append(made)
     return made
 
 
-def apply(optimizer: Any, pairs: list[tuple[Any, Any]]) -> None:
+def apply(optimizer: Any, pairs: list[tuple[Any, Any]]) -> Any:
     """Clips, decays, runs `update_step` for each (gradient, Variable), counts; all in ops.
 
-    Sparse gradients come to `update_step` with each row once.
+    Sparse gradients come to `update_step` with each row once. Gives what counting gives.
     """
     optimizer._updating = True
     try:
-        _apply(optimizer, pairs)
+        return _apply(optimizer, pairs)
     finally:
         del optimizer._updating
 
 
-def _apply(optimizer: Any, pairs: list[tuple[Any, Any]]) -> None:
+def _apply(optimizer: Any, pairs: list[tuple[Any, Any]]) -> Any:
     from shardtape.ops.convert import convert_to_tensor
 
     gradients = [_tensor(g) for g, _ in pairs]
@@ -101,11 +101,12 @@ def _apply(optimizer: Any, pairs: list[tuple[Any, Any]]) -> None:
             optimizer.update_step(gradient, variable)
     if optimizer.use_ema:
         _average(optimizer, variables)
-    optimizer.iterations.assign_add(1)
+    counted = optimizer.iterations.assign_add(1)
     for variable in variables:
         if getattr(variable, "constraint", None) is not None:
             for _ in components(variable):
                 variable.assign(variable.constraint(convert_to_tensor(variable)))
+    return counted
 
 
 def average_of(optimizer: Any, variable: Any) -> Variable:

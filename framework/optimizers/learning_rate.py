@@ -21,12 +21,16 @@ class Rated:
     _variables: list[Any]
     _updating = False  # a schedule then tells the rate of the update that is being made
     _latest: Variable | None = None
+    _count_name = "iteration"
+
+    def _rate_name(self) -> str:
+        return "learning_rate"
 
     @property
     def iterations(self) -> Variable:
         """Updates so far, an int64 Variable (assignable)."""
         if not isinstance(self._iterations, Variable):
-            self._iterations = self._scalar(self._iterations, "int64", "iteration")
+            self._iterations = self._scalar(self._iterations, "int64", self._count_name)
         return self._iterations
 
     @iterations.setter
@@ -49,7 +53,7 @@ class Rated:
         if self._callable is not None:
             return self._callable()
         if self._rate is None:
-            self._rate = self._scalar(rate, "float32", "learning_rate")
+            self._rate = self._scalar(rate, "float32", self._rate_name())
         return self._rate
 
     @learning_rate.setter
@@ -90,11 +94,15 @@ class Rated:
         made.set_shape([])
         return made
 
-    def _build_learning_rate(self, learning_rate: Any) -> Any:
-        """Takes over a number, a schedule or a callable; returns what `learning_rate` is."""
+    def _take_rate(self, learning_rate: Any) -> None:
+        """Takes over a number, a schedule or a callable, of which a Variable is yet to be made."""
         if callable(learning_rate) and not isinstance(learning_rate, LearningRateSchedule):
             self._callable, learning_rate = learning_rate, float(learning_rate())
         self.rule.learning_rate, self._rate = checked_rate(learning_rate), None
+
+    def _build_learning_rate(self, learning_rate: Any) -> Any:
+        """Takes over a number, a schedule or a callable; returns what `learning_rate` is."""
+        self._take_rate(learning_rate)
         scheduled = isinstance(self.rule.learning_rate, LearningRateSchedule)
         return self.rule.learning_rate if scheduled else self.learning_rate
 
@@ -114,10 +122,7 @@ class Rated:
         return self.current_learning_rate()
 
     def _scalar(self, value: Any, dtype: str, name: str) -> Variable:
-        with building(None):
-            made = Variable(value, trainable=False, name=name, dtype=dtype)
-        made._was_declared = not self._made_in_trace
-        return made
+        return scalar_variable(value, dtype, name, not self._made_in_trace)
 
 
 def checked_rate(value: Any) -> Any:
@@ -131,3 +136,15 @@ def checked_rate(value: Any) -> Any:
             "Argument `learning_rate` should be float, or an instance of LearningRateSchedule, or "
             f"a callable. Received instead: learning_rate={value!r}"
         ) from None
+
+
+def scalar_variable(value: Any, dtype: str, name: str, declared: bool) -> Variable:
+    """A Variable of an optimizer that is not trained, outside of any graph.
+
+    Args:
+      declared: it counts as made with the optimizer, not in the function that is traced.
+    """
+    with building(None):
+        made = Variable(value, trainable=False, name=name, dtype=dtype)
+    made._was_declared = declared
+    return made

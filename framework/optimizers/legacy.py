@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from shardtape.context import building
 from shardtape.errors import UnimplementedError
 from shardtape.graph.scopes import init_scope
 from shardtape.indexed_slices import IndexedSlices
@@ -29,6 +28,7 @@ from shardtape.optimizers import (
     rmsprop,
     sgd,
 )
+from shardtape.optimizers.legacy_numbers import Numbers, number, shortest
 from shardtape.optimizers.listing import VariableList
 from shardtape.optimizers.rule import compute_dtype
 from shardtape.optimizers.schedules import InverseTimeDecay, LearningRateSchedule, serialize
@@ -67,9 +67,17 @@ class Optimizer(optimizer.Optimizer):
     _updating = True  # the rate of a schedule is that of the next update
     _keeps_variables = False
 
+    @property
+    def _count_name(self) -> str:  # type: ignore[override]
+        return f"{self._scope}iter"
+
+    def _rate_name(self) -> str:
+        return self.numbers.scoped("learning_rate")
+
     def __init__(self, *args: Any, lr: Any = None, decay: float = 0.0, **kwargs: Any) -> None:
         if decay < 0:
             raise ValueError(f"decay cannot be less than 0. Received: decay={decay}.")
+        self.numbers = Numbers()
         self._hyper: dict[str, Any] = {}
         self._own_slots: dict[tuple[int, str], Variable] = {}
         self._initial_decay = decay
@@ -78,35 +86,48 @@ class Optimizer(optimizer.Optimizer):
             kwargs["learning_rate"] = lr
         super().__init__(*args, **kwargs)
         self.rule.older = True
+        self.numbers.rule, self.numbers.declared = self.rule, not self._made_in_trace
 
     @property
     def decay(self) -> Any:
-        """The decay of the learning rate, as it was given or set."""
-        return self._hyper.get("decay", self._initial_decay)
+        """The decay of the learning rate, a Variable; updates take what was given at first."""
+        if "decay" not in self._hyper:
+            self._set_hyper("decay", self._initial_decay)
+        return self._get_hyper("decay")
+
+    @property
+    def learning_rate(self) -> Any:
+        """A float32 Variable (assignable), or the schedule."""
+        rate = self.rule.learning_rate
+        return rate if isinstance(rate, LearningRateSchedule) else super().learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        optimizer.Optimizer.learning_rate.fset(self, value)  # type: ignore[attr-defined]
+
+    lr = learning_rate
 
     # ---- numbers of one's own -------------------------------------------------------------------
     def _set_hyper(self, name: str, value: Any) -> None:
-        """Sets a number (kept as a float32 Variable), a schedule or a function."""
+        """Sets a number (a float32 Variable from its first use), a schedule or a function."""
         if name == "learning_rate":
-            self._build_learning_rate(value)
+            if self._rate is None:
+                self._take_rate(value)
+            else:
+                self.learning_rate = value
         elif isinstance(getattr(type(self), name, None), optimizer.hyperparameter):
             setattr(self, name, value)
         elif isinstance(self._hyper.get(name), Variable) and not callable(value):
             self._hyper[name].assign(value)
         else:
-            plain = not callable(value) and not hasattr(value, "dtype")
-            with building(None):
-                self._hyper[name] = _number(value, name) if plain else value
+            self._hyper[name] = value
 
     def _get_hyper(self, name: str, dtype: Any = None) -> Any:
         """What `_set_hyper` was given, as a Variable, or a tensor of a type."""
-        if name == "learning_rate":
-            scheduled = isinstance(self.rule.learning_rate, LearningRateSchedule)
-            value = self.rule.learning_rate if scheduled else self.learning_rate
-        elif name in self._hyper:
-            value = self._hyper[name]
-        else:
-            value = self.decay if name == "decay" else getattr(self, name)
+        value = self._hyper[name] if name in self._hyper else getattr(self, name)
+        if name in self._hyper and not callable(value) and not hasattr(value, "dtype"):
+            value = self._scalar(value, "float32", self.numbers.scoped(name))
+            self._hyper[name] = value
         if callable(value) and not isinstance(value, (LearningRateSchedule, Variable)):
             value = value()
         if dtype is None or isinstance(value, LearningRateSchedule):
@@ -120,7 +141,7 @@ class Optimizer(optimizer.Optimizer):
         value = self._get_hyper(name)
         if isinstance(value, LearningRateSchedule):
             return serialize(value)
-        return float(str(np.float32(np.asarray(value))))  # 0.1, not 0.10000000149011612
+        return shortest(value)
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and name in self.__dict__.get("_hyper", {}):
@@ -136,16 +157,17 @@ class Optimizer(optimizer.Optimizer):
     # ---- the learning rate ----------------------------------------------------------------------
     def _decayed_lr(self, var_dtype: Any) -> Any:
         """The learning rate of the next update, as a tensor of a type."""
-        rate = cast(self.learning_rate, var_dtype)
+        rate = cast(super().learning_rate, var_dtype)
         if not self._initial_decay:
             return rate
-        return rate / (1.0 + cast(self.decay, var_dtype) * cast(self.iterations, var_dtype))
+        falling = cast(self._initial_decay, var_dtype) * cast(self.iterations, var_dtype)
+        return rate / (1.0 + falling)
 
     def _rate_of_update(self) -> float:
         rate = np.float32(self.current_learning_rate())
         if not self._initial_decay:
             return float(rate)
-        decay = np.float32(np.asarray(self.decay))
+        decay = np.float32(self._initial_decay)
         return float(rate / (np.float32(1) + decay * np.float32(self._step())))
 
     def rule_config(self) -> dict[str, Any]:
@@ -153,6 +175,7 @@ class Optimizer(optimizer.Optimizer):
 
         Raises UnimplementedError for a decay beside a schedule, and optimizers of one's own.
         """
+        self.numbers.take()
         config = super().rule_config()
         if self._initial_decay:
             if isinstance(self.rule.learning_rate, LearningRateSchedule):
@@ -160,15 +183,44 @@ class Optimizer(optimizer.Optimizer):
                     f"{self.name}: shards take `decay` or a schedule as the learning rate, not both"
                 )
             rate = self.current_learning_rate()
-            falling = InverseTimeDecay(rate, 1, float(np.asarray(self.decay)))
+            falling = InverseTimeDecay(rate, 1, float(self._initial_decay))
             config["config"]["learning_rate"] = falling.config()
         return config
+
+    # ---- updates --------------------------------------------------------------------------------
+    def minimize(
+        self, loss: Any, var_list: Any, grad_loss: Any = None, name: str | None = None,
+        tape: Any = None,
+    ) -> Any:  # fmt: skip
+        """Computes gradients of `loss` and applies them; gives what `apply_gradients` gives.
+
+        Args:
+          grad_loss: what the gradients are multiplied by, of the loss's shape.
+        """
+        pairs = self.compute_gradients(loss, var_list, tape, grad_loss)
+        return self.apply_gradients(pairs, name=name)
+
+    def _apply_pairs(self, pairs: list[tuple[Any, Any]]) -> Any:
+        return super()._apply_pairs(pairs) if pairs else None
+
+    def _build_in_scope(self, variables: list[Any]) -> None:
+        if self.numbers.scope is None:
+            self.numbers.scope = f"{self.name}/"
+        super()._build_in_scope(variables)
+
+    def run_update(self, pairs: list[tuple[Any, Any]]) -> None:
+        """As in the base, with the numbers that were assigned to their Variables."""
+        self.numbers.take()
+        super().run_update(pairs)
 
     # ---- updates of one's own -------------------------------------------------------------------
     def build(self, var_list: Any) -> None:
         """Makes the slots of variables that have none yet."""
         variables = list(var_list)
         own = variables if self._updates_by_step else []
+        if self._updates_by_step:
+            for name in ("learning_rate", *self._hyper):
+                self._get_hyper(name)
         new = [v for v in own if v._id not in self._built_for]
         super().build(variables)
         if new:
@@ -283,8 +335,9 @@ class Optimizer(optimizer.Optimizer):
         """Sets `weights` from arrays. Raises ValueError where number or shapes do not fit."""
         self._set(self.weights, list(weights))
 
-    def _slot_name(self, of: str, slot: str) -> str:
-        return f"{self.name}/{of}/{dict(self._named_slots()).get(slot, slot)}"
+    def _slot_name(self, variable: Any, slot: str) -> str:
+        named = dict(self._named_slots()).get(slot, slot)
+        return f"{self.name}/{variable.name.removesuffix(':0')}/{named}"
 
     def _named_slots(self) -> list[tuple[str, str]]:
         """(name in the rule, name in Keras 2.10) of each slot."""
@@ -299,12 +352,13 @@ class Optimizer(optimizer.Optimizer):
         config = {"name": self.name, **{n: v for n, v in clipping.items() if v is not None}}
         if self._updates_by_step:
             return config
+        self.numbers.take()
         base = super().get_config()
         more = {n: base[n] for n, usual in _NOT_OF_KERAS.items() if base.get(n) not in usual}
         own = self.rule.own_config()
         return {
             **config, **more, "learning_rate": self._serialize_hyperparameter("learning_rate"),
-            "decay": self._serialize_hyperparameter("decay"),
+            "decay": self._initial_decay,
             **{n: v for n, v in own.items() if n not in _NOT_OF_KERAS},
         }  # fmt: skip
 
@@ -312,10 +366,6 @@ class Optimizer(optimizer.Optimizer):
 @functools.lru_cache(maxsize=64)  # looked at for each Variable of each update
 def _takes_state(update: Any) -> bool:
     return "apply_state" in inspect.signature(update).parameters
-
-
-def _number(value: Any, name: str) -> Variable:
-    return Variable(value, trainable=False, dtype="float32", name=name)
 
 
 _NOT_OF_KERAS = {
@@ -327,6 +377,8 @@ _NOT_OF_KERAS = {
 class Adadelta(Optimizer, adadelta.Adadelta):
     """See `Optimizer`."""
 
+    rho = number()
+
 
 class Adagrad(Optimizer, adagrad.Adagrad):
     """See `Optimizer`."""
@@ -335,13 +387,24 @@ class Adagrad(Optimizer, adagrad.Adagrad):
 class Adam(Optimizer, adam.Adam):
     """See `Optimizer`."""
 
+    beta_1 = number()
+    beta_2 = number()
+
 
 class Adamax(Optimizer, adamax.Adamax):
     """See `Optimizer`."""
 
+    beta_1 = number()
+    beta_2 = number()
+
 
 class Ftrl(Optimizer, ftrl.Ftrl):
     """See `Optimizer`."""
+
+    learning_rate_power = number()
+    l1_regularization_strength = number()
+    l2_regularization_strength = number()
+    beta = number()
 
 
 class Nadam(Optimizer, nadam.Nadam):
@@ -351,6 +414,9 @@ class Nadam(Optimizer, nadam.Nadam):
       schedule_decay: by which the momentum rises; the learning rate does not fall.
       decay: without effect, as in Keras.
     """
+
+    beta_1 = number()
+    beta_2 = number()
 
     def __init__(self, *args: Any, schedule_decay: float = 0.004, **kwargs: Any) -> None:
         kwargs.pop("decay", None)
@@ -388,6 +454,7 @@ class Nadam(Optimizer, nadam.Nadam):
 
     def run_update(self, pairs: list[tuple[Any, Any]]) -> None:
         """As in the base, with the product of the momenta as it is after `_momentum_cache`."""
+        self.numbers.take()
         cache = self._momentum_cache()._storage()
         step = self._step()
         product = cache * self.rule._momentum(cache.dtype, step + 1)
@@ -404,13 +471,13 @@ class Nadam(Optimizer, nadam.Nadam):
 
     @property
     def decay(self) -> Any:
-        """That of the momentum's schedule."""
-        return self.rule.schedule_decay
+        """That of the momentum's schedule, a Variable."""
+        return self.numbers.variable("schedule_decay", "decay")
 
     def get_config(self) -> dict[str, Any]:
         """The arguments; Keras writes `schedule_decay` as "decay"."""
         config = super().get_config()
-        config.pop("schedule_decay", None)
+        config["decay"] = config.pop("schedule_decay", self.rule.schedule_decay)
         return config
 
     @classmethod
@@ -425,6 +492,11 @@ class Nadam(Optimizer, nadam.Nadam):
 class RMSprop(Optimizer, rmsprop.RMSprop):
     """See `Optimizer`."""
 
+    rho = number()
+    momentum = number()
+
 
 class SGD(Optimizer, sgd.SGD):
     """See `Optimizer`."""
+
+    momentum = number()

@@ -77,6 +77,7 @@ class ListedState:
     _variables: list[Any]
     _slots: dict[int, dict[str, Any]]
     _slot_variables: dict[tuple[int, str], Variable]
+    _slot_scopes: dict[int, str]
     _added: list[Variable]
 
     def _slots_of(self, variable: Any) -> dict[str, Any]:
@@ -111,15 +112,16 @@ class ListedState:
         found = self._slot_variables.get(key)
         if found is None or (array is not None and found._array is not array):
             first = np.zeros(tuple(variable.shape), np.float32) if array is None else array.copy()
-            name = self._slot_name(variable.name.removesuffix(":0"), slot)
+            name = self._slot_name(variable, slot)
             found = _SlotVariable(first, trainable=False, name=name)
             if array is not None:
                 found.bind(array)
             self._slot_variables[key] = found
         return found
 
-    def _slot_name(self, of: str, slot: str) -> str:
-        return f"{self.name}/{short_name(self, slot)}/{of}"
+    def _slot_name(self, variable: Any, slot: str) -> str:
+        scope = self._slot_scopes.get(variable._id, f"{self.name}/")
+        return f"{scope}{short_name(self, slot)}/{variable.name.removesuffix(':0')}"
 
     def set_weights(self, weights: Any) -> None:
         """Sets `variables` from arrays in their order.

@@ -21,7 +21,7 @@ from shardtape.optimizers.learning_rate import checked_rate
 from shardtape.optimizers.rule import Rule
 from shardtape.optimizers.schedules import LearningRateSchedule
 from shardtape.replica_context import across_replicas, current_strategy, scopes
-from shardtape.variable import Variable
+from shardtape.variable import Variable, assigned
 
 # (row ids, values) of a sparse gradient, or the array of a dense one
 Gradient = Any
@@ -131,6 +131,7 @@ class Optimizer(Described):
         self._slots: dict[int, dict[str, Any]] = {}
         self._built_for: set[int] = set()  # not those whose slots only a checkpoint has made
         self._slot_variables: dict[tuple[int, str], Variable] = {}
+        self._slot_scopes: dict[int, str] = {}  # what the names of a variable's slots start with
         self._added: list[Variable] = []  # by `add_variable` and its sister
         self._averages: dict[int, Variable] = {}  # of those that define `update_step`
         self._index_dict: dict[str, int] = {}
@@ -155,25 +156,38 @@ class Optimizer(Described):
         if scopes.replica is not None:  # the slots belong to all replicas
             with across_replicas(scopes.replica.strategy):
                 return self.build(var_list)
+        _ = self.iterations
         for variable in var_list:
             if variable._id in self._built_for:
                 continue
             self._slots_of(variable)
             self._built_for.add(variable._id)
+            self._slot_scopes.setdefault(variable._id, self._scope)
             self._index_dict.setdefault(self._var_key(variable), len(self._index_dict))
             if self.use_ema and self._updates_by_step:
                 custom.average_of(self, variable)
+
+    def _build_in_scope(self, variables: list[Any]) -> None:
+        """`build` as an update does it, whose state has the optimizer's name before its names."""
+        self._scope = f"{self.name}/"
+        try:
+            self.build(variables)
+        finally:
+            del self._scope
 
     def minimize(self, loss: Any, var_list: Any, tape: Any = None) -> None:
         """Computes gradients of `loss` and applies them; see `compute_gradients`."""
         self.apply_gradients(self.compute_gradients(loss, var_list, tape))
 
-    def compute_gradients(self, loss: Any, var_list: Any, tape: Any = None) -> list[Any]:
+    def compute_gradients(
+        self, loss: Any, var_list: Any, tape: Any = None, grad_loss: Any = None
+    ) -> list[Any]:
         """(gradient or None, variable) pairs.
 
         Args:
           loss: a callable without arguments, or a Tensor that `tape` has recorded.
           var_list: Variables, or a callable that returns them.
+          grad_loss: what the gradients are multiplied by, of the loss's shape.
         """
         from shardtape.tape import GradientTape
 
@@ -193,7 +207,7 @@ class Optimizer(Described):
         elif callable(var_list):
             var_list = var_list()
         var_list = list(var_list)
-        return list(zip(tape.gradient(loss, var_list), var_list))
+        return list(zip(tape.gradient(loss, var_list, grad_loss), var_list))
 
     def apply_gradients(
         self,
@@ -213,7 +227,8 @@ class Optimizer(Described):
 
         Inside a traced function or a graph this adds an operation, which updates when it runs.
 
-        Returns: `iterations`, one higher; the operation where a graph (not a function) is built.
+        Returns: `iterations`, one higher, under the name of what was assigned to; the operation
+          where a graph (not a function) is built.
 
         Raises:
           ValueError: no gradient at all, or a shape that does not fit.
@@ -245,17 +260,16 @@ class Optimizer(Described):
         self._new = not self._built_for
         if self._keeps_variables and not self._updates_by_step and not self._new:
             self._refuse_others([v for _, v in present])
-        self.build([v for _, v in pairs])
+        self._build_in_scope([v for _, v in pairs])
         if self._updates_by_step:
-            custom.apply(self, present)
-            return self.iterations
+            return custom.apply(self, present)
         if graph_op.wanted([g for g, _ in present]):
             if self._new:
                 graph_op.note_slots(state.graph)
             made = graph_op.add(self, present)
-            return self.iterations if hasattr(made.graph, "captures") else made
+            return assigned(self.iterations, made) if hasattr(made.graph, "captures") else made
         self.run_update([(gradient_arrays(g, v), v) for g, v in present])
-        return self.iterations
+        return assigned(self.iterations)
 
     _keeps_variables = True  # the first update settles which ones; later ones bring no others
 
@@ -284,6 +298,7 @@ class Optimizer(Described):
     def _begin_again(self) -> None:
         """Called when the state was taken over from a file of Keras's form."""
 
+    _scope = ""  # of the names of slots that are made now
     _new = False  # whether the update that is being applied or traced has made the slots
 
     def traced(self, variables: int) -> Any:

@@ -38,17 +38,23 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
 def _binary_matches(y_true: Any, y_pred: Any, threshold: float) -> Tensor:
     y_pred = convert_to_tensor(y_pred)
     y_true = cast(convert_to_tensor(y_true), y_pred.dtype)
-    chosen = cast(y_pred > convert_to_tensor(threshold, y_pred.dtype), y_pred.dtype)
+    chosen = cast(y_pred > cast(threshold, y_pred.dtype), y_pred.dtype)
     return _float(equal(y_true, chosen))
 
 
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
     """Whether the largest prediction is that of the one-hot class."""
-    return sparse_categorical_accuracy(argmax(convert_to_tensor(y_true), -1), y_pred)
+    return _sparse_matches(argmax(convert_to_tensor(y_true), -1), y_pred)
 
 
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
-    """Whether the largest prediction is that of the class."""
+    """Whether the largest prediction is that of the class, without a last axis of size 1."""
+    matches = _sparse_matches(y_true, y_pred)
+    alone = (matches.shape.rank or 0) > 1 and matches.shape[-1] == 1
+    return squeeze(matches, [-1]) if alone else matches
+
+
+def _sparse_matches(y_true: Any, y_pred: Any) -> Tensor:
     y_pred, y_true = convert_to_tensor(y_pred), convert_to_tensor(y_true)
     sizes = None
     if y_true.shape.rank is not None and y_true.shape.rank == y_pred.shape.rank:
@@ -105,7 +111,7 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
     """The share of examples whose largest prediction is that of the class."""
 
     def __init__(self, name: str = "sparse_categorical_accuracy", dtype: Any = None) -> None:
-        super().__init__(sparse_categorical_accuracy, name, dtype)
+        super().__init__(_sparse_matches, name, dtype)  # weights are those of single predictions
 
 
 class TopKCategoricalAccuracy(MeanMetricWrapper):
