@@ -142,7 +142,7 @@ def _update_shape(tensor: Arg, indices: Arg, updates: Arg) -> TensorShape:
 
 @op(
     "ScatterNd",
-    dtypes=dt.NUMERIC | dt.BOOL,
+    dtypes=dt.NUMERIC | dt.BOOL | {dt.string},
     mixed=True,
     dtype=lambda dtypes, attrs: dtypes[1],
     host=("shape",),
@@ -167,8 +167,18 @@ def scatter_nd_op(xp, indices, updates, shape):
         out = xp.zeros(dims, updates.dtype)
         out[columns] = updates
         return out
+    if updates.dtype == object:
+        return _scattered_strings(updates.reshape(flat.size, width), flat, count).reshape(dims)
     rows = updates.reshape(flat.size, width)
     return sum_rows(xp, rows, flat.reshape(-1), count).reshape(dims)
+
+
+def _scattered_strings(rows: Any, places: Any, count: int) -> Any:
+    """Rows of strings at places, b"" elsewhere; what meets at one place is joined in order."""
+    out = np.full((count, rows.shape[1]), b"", object)
+    for place, row in zip(places.reshape(-1), rows):
+        out[place] += row
+    return out
 
 
 @scatter_nd_op.gradient

@@ -18,7 +18,7 @@ from shardtape.ops.farmhash import fingerprint64
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.ops.shape_rules import axis_index, known_ints
 from shardtape.ops.string_hashes import hash64, siphash
-from shardtape.ops.value_text import summarized
+from shardtape.ops.value_text import ragged_text, summarized
 from shardtape.shapes import UNKNOWN, TensorShape, broadcast_shapes
 
 STRING = frozenset((dt.string,))
@@ -321,6 +321,17 @@ def to_hash_bucket_plain(xp, string_tensor, *, num_buckets):
     """TensorFlow's own 64-bit hash modulo `num_buckets`; int64."""
     _check_buckets(num_buckets)
     return mapped(lambda s: hash64(s) % num_buckets, string_tensor).astype(np.int64)
+
+
+@op("RaggedText", dtypes=dt.ANY - {dt.resource, dt.variant}, dtype=dt.string, mixed=True,
+    shape=lambda *inputs, **attrs: TensorShape([]), differentiable=False, widen=False,
+    samples=lambda rng: [
+        ((np.array([1, 2, 3], np.int32), np.array([0, 1, 3])), {"summarize": 2})])  # fmt: skip
+def ragged_as_text(xp, values, *splits, summarize=3):
+    """Flat values and the row splits, the outermost first, as nested lists."""
+    values, *splits = [backend.to_host(x) for x in (values, *splits)]
+    text = ragged_text(values, splits, summarize)
+    return strings(text.encode("utf-8", "surrogateescape"))
 
 
 # ---- text of values ---------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
-from shardtape import errors, nest
+from shardtape import errors
 from shardtape.ops import array, text, text_parts, unicode
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
@@ -47,6 +47,8 @@ def strip(input: Any, name: str | None = None) -> Any:
 def join(inputs: Any, separator: str = "", name: str | None = None) -> Any:
     """Corresponding strings of a list of tensors, joined."""
     values = [_text(v) for v in inputs]
+    if not values:
+        return convert_to_tensor("", name=name)
     if any(isinstance(v, RaggedTensor) for v in values):
         flat, rebuild = broadcast_flat(values)
         return rebuild(text.string_join(*flat, separator=separator))
@@ -169,6 +171,14 @@ def as_string(
     )  # fmt: skip
 
 
+def _value_text(value: Any, summarize: int) -> Any:
+    """The text of one tensor, as `format` shows it."""
+    if isinstance(value, RaggedTensor):
+        parts = (value.flat_values, *value.nested_row_splits)
+        return text.ragged_as_text(*parts, summarize=summarize)
+    return text.string_format(value, template="%s", placeholder="%s", summarize=summarize)
+
+
 def format(
     template: str, inputs: Any, placeholder: str = "{}", summarize: int = 3,
     name: str | None = None,
@@ -177,14 +187,19 @@ def format(
 
     Raises ValueError for another number of placeholders than of tensors.
     """
-    tensors = [convert_to_tensor(t) for t in nest.flatten(
-        inputs if isinstance(inputs, (list, tuple)) else [inputs])]  # fmt: skip
+    tensors = [from_any(t) for t in (inputs if isinstance(inputs, (list, tuple)) else [inputs])]
     places = template.count(placeholder)
     if places != len(tensors):
         raise ValueError(
             f"The template expects {places} tensors, but the inputs only has {len(tensors)}. "
             "Please ensure the number of placeholders in template matches inputs length."
         )
+    if any(isinstance(t, RaggedTensor) for t in tensors):
+        first, *rest = template.split(placeholder)
+        parts: list[Any] = [first]
+        for value, piece in zip(tensors, rest):
+            parts += [_value_text(value, summarize), piece]
+        return text.string_join(*map(convert_to_tensor, parts), name=name)
     return text.string_format(
         *tensors, template=template, placeholder=placeholder, summarize=summarize, name=name
     )
@@ -347,7 +362,7 @@ def ngrams(
         x = array.expand_dims(x, 0) if vector else x
         made = ngrams(from_tensor(x, None, None, x.shape.rank - 1, dt.int64), ngram_width,
                       separator, pad_values, padding_width, preserve_short_sequences)  # fmt: skip
-        return made[0] if vector else made
+        return made[0] if vector else made.to_tensor("")
     if isinstance(x.values, RaggedTensor):
         return x.with_values(ngrams(x.values, ngram_width, separator, pad_values, padding_width,
                                     preserve_short_sequences))  # fmt: skip

@@ -40,6 +40,8 @@ def tensor_strided_slice_update(
     masks = (begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
     out = xp.array(input, copy=True)
     index = slice_index(tuple(begin.tolist()), tuple(end.tolist()), tuple(strides.tolist()), masks)
+    if out.dtype == object and np.ndim(value) == 0:
+        value = np.asarray(value, object)[()]  # numpy would keep the array itself as the element
     try:
         out[index] = value
     except IndexError:
