@@ -8,7 +8,7 @@ import logging
 import sys
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,8 @@ class Job:
       train, test: without functions.
       optimizer: the rule's configuration for the shards; clipping: the optimizer's own for the
         workers, where it clips by norms, else None.
+      variables: of those that `process_environment` sets, the ones that the user has set.
+      inherited: environment that all processes of the Ray in use have, as far as it is known.
     """
 
     config: JobConfig
@@ -61,6 +63,8 @@ class Job:
     clipping: dict[str, Any] | None = None
     partitioner: Any = None
     token: str = ""
+    variables: dict[str, str] = field(default_factory=dict)
+    inherited: dict[str, str] = field(default_factory=dict)
 
 
 def strip(spec: DataSpec) -> DataSpec:

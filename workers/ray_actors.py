@@ -30,6 +30,7 @@ from shardtape.workers.control import ControlServer, GrpcSession
 from shardtape.workers.coordinator import Coordinator
 from shardtape.workers.data import DataSpec, Handle
 from shardtape.workers.job import Job
+from shardtape.workers.local_ray import environment_option, share_of_cores
 from shardtape.workers.sessions import Started
 from shardtape.workers.shard_group import ShardGroup
 from shardtape.workers.status import Outcome, Status
@@ -192,12 +193,8 @@ class RayFleet:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._environment = {
-            "env_vars": process_environment(
-                job.config.threads
-                or max(1, (os.cpu_count() or 1) // (job.config.ps + job.config.workers))
-            )
-        }
+        wanted = process_environment(share_of_cores(job.config), job.variables)
+        self._environment = environment_option(wanted, job.inherited)
         self._shards: list[Any] = []
         self._addresses: list[str] = []
         self._workers: list[Any] = []
@@ -238,7 +235,7 @@ class RayFleet:
     def _start_shard(self, index: int) -> Any:
         config = self._job.config
         # no whole CPU: an actor that Ray cannot place waits in silence
-        options = {"num_cpus": 0, "max_concurrency": 4, "runtime_env": self._environment}
+        options = {"num_cpus": 0, "max_concurrency": 4, **self._environment}
         return (
             ray.remote(ShardProcess)
             .options(**options)
@@ -283,7 +280,7 @@ class RayFleet:
             "num_cpus": config.cpus_per_worker,
             "num_gpus": config.gpus_per_worker,
             "max_restarts": -1,
-            "runtime_env": self._environment,
+            **self._environment,
         }
         # they fetch the job from this actor: Ray wants no large arguments for actors that it
         # may have to start again

@@ -17,26 +17,24 @@ from typing import Any
 import ray
 from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayActorError, RayError
 
-from shardtape.backend.environment import process_environment
+from shardtape.backend.environment import of_the_user, process_environment
 from shardtape.errors import (
     AlreadyExistsError,
     ResourceExhaustedError,
     UnavailableError,
 )
 from shardtape.ps.wire import channel as wire
+from shardtape.workers import local_ray
 from shardtape.workers.config import JobConfig
 from shardtape.workers.data import DataSpec, portable
 from shardtape.workers.job import Functions, Job, clipping_of, pack, strip
+from shardtape.workers.local_ray import NAMESPACE
 from shardtape.workers.ray_actors import CoordinatorProcess
-from shardtape.workers.ray_groups import groups_of_their_own
-from shardtape.workers.ray_output import adapt_ray_output
 from shardtape.workers.status import Outcome, Status
 from shardtape.workers.title import coordinator_title
 
 _log = logging.getLogger("shardtape.workers")
 
-# Named actors of all jobs live here, so that another driver finds them.
-NAMESPACE = "shardtape"
 # What a process of a job takes that has no values yet: Python, numpy, Ray, gRPC.
 _PROCESS_BYTES = 120_000_000
 # Answers of the coordinator's own actor to the driver.
@@ -87,6 +85,8 @@ class RayRunner:
                 clipping=clipping_of(optimizer),
                 partitioner=partitioner,
                 token=secrets.token_hex(16),
+                variables=of_the_user(),
+                inherited=local_ray.inherited(),
             )
             self._coordinator = self._start_coordinator(job)
             self._outcome = self._coordinator.run.remote()
@@ -99,8 +99,9 @@ class RayRunner:
         options: dict[str, Any] = {
             "num_cpus": 0,
             "max_concurrency": 8,
-            "runtime_env": {"env_vars": process_environment(1)},
         }
+        if not job.inherited:  # it computes nothing: any number of threads will do
+            options |= local_ray.environment_option(process_environment(1), {})
         if config.address != "local":
             # on a cluster with a life of its own the job outlives its driver
             options |= {
@@ -158,27 +159,22 @@ def _join_cluster(config: JobConfig) -> bool:
     """Connects to Ray. Returns whether this call started a cluster, which `close` ends."""
     if ray.is_initialized():
         return False
-    # Ray warns on every start that this will be its default
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    adapt_ray_output()
-    common: dict[str, Any] = {
-        "namespace": NAMESPACE,
-        "logging_level": logging.ERROR,
-        "log_to_driver": True,
-    }
     if config.address == "local":
-        cores = os.cpu_count() or 1
         wanted = math.ceil(config.workers * config.cpus_per_worker)
-        with groups_of_their_own():
-            ray.init(
-                address="local",
-                num_cpus=max(cores, wanted),
-                include_dashboard=False,
-                **common,
-            )
+        local_ray.start(
+            max(os.cpu_count() or 1, wanted),
+            process_environment(local_ray.share_of_cores(config)),
+            log_to_driver=True,
+        )
         return True
+    local_ray.prepare_driver()
     try:
-        ray.init(address=config.address, **common)
+        ray.init(
+            address=config.address,
+            namespace=NAMESPACE,
+            logging_level=logging.ERROR,
+            log_to_driver=True,
+        )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UnavailableError(
             f"no Ray cluster at {config.address!r}: {str(error).rstrip('. ')}. Start one with "

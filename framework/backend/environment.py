@@ -108,6 +108,13 @@ def process_environment(threads: int, base: Mapping[str, str] | None = None) -> 
     return {name: base.get(name, value) for name, value in chosen.items()}
 
 
+def of_the_user(base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variables of this module that are set in `base`, by default in this process."""
+    base = os.environ if base is None else base
+    names = (*_MALLOC, "OPENBLAS_CORETYPE", *_THREADS)
+    return {name: base[name] for name in names if name in base}
+
+
 def apply_to_this_process() -> dict[str, str]:
     """Does for the running process what can still be done; called by `import shardtape`.
 
@@ -179,12 +186,11 @@ def describe() -> dict[str, object]:
                 f"{name}={value} is more than the {cores} cores of this process: the threads "
                 f"spin and wait for each other; set it to {cores} or less."
             )
-    names = (*_MALLOC, "OPENBLAS_CORETYPE", *_THREADS)
     return {
         "cpu": cpu.model,
         "cores": cores,
         "avx512": avx512,
         "blas_kernel": asked or "detected by OpenBLAS",
-        "variables": {name: os.environ[name] for name in names if name in os.environ},
+        "variables": of_the_user(),
         "advice": advice,
     }

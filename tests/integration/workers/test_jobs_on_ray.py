@@ -82,6 +82,21 @@ def test_user_code_that_raises_gives_one_readable_error():
     wait_gone(job.config.job)
 
 
+@pytest.mark.parametrize(("threads", "expected"), [(3, "3"), (1, "1")])
+def test_processes_get_the_threads_that_were_asked_for(threads, expected, monkeypatch):
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def model():
+        import os
+
+        names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_")
+        raise RuntimeError("has " + " ".join(os.environ[name] for name in names))
+
+    with pytest.raises(UnknownError, match=f"has {expected} {expected} 2147483647"):
+        trainer(model=model, ps=1, workers=1, threads=threads).fit()
+
+
 def test_a_wrong_feed_is_named():
     with pytest.raises(InvalidArgumentError, match="'labels'"):
         trainer(train={"x": X, "labels": Y}).fit()
