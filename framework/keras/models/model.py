@@ -226,7 +226,16 @@ class Model(Trainer, Layer):
     def build(self, input_shape: Any) -> None:
         """Makes the weights of a subclassed model for inputs of a shape (None for the batch)."""
         if self._network is None and not self.built and self._is_whole_shape(input_shape):
-            self.compute_output_shape(input_shape)
+            self.built = type(self).build is not Model.build  # a `build` of one's own is running
+            opens = self._opens_scope
+            self._opens_scope = False  # type: ignore[misc]  # Keras runs `call` alone here
+            try:
+                self.compute_output_shape(input_shape)
+            except Exception:  # of any kind: it is raised again
+                self.built = False
+                raise
+            finally:
+                self._opens_scope = opens  # type: ignore[misc]
         super().build(input_shape)
 
     def _is_whole_shape(self, shape: Any) -> bool:

@@ -431,3 +431,41 @@ def test_a_function_within_a_model_keeps_the_sizes_that_it_makes():
     model = tf.keras.Model(token, tf.keras.layers.Dense(1)(column))
     model.predict(tf.data.Dataset.from_tensor_slices(np.ones(4, np.float32)).batch(2), verbose=0)
     assert sizes and all(size == [None, 1] for size in sizes)
+
+
+def test_weights_of_classes_of_each_place():
+    x = (np.arange(16).reshape(2, 4, 2) / 8).astype("float32")
+    y = np.array([[[0], [1], [2], [0]], [[1], [1], [0], [2]]])
+    for loss, targets in (
+        ("sparse_categorical_crossentropy", y),
+        ("categorical_crossentropy", np.eye(3)[y[..., 0]]),
+    ):
+        start = tf.constant_initializer([[0.1, 0.2, 0.3], [0.3, -0.2, 0.1]])
+        dense = tf.keras.layers.Dense(3, activation="softmax", kernel_initializer=start)
+        model = tf.keras.Sequential([dense])
+        model.compile("sgd", loss)
+        weights = {0: 2.0, 1: 3.0, 2: 0.5}
+        history = model.fit(x, targets, class_weight=weights, epochs=2, shuffle=False, verbose=0)
+        # read off TensorFlow 2.15
+        np.testing.assert_allclose(history.history["loss"], [2.4074063, 2.3874640], rtol=1e-6)
+        with pytest.raises(ValueError, match="single output"):
+            model.train_on_batch(x, [targets, targets], class_weight=weights)
+
+
+def test_a_build_that_makes_layers_runs_once_and_names_them_as_keras_does():
+    built = []
+
+    class Made(tf.keras.Model):
+        def build(self, input_shape):
+            built.append(tuple(input_shape))
+            self.rows = tf.keras.layers.Dense(4, name="rows")
+            super().build(input_shape)
+
+        def call(self, x):
+            return self.rows(x)
+
+    made = Made()
+    made.build((None, 3))
+    made(tf.ones((2, 3)))
+    assert built == [(None, 3)] and made.count_params() == 16
+    assert [v.name for v in made.variables] == ["rows/kernel:0", "rows/bias:0"]
