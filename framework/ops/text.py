@@ -326,7 +326,8 @@ def to_hash_bucket_plain(xp, string_tensor, *, num_buckets):
 @op("RaggedText", dtypes=dt.ANY - {dt.resource, dt.variant}, dtype=dt.string, mixed=True,
     shape=lambda *inputs, **attrs: TensorShape([]), differentiable=False, widen=False,
     samples=lambda rng: [
-        ((np.array([1, 2, 3], np.int32), np.array([0, 1, 3])), {"summarize": 2})])  # fmt: skip
+        ((np.array([1, 2, 3], np.int32), np.array([0, 1, 3])), {"summarize": 2})],
+    reference=lambda values, splits, summarize: strings(b"[[1], [2, 3]]"))  # fmt: skip
 def ragged_as_text(xp, values, *splits, summarize=3):
     """Flat values and the row splits, the outermost first, as nested lists."""
     values, *splits = [backend.to_host(x) for x in (values, *splits)]
