@@ -292,10 +292,10 @@ class ClassWeighted:
 
 
 def class_weights(y: Any, sample_weight: Any, weights: dict[int, float]) -> np.ndarray:
-    """The weight of each example by its class: numbers, or one-hot rows.
+    """The weight of each target by its class: numbers, or one-hot vectors along the last axis.
 
     Raises:
-      ValueError: the classes of `weights` are not 0, 1, ... in any order.
+      ValueError: the classes of `weights` are not 0, 1, ... in any order; several targets, or none.
       InvalidArgumentError: a class that has no weight.
     """
     if set(weights) != set(range(len(weights))):
@@ -303,16 +303,20 @@ def class_weights(y: Any, sample_weight: Any, weights: dict[int, float]) -> np.n
             "Expected `class_weight` to be a dict with keys from 0 to one less than the number of "
             f"classes, found {weights}"
         )
+    if isinstance(y, (dict, list, tuple)):
+        raise ValueError("`class_weight` is only supported for Models with a single output.")
+    if y is None:
+        raise ValueError("`class_weight` needs targets, whose classes it weighs")
     labels = np.asarray(y)
-    if labels.ndim > 1 and labels.shape[-1] > 1:
-        labels = labels.argmax(-1)
-    flat = labels.reshape(labels.shape[0], -1)[:, 0]
-    classes = flat.astype(np.int64)
-    unknown = np.flatnonzero((classes < 0) | (classes >= len(weights)))
-    if unknown.size:
+    if labels.ndim > 1:
+        labels = labels.argmax(-1) if labels.shape[-1] > 1 else labels[..., 0]
+    classes = np.rint(labels).astype(np.int64)
+    unknown = np.argwhere((classes < 0) | (classes >= len(weights)))
+    if len(unknown):
+        place = tuple(unknown[0])
         raise InvalidArgumentError(
-            f"indices[{unknown[0]}] = {classes[unknown[0]]} is not in [0, {len(weights)}): "
-            "`class_weight` has no weight for a class of the targets"
+            f"indices[{','.join(map(str, place))}] = {classes[place]} is not in "
+            f"[0, {len(weights)}): `class_weight` has no weight for a class of the targets"
         )
     made = np.array([weights[c] for c in range(len(weights))], np.float32)[classes]
     return made if sample_weight is None else made * np.asarray(sample_weight)

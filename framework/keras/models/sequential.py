@@ -22,6 +22,23 @@ from shardtape.type_spec import composite_spec
 from shardtape.variable import Variable
 
 
+def _asked_shape(layer: Layer) -> tuple[Any, Any]:
+    """(batch shape or None, dtype) that a first layer was made for.
+
+    Of a model it is what its first layer was made for. As in Keras that is unknown of a Sequential
+    model that got its shape from a call, from `build` or from an InputLayer before its layers.
+    """
+    while isinstance(layer, Model) and (
+        layer._network is not None or isinstance(layer, Sequential)
+    ):
+        if not layer.layers:
+            raise ValueError("An empty Model cannot be used as a Layer.")
+        if not isinstance(layer, Sequential):
+            return tuple(layer.inputs[0].shape), layer.inputs[0].dtype
+        layer = layer.layers[0]
+    return layer._batch_input_shape, layer.dtype
+
+
 class Sequential(Model):
     """Layers that are called one after the other.
 
@@ -76,15 +93,17 @@ class Sequential(Model):
         if self._entrance is not None:
             self._extend_chain(layer)
             return
-        first = self._own_layers[0]
-        shape, dtype = first._batch_input_shape, first.dtype
-        if shape is None and isinstance(first, Model) and first._network is not None:
-            shape, dtype = tuple(first.inputs[0].shape), first.inputs[0].dtype
-        if len(self._own_layers) == 1 and shape is not None:
-            self._entrance = InputLayer(
-                batch_input_shape=shape, dtype=dtype, name=f"{first.name}_input"
-            )
-            self._build_network()
+        if len(self._own_layers) == 1:
+            try:
+                shape, dtype = _asked_shape(layer)
+            except ValueError:
+                self._own_layers.pop()
+                raise
+            if shape is not None:
+                self._entrance = InputLayer(
+                    batch_input_shape=shape, dtype=dtype, name=f"{layer.name}_input"
+                )
+                self._build_network()
 
     def pop(self) -> None:
         """Takes the last layer away. Raises TypeError where there is none."""

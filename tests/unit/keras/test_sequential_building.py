@@ -163,3 +163,31 @@ def test_a_call_in_a_graph_of_the_program_leaves_a_built_model_as_it_is():
     with tf.Graph().as_default():
         assert model(tf.ones([5, 3])).shape == (5, 1)
     assert shapes(model) == ((4, 3), (4, 2), (4, 1))
+
+
+def test_a_model_first_in_another_gives_it_the_shape_that_its_first_layer_was_made_for():
+    def outer(inner):
+        return keras.Sequential([inner, layers.Dense(1)])
+
+    assert outer(keras.Sequential([layers.Dense(2, input_shape=(3,))])).built
+    nested = keras.Sequential([keras.Sequential([layers.Dense(2, input_shape=(3,))])])
+    assert outer(nested).input_shape == (None, 3)
+    x = keras.Input((3,))
+    assert outer(keras.Model(x, layers.Dense(2)(x))).built
+    # not the one of a call, of `build` or of an InputLayer
+    called, built = keras.Sequential([layers.Dense(2)]), keras.Sequential([layers.Dense(2)])
+    called(tf.ones([5, 3]))
+    built.build((None, 3))
+    entered = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    assert called.built and built.built and entered.built
+    assert not any(outer(inner).built for inner in (called, built, entered))
+    with pytest.raises(ValueError, match="An empty Model cannot be used as a Layer"):
+        outer(keras.Sequential())
+
+
+def test_a_model_that_was_called_on_one_example_takes_batches_in_another():
+    inner = keras.Sequential([layers.Resizing(4, 4)])
+    assert inner(tf.ones([5, 6, 3])).shape == (4, 4, 3)
+    outer = keras.Sequential([inner, layers.Conv2D(2, 2)])
+    assert outer(tf.ones([2, 5, 6, 3])).shape == (2, 3, 3, 2)
+    assert inner.input_shape == (5, 6, 3) and outer.output_shape == (2, 3, 3, 2)
