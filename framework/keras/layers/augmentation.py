@@ -69,8 +69,13 @@ class _ImageLayer(Layer):
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         return TensorShape(input_shape)
 
+    def _own_config(self) -> dict[str, Any]:
+        """What a layer has beside a seed, in Keras's order."""
+        return {}
+
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "seed": self.seed}
+        seed = {"seed": self.seed} if self._draws else {}
+        return {**super().get_config(), **self._own_config(), **seed}
 
 
 class _Sized(_ImageLayer):
@@ -86,8 +91,8 @@ class _Sized(_ImageLayer):
         dims = TensorShape(input_shape).as_list()
         return TensorShape([*dims[:-3], self.height, self.width, dims[-1]])
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "height": self.height, "width": self.width}
+    def _own_config(self) -> dict[str, Any]:
+        return {**super()._own_config(), "height": self.height, "width": self.width}
 
     def _cut(self, images: Any, top: Any, left: Any) -> Tensor:
         made = images[:, top : top + self.height, left : left + self.width]
@@ -136,9 +141,9 @@ class Resizing(_Sized):
             return self._fitted(images, self.interpolation)
         return self._resized(images, self.interpolation)
 
-    def get_config(self) -> dict[str, Any]:
+    def _own_config(self) -> dict[str, Any]:
         return {
-            **super().get_config(),
+            **super()._own_config(),
             "interpolation": self.interpolation,
             "crop_to_aspect_ratio": self.crop_to_aspect_ratio,
         }
@@ -201,8 +206,8 @@ class RandomFlip(_ImageLayer):
                 images = where(chosen[:, None, None, None], reverse(images, [axis]), images)
         return images
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "mode": self.mode}
+    def _own_config(self) -> dict[str, Any]:
+        return {**super()._own_config(), "mode": self.mode}
 
 
 def bounds_of(factor: Any, name: str) -> tuple[float, float]:
@@ -245,12 +250,12 @@ class _Moved(_ImageLayer):
     def _maps(self, images: Any, high: Any, wide: Any) -> list[Any]:
         raise NotImplementedError
 
-    def get_config(self) -> dict[str, Any]:
+    def _own_config(self) -> dict[str, Any]:
         return {
-            **super().get_config(),
+            **super()._own_config(),
             "fill_mode": self.fill_mode,
-            "interpolation": self.interpolation,
             "fill_value": self.fill_value,
+            "interpolation": self.interpolation,
         }
 
 
@@ -267,11 +272,11 @@ class RandomTranslation(_Moved):
         none = zeros_like(down)
         return [none + 1.0, none, -across, none, none + 1.0, -down]
 
-    def get_config(self) -> dict[str, Any]:
+    def _own_config(self) -> dict[str, Any]:
         return {
-            **super().get_config(),
             "height_factor": self.height_factor,
             "width_factor": self.width_factor,
+            **super()._own_config(),
         }
 
 
@@ -290,8 +295,8 @@ class RandomRotation(_Moved):
         y = (high - (sin * wide + cos * high)) / 2.0
         return [cos, -sin, x, sin, cos, y]
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "factor": self.factor}
+    def _own_config(self) -> dict[str, Any]:
+        return {"factor": self.factor, **super()._own_config()}
 
 
 class RandomZoom(_Moved):
@@ -311,11 +316,11 @@ class RandomZoom(_Moved):
         x, y = (wide - 1.0) / 2.0 * (1.0 - across), (high - 1.0) / 2.0 * (1.0 - down)
         return [across, none, x, none, down, y]
 
-    def get_config(self) -> dict[str, Any]:
+    def _own_config(self) -> dict[str, Any]:
         return {
-            **super().get_config(),
             "height_factor": self.height_factor,
             "width_factor": self.width_factor,
+            **super()._own_config(),
         }
 
 
@@ -343,8 +348,8 @@ class RandomContrast(_ImageLayer):
         changed = (images - mean) * cast(factor, images.dtype) + mean
         return clip_by_value(changed, 0.0, 255.0)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "factor": self.factor}
+    def _own_config(self) -> dict[str, Any]:
+        return {**super()._own_config(), "factor": self.factor}
 
 
 class RandomBrightness(_ImageLayer):
@@ -354,16 +359,18 @@ class RandomBrightness(_ImageLayer):
         self, factor: Any, value_range: Any = (0, 255), seed: int | None = None, **kwargs: Any
     ) -> None:
         super().__init__(seed, **kwargs)
-        self.factor, self.value_range = factor, tuple(value_range)
+        several = isinstance(factor, (tuple, list))
+        self.factor = list(factor) if several else [-factor, factor]
+        self.value_range = list(value_range)
 
     def _changed(self, images: Any, training: Any) -> Tensor:
         low, high = (float(v) for v in self.value_range)
         share = self._uniform(images, bounds_of(self.factor, "factor")) * (high - low)
         return clip_by_value(images + cast(share, images.dtype)[:, None, None, None], low, high)
 
-    def get_config(self) -> dict[str, Any]:
+    def _own_config(self) -> dict[str, Any]:
         return {
-            **super().get_config(),
+            **super()._own_config(),
             "factor": self.factor,
             "value_range": self.value_range,
         }

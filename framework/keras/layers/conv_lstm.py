@@ -6,6 +6,7 @@ from typing import Any
 
 from shardtape import nn
 from shardtape.keras import activations
+from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.convolution import channel_layout, per_axis
 from shardtape.keras.layers.core import weight_config
 from shardtape.keras.layers.gate_layers import GateLayer, of_cell
@@ -124,18 +125,29 @@ class ConvLSTMCell(LSTMCell):
 
     def get_config(self) -> dict[str, Any]:
         own = GateCell.get_config(self)
-        del own["units"]
+        of_layer = Layer.get_config(self)
+        gates = {k: v for k, v in own.items() if k not in of_layer and k != "units"}
+        last = {k: gates.pop(k) for k in ("dropout", "recurrent_dropout", "seed") if k in gates}
+        weights = weight_config(self, "kernel", "recurrent", "bias")
+        for name in (*weights, "activation", "use_bias"):
+            gates.pop(name, None)
+        initializers = {k: weights.pop(k) for k in list(weights) if k.endswith("_initializer")}
         return {
-            **own,
+            **of_layer,
             "filters": self.filters,
             "kernel_size": self.kernel_size,
             "strides": self.strides,
             "padding": self.padding,
             "data_format": self.data_format,
             "dilation_rate": self.dilation_rate,
+            "activation": activations.serialize(self.activation),
             "recurrent_activation": activations.serialize(self.recurrent_activation),
+            "use_bias": self.use_bias,
+            **initializers,
             "unit_forget_bias": self.unit_forget_bias,
-            **weight_config(self, "recurrent"),
+            **weights,
+            **gates,
+            **last,
         }
 
 

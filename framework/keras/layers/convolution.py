@@ -246,6 +246,12 @@ class Conv3D(Conv):
                          groups, activation, use_bias, **kwargs)  # fmt: skip
 
 
+def without_groups(kwargs: dict[str, Any], kind: str) -> None:
+    """Takes out the `groups` that Keras's configurations name. Raises ValueError for several."""
+    if (groups := kwargs.pop("groups", 1)) != 1:
+        raise ValueError(f"{kind} does not split channels into groups, got groups={groups}")
+
+
 class _Transposed(Conv):
     """What transposes of convolutions over `rank` axes have beside the convolutions' own."""
 
@@ -254,6 +260,7 @@ class _Transposed(Conv):
         output_padding: Any, data_format: str | None, dilation_rate: Any, activation: Any,
         use_bias: bool, **kwargs: Any,
     ) -> None:  # fmt: skip
+        without_groups(kwargs, type(self).__name__)
         Conv.__init__(self, rank, filters, kernel_size, strides, padding, data_format,
                       dilation_rate, 1, activation, use_bias, **kwargs)  # fmt: skip
         self.output_padding = None
@@ -309,7 +316,8 @@ class _Transposed(Conv):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        del config["groups"]
+        if self.rank == 3 and max(self.dilation_rate) == 1:  # Keras's are never dilated
+            del config["dilation_rate"]
         return {**config, "output_padding": self.output_padding}
 
 
@@ -359,6 +367,7 @@ class DepthwiseConv2D(Conv):
         activity_regularizer: Any = None, depthwise_constraint: Any = None,
         bias_constraint: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
+        without_groups(kwargs, type(self).__name__)
         super().__init__(
             2, None, kernel_size, strides, padding, data_format, dilation_rate, 1, activation,
             use_bias, bias_initializer=bias_initializer, bias_regularizer=bias_regularizer,
@@ -395,8 +404,7 @@ class DepthwiseConv2D(Conv):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        gone = ("filters", "groups", "kernel_initializer", "kernel_regularizer",
-                "kernel_constraint")  # fmt: skip
+        gone = ("filters", "kernel_initializer", "kernel_regularizer", "kernel_constraint")
         return {
             **{k: v for k, v in config.items() if k not in gone},
             "depth_multiplier": self.depth_multiplier,

@@ -256,7 +256,7 @@ class IndexLookup(PreprocessingLayer):
         """The size of the vectors; None as long as the vocabulary is not known."""
         if self.pad_to_max_tokens:
             return self.max_tokens
-        return self.vocabulary_size() if self._tokens else self._awaited_size
+        return self._known_size()
 
     def _places(self, inputs: Any) -> Any:
         if hasattr(inputs, "flat_values"):  # ragged: each value on its own
@@ -304,11 +304,18 @@ class IndexLookup(PreprocessingLayer):
             "sparse": self.sparse,
             "pad_to_max_tokens": self.pad_to_max_tokens,
             "vocabulary_dtype": self.vocabulary_dtype,
+            "idf_weights": self._saved_weights(),
             # a learned vocabulary, too, so that a saved model knows it
             "vocabulary": self.get_vocabulary(False) or None,
-            "idf_weights": self._saved_weights(),
-            "has_input_vocabulary": self._has_input_vocabulary,
+            "vocabulary_size": self._known_size(),
+            **({"has_input_vocabulary": False} if self._has_learned() else {}),
         }
+
+    def _has_learned(self) -> bool:
+        return bool(self._tokens) and not self._has_input_vocabulary
+
+    def _known_size(self) -> int | None:
+        return self.vocabulary_size() if self._tokens else self._awaited_size
 
     def _saved_weights(self) -> Any:
         if self._idf is None:
@@ -346,7 +353,10 @@ class StringLookup(IndexLookup):
         self.encoding = encoding
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "encoding": self.encoding}
+        config = super().get_config()
+        del config["vocabulary_dtype"]
+        learned = {k: config.pop(k) for k in ("has_input_vocabulary",) if k in config}
+        return {**config, "encoding": self.encoding, **learned}
 
 
 class IntegerLookup(IndexLookup):

@@ -96,6 +96,12 @@ class MaxPooling1D(_Pooling):
     ) -> None:  # fmt: skip
         super().__init__(pool_size, strides, padding, data_format, **kwargs)
 
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        order = ("strides", "pool_size", "padding", "data_format")
+        own = {name: config.pop(name) for name in order}
+        return {**config, **own}
+
 
 class AveragePooling1D(MaxPooling1D):
     """The mean of each window of steps."""

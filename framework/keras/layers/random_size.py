@@ -56,9 +56,9 @@ class _RandomSize(_ImageLayer):
         sizes[self._axis - 4] = None
         return TensorShape(sizes)
 
-    def get_config(self) -> dict[str, Any]:
+    def _own_config(self) -> dict[str, Any]:
         return {
-            **super().get_config(), "factor": self.factor, "interpolation": self.interpolation,
+            **super()._own_config(), "factor": self.factor, "interpolation": self.interpolation,
         }  # fmt: skip
 
 

@@ -162,12 +162,9 @@ class AlphaDropout(_RandomLayer):
         return scale * (inputs * keep + low * (1 - keep)) - scale * low * self.rate
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "rate": self.rate,
-            "noise_shape": self.noise_shape,
-            "seed": self.seed,
-        }
+        # which Keras leaves out
+        shape = {} if self.noise_shape is None else {"noise_shape": self.noise_shape}
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed, **shape}
 
 
 class GaussianNoise(_RandomLayer):

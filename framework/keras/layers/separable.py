@@ -6,7 +6,7 @@ from typing import Any
 
 from shardtape import nn
 from shardtape.keras import constraints, initializers, regularizers
-from shardtape.keras.layers.convolution import Conv, Conv1D, per_axis
+from shardtape.keras.layers.convolution import Conv, Conv1D, per_axis, without_groups
 from shardtape.keras.layers.core import weight_config
 from shardtape.keras.layers.input_spec import InputSpec
 from shardtape.ops.array import expand_dims, shape, squeeze
@@ -45,6 +45,7 @@ class SeparableConv(Conv):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
+        without_groups(kwargs, type(self).__name__)
         super().__init__(
             rank, filters, kernel_size, strides, padding, data_format, dilation_rate, 1,
             activation, use_bias, bias_initializer=bias_initializer,
@@ -97,9 +98,8 @@ class SeparableConv(Conv):
         return self._finished(outputs)
 
     def get_config(self) -> dict[str, Any]:
-        gone = ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint")
         return {
-            **{k: v for k, v in super().get_config().items() if k not in gone},
+            **super().get_config(),
             "depth_multiplier": self.depth_multiplier,
             **weight_config(self, "depthwise", "pointwise"),
         }
@@ -139,6 +139,7 @@ class Conv1DTranspose(Conv1D):
         output_padding: Any = None, data_format: str | None = None, dilation_rate: Any = 1,
         activation: Any = None, use_bias: bool = True, **kwargs: Any,
     ) -> None:  # fmt: skip
+        without_groups(kwargs, type(self).__name__)
         super().__init__(filters, kernel_size, strides, padding, data_format, dilation_rate,
                          1, activation, use_bias, **kwargs)  # fmt: skip
         self.output_padding = None
@@ -188,9 +189,7 @@ class Conv1DTranspose(Conv1D):
         return outputs
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["groups"]
-        return {**config, "output_padding": self.output_padding}
+        return {**super().get_config(), "output_padding": self.output_padding}
 
 
 class DepthwiseConv1D(Conv):
@@ -203,6 +202,7 @@ class DepthwiseConv1D(Conv):
         depthwise_initializer: Any = "glorot_uniform", depthwise_regularizer: Any = None,
         depthwise_constraint: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
+        without_groups(kwargs, type(self).__name__)
         super().__init__(1, None, kernel_size, strides, padding, data_format, dilation_rate, 1,
                          activation, use_bias, **kwargs)  # fmt: skip
         self.depth_multiplier = depth_multiplier
@@ -238,8 +238,7 @@ class DepthwiseConv1D(Conv):
         return None if channels is None else channels * self.depth_multiplier
 
     def get_config(self) -> dict[str, Any]:
-        gone = ("filters", "groups", "kernel_initializer", "kernel_regularizer",
-                "kernel_constraint")  # fmt: skip
+        gone = ("filters", "kernel_initializer", "kernel_regularizer", "kernel_constraint")
         return {
             **{k: v for k, v in super().get_config().items() if k not in gone},
             "depth_multiplier": self.depth_multiplier,

@@ -167,16 +167,18 @@ class TextVectorization(PreprocessingLayer):
 
     def get_config(self) -> dict[str, Any]:
         inner = self._lookup_layer.get_config()
-        shared = ("max_tokens", "pad_to_max_tokens", "sparse", "vocabulary", "idf_weights",
-                  "has_input_vocabulary")  # fmt: skip
         return {
             **super().get_config(),
+            "max_tokens": inner["max_tokens"],
             "standardize": self._standardize,
             "split": self._split,
             "ngrams": self._ngrams,
             "output_mode": self._output_mode,
             "output_sequence_length": self._length,
+            **{name: inner[name] for name in ("pad_to_max_tokens", "sparse")},
             "ragged": self._ragged,
+            **{name: inner[name] for name in ("vocabulary", "idf_weights")},
             "encoding": self._encoding,
-            **{name: inner[name] for name in shared},
+            "vocabulary_size": inner["vocabulary_size"] or self._lookup_layer.vocabulary_size(),
+            **{k: inner[k] for k in ("has_input_vocabulary",) if k in inner},
         }
