@@ -35,8 +35,8 @@ TRIED = sorted(
 # outputs that lie on the host by design: shapes, sizes, ranges, permutations and strings
 _ON_HOST = {"Shape", "ShapeN", "Size", "Rank", "Range", "InvertPermutation", "BroadcastArgs",
             "AxesFirst", "StatelessRandomGetKeyCounter", "RowIdsOfSplits", "PlacesOfRows",
-            "RaggedRange", "AsString", "StringFormat", "RaggedText", "UnicodeEncode", "EncodePng", "EncodeJpeg",
-            "NonMaxSuppressionV3", "SerializeTensor", "UniformCandidateSampler",
+            "RaggedRange", "AsString", "StringFormat", "UnicodeEncode", "EncodePng", "EncodeJpeg",
+            "NonMaxSuppressionV3", "RaggedText", "SerializeTensor", "UniformCandidateSampler",
             "LogUniformCandidateSampler", "FixedUnigramCandidateSampler", "NonMaxSuppressionV5",
             "NonMaxSuppressionWithOverlaps", "CTCGreedyDecoder", "CTCBeamSearchDecoder",
             "CombinedNonMaxSuppression",
