@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,15 +10,19 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape.backend import philox, rejection
-from shardtape.ops import array
+from shardtape.ops import array, samples
+from shardtape.ops.broadcasting import sum_to_shape_of
 from shardtape.ops.convert import convert_to_tensor
-from shardtape.ops.math import divide, maximum
+from shardtape.ops.incomplete_gamma import igamma, igamma_grad_a
+from shardtape.ops.math import divide, maximum, multiply
 from shardtape.ops.random import _stream, seeds, shape_input, sizes_of
-from shardtape.ops.registry import RANDOM, Arg, op
+from shardtape.ops.registry import RANDOM, Arg, broadcast, op
 from shardtape.ops.shape_rules import from_vector, known_ints
+from shardtape.ops.special import lgamma
 from shardtape.shapes import UNKNOWN, TensorShape
 
 _FLOATS = frozenset((dt.float16, dt.float32, dt.float64))
+_WIDE = frozenset((dt.float32, dt.float64))
 _SIZE = np.array([3], np.int32)
 _ALPHA = np.array([0.4, 1.0, 2.5])
 _SEED = np.array([5, 9], np.int64)
@@ -41,7 +46,7 @@ def _drawn(
 
 
 @op("RandomGamma", shape=_outer, dtypes=_FLOATS, dtype=lambda dtypes, attrs: dtypes[1],
-    host=("shape",), effects=RANDOM, widen=False, differentiable=False,
+    host=("shape",), effects=RANDOM, widen=False,
     samples=lambda rng: [((_SIZE, _ALPHA), {"seed": 7})])  # fmt: skip
 def random_gamma_op(xp, shape, alpha, *, seed=0, seed2=0, _stream_id=0):
     """Gamma numbers of rate 1: shape, then that of alpha."""
@@ -50,6 +55,38 @@ def random_gamma_op(xp, shape, alpha, *, seed=0, seed2=0, _stream_id=0):
     position = _stream(xp, blocks, _stream_id, seed, seed2, "RandomGamma", alpha.dtype)
     made = _drawn(rejection.gamma, xp, position, alpha, count)
     return made.reshape(sizes + alpha.shape).astype(alpha.dtype)
+
+
+@random_gamma_op.gradient
+def _(g, y, _shape, alpha):
+    return _by_alpha(g, y, alpha)
+
+
+def _by_alpha(g: Any, y: Any, alpha: Any) -> Any:
+    return sum_to_shape_of(multiply(g, random_gamma_grad(alpha, y)), alpha)
+
+
+def _grad_reference(alpha: Any, sample: Any) -> Any:
+    """By differences of the distribution function."""
+    alpha, sample, h = alpha.astype(np.float64), sample.astype(np.float64), 1e-5
+    rise = (igamma.kernel(np, alpha + h, sample) - igamma.kernel(np, alpha - h, sample)) / (2 * h)
+    gamma = np.vectorize(math.gamma)(alpha)
+    return -rise / (sample ** (alpha - 1) * np.exp(-sample) / gamma)
+
+
+@op("RandomGammaGrad", dtypes=_WIDE, broadcasts=True, shape=broadcast, differentiable=False,
+    samples=samples.uniform(0.4, 4.0, [(2, 3), (2, 3)], [(3,), (2, 3)]),
+    reference=_grad_reference)  # fmt: skip
+def random_gamma_grad(xp, alpha, sample):
+    """The derivative by alpha of gamma numbers of which each keeps its place in the distribution.
+
+    Figurnov, Mohamed and Mnih, Implicit Reparameterization Gradients (2018): minus the derivative
+    of the distribution function by alpha over the density.
+    """
+    wide, x = alpha.astype(np.float64), sample.astype(np.float64)
+    log_density = (wide - 1) * xp.log(x) - x - lgamma.kernel(xp, wide)
+    rise = igamma_grad_a.kernel(xp, wide, x)
+    return (-rise * xp.exp(-log_density)).astype(alpha.dtype)
 
 
 @op("RandomPoissonV2", shape=_outer, dtypes=_FLOATS | {dt.int32, dt.int64}, dtype="dtype",
@@ -76,13 +113,17 @@ def _repeats(shape: Any, parameter: Any) -> tuple[tuple[int, ...], int]:
 
 @op("StatelessRandomGammaV2", shape=from_vector(0), dtypes=_FLOATS,
     dtype=lambda dtypes, attrs: dtypes[2], host=("shape", "seed"), widen=False,
-    differentiable=False,
     samples=lambda rng: [((np.array([2, 3], np.int32), _SEED, _ALPHA), {})])  # fmt: skip
 def stateless_random_gamma_op(xp, shape, seed, alpha):
     """Gamma numbers of rate 1 that follow from `seed` [2]; `shape` ends with that of alpha."""
     sizes, count = _repeats(shape, alpha)
     position = philox.from_stateless_seed(int(seed[0]), int(seed[1]))
     return _drawn(rejection.gamma, xp, position, alpha, count).reshape(sizes).astype(alpha.dtype)
+
+
+@stateless_random_gamma_op.gradient
+def _(g, y, _shape, _seed, alpha):
+    return _by_alpha(g, y, alpha)
 
 
 @op("StatelessRandomPoisson", shape=from_vector(0), dtypes=_FLOATS, dtype="dtype",

@@ -446,7 +446,10 @@ def reduce_euclidean_norm(
     """The square root of the sum of squares over `axis` (None: all)."""
     x = convert_to_tensor(input_tensor)
     squares = real(conj(x) * x) if x.dtype.is_complex else square(x)
-    return cast(sqrt(reduce_sum(squares, axis, keepdims), name=name), x.dtype)
+    total = reduce_sum(squares, axis, keepdims)
+    if x.dtype.is_integer:  # the root, cut to a whole number
+        total = cast(total, dt.float64)
+    return cast(sqrt(total, name=name), x.dtype)
 
 
 @takes_composites

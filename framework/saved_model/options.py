@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from shardtape import dtypes as dt
+from shardtape.ops.convert import convert_to_tensor
+
 
 class SaveOptions:
     """Accepted by `tf.saved_model.save`."""
@@ -35,4 +38,12 @@ class Asset:
     """The path of a file that belongs to a model."""
 
     def __init__(self, path: Any) -> None:
-        self.asset_path = path
+        self.asset_path = convert_to_tensor(path, dt.string)
+
+    @property
+    def dtype(self) -> dt.DType:
+        return dt.string
+
+    def _as_tensor(self, dtype: Any = None) -> Any:
+        """The path; operations take an Asset in its place."""
+        return self.asset_path

@@ -201,3 +201,18 @@ def test_encodings_of_inputs(encoding, given, expected):
 def test_an_unknown_encoding_is_named():
     with pytest.raises(tf.errors.InvalidArgumentError, match="for input encoding: xx"):
         tf.strings.unicode_transcode("a", "xx", "UTF-8")
+
+
+def test_euclidean_norms_of_whole_numbers_are_cut():
+    x = tf.constant([[1, 2, 3], [1, 1, 1]])
+    assert tf.math.reduce_euclidean_norm(x).numpy() == np.int32(4)
+    assert tf.math.reduce_euclidean_norm(x, -1, True).numpy().tolist() == [[3], [1]]
+    assert tf.math.reduce_euclidean_norm(tf.cast(x, tf.uint8)).dtype is tf.uint8
+
+
+def test_assets_stand_for_their_paths(tmp_path):
+    (tmp_path / "words.txt").write_text("a b")
+    asset = tf.saved_model.Asset(str(tmp_path / "words.txt"))
+    assert tf.io.read_file(asset).numpy() == b"a b"
+    assert tf.function(lambda: tf.io.read_file(asset))().numpy() == b"a b"
+    assert asset.asset_path.numpy().endswith(b"words.txt")

@@ -137,7 +137,7 @@ def test_constants():
     assert initializers.Constant(3)((2,)).numpy().tolist() == [3.0, 3.0]
     made = plain.ConstantV1([1, 2, 3, 4])((2, 2))
     assert made.numpy().tolist() == [[1.0, 2.0], [3.0, 4.0]]
-    with pytest.raises(ValueError, match="reshape"):
+    with pytest.raises(TypeError, match=r"has 2 elements, but got `shape` \(3,\)"):
         initializers.Constant([1.0, 2.0])((3,))
 
 

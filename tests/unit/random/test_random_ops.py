@@ -143,3 +143,39 @@ def test_kernels_stay_on_the_device(name):
         tf.random.set_seed(1)
         want = op.kernel(np, *inputs, **op.bind_attrs(attrs))
         np.testing.assert_equal(got, want)
+
+
+# ---- gradients by the shape of gamma distributions: TensorFlow 2.15's figures --------------------
+ALPHA, BETA = [[1.0], [3.0], [5.0]], [[3.0, 4.0]]
+
+
+def test_gamma_has_gradients_by_both_parameters():
+    tf.random.set_seed(3)
+    alpha, beta = tf.constant(ALPHA), tf.constant(BETA)
+    with tf.GradientTape() as tape:
+        tape.watch([alpha, beta])
+        loss = tf.reduce_mean(tf.square(tf.random.gamma([4], alpha, beta)))
+    by_alpha, by_beta = tape.gradient(loss, [alpha, beta])
+    expected = [[0.08609164], [0.24914473], [0.2171289]]
+    np.testing.assert_allclose(by_alpha, expected, rtol=2e-6)
+    np.testing.assert_allclose(by_beta, [[-0.32247272, -0.30163997]], rtol=2e-6)
+
+
+@pytest.mark.parametrize("run", [lambda f: f, tf.function], ids=["eager", "function"])
+def test_stateless_gamma_has_gradients_by_both_parameters(run):
+    def gradients(alpha, beta):
+        with tf.GradientTape() as tape:
+            tape.watch([alpha, beta])
+            made = tf.random.stateless_gamma([5, 3, 2], [12, 34], alpha, beta)
+            loss = tf.reduce_mean(tf.square(made))
+        return tape.gradient(loss, [alpha, beta])
+
+    by_alpha, by_beta = run(gradients)(tf.constant(ALPHA), tf.constant(BETA))
+    expected = [[0.08607851], [0.1435446], [0.41835538]]
+    np.testing.assert_allclose(by_alpha, expected, rtol=2e-6)
+    np.testing.assert_allclose(by_beta, [[-0.69639945, -0.22588657]], rtol=2e-6)
+
+
+def test_random_gamma_grad():
+    made = tf.raw_ops.RandomGammaGrad(alpha=tf.constant(ALPHA), sample=[[0.5], [2.0], [9.0]])
+    np.testing.assert_allclose(made, [[0.80697906], [0.8565715], [1.3671181]], rtol=2e-6)
