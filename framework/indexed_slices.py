@@ -99,9 +99,13 @@ class IndexedSlices:
 
 def concatenate(a: IndexedSlices, b: IndexedSlices) -> IndexedSlices:
     """The sum of two sparse gradients of one tensor, kept sparse."""
-    from shardtape.ops.array import concat
+    from shardtape.ops.cast import cast
+    from shardtape.ops.joining import concat
 
+    indices = [a.indices, b.indices]
+    if a.indices.dtype is not b.indices.dtype:
+        indices = [cast(i, dt.int64) for i in indices]
     return IndexedSlices(
-        concat([a.values, b.values], 0), concat([a.indices, b.indices], 0),
+        concat([a.values, b.values], 0), concat(indices, 0),
         b.dense_shape if a.dense_shape is None else a.dense_shape,
     )  # fmt: skip

@@ -10,15 +10,15 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.context import executing_eagerly
-from shardtape.ops.arithmetic import maximum
+from shardtape.ops.arithmetic import maximum, multiply
 from shardtape.ops.broadcasting import broadcast_dynamic_shape, broadcast_to
 from shardtape.ops.cast import cast
 from shardtape.ops.compare import equal
 from shardtape.ops.composites import takes_composites
 from shardtape.ops.constants import DATA
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.filling import ones_like, zeros_like
 from shardtape.ops.filling import range as range_
-from shardtape.ops.filling import zeros_like
 from shardtape.ops.gather import boolean_mask
 from shardtape.ops.joining import concat, stack, tile
 from shardtape.ops.node_names import scope_itself, scoped
@@ -195,7 +195,8 @@ def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int
 def meshgrid(*args: Any, **kwargs: Any) -> list[Tensor]:
     """Coordinate grids of vectors; `indexing` "xy" (the first two axes swapped) or "ij".
 
-    Raises ValueError for another indexing.
+    Raises ValueError for another indexing, InvalidArgumentError (in a graph TypeError) for vectors
+    of several dtypes.
     """
     indexing = kwargs.pop("indexing", "xy")
     kwargs.pop("name", None)
@@ -206,6 +207,9 @@ def meshgrid(*args: Any, **kwargs: Any) -> list[Tensor]:
             f"Argument `indexing` parameter must be either 'xy' or 'ij', got '{indexing}'"
         )
     vectors = [reshape(convert_to_tensor(a), [-1]) for a in args]
+    for v in vectors[1:]:
+        if v.dtype is not vectors[0].dtype:  # refused, in words and kind, as a product of both
+            multiply(v, ones_like(vectors[0]))
     count = len(vectors)
     order = list(builtins.range(count))
     if indexing == "xy" and count > 1:

@@ -16,8 +16,11 @@ from shardtape.keras.models.traced_steps import TracedSteps
 from shardtape.replica_context import current_strategy
 from shardtape.tape import GradientTape
 
-_IGNORED = frozenset({"auto_scale_loss", "distribute", "pss_evaluation_shards",
-                      "sample_weight_mode", "target_tensors"})  # fmt: skip
+# words of older programs, without effect
+_IGNORED = frozenset((
+    "auto_scale_loss", "cloning", "distribute", "experimental_run_tf_function",
+    "pss_evaluation_shards", "sample_weight_mode", "target_tensors",
+))  # fmt: skip
 
 
 class Trainer(Fitting):
@@ -68,6 +71,18 @@ class Trainer(Fitting):
         Raises:
           TypeError: an unknown argument.
         """
+        if kwargs.get("distribute") is not None:
+            raise ValueError(
+                "`distribute` argument in compile is not available in TF 2.0: make the model in "
+                "`with strategy.scope():`"
+            )
+        if kwargs.get("target_tensors") is not None:
+            raise ValueError(
+                "`target_tensors` argument is not supported when executing eagerly. Received: "
+                f"{kwargs['target_tensors']}."
+            )
+        steps = kwargs.pop("experimental_steps_per_execution", None)
+        steps_per_execution = steps_per_execution if steps is None else steps
         unknown = sorted(kwargs.keys() - _IGNORED)
         if unknown:
             raise TypeError(f"Invalid keyword argument(s) in `compile()`: {unknown}")

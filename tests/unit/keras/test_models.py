@@ -469,3 +469,13 @@ def test_a_build_that_makes_layers_runs_once_and_names_them_as_keras_does():
     made(tf.ones((2, 3)))
     assert built == [(None, 3)] and made.count_params() == 16
     assert [v.name for v in made.variables] == ["rows/kernel:0", "rows/bias:0"]
+
+
+@pytest.mark.parametrize("word", ["experimental_run_tf_function", "cloning"])
+def test_compile_takes_older_words(word):
+    model = tf.keras.Sequential([tf.keras.layers.Dense(1, input_shape=(1,))])
+    model.compile("sgd", "mse", **{word: False}, experimental_steps_per_execution=2)
+    with pytest.raises(ValueError, match="`target_tensors` argument is not supported"):
+        model.compile("sgd", "mse", target_tensors=[1])
+    with pytest.raises(TypeError, match="Invalid keyword"):
+        model.compile("sgd", "mse", other=False)

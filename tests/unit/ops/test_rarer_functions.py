@@ -146,3 +146,25 @@ def test_a_rest_of_zero_has_the_sign_of_the_dividend(call):
     rest = call(x, y).numpy()
     np.testing.assert_array_equal(rest, [0.0, 0.0, 0.0, np.inf, -0.5])
     np.testing.assert_array_equal(np.signbit(rest), [True, False, True, False, True])
+
+
+def test_grids_of_vectors_of_two_dtypes_are_refused():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="cannot compute Mul"):
+        tf.meshgrid([1, 2], [1.0, 2.0])
+    with pytest.raises(TypeError):
+        tf.function(lambda: tf.meshgrid([1, 2], [1.0, 2.0]))()
+
+
+@pytest.mark.parametrize("run", [lambda call: call, tf.function])
+def test_sparse_gradients_by_indices_of_two_dtypes_are_added(run):
+    table = tf.Variable([[1.0], [2.0], [3.0]])
+
+    def slopes():
+        with tf.GradientTape() as tape:
+            long = tf.reduce_sum(tf.gather(table, tf.constant([1, 2], tf.int64)))
+            y = long + tf.reduce_sum(tf.gather(table, [0, 1]))
+        return tape.gradient(y, table)
+
+    made = run(slopes)()
+    assert made.indices.dtype is tf.int64
+    np.testing.assert_array_equal(tf.convert_to_tensor(made).numpy(), [[1.0], [2.0], [1.0]])
