@@ -160,6 +160,9 @@ def get(identifier: Any) -> Any:
     config: dict[str, Any] = {}
     name = identifier
     if isinstance(identifier, dict):
+        from shardtape.keras.saving.serialization import without_modules
+
+        identifier = without_modules(identifier)
         name, config = identifier.get("class_name"), identifier.get("config", {})
     found = known(name) if isinstance(name, str) else None
     if found is not None:

@@ -441,6 +441,10 @@ def serialize(initializer: Any, use_legacy_format: bool = False) -> Any:
     name = type(initializer).__name__
     if use_legacy_format:
         return {"class_name": name, "config": initializer.get_config()}
+    if not type(initializer).__module__.startswith("shardtape."):  # also one called `Ones`
+        from shardtape.keras.saving.serialization import keras_form
+
+        return keras_form(initializer)
     return {
         "module": "keras.initializers" if name in _BY_NAME else None,
         "class_name": name,
@@ -457,6 +461,9 @@ def deserialize(
         config = {"class_name": config, "config": {}}
     if not isinstance(config, dict):
         raise ValueError(f"Could not interpret initializer identifier: {config}")
+    from shardtape.keras.saving.serialization import without_modules
+
+    config = without_modules(config)
     name = config.get("class_name")
     cls = known(name, custom_objects) or _BY_NAME.get(name)
     if cls is not None and not hasattr(cls, "from_config"):

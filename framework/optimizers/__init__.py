@@ -107,6 +107,7 @@ def deserialize(
 
     Raises ValueError that names an unknown class.
     """
+    from shardtape.keras.saving.registry import known as known_class
     from shardtape.keras.saving.serialization import without_modules
 
     if not isinstance(config, dict):
@@ -119,6 +120,9 @@ def deserialize(
     held = config.get("config", {})
     older = older or "decay" in held
     ours = {n: getattr(legacy, n, c) for n, c in _OPTIMIZERS.items()} if older else _OPTIMIZERS
+    registered = known_class(name, custom_objects)
+    if registered is not None:
+        return registered.from_config(held, custom_objects)
     known = {**ours, **(custom_objects or {})}
     for other, cls in known.items():
         if other.lower() == name.lower():

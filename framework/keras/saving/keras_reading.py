@@ -11,7 +11,7 @@ from shardtape import nest
 from shardtape.keras import function_code
 from shardtape.keras.layers.additions import AddLoss, AddMetric
 from shardtape.keras.saving import operation_layers
-from shardtape.keras.saving.registry import known
+from shardtape.keras.saving.registry import imported, known
 from shardtape.keras.saving.spec_forms import KIND
 from shardtape.keras.symbolic import is_keras_tensor
 from shardtape.shapes import TensorShape
@@ -61,7 +61,8 @@ def plain_config(value: Any) -> Any:
     registered = value.get("registered_name")
     out = {k: plain_config(v) for k, v in value.items() if k not in ("module", "registered_name")}
     found = registered and known(registered) is not None and registered != "Functional"
-    out["class_name"] = registered if found else _bare(name)
+    elsewhere = None if known(name) is not None else imported(value.get("module"), name)
+    out["class_name"] = registered if found else elsewhere or _bare(name)
     for key in _UNUSED.get(name, ()):
         out["config"].pop(key, None)
     return out

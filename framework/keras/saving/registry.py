@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import threading
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 
 _registered: dict[str, Any] = {}  # by "package>name"
 _names: dict[Any, str] = {}
+_imported: dict[str, Any] = {}  # classes that configurations name with their module
 
 
 class _Scope(threading.local):
@@ -64,13 +66,34 @@ def get_registered_object(
 
 def known(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """What `custom_objects`, the scopes around or the register have by a name; None if nothing."""
-    for objects in (custom_objects or {}, _scope.objects, _registered):
+    for objects in (custom_objects or {}, _scope.objects, _registered, _imported):
         if name in objects:
             return objects[name]
     if not isinstance(name, str):
         return None
     ending = f">{name}"
     return next((v for full, v in _registered.items() if full.endswith(ending)), None)
+
+
+def imported(module: Any, name: str) -> str | None:
+    """The name under which `known` has a class that nobody registered, found in its module.
+
+    As in Keras the module is imported, so that reading a configuration runs its code. None for
+    modules that cannot be imported, and for what is no class with a configuration.
+    """
+    if not isinstance(module, str) or module.split(".")[0] in ("", "builtins", "keras"):
+        return None
+    full = f"{module}>{name}"
+    try:
+        found = vars(importlib.import_module(module)).get(name)
+    except ImportError:
+        return None
+    if not inspect.isclass(found) or not (
+        hasattr(found, "get_config") and hasattr(found, "from_config")
+    ):
+        return None
+    _imported[full] = found  # each time: a module may be loaded again
+    return full
 
 
 def get_custom_objects() -> dict[str, Any]:

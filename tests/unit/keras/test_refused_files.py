@@ -9,9 +9,15 @@ import shardtape as tf
 keras = tf.keras
 
 
-class Own(keras.layers.Layer):
-    def call(self, inputs):
-        return inputs
+def _hidden():
+    class Own(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs
+
+    return Own  # nobody can import it
+
+
+Hidden = _hidden()
 
 
 @pytest.mark.parametrize("name", ["junk.keras", "junk.h5"])
@@ -34,13 +40,13 @@ def test_a_folder_without_a_model_is_an_os_error(tmp_path):
 @pytest.mark.parametrize("ending, kind", [("keras", TypeError), ("h5", ValueError)])
 def test_a_class_that_nobody_knows(tmp_path, ending, kind):
     path = str(tmp_path / f"model.{ending}")
-    keras.Sequential([keras.Input((2,)), Own()]).save(path)
+    keras.Sequential([keras.Input((2,)), Hidden()]).save(path)
     with pytest.raises(kind, match="Unknown object: 'Own'"):
         keras.models.load_model(path)
-    assert len(keras.models.load_model(path, custom_objects={"Own": Own}).layers) == 1
+    assert len(keras.models.load_model(path, custom_objects={"Own": Hidden}).layers) == 1
 
 
 def test_a_class_that_nobody_knows_in_json():
-    text = keras.Sequential([keras.Input((2,)), Own()]).to_json()
+    text = keras.Sequential([keras.Input((2,)), Hidden()]).to_json()
     with pytest.raises(TypeError, match="Unknown object: 'Own'"):
         keras.models.model_from_json(text)
