@@ -34,6 +34,8 @@ class CheckpointState(NamedTuple):
             lines.append(f"last_preserved_timestamp: {self.last_preserved_timestamp!r}")
         return "\n".join(lines) + "\n"
 
+    __repr__ = __str__
+
 
 def read_state(folder: storage.Path, name: str | None = None) -> CheckpointState | None:
     """What the file says, with paths from where the program stands; None where there is none."""

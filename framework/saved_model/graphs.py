@@ -25,6 +25,7 @@ from shardtape.lookup.saved_tables import read_table, written_table
 from shardtape.lookup.tables import LookupInterface
 from shardtape.ops import registry
 from shardtape.ops.array import zeros_like
+from shardtape.saved_model.options import Asset, asset_of
 from shardtape.tensor import EagerTensor, SymbolicTensor
 
 _INLINE_BYTES = 1024  # larger constants are kept as arrays beside the JSON
@@ -37,12 +38,14 @@ class GraphWriter:
       variables: the Variables that the graphs use, in order of their numbers.
       tables: the lookup tables as they are written, likewise.
       constants: the large constants, likewise.
+      assets: the files that functions or attributes name, likewise.
     """
 
     def __init__(self) -> None:
         self.variables: list[Any] = []
         self.tables: list[dict[str, Any]] = []
         self.constants: list[np.ndarray] = []
+        self.assets: list[Asset] = []
         self._numbers: dict[int, int] = {}
         self._table_numbers: dict[int, int] = {}
         self._keep_alive: list[Any] = []  # so that no id is used again
@@ -54,6 +57,14 @@ class GraphWriter:
             found = self._numbers[variable._id] = len(self.variables)
             self.variables.append(variable)
         return found
+
+    def asset(self, asset: Asset) -> int:
+        """The number of a file that goes along with the model."""
+        for number, known in enumerate(self.assets):
+            if known is asset:
+                return number
+        self.assets.append(asset)
+        return len(self.assets) - 1
 
     def table(self, table: LookupInterface) -> int:
         """The number of a table. Raises UnimplementedError for one that has no form in JSON."""
@@ -122,6 +133,9 @@ class GraphWriter:
 
     def constant(self, value: Any) -> dict[str, Any]:
         """A fixed tensor: its value, or the number of the constant."""
+        asset = asset_of(value) if isinstance(value, EagerTensor) else None
+        if asset is not None:
+            return {"asset": self.asset(asset)}
         array = np.asarray(value._array if isinstance(value, EagerTensor) else value)
         if array.dtype.kind in "OSU" or array.nbytes <= _INLINE_BYTES:
             return {"value": values.encode(array)}
@@ -224,14 +238,15 @@ def _check_plain(attrs: dict[str, Any]) -> None:
 class GraphReader:
     """Adds graphs that `GraphWriter` wrote to the graph that is being built.
 
-    Args: the Variables and constants, by number, and the tables as they were written.
+    Args: the Variables, constants and files, by number, and the tables as they were written.
     """
 
     def __init__(
         self, variables: Sequence[Any], constants: Sequence[np.ndarray],
-        tables: Sequence[dict[str, Any]] = (),
+        tables: Sequence[dict[str, Any]] = (), assets: Sequence[Asset] = (),
     ) -> None:  # fmt: skip
         self._variables, self._constants = variables, constants
+        self.assets = assets
         self.tables = [read_table(t, self._array) for t in tables]
 
     def add(
@@ -265,6 +280,8 @@ class GraphReader:
         return values.decode(entry["value"])
 
     def _constant(self, entry: dict[str, Any]) -> Any:
+        if "asset" in entry:
+            return self.assets[entry["asset"]].asset_path
         return EagerTensor(self._array(entry))
 
     def _node(self, entry: dict[str, Any], made: list[Any]) -> Any:

@@ -24,7 +24,8 @@ from shardtape.ops import source
 from shardtape.ragged.spec import RaggedTensorSpec
 from shardtape.saved_model.functions import RestoredFunction, signature_of
 from shardtape.saved_model.graphs import GraphReader
-from shardtape.saved_model.saving import CONSTANTS, FILE, FORMAT
+from shardtape.saved_model.options import Asset
+from shardtape.saved_model.saving import ASSETS, CONSTANTS, FILE, FORMAT
 from shardtape.sparse_tensor import SparseTensorSpec
 from shardtape.tensor import EagerTensor
 from shardtape.type_spec import TypeSpec
@@ -113,7 +114,10 @@ class _Import:
         self._described = described
         variables, constants = _values(path, described)
         self._variables = variables
-        self._reader = GraphReader(variables, constants, described.get("tables", ()))
+        assets = [
+            Asset(storage.join(path, ASSETS, name)) for name in described.get("assets", ())
+        ]  # fmt: skip
+        self._reader = GraphReader(variables, constants, described.get("tables", ()), assets)
         self._objects: dict[int, Any] = {}
 
     def root(self) -> Any:
@@ -133,6 +137,8 @@ class _Import:
             made = self._variables[entry["variable"]]
         elif kind == "function":
             made = self._function(entry)
+        elif kind == "asset":
+            made = self._reader.assets[entry["asset"]]
         elif kind == "table":
             made = self._reader.tables[entry["table"]]
         elif kind == "list":

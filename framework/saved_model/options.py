@@ -1,11 +1,13 @@
-"""Options of `save` and `load`, as TensorFlow's programs pass them; they change nothing here."""
+"""Options of `save` and `load`, which change nothing here, and files that belong to a model."""
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 from shardtape import dtypes as dt
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.tensor import EagerTensor
 
 
 class SaveOptions:
@@ -34,11 +36,22 @@ class LoadOptions:
         self.experimental_skip_checkpoint = experimental_skip_checkpoint
 
 
+# by the tensor of the path, which functions capture
+_known: weakref.WeakValueDictionary[int, Asset] = weakref.WeakValueDictionary()
+
+
+def asset_of(path: Any) -> Asset | None:
+    """The Asset that a tensor is the path of."""
+    return _known.get(path._key())
+
+
 class Asset:
-    """The path of a file that belongs to a model."""
+    """The path of a file that belongs to a model: a saved model takes a copy of it along."""
 
     def __init__(self, path: Any) -> None:
         self.asset_path = convert_to_tensor(path, dt.string)
+        if type(self.asset_path) is EagerTensor:
+            _known[self.asset_path._key()] = self
 
     @property
     def dtype(self) -> dt.DType:

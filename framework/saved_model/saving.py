@@ -23,6 +23,7 @@ from shardtape.lookup.saved_tables import has_form
 from shardtape.ragged.spec import RaggedTensorSpec
 from shardtape.saved_model.functions import RestoredFunction
 from shardtape.saved_model.graphs import GraphWriter
+from shardtape.saved_model.options import Asset
 from shardtape.sparse_tensor import SparseTensorSpec
 from shardtape.tensor import SymbolicTensor
 from shardtape.variable import Variable
@@ -32,6 +33,7 @@ _log = logging.getLogger("shardtape")
 FILE = "saved_model.json"
 FORMAT = "shardtape-saved-model"
 CONSTANTS = "constants"
+ASSETS = "assets"
 _FUNCTIONS = (Function, ConcreteFunction, RestoredFunction)
 
 
@@ -100,6 +102,7 @@ def write_graphs(
             if signatures is not None:
                 raise
             _log.warning("The signature %s is not saved: %s", name, error.message)
+    files = _copied(writer.assets, path)
     keys = _keys(obj)
     own: list[Piece] = [
         Piece(array, f"constant-{i}") for i, array in enumerate(writer.constants)
@@ -120,11 +123,29 @@ def write_graphs(
     text = json.dumps({
         "format": FORMAT, "version": 1, "root": root, "objects": export.objects,
         "signatures": described, "variables": variables, "tables": writer.tables,
+        "assets": files,
         "constants": len(writer.constants),
     })  # fmt: skip
     target = storage.join(path, FILE)
     with storage.translated("write", target), open(target, "w") as file:
         file.write(text)
+
+
+def _copied(assets: list[Asset], path: str) -> list[str]:
+    """Copies files into the folder ASSETS of a model; returns the name there of each."""
+    names: dict[str, str] = {}
+    for asset in assets:
+        source = asset.asset_path.numpy().decode()
+        if source in names:
+            continue
+        name = base = storage.split(source)[1]
+        while name in names.values():  # another file of this name, from another folder
+            name = f"{base}_{len(names)}"
+        names[source] = name
+        folder = storage.join(path, ASSETS)
+        storage.make_directory(folder)
+        storage.write_whole(storage.join(folder, name), storage.read_bytes(source))
+    return [names[asset.asset_path.numpy().decode()] for asset in assets]
 
 
 def _keys(obj: Any) -> dict[int, str]:
@@ -191,6 +212,9 @@ class _Export:
         if has_form(obj):
             entry["table"] = self._writer.table(obj)
             return number
+        if isinstance(obj, Asset):
+            entry["asset"] = self._writer.asset(obj)
+            return number
         children = dict(children_of(obj))
         if isinstance(obj, (list, tuple)):  # lists in it keep their places, also without Variables
             children.update(
@@ -200,7 +224,7 @@ class _Export:
         children.update(functions if functions is not None else functions_held(obj))
         children.update(
             (name, value) for name, value in getattr(obj, "__dict__", {}).items()
-            if not name.startswith("_") and has_form(value)
+            if not name.startswith("_") and (has_form(value) or isinstance(value, Asset))
         )  # fmt: skip
         entry["children"] = {
             name: self.object(child, path=f"{path}.{name}".lstrip("."))
@@ -282,6 +306,8 @@ def _kind(obj: Any) -> str:
         return "function"
     if has_form(obj):
         return "table"
+    if isinstance(obj, Asset):
+        return "asset"
     if isinstance(obj, (list, tuple)):
         return "list"
     return "dict" if isinstance(obj, Mapping) else "object"
@@ -379,4 +405,10 @@ def _concrete(function: Any) -> ConcreteFunction:
         )
     if function.input_signature is None and len(function._traces) == 1:
         return next(iter(function._traces.values()))
+    parameters = function._signature.parameters.values()
+    if function.input_signature is None and any(p.default is p.empty for p in parameters):
+        raise ValueError(
+            "Expected a TensorFlow function for which to generate a signature, but got "
+            f"{function!r}: give it an input_signature, or a trace of get_concrete_function"
+        )
     return function.get_concrete_function()
