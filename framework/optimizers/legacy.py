@@ -327,6 +327,9 @@ class Optimizer(optimizer.Optimizer):
         """`weights`; may be called."""
         return VariableList(self.weights)
 
+    def _count_without_gradients(self, traced: Any) -> None:
+        """These count behind the updates, which wait for gradients."""
+
     def get_weights(self) -> list[Any]:
         """The values of `weights`."""
         return [v.numpy() for v in self.weights]

@@ -191,8 +191,17 @@ class Nadam(Optimizer):
 
     def _with_products(self, pairs: list[tuple[Any, Any]], counters: list[int]) -> None:
         """Updates; the product is multiplied where a counter is not that of this update."""
+        products = self._multiplied(compute_dtype(pairs[0][1].dtype.numpy_dtype), counters)
+        self.rule.products[:] = products
+        try:
+            super().run_update(pairs)
+        finally:
+            self.rule.products.clear()
+        self._traced_product = products[-1]
+
+    def _multiplied(self, dtype: Any, counters: list[int]) -> list[Any]:
+        """The product as each of the updates takes it."""
         step = self._step()
-        dtype = compute_dtype(pairs[0][1].dtype.numpy_dtype)
         product = self._traced_product
         if isinstance(product, tuple):
             product = self._product_before(dtype, step)
@@ -201,12 +210,13 @@ class Nadam(Optimizer):
             if counter != step + 2 or product == 1:  # Keras divides by 1 - 1 there
                 product = product * self.rule._momentum(dtype, step + 1)
             products.append(product)
-        self.rule.products[:] = products
-        try:
-            super().run_update(pairs)
-        finally:
-            self.rule.products.clear()
-        self._traced_product = product
+        return products
+
+    def _count_without_gradients(self, traced: Mapping[str, Any]) -> None:
+        counters = [traced["trace"] + i for i in range(len(traced["sparse"]))]
+        dtype = compute_dtype(self._variables[0].dtype.numpy_dtype)
+        self._traced_product = self._multiplied(dtype, counters)[-1]
+        super()._count_without_gradients(traced)
 
     def _product_before(self, dtype: Any, step: int) -> Any:
         """The product after `step` updates: eager ones, or traced ones that a file had."""

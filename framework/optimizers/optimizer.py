@@ -295,6 +295,20 @@ class Optimizer(Described):
         else:
             self._iterations.assign_add(1)
 
+    def _count_without_gradients(self, traced: Mapping[str, Any]) -> None:
+        """Counts an update that got no gradients; the weights decay, as in TensorFlow's graph.
+
+        Args:
+          traced: attributes of the update in the graph.
+        """
+        if self.weight_decay is not None:
+            rate = self._rate_of_update()
+            for v in self._variables:
+                decay = self.rule.for_variable(v.name).weight_decay
+                if decay:
+                    v.assign_sub(v * decay * rate)
+        self.iterations.assign_add(1)
+
     def _begin_again(self) -> None:
         """Called when the state was taken over from a file of Keras's form."""
 

@@ -183,9 +183,10 @@ class IterableBatches:
       sized: all batches are known to have the same number of examples.
       ran_out: there were fewer batches than the limit, which ends the training.
       alone: each pass is a call of its own (validation), which begins anew.
+      met_end: the pass has ended where nothing said beforehand that it would.
     """
 
-    alone = False
+    alone = met_end = False
 
     def __init__(self, source: Any, steps: int | None = None) -> None:
         self._source = source
@@ -211,12 +212,13 @@ class IterableBatches:
         self._begun = True
         if self._iterator is None or self._restarts:
             self._iterator = iter(self._source)
-        self.counted = 0
+        self.counted, self.met_end = 0, False
         while self._limit is None or self.counted < self._limit:
             try:
                 batch = next(self._iterator)
             except StopIteration:
                 self._iterator = None
+                self.met_end = self.steps is None or self._limit is not None
                 if self._limit is not None:
                     self.ran_out = True
                     _warn_of_end(self._limit - self.counted)

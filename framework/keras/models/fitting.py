@@ -134,6 +134,8 @@ class Fitting:
             calls.on_train_batch_end(first + len(group) - 1, logs)
             if self.stop_training:
                 break
+        if getattr(batches, "met_end", False):
+            run.meet_end()
         return logs
 
     def _evaluate(self, batches: Any, calls: CallbackList) -> dict[str, Any]:

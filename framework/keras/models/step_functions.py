@@ -71,6 +71,18 @@ class Runner:
         except _ENDS:
             return []
 
+    def meet_end(self) -> None:
+        """Lets the optimizers count the step in which TensorFlow finds that there is no batch.
+
+        There the counter of updates does not wait for the batch, which a step fails to get.
+        """
+        concrete = getattr(self._step, "concrete", lambda: None)()
+        if self._name == "train_step" and self._own is None and concrete is not None:
+            for operation in concrete.graph.get_operations():
+                optimizer = operation.attrs.get("optimizer")
+                if hasattr(optimizer, "_count_without_gradients"):
+                    optimizer._count_without_gradients(operation.attrs)
+
 
 class _FedIterator:
     """An iterator of a dataset over batches that are put in while it is used.
