@@ -18,7 +18,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape.keras.floatx import floatx
 from shardtape.keras.random_seed import RandomGenerator
-from shardtape.keras.saving.registry import known
+from shardtape.keras.saving.registry import custom_object_scope, known
 from shardtape.ops import filling
 from shardtape.ops import math as ops
 from shardtape.ops.convert import constant as constant_tensor
@@ -463,7 +463,8 @@ def deserialize(
         raise ValueError(f"Could not interpret initializer identifier: {config}")
     from shardtape.keras.saving.serialization import without_modules
 
-    config = without_modules(config)
+    with custom_object_scope(custom_objects):
+        config = without_modules(config)
     name = config.get("class_name")
     cls = known(name, custom_objects) or _BY_NAME.get(name)
     if cls is not None and not hasattr(cls, "from_config"):

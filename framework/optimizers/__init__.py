@@ -107,6 +107,7 @@ def deserialize(
 
     Raises ValueError that names an unknown class.
     """
+    from shardtape.keras.saving.registry import custom_object_scope
     from shardtape.keras.saving.registry import known as known_class
     from shardtape.keras.saving.serialization import without_modules
 
@@ -115,7 +116,8 @@ def deserialize(
             f"An optimizer is made of the dictionary that `serialize` gives, got {config!r}"
         )
     older = config.get("module") == "keras.optimizers.legacy"
-    config = without_modules(config)
+    with custom_object_scope(custom_objects):
+        config = without_modules(config)
     name = str(config.get("class_name"))
     held = config.get("config", {})
     older = older or "decay" in held

@@ -155,7 +155,7 @@ from shardtape.keras.layers.spectral import SpectralNormalization
 from shardtape.keras.layers.stacked_cells import StackedRNNCells
 from shardtape.keras.layers.text import TextVectorization
 from shardtape.keras.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
-from shardtape.keras.saving.registry import known
+from shardtape.keras.saving.registry import custom_object_scope, known
 from shardtape.keras.saving.serialization import keras_form, plain_form, without_modules
 
 from shardtape.keras.layers import experimental  # isort: skip
@@ -182,7 +182,8 @@ def deserialize(
         raise ValueError(
             f"A layer is made of the dictionary that `serialize` gives, got {config!r}"
         )
-    config = without_modules(config)
+    with custom_object_scope(custom_objects):
+        config = without_modules(config)
     name = config["class_name"]
     found: Any = known(name, custom_objects) or globals().get(name)
     if not callable(getattr(found, "from_config", None)):

@@ -125,7 +125,8 @@ def deserialize_keras_object(
             return deserialize_keras_object(
                 config, module_objects, custom_objects, printable_module_name
             )
-    identifier = without_modules(config)
+    with custom_object_scope(custom_objects):  # these come before what modules have
+        identifier = without_modules(config)
     if identifier is None:
         return None
     if isinstance(identifier, str):
