@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from shardtape.backend.blas import add_scaled
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import WRITES, op
 from shardtape.ops.state import apply_resource
@@ -24,6 +27,8 @@ def apply_gradient_descent(xp, var, alpha, delta):
     array = var._storage()
     if array.shape != delta.shape:
         raise ValueError(f"var and delta do not have the same shape {array.shape} {delta.shape}")
+    if xp is np and add_scaled(-float(alpha), delta, array):
+        return
     if array.size > _WHOLE_ELEMENTS:
         _descent.dense(xp, array, delta, {}, 0, float(alpha))
     else:
