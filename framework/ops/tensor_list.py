@@ -123,7 +123,13 @@ def reserve(xp, num_elements):
 @_list_op("TensorListFromTensor", dtype=dt.variant)
 def from_tensor(xp, tensor):
     """The rows of a tensor as a list."""
-    return ListValue(list(tensor) if tensor.ndim > 1 else [tensor[i] for i in range(len(tensor))])
+    return ListValue(_members_of(tensor))
+
+
+def _members_of(tensor: Any) -> list[Any]:
+    if tensor.dtype == object:  # the members of a vector of strings stay arrays
+        return [tensor[i, ...] for i in range(len(tensor))]
+    return [*tensor] if tensor.ndim > 1 else [tensor[i] for i in range(len(tensor))]
 
 
 @from_tensor.gradient
@@ -332,7 +338,7 @@ def scatter(xp, list, indices, tensor, *, sums=False):
       sums: rows of the same index are added.
     """
     made = [*list.items()]
-    for i, row in zip(indices.tolist(), tensor):
+    for i, row in zip(indices.tolist(), _members_of(tensor)):
         made += [None] * (i + 1 - len(made))
         made[i] = row if made[i] is None or not sums else made[i] + row
     return ListValue(made)

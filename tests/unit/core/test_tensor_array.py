@@ -140,3 +140,17 @@ def test_members_that_were_read_are_zeros_in_the_whole():
     np.testing.assert_array_equal(ta.stack().numpy(), [[1, 2], [0, 0], [5, 7]])  # it stays
     np.testing.assert_array_equal(ta.concat().numpy(), [1, 2, 0, 0, 5, 7])
     np.testing.assert_array_equal(ta.gather([2, 1]).numpy(), [[5, 7], [0, 0]])
+
+
+def test_members_of_strings_are_tensors_in_a_function():
+    words = tf.constant(["ab", "c"])
+
+    @tf.function
+    def read():
+        array = tf.TensorArray(tf.string, 2).scatter([1, 0], words)
+        one = tf.py_function(lambda x: x.numpy() + b"!", [array.read(0)], tf.string)
+        mapped = tf.map_fn(lambda x: tf.py_function(lambda v: v.numpy() * 2, [x], tf.string), words)
+        return one, mapped
+
+    one, mapped = read()
+    assert one.numpy() == b"c!" and mapped.numpy().tolist() == [b"abab", b"cc"]
