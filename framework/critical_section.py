@@ -11,7 +11,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape import errors
-from shardtape.context import executing_eagerly
+from shardtape.context import executing_eagerly, state
 from shardtape.graph.py_function import numpy_function
 from shardtape.graph.scopes import control_dependencies
 
@@ -23,7 +23,7 @@ class CriticalSection:
     """A lock around functions: those that `execute` gets run one after the other.
 
     A thread that has the section may enter it again. In a traced function it is entered and left
-    at each run; a run that fails inside keeps the section for its thread.
+    at each run; a run that fails inside leaves it.
 
     Args:
       name, shared_name: of the section; sections of one `shared_name` are one.
@@ -62,6 +62,11 @@ class CriticalSection:
                 return fn()
             finally:
                 self._lock.leave()
+        graph = state.graph
+        while graph is not None:  # loops and branches may run as a part of what is around them
+            if self._lock not in graph.guards:
+                graph.guards.append(self._lock)
+            graph = getattr(graph, "outer_graph", None)
         entered = numpy_function(self._lock.enter_at_run, [], dt.bool)
         with control_dependencies([entered]):
             made = fn()
@@ -86,7 +91,7 @@ class _Lock:
             if not self._free.wait_for(lambda: self._owner is None, _DEADLINE_S):
                 raise errors.DeadlineExceededError(
                     f"the critical section {self._name!r} was not free within {_DEADLINE_S:.0f} s: "
-                    "what runs in it waits for something, or a run in another thread failed"
+                    "what runs in it waits for something"
                 )
             self._owner, self._depth = me, 1
 
@@ -96,6 +101,15 @@ class _Lock:
             if self._depth <= 0:
                 self._owner = None
                 self._free.notify()
+
+    def held(self) -> int:
+        """How often this thread has entered and not left."""
+        return self._depth if self._owner == threading.get_ident() else 0
+
+    def leave_to(self, depth: int) -> None:
+        """Leaves until this thread holds it `depth` times."""
+        while self.held() > depth:
+            self.leave()
 
     def enter_at_run(self) -> Any:
         self.enter()

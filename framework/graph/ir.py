@@ -124,6 +124,7 @@ class Graph:
         self.finalized = False
         self.plans: dict[Any, Any] = {}
         self.gradient_overrides: dict[str, str] = {}
+        self.guards: list[Any] = []  # locks that its runs take, see `CriticalSection`
         self.shown = Shown()
         self.lock = threading.RLock()
 

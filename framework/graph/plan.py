@@ -57,6 +57,8 @@ class Plan:
         self._counts: OrderedDict[Any, int] = OrderedDict()
         self._specialised: OrderedDict[Any, Any] = OrderedDict()
         self._lock = threading.Lock()
+        if graph.guards:
+            self.run = self._run_guarded  # type: ignore[method-assign]
 
     def run(self, feeds: Sequence[Any], out: Sequence[Any] | None = None) -> list[Any]:
         """Values of the fetches (None for operations).
@@ -85,6 +87,16 @@ class Plan:
             return self._specialise(signature, feeds, out)
         values = self.interpret(feeds)
         return self._collect(values, out)
+
+    def _run_guarded(self, feeds: Sequence[Any], out: Sequence[Any] | None = None) -> list[Any]:
+        """A run that leaves nothing locked where it fails."""
+        before = [(guard, guard.held()) for guard in self.graph.guards]
+        try:
+            return Plan.run(self, feeds, out)
+        except BaseException:
+            for guard, depth in before:
+                guard.leave_to(depth)
+            raise
 
     def _run_and_fetch(self, feeds: Sequence[Any], out: Sequence[Any]) -> list[Any]:
         """A run on a device, whose kernels cannot write into the host arrays of `out`."""

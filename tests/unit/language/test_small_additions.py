@@ -54,6 +54,38 @@ def test_a_section_in_a_function():
     assert v.numpy() == 60 and step().numpy() == 60
 
 
+@pytest.mark.parametrize("place", ["straight", "branch", "loop"])
+def test_a_run_that_fails_in_a_section_leaves_it(place):
+    section, v = tf.CriticalSection(), tf.Variable(0.0)
+
+    def work(x):
+        def body():
+            v.assign_add(1.0)
+            return tf.debugging.check_numerics(x, "inside")
+
+        return section.execute(body)
+
+    @tf.function
+    def step(x):
+        if place == "branch":
+            return tf.cond(x > -1e9, lambda: work(x), lambda: work(2.0 * x))
+        if place == "loop":
+            return tf.while_loop(lambda i, y: i < 2, lambda i, y: (i + 1, work(x)), (0, x))[1]
+        return work(x)
+
+    for _ in range(4):  # interpreted and compiled runs
+        with pytest.raises(tf.errors.InvalidArgumentError, match="inside"):
+            step(tf.constant(float("inf")))
+    got = []
+    thread = threading.Thread(target=lambda: got.append(step(tf.constant(2.0)).numpy()))
+    thread.start()
+    thread.join(10)
+    assert got == [2.0]
+    with pytest.raises(tf.errors.InvalidArgumentError):  # of a section that is held around it
+        section.execute(lambda: step(tf.constant(float("inf"))))
+    assert section.execute(lambda: 3) == 3
+
+
 def test_threads_that_end_together():
     coordinator = tf.train.Coordinator()
     count = []
