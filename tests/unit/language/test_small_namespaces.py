@@ -133,6 +133,10 @@ def test_settings_are_given_back():
         tf.config.threading.set_inter_op_parallelism_threads(-1)
     tf.config.optimizer.set_experimental_options({"constant_folding": False})
     assert tf.config.optimizer.get_experimental_options()["constant_folding"] is False
+    tf.config.optimizer.set_experimental_options({"layout_optimizer": True, "none_of_them": 1})
+    options = tf.config.optimizer.get_experimental_options()
+    assert list(options)[:2] == ["layout_optimizer", "constant_folding"]
+    assert options["disable_meta_optimizer"] is False and "none_of_them" not in options
     tf.config.optimizer.set_jit(True)
     assert tf.config.optimizer.get_jit() == "autoclustering"
     tf.config.optimizer.set_jit(False)
