@@ -352,6 +352,9 @@ class StringLookup(IndexLookup):
                          **kwargs)  # fmt: skip
         self.encoding = encoding
 
+    def _note_shape(self, batch: Any) -> None:
+        """None: the entrance of a model would have the type of the results, not of strings."""
+
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["vocabulary_dtype"]

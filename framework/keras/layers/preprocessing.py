@@ -65,9 +65,9 @@ class PreprocessingLayer(Layer):
         return lambda iterator: self.update_state(next(iterator))
 
     def _note_shape(self, batch: Any) -> None:
-        """A Sequential model that begins with the layer can be built for what it was shown."""
-        if self._batch_input_shape is None and len(batch.shape) > 1:
-            self._batch_input_shape = (None, *tuple(batch.shape)[1:])
+        """A Sequential model that begins with the layer takes what has as many axes."""
+        if self._batch_input_shape is None:
+            self._batch_input_shape = (None,) * len(batch.shape)
 
     def update_state(self, data: Any) -> None:
         """Takes one batch."""
@@ -158,6 +158,11 @@ class Normalization(PreprocessingLayer):
     def variance(self) -> Tensor:
         """In a shape that broadcasts against the inputs."""
         return self._statistic("adapt_variance", self.input_variance)
+
+    def _note_shape(self, batch: Any) -> None:
+        # Keras leaves the sizes open, and then cannot load the models that it saved
+        if self._batch_input_shape is None:
+            self._batch_input_shape = (None, *tuple(batch.shape)[1:])
 
     def update_state(self, data: Any) -> None:
         if self.input_mean is not None:

@@ -191,3 +191,17 @@ def test_a_model_that_was_called_on_one_example_takes_batches_in_another():
     outer = keras.Sequential([inner, layers.Conv2D(2, 2)])
     assert outer(tf.ones([2, 5, 6, 3])).shape == (2, 3, 3, 2)
     assert inner.input_shape == (5, 6, 3) and outer.output_shape == (2, 3, 3, 2)
+
+
+def test_layers_that_were_adapted_give_models_the_number_of_axes():
+    texts = layers.TextVectorization(output_sequence_length=4)
+    texts.adapt(["a b", "b"])
+    model = keras.Sequential([texts, layers.Embedding(5, 2)])
+    assert model.input_shape == (None,) and model.output_shape == (None, 4, 2)
+    assert texts.get_config()["batch_input_shape"] == (None,)
+    lines = layers.TextVectorization()
+    lines.adapt([["a"], ["b"]])
+    assert lines.get_config()["batch_input_shape"] == (None, None)
+    bins = layers.Discretization(num_bins=2)
+    bins.adapt([1.0, 2.0])
+    assert bins.get_config()["batch_input_shape"] == (None,)
