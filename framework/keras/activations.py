@@ -169,10 +169,19 @@ def get(identifier: Any) -> Callable[..., Any]:
 
 
 def serialize(activation: Callable[..., Any], use_legacy_format: bool = False) -> Any:
-    """The name of an activation of this module, else the name of the function.
+    """The name of an activation of this module; of another function what Keras writes of it.
 
     A layer that stands for an activation gives the dictionary that describes layers.
+
+    Raises ValueError for a text, which says no function, TypeError for anything else than those.
     """
+    if isinstance(activation, str):
+        raise ValueError(
+            f"Unknown activation function '{activation}' cannot be serialized: give the function, "
+            f"as tf.keras.activations.get('{activation}') finds it, not its name"
+        )
+    if not callable(activation):
+        raise TypeError(f"an activation is a function or a layer, got {activation!r}")
     for name, function in _BY_NAME.items():
         if function is activation:
             return name
@@ -180,7 +189,12 @@ def serialize(activation: Callable[..., Any], use_legacy_format: bool = False) -
         from shardtape.keras.saving.serialization import keras_form, plain_form
 
         return plain_form(activation) if use_legacy_format else keras_form(activation)
-    return getattr(activation, "__name__", str(activation))
+    of_tensorflow = getattr(activation, "__module__", "").startswith("shardtape.")
+    if of_tensorflow and getattr(activation, "__name__", None) in _BY_NAME:  # `tf.nn.relu`
+        return _BY_NAME[activation.__name__].__name__
+    from shardtape.keras.saving.serialization import function_form, plain_form
+
+    return plain_form(activation) if use_legacy_format else function_form(activation)
 
 
 def deserialize(

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from shardtape import context
-from shardtape.errors import UnimplementedError
 from shardtape.graph.scopes import name_scope
 from shardtape.keras import backend_experimental as experimental
 from shardtape.keras.backend_functions import (
@@ -150,9 +149,12 @@ from shardtape.keras.backend_state import (
     update_sub,
 )
 from shardtape.keras.floatx import epsilon, floatx, set_epsilon, set_floatx
+from shardtape.keras.image_layout import image_data_format, set_image_data_format
 from shardtape.keras.naming import reset_names, unique_object_name
 from shardtape.keras.recurrence import rnn
-from shardtape.keras.symbolic import forget_graphs, is_keras_tensor
+from shardtape.keras.symbolic import forget_graphs
+from shardtape.keras.symbolic import is_keras_tensor as _is_keras_tensor
+from shardtape.type_spec import composite_spec
 from shardtape.variable import Variable
 
 __all__ = [
@@ -322,36 +324,24 @@ def get_uid(prefix: str = "") -> int:
     return int(name.rsplit("_", 1)[1])
 
 
-def image_data_format() -> str:
-    """The default layout of images."""
-    return "channels_last"
-
-
-def set_image_data_format(data_format: str) -> None:
-    """Takes "channels_last", which is the default and stays it.
-
-    Raises UnimplementedError for "channels_first", ValueError for another word.
-    """
-    if data_format == "channels_first":
-        raise UnimplementedError(
-            "the default layout of images stays channels_last: pass data_format='channels_first' "
-            "to the layers that shall have it"
-        )
-    if data_format != "channels_last":
-        raise ValueError(
-            f"Unknown `data_format`: {data_format}. Expected one of {{'channels_first', "
-            "'channels_last'}"
-        )
-
-
 def reset_uids() -> None:
     """Starts the numbers of automatic names anew."""
     reset_names()
 
 
-def learning_phase() -> Any:
-    """Whether layers act as in training by default; False unless it was set."""
-    return bool(context.state.training)
+def learning_phase() -> int:
+    """1 where layers act as in training by default, else 0, as it is unless it was set."""
+    return int(bool(context.state.training))
+
+
+def is_keras_tensor(x: Any) -> bool:
+    """True for what `Input` and layers called on it give. Raises ValueError for no tensor."""
+    if not is_tensor(x) and composite_spec(x) is None:
+        raise ValueError(
+            f"Unexpectedly found an instance of type `{type(x)}`. Expected a symbolic tensor "
+            "instance."
+        )
+    return _is_keras_tensor(x)
 
 
 def set_learning_phase(value: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,22 @@ from shardtape.ops.normalization import l2_normalize as _l2_normalize
 from shardtape.ops.random import random_normal as _normal
 from shardtape.ops.random import random_uniform as _uniform
 from shardtape.ops.random import truncated_normal as _truncated
+from shardtape.sparse_tensor import SparseTensor
 from shardtape.variable import Variable
 
 equal, not_equal = compare.equal, compare.not_equal
 greater, greater_equal = compare.greater, compare.greater_equal
 less, less_equal = compare.less, compare.less_equal
-abs, exp, log, sqrt, square = math.abs, math.exp, math.log, math.sqrt, math.square
+abs, exp, log, square = math.abs, math.exp, math.log, math.square
 sign, round, sin, cos, tanh = math.sign, math.round, math.sin, math.cos, math.tanh
 cumprod, cumsum = scanning.cumprod, scanning.cumsum
 maximum, minimum = math.maximum, math.minimum
+
+
+def sqrt(x: Any) -> Any:
+    """The square root; of negative numbers 0."""
+    x = convert_to_tensor(x)
+    return math.sqrt(clip_by_value(x, 0.0, np.inf))
 
 
 def elu(x: Any, alpha: float = 1.0) -> Any:
@@ -173,14 +181,18 @@ def variable(value: Any, dtype: Any = None, name: str | None = None, constraint:
     )  # fmt: skip
 
 
+def _sizes(shape: Any) -> Any:
+    return shape if isinstance(shape, int) else tuple(shape)
+
+
 def zeros(shape: Any, dtype: Any = None, name: str | None = None) -> Any:
     """A Variable of zeros."""
-    return variable(np.zeros(tuple(shape)), dtype, name)
+    return variable(np.zeros(_sizes(shape)), dtype, name)
 
 
 def ones(shape: Any, dtype: Any = None, name: str | None = None) -> Any:
     """A Variable of ones."""
-    return variable(np.ones(tuple(shape)), dtype, name)
+    return variable(np.ones(_sizes(shape)), dtype, name)
 
 
 def eye(size: int, dtype: Any = None, name: str | None = None) -> Any:
@@ -200,7 +212,7 @@ def ndim(x: Any) -> int | None:
 
 def int_shape(x: Any) -> tuple[int | None, ...] | None:
     """The static shape as a tuple."""
-    return None if x.shape.rank is None else tuple(x.shape)
+    return None if getattr(x.shape, "rank", 0) is None else tuple(x.shape)
 
 
 def is_tensor(x: Any) -> bool:
@@ -216,14 +228,36 @@ def count_params(x: Any) -> int:
 
 
 def dot(x: Any, y: Any) -> Any:
-    """The product of the last axis of x and the last but one of y."""
+    """The product of the last axis of x and the last but one of y; x may be sparse."""
+    if isinstance(x, SparseTensor):
+        from shardtape.sparse import sparse_dense_matmul
+
+        return sparse_dense_matmul(x, y)
     x, y = convert_to_tensor(x), convert_to_tensor(y)
-    if x.shape.rank == 2 and y.shape.rank == 2:
-        return matmul(x, y)
+    ranks = [x.shape.rank, y.shape.rank]
+    if None in ranks or builtins.max(ranks) <= 2:
+        return matmul(x, y) if ranks[0] == ranks[1] else _tensordot(x, y)
+    if y.shape.rank == 1:
+        return _tensordot(x, y)
+    x_sizes, y_sizes = _known_sizes(x), _known_sizes(y)
+    last = y.shape.rank - 1
+    rows = array.reshape(x, [-1, x_sizes[-1]])
+    moved = array.transpose(y, [last - 1, *builtins.range(last - 1), last])
+    columns = array.reshape(moved, [y_sizes[-2], -1])
+    return array.reshape(matmul(rows, columns), [*x_sizes[:-1], *y_sizes[:-2], *y_sizes[-1:]])
+
+
+def _tensordot(x: Any, y: Any) -> Any:
     from shardtape.ops.contraction import tensordot
 
     second = y.shape.rank - 2 if y.shape.rank > 1 else 0
     return tensordot(x, y, [[x.shape.rank - 1], [second]])
+
+
+def _known_sizes(x: Any) -> list[Any]:
+    """The sizes of a tensor, as numbers where they are known."""
+    found = array.unstack(array.shape(x))
+    return [size if n is None else n for n, size in zip(x.shape.as_list(), found)]
 
 
 def transpose(x: Any) -> Any:
@@ -237,7 +271,12 @@ def permute_dimensions(x: Any, pattern: Any) -> Any:
 
 
 def concatenate(tensors: Any, axis: int = -1) -> Any:
-    """Tensors joined along an axis."""
+    """Tensors joined along an axis; sparse ones give a sparse one."""
+    tensors = list(tensors)
+    if tensors and builtins.all(isinstance(t, SparseTensor) for t in tensors):
+        from shardtape.sparse import concat
+
+        return concat(axis if axis >= 0 else axis + tensors[0].shape.rank, tensors)
     return array.concat(list(tensors), axis)
 
 
@@ -268,15 +307,44 @@ def one_hot(indices: Any, num_classes: int) -> Any:
 
 
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = "int32") -> Any:
-    """Numbers from start to stop."""
-    return array.range(0 if stop is None else start, start if stop is None else stop, step,
-                       dtype=dtype)  # fmt: skip
+    """Numbers from start to stop, of the type of these where `dtype` is "int32".
+
+    Of one number below 0 there are none.
+    """
+    if stop is None:
+        start, stop = 0, 0 if np.isscalar(start) and start < 0 else start
+    made = array.range(start, stop, step)
+    return made if dtype == "int32" else _cast(made, dtype)
 
 
 def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
-    """One of two values (or of what two functions give)."""
-    values = [e() if callable(e) else e for e in (then_expression, else_expression)]
-    return array.where(_cast(condition, dt.bool), *values)
+    """One of two values (or of what two functions give).
+
+    Args:
+      condition: one for all, one for each element, a vector along the last axis, or one for each
+        first places of more than one axis.
+
+    Raises ValueError where there are more conditions than elements.
+    """
+    from shardtape.graph.control_flow import cond
+
+    choices = then_expression, else_expression
+    condition = convert_to_tensor(condition)
+    condition = condition if condition.dtype is dt.bool else _cast(condition, dt.bool)
+    if not condition.shape.rank:
+        made = [e if callable(e) else lambda value=e: value for e in choices]
+        return cond(condition, made[0], made[1])
+    first, second = [convert_to_tensor(e() if callable(e) else e) for e in choices]
+    more = (first.shape.rank or 0) - condition.shape.rank
+    if more < 0:
+        raise ValueError(
+            "Rank of `condition` should be less than or equal to rank of `then_expression` and "
+            f"`else_expression`. ndim(condition)={condition.shape.rank}, "
+            f"ndim(then_expression)={first.shape.rank}"
+        )
+    for _ in builtins.range(more if condition.shape.rank > 1 else 0):
+        condition = array.expand_dims(condition, -1)
+    return array.where(condition, first, second)
 
 
 def relu(x: Any, alpha: float = 0.0, max_value: Any = None, threshold: float = 0.0) -> Any:

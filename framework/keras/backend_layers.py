@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
 from shardtape import dtypes as dt
 from shardtape import sparse
 from shardtape.keras import floatx as _floatx
+from shardtape.keras.image_layout import layout_of
 from shardtape.keras.image_sampling import resize
 from shardtape.keras.layers.merging import products
 from shardtape.ops import array, convolutions, ctc, math, poolings
@@ -20,13 +22,20 @@ from shardtape.ops.normalization import moments
 from shardtape.ops.padding import pad
 
 
-def _last(data_format: str | None) -> None:
-    if data_format not in (None, "channels_last"):
-        raise ValueError(
-            f"Unknown data_format: {data_format}"
-            if data_format != "channels_first"
-            else "tf.keras.backend takes data_format='channels_last' here: transpose the axes first"
-        )
+def _moved(x: Any, data_format: str | None) -> tuple[Any, Callable[[Any], Any]]:
+    """(x with its channels last, what puts those of a result where the layout has them)."""
+    x = convert_to_tensor(x)
+    if _layout(data_format) == "channels_last":
+        return x, lambda made: made
+    last = x.shape.rank - 1
+    moved = array.transpose(x, [0, *range(2, last + 1), 1])
+    return moved, lambda made: array.transpose(made, [0, last, *range(1, last)])
+
+
+def _layout(data_format: str | None) -> str:
+    if data_format not in (None, "channels_first", "channels_last"):
+        raise ValueError(f"Unknown data_format: {data_format}")
+    return layout_of(data_format)
 
 
 def _tuple(value: Any, count: int) -> tuple[int, ...]:
@@ -35,14 +44,14 @@ def _tuple(value: Any, count: int) -> tuple[int, ...]:
 
 def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
     """x plus a bias of its last axis, or of all axes but the batch."""
-    _last(data_format)
-    x, bias = convert_to_tensor(x), convert_to_tensor(bias)
+    bias = convert_to_tensor(bias)
+    x, back = _moved(x, data_format)
     if bias.shape.rank not in (1, x.shape.rank - 1):
         raise ValueError(
             f"Unexpected bias dimensions {bias.shape.rank}. Expected it to be 1 or "
             f"{x.shape.rank - 1} dimensions"
         )
-    return x + bias
+    return back(x + bias)
 
 
 def batch_normalization(
@@ -86,9 +95,9 @@ def conv1d(
     dilation_rate: int = 1,
 ) -> Any:  # fmt: skip
     """A convolution along one axis; "causal" padding looks back only."""
-    _last(data_format)
-    x, padding = _causal(convert_to_tensor(x), kernel, padding, dilation_rate)
-    return convolutions.conv1d(x, kernel, strides, padding, dilations=dilation_rate)
+    x, back = _moved(x, data_format)
+    x, padding = _causal(x, kernel, padding, dilation_rate)
+    return back(convolutions.conv1d(x, kernel, strides, padding, dilations=dilation_rate))
 
 
 def conv2d(
@@ -96,9 +105,11 @@ def conv2d(
     data_format: str | None = None, dilation_rate: Any = (1, 1),
 ) -> Any:  # fmt: skip
     """A convolution of images."""
-    _last(data_format)
-    return convolutions.conv2d(
-        x, kernel, _tuple(strides, 2), padding.upper(), dilations=_tuple(dilation_rate, 2)
+    x, back = _moved(x, data_format)
+    return back(
+        convolutions.conv2d(
+            x, kernel, _tuple(strides, 2), padding.upper(), dilations=_tuple(dilation_rate, 2)
+        )
     )
 
 
@@ -107,11 +118,14 @@ def conv2d_transpose(
     data_format: str | None = None, dilation_rate: Any = (1, 1),
 ) -> Any:  # fmt: skip
     """The transposed convolution of images, to a shape."""
-    _last(data_format)
-    return convolutions.conv2d_transpose(
+    x_first = _layout(data_format) == "channels_first"
+    x, back = _moved(x, data_format)
+    if x_first:
+        output_shape = [output_shape[i] for i in (0, 2, 3, 1)]
+    return back(convolutions.conv2d_transpose(
         x, kernel, output_shape, _tuple(strides, 2), padding.upper(),
         dilations=_tuple(dilation_rate, 2),
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def conv3d(
@@ -119,11 +133,11 @@ def conv3d(
     data_format: str | None = None, dilation_rate: Any = (1, 1, 1),
 ) -> Any:  # fmt: skip
     """A convolution of volumes."""
-    _last(data_format)
-    return convolutions.conv3d(
+    x, back = _moved(x, data_format)
+    return back(convolutions.conv3d(
         x, kernel, [1, *_tuple(strides, 3), 1], padding.upper(),
         dilations=[1, *_tuple(dilation_rate, 3), 1],
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def depthwise_conv2d(
@@ -131,11 +145,11 @@ def depthwise_conv2d(
     data_format: str | None = None, dilation_rate: Any = (1, 1),
 ) -> Any:  # fmt: skip
     """A convolution of each channel of images by itself."""
-    _last(data_format)
-    return convolutions.depthwise_conv2d(
+    x, back = _moved(x, data_format)
+    return back(convolutions.depthwise_conv2d(
         x, depthwise_kernel, [1, *_tuple(strides, 2), 1], padding.upper(),
         dilations=_tuple(dilation_rate, 2),
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def separable_conv2d(
@@ -143,11 +157,11 @@ def separable_conv2d(
     padding: str = "valid", data_format: str | None = None, dilation_rate: Any = (1, 1),
 ) -> Any:  # fmt: skip
     """A convolution of each channel, then one across channels."""
-    _last(data_format)
-    return convolutions.separable_conv2d(
+    x, back = _moved(x, data_format)
+    return back(convolutions.separable_conv2d(
         x, depthwise_kernel, pointwise_kernel, [1, *_tuple(strides, 2), 1], padding.upper(),
         dilations=_tuple(dilation_rate, 2),
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def local_conv1d(
@@ -168,8 +182,8 @@ def local_conv2d(
 def _local(
     x: Any, kernel: Any, sizes: Any, strides: Any, output_shape: Any, data_format: str | None
 ) -> Any:
-    _last(data_format)
-    x, kernel = convert_to_tensor(x), convert_to_tensor(kernel)
+    x, back = _moved(x, data_format)
+    kernel = convert_to_tensor(kernel)
     places = list(output_shape) if output_shape is not None else [kernel.shape[0]]
     windows = []
     for at in product(*(range(n) for n in places)):
@@ -177,7 +191,7 @@ def _local(
         windows.append(array.reshape(x[(slice(None), *cut)], [-1, kernel.shape[1]]))
     made = matmul(array.stack(windows), kernel)  # (places, batch, filters)
     made = array.transpose(made, [1, 0, 2])
-    return array.reshape(made, [-1, *places, kernel.shape[2]])
+    return back(array.reshape(made, [-1, *places, kernel.shape[2]]))
 
 
 def _pool(x: Any, size: Any, strides: Any, padding: str, mode: str, count: int) -> Any:
@@ -196,8 +210,8 @@ def pool2d(
     data_format: str | None = None, pool_mode: str = "max",
 ) -> Any:  # fmt: skip
     """Maxima or means ("max", "avg") of windows of images."""
-    _last(data_format)
-    return _pool(x, pool_size, strides, padding, pool_mode, 2)
+    x, back = _moved(x, data_format)
+    return back(_pool(x, pool_size, strides, padding, pool_mode, 2))
 
 
 def pool3d(
@@ -205,8 +219,8 @@ def pool3d(
     data_format: str | None = None, pool_mode: str = "max",
 ) -> Any:  # fmt: skip
     """Maxima or means of windows of volumes."""
-    _last(data_format)
-    return _pool(x, pool_size, strides, padding, pool_mode, 3)
+    x, back = _moved(x, data_format)
+    return back(_pool(x, pool_size, strides, padding, pool_mode, 3))
 
 
 def temporal_padding(x: Any, padding: Any = (1, 1)) -> Any:
@@ -218,8 +232,8 @@ def spatial_2d_padding(
     x: Any, padding: Any = ((1, 1), (1, 1)), data_format: str | None = None
 ) -> Any:
     """Zeros around images."""
-    _last(data_format)
-    return pad(x, [[0, 0], *[list(p) for p in padding], [0, 0]])
+    x, back = _moved(x, data_format)
+    return back(pad(x, [[0, 0], *[list(p) for p in padding], [0, 0]]))
 
 
 def spatial_3d_padding(
@@ -234,22 +248,22 @@ def resize_images(
     interpolation: str = "nearest",
 ) -> Any:  # fmt: skip
     """Images enlarged by whole factors."""
-    _last(data_format)
+    x, back = _moved(x, data_format)
     if interpolation == "nearest":
-        return array.repeat(array.repeat(x, height_factor, 1), width_factor, 2)
-    x = convert_to_tensor(x)
+        return back(array.repeat(array.repeat(x, height_factor, 1), width_factor, 2))
     sizes = array.shape(x)
-    return resize(x, sizes[1] * height_factor, sizes[2] * width_factor, interpolation)
+    made = resize(x, sizes[1] * height_factor, sizes[2] * width_factor, interpolation)
+    return back(made)
 
 
 def resize_volumes(
     x: Any, depth_factor: int, height_factor: int, width_factor: int, data_format: str
 ) -> Any:
     """Volumes enlarged by whole factors."""
-    _last(data_format)
+    x, back = _moved(x, data_format)
     for axis, factor in enumerate((depth_factor, height_factor, width_factor), 1):
         x = array.repeat(x, factor, axis)
-    return x
+    return back(x)
 
 
 def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
@@ -264,6 +278,12 @@ def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
         axes = (first - 1, second - 1 if second == 2 else second - 2)
     elif isinstance(axes, int):
         axes = (axes, axes)
+    batches = x.shape[0], y.shape[0]
+    if None not in batches and batches[0] != batches[1]:
+        raise ValueError(
+            "Cannot do batch_dot on inputs with different batch sizes. Received inputs with shapes "
+            f"{x.shape} and {y.shape}."
+        )
     a, b = axes[0] % first, axes[1] % second
     if not a or not b:
         raise ValueError("Cannot perform batch_dot over axis 0. Use tf.tensordot instead.")

@@ -18,6 +18,7 @@ from shardtape.keras.backend_functions import (
     switch,
     variable,
 )
+from shardtape.keras.symbolic import is_keras_tensor, stood_for
 from shardtape.ops import array, mapping
 from shardtape.ops import dropout as _dropout
 from shardtape.ops.convert import convert_to_tensor
@@ -25,6 +26,7 @@ from shardtape.ops.in_top_k import in_top_k as _in_top_k
 from shardtape.ops.ordering import reverse as _reverse
 from shardtape.sparse_tensor import SparseTensor
 from shardtape.sparse_tensor import to_dense as _to_dense
+from shardtape.tensor import Tensor
 
 
 def backend() -> str:
@@ -33,8 +35,9 @@ def backend() -> str:
 
 
 def eval(x: Any) -> Any:
-    """The value of a tensor as an array."""
-    return x.numpy() if hasattr(x, "numpy") else np.asarray(x)
+    """The value of a tensor as an array, a sparse one's with all elements; others as they are."""
+    x = to_dense(x)
+    return x.numpy() if hasattr(x, "numpy") else x
 
 
 def batch_get_value(tensors: Any) -> list[Any]:
@@ -75,8 +78,8 @@ def manual_variable_initialization(value: Any) -> None:
 
 def cast_to_floatx(x: Any) -> Any:
     """A tensor or an array in Keras's default dtype."""
-    if hasattr(x, "numpy"):
-        return cast(x, _floatx.floatx())
+    if hasattr(x, "numpy") or isinstance(x, Tensor):
+        return x if x.dtype.name == _floatx.floatx() else cast(x, _floatx.floatx())
     return np.asarray(x, dtype=_floatx.floatx())
 
 
@@ -84,13 +87,13 @@ def placeholder(
     shape: Any = None, ndim: int | None = None, dtype: Any = None, sparse: bool = False,
     name: str | None = None, ragged: bool = False,
 ) -> Any:  # fmt: skip
-    """A symbolic input of a full shape, or of a number of axes."""
+    """A symbolic input of a full shape, or of a number of axes; Keras leaves its name out."""
     from shardtape.keras.layers import Input
 
     if shape is None:
         shape = (None,) * (ndim or 0)
     return Input(batch_shape=tuple(shape), dtype=dtype or _floatx.floatx(), sparse=sparse,
-                 name=name, ragged=ragged)  # fmt: skip
+                 ragged=ragged)  # fmt: skip
 
 
 def function(
@@ -119,7 +122,7 @@ def in_train_phase(x: Any, alt: Any, training: Any = None) -> Any:
     """x in training, else `alt`; both may be functions without arguments."""
     if training is None:
         training = bool(context.state.training)
-    if training is True or training is False or training in (0, 1):
+    if isinstance(training, (bool, int, np.bool_, np.integer)):
         chosen = x if training else alt
         return chosen() if callable(chosen) else chosen
     return switch(training, x, alt)
@@ -173,14 +176,19 @@ def random_normal_variable(
     shape: Any, mean: float, scale: float, dtype: Any = None, name: Any = None, seed: Any = None
 ) -> Any:
     """A Variable of normal random numbers."""
-    return variable(random_normal(shape, mean, scale, dtype, seed), dtype, name)
+    return variable(random_normal(shape, mean, scale, dtype, _seed(seed)), dtype, name)
+
+
+def _seed(seed: Any) -> int:
+    """Without a seed numpy's generator gives one, from more numbers than for tensors."""
+    return int(np.random.randint(1_000_000_000)) if seed is None else seed
 
 
 def random_uniform_variable(
     shape: Any, low: float, high: float, dtype: Any = None, name: Any = None, seed: Any = None
 ) -> Any:
     """A Variable of uniform random numbers."""
-    return variable(random_uniform(shape, low, high, dtype, seed), dtype, name)
+    return variable(random_uniform(shape, low, high, dtype, _seed(seed)), dtype, name)
 
 
 def in_top_k(predictions: Any, targets: Any, k: int) -> Any:
@@ -189,12 +197,16 @@ def in_top_k(predictions: Any, targets: Any, k: int) -> Any:
 
 
 def is_sparse(tensor: Any) -> bool:
-    """Whether it is a SparseTensor."""
-    return isinstance(tensor, SparseTensor)
+    """Whether it is a SparseTensor, or a symbolic input of such."""
+    return isinstance(stood_for(tensor), SparseTensor)
 
 
 def to_dense(tensor: Any) -> Any:
     """A SparseTensor as a tensor; anything else as it is."""
+    if is_keras_tensor(tensor) and is_sparse(tensor):
+        from shardtape.keras.layers.instance_members import DenseForm
+
+        return DenseForm()(tensor)
     return _to_dense(tensor) if is_sparse(tensor) else tensor
 
 

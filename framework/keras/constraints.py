@@ -153,6 +153,9 @@ def get(identifier: Any) -> Any:
 
     Raises ValueError for something else.
     """
+    from shardtape.keras.saving.serialization import function_name
+
+    identifier = function_name(identifier)
     if isinstance(identifier, type):
         return identifier()
     if identifier is None or callable(identifier):
@@ -180,8 +183,12 @@ def serialize(constraint: Any, use_legacy_format: bool = False) -> Any:
     """
     if constraint is None:
         return None
-    if not hasattr(constraint, "get_config"):
-        return getattr(constraint, "__name__", str(constraint))  # a function of the user's
+    if not hasattr(constraint, "get_config"):  # a function of the user's
+        if not callable(constraint):
+            return constraint
+        from shardtape.keras.saving.serialization import function_form, plain_form
+
+        return plain_form(constraint) if use_legacy_format else function_form(constraint)
     from shardtape.keras.saving.serialization import keras_form, plain_form
 
     if use_legacy_format:

@@ -417,6 +417,9 @@ def get(identifier: Any) -> Any:
 
     Any other callable comes back as it is, None as None. Raises ValueError for the rest.
     """
+    from shardtape.keras.saving.serialization import function_name
+
+    identifier = function_name(identifier)
     if identifier is None:
         return None
     if isinstance(identifier, (str, dict)):
@@ -436,8 +439,12 @@ def serialize(initializer: Any, use_legacy_format: bool = False) -> Any:
     """
     if initializer is None:
         return None
-    if not hasattr(initializer, "get_config"):
-        return getattr(initializer, "__name__", str(initializer))  # a function of the user's
+    if not hasattr(initializer, "get_config"):  # a function of the user's
+        if not callable(initializer):
+            return initializer
+        from shardtape.keras.saving.serialization import function_form, plain_form
+
+        return plain_form(initializer) if use_legacy_format else function_form(initializer)
     name = type(initializer).__name__
     if use_legacy_format:
         return {"class_name": name, "config": initializer.get_config()}

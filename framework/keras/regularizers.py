@@ -148,6 +148,9 @@ def get(identifier: Any) -> Any:
 
     Raises ValueError for something else.
     """
+    from shardtape.keras.saving.serialization import function_name
+
+    identifier = function_name(identifier)
     if isinstance(identifier, type):
         return identifier()
     if identifier is None or callable(identifier):
@@ -175,8 +178,12 @@ def serialize(regularizer: Any, use_legacy_format: bool = False) -> Any:
     """
     if regularizer is None:
         return None
-    if not hasattr(regularizer, "get_config"):
-        return getattr(regularizer, "__name__", str(regularizer))  # a function of the user's
+    if not hasattr(regularizer, "get_config"):  # a function of the user's
+        if not callable(regularizer):
+            return regularizer
+        from shardtape.keras.saving.serialization import function_form, plain_form
+
+        return plain_form(regularizer) if use_legacy_format else function_form(regularizer)
     from shardtape.keras.saving.serialization import keras_form, plain_form
 
     if use_legacy_format:

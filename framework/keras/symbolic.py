@@ -12,12 +12,15 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from shardtape import dtypes as dt
 from shardtape import nest
 from shardtape.context import building, state
 from shardtape.errors import OpError
 from shardtape.graph.func_graph import FuncGraph, TensorSpec
 from shardtape.graph.ir import Graph
+from shardtape.graph.static import partial_value
 from shardtape.keras.function_calls import (
     PART,
     RAGGED_PART,
@@ -36,6 +39,8 @@ from shardtape.shapes import TensorShape
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 from shardtape.type_spec import TypeSpec, composite_spec
 from shardtape.variable import Variable
+
+_MAX_SIZES = 254  # more are no shape
 
 
 class KerasGraph(FuncGraph):
@@ -186,7 +191,8 @@ class KerasGraph(FuncGraph):
                 spec = composite_spec(value)
                 return f"<KerasTensor: type_spec={spec!r}{by and f' ({by})'}>"
             known = "<unknown>" if tensor.shape.rank is None else tensor.shape
-            return f"<KerasTensor: shape={known} dtype={tensor.dtype.name}{by and f' ({by})'}>"
+            dtype = f"dtype={tensor.dtype.name}{self._known_value(tensor, ' ')}"
+            return f"<KerasTensor: shape={known} {dtype}{by and f' ({by})'}>"
         entrance = tensor.op.type == "Placeholder"
         value = self.composites.get(tensor._id)
         if value is not None:
@@ -199,7 +205,19 @@ class KerasGraph(FuncGraph):
             name = f"{call.name}/{call.own_name(tensor.op)}:{tensor.value_index}"
         spec += f"'{name}')" if entrance else "None)"
         described = by and f', description="{by}"'
-        return f"KerasTensor(type_spec={spec}, name='{name}'{described})"
+        known = self._known_value(tensor, ", ")
+        return f"KerasTensor(type_spec={spec}{known}, name='{name}'{described})"
+
+    def _known_value(self, tensor: SymbolicTensor, before: str) -> str:
+        """What is known of an integer, or of a few, that may be sizes; of inputs nothing."""
+        if tensor.dtype is not dt.int32 or tensor.op.type == "Placeholder":
+            return ""
+        count = 1 if tensor.shape.rank == 0 else tensor.shape.rank == 1 and tensor.shape[0]
+        if not count or count > _MAX_SIZES:
+            return ""
+        found = partial_value(tensor)
+        values = [None] * count if found is None else np.ravel(found).tolist()
+        return f"{before}inferred_value={[None if v is None or v < 0 else v for v in values]}"
 
     def capture(self, value: Any, name: str | None = None) -> SymbolicTensor:
         """Values from outside are constants of the graph: shapes may depend on them."""

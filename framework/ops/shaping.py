@@ -383,11 +383,16 @@ def shape(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
             "KerasTensor only supports TypeSpecs that have a shape field: a ragged input of a "
             "model has none that is one vector. Take `x.row_lengths()` or `x.bounding_shape()`"
         )
-    if x.shape.is_fully_defined():
+    if x.shape.is_fully_defined() and not _is_shown(x):
         return convert_to_tensor(
             np.array(x.shape.as_list(), out_type.numpy_dtype), name=name or "Shape"
         )
     return shape_op(x, out_type=out_type, name=name)
+
+
+def _is_shown(x: Any) -> bool:
+    """Whether calls on a tensor are layers, which are there also where their result is known."""
+    return getattr(getattr(x, "graph", None), "shows_calls", False)
 
 
 @takes_composites
@@ -396,7 +401,7 @@ def size(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
     out_type = dt.int32 if out_type is None else dt.as_dtype(out_type)
     x = convert_to_tensor(input)
     count = x.shape.num_elements()
-    if count is not None:
+    if count is not None and not _is_shown(x):
         return convert_to_tensor(out_type.numpy_dtype.type(count), name=name or "Size")
     return size_op(x, out_type=out_type, name=name)
 
@@ -406,7 +411,7 @@ def rank(input: Any, name: str | None = None) -> Tensor:
     """The number of axes of a tensor, an int32 scalar."""
     x = convert_to_tensor(input)
     known = x.shape.rank
-    if known is not None:
+    if known is not None and not _is_shown(x):
         return convert_to_tensor(np.int32(known), name=name or "Rank")
     return rank_op(x, name=name)
 

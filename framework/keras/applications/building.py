@@ -7,6 +7,7 @@ from typing import Any
 from shardtape import nest
 from shardtape.errors import UnimplementedError
 from shardtape.keras import layers
+from shardtape.keras.image_layout import image_data_format
 from shardtape.keras.models import Model
 from shardtape.keras.symbolic import is_keras_tensor
 
@@ -30,6 +31,11 @@ def entrance(
             "weights='imagenet' would be a download, which this framework does not make: pass "
             "weights=None for first weights, or weights='path/of/the/file' of Keras's .h5, "
             ".weights.h5 or .keras file, or of weights that `save_weights` wrote"
+        )
+    if image_data_format() != "channels_last":
+        raise UnimplementedError(
+            "tf.keras.applications are networks of channels_last images: build them under "
+            "tf.keras.backend.set_image_data_format('channels_last')"
         )
     if input_shape is not None:
         input_shape = tuple(input_shape)

@@ -9,6 +9,8 @@ import numpy as np
 
 from shardtape.keras.downloads import get_file
 from shardtape.keras.floatx import floatx
+from shardtape.keras.image_layout import layout_of
+from shardtape.ops.array import transpose
 from shardtape.ops.bias import bias_add
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
@@ -23,6 +25,7 @@ def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe"
     """Images (..., height, width, 3) of 0 to 255, scaled as a network expects it.
 
     Args:
+      data_format: "channels_first" where the colours come first; default `image_data_format()`.
       mode: "caffe" (BGR, minus the means of ImageNet), "tf" (-1 to 1) or "torch" (0 to 1, minus
         means, over deviations).
 
@@ -32,13 +35,23 @@ def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe"
         raise ValueError(
             f"Expected mode to be one of `caffe`, `tf` or `torch`. Received: mode={mode}"
         )
-    if data_format not in (None, "channels_last"):
-        raise ValueError(f"images are channels_last, got data_format={data_format}")
     if isinstance(x, np.ndarray):
         x = x if np.issubdtype(x.dtype, np.floating) else x.astype(floatx())
     else:
         x = convert_to_tensor(x)
         x = x if x.dtype.is_floating else cast(x, floatx())
+    if layout_of(data_format) == "channels_last":
+        return _scaled(x, mode)
+    if isinstance(x, np.ndarray):
+        return np.moveaxis(_scaled(np.moveaxis(x, -3, -1), mode), -1, -3)
+    before = list(range(x.shape.rank - 3))
+    count = len(before)
+    moved = transpose(x, [*before, count + 1, count + 2, count])
+    return transpose(_scaled(moved, mode), [*before, count + 2, count, count + 1])
+
+
+def _scaled(x: Any, mode: str) -> Any:
+    """`preprocess_input` of floats whose last axis is that of the colours."""
     in_place = not isinstance(x, Tensor)
 
     def as_own(values: Any) -> Any:

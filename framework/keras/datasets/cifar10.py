@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from shardtape.keras.backend import image_data_format
 from shardtape.keras.datasets.archives import read_cifar
+from shardtape.keras.image_layout import image_data_format
 
 _SHA256: str | None = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 

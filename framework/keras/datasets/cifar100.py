@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from shardtape.keras.backend import image_data_format
 from shardtape.keras.datasets.archives import read_cifar
+from shardtape.keras.image_layout import image_data_format
 
 _SHA256: str | None = "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"
 

@@ -165,7 +165,7 @@ class ConvLSTM2D(GateLayer):
     Args:
       filters: channels of outputs and states.
       kernel_size, strides, padding, dilation_rate: of the convolution of the inputs.
-      data_format: "channels_last" (default) or "channels_first".
+      data_format: "channels_last" or "channels_first"; default `image_data_format()`.
 
     The others are those of `LSTM`; `recurrent_activation` is "hard_sigmoid" here.
     """

@@ -6,6 +6,7 @@ from typing import Any
 
 from shardtape import nn
 from shardtape.keras import activations, constraints, initializers, regularizers
+from shardtape.keras.image_layout import layout_of
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.core import weight_config
 from shardtape.keras.layers.input_spec import InputSpec
@@ -30,16 +31,9 @@ def per_axis(value: Any, rank: int, name: str, allow_zero: bool = False) -> tupl
 
 def channel_layout(data_format: str | None, rank: int) -> tuple[str, str]:
     """(Keras's name, `tf.nn`'s name) of a layout. Raises ValueError for another one."""
-    name = (data_format or "channels_last").lower()
+    name = layout_of(data_format)
     letters = "DHW"[3 - rank :]
-    if name == "channels_last":
-        return name, f"N{letters}C"
-    if name == "channels_first":
-        return name, f"NC{letters}"
-    raise ValueError(
-        'The `data_format` argument must be one of "channels_first", "channels_last". '
-        f"Received: {data_format}"
-    )
+    return name, f"N{letters}C" if name == "channels_last" else f"NC{letters}"
 
 
 class Conv(Layer):
@@ -221,7 +215,7 @@ class Conv2D(Conv):
       filters: number of features of the outputs.
       kernel_size, strides, dilation_rate: an int or two.
       padding: "valid" or "same".
-      data_format: "channels_last" (default) or "channels_first".
+      data_format: "channels_last" or "channels_first"; default `image_data_format()`.
       groups: parts into which channels are split.
     """
 

@@ -12,6 +12,7 @@ from shardtape.experimental.extension_type import ExtensionTypeSpec
 from shardtape.graph.func_graph import TensorSpec
 from shardtape.keras import activations, constraints, initializers, regularizers
 from shardtape.keras.floatx import floatx
+from shardtape.keras.image_layout import layout_of
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.input_spec import InputSpec
 from shardtape.keras.symbolic import composite_input, is_keras_tensor, symbolic_input
@@ -358,7 +359,7 @@ class Flatten(Layer):
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.data_format = data_format or "channels_last"
+        self.data_format = layout_of(data_format)
         self.input_spec = InputSpec(min_ndim=1)
 
     def call(self, inputs: Any) -> Tensor:

@@ -1,4 +1,4 @@
-"""Members of values that symbolic tensors stand for: `x.to_tensor()` of a ragged input."""
+"""Members and forms of what symbolic tensors stand for: `x.to_tensor()` of a ragged input."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.naming import unique_object_name
+from shardtape.sparse_tensor import to_dense
 
 
 class InstanceProperty(Layer):
@@ -32,3 +33,14 @@ class InstanceMethod(InstanceProperty):
 
     def call(self, obj: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         return getattr(obj, self.attr_name)(*args, **(kwargs or {}))
+
+
+class DenseForm(Layer):
+    """A sparse input as a tensor: what `tf.keras.backend.to_dense` is between layers."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("name", unique_object_name("tf.keras.backend.to_dense"))
+        super().__init__(autocast=False, **kwargs)
+
+    def call(self, inputs: Any) -> Any:
+        return to_dense(inputs)

@@ -15,8 +15,8 @@ from shardtape.keras.layers.renormalization import Renormalization
 from shardtape.ops.array import broadcast_to, expand_dims, ones_like, reshape, shape, size
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
-from shardtape.ops.math import maximum
-from shardtape.ops.reduce import reduce_sum
+from shardtape.ops.math import maximum, rsqrt, square
+from shardtape.ops.reduce import reduce_mean, reduce_sum
 from shardtape.ops.selecting import where
 from shardtape.replica_context import scopes
 from shardtape.shapes import TensorShape
@@ -314,11 +314,13 @@ class LayerNormalization(_Scaled):
     def call(self, inputs: Any) -> Tensor:
         given = inputs.dtype
         x = cast(inputs, dt.float32) if given in dt.HALVES else inputs
-        mean, variance = nn.moments(x, self.axis, keepdims=True)
-        y = nn.batch_normalization(
-            x, mean, variance, self._spread(self.beta, x), self._spread(self.gamma, x),
-            self.epsilon,
-        )  # fmt: skip
+        # the mean goes first: scaled it would take the digits of large values along
+        centred = x - reduce_mean(x, self.axis, keepdims=True)
+        variance = reduce_mean(square(centred), self.axis, keepdims=True)
+        y = centred * rsqrt(variance + self.epsilon)
+        gamma, beta = self._spread(self.gamma, x), self._spread(self.beta, x)
+        y = y if gamma is None else y * gamma
+        y = y if beta is None else y + beta
         return cast(y, given) if y.dtype is not given else y
 
     def _spread(self, value: Any, x: Any) -> Any:

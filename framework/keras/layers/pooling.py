@@ -202,6 +202,11 @@ class GlobalMaxPooling1D(_GlobalPooling):
     _rank = 1
     _reduce = staticmethod(reduce_max)
 
+    def __init__(
+        self, data_format: str | None = "channels_last", keepdims: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(data_format, keepdims, **kwargs)
+
 
 class GlobalAveragePooling3D(_GlobalPooling):
     """The mean over three axes."""

@@ -7,6 +7,7 @@ import numbers
 from typing import Any
 
 from shardtape import nn
+from shardtape.keras.image_layout import image_data_format
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.input_spec import InputSpec
 from shardtape.keras.random_seed import RandomGenerator
@@ -72,7 +73,7 @@ class Dropout(_RandomLayer):
 
 
 def _layout(data_format: str | None) -> str:
-    found = "channels_last" if data_format is None else data_format
+    found = image_data_format() if data_format is None else data_format
     if found not in ("channels_last", "channels_first"):
         raise ValueError(
             '`data_format` must be "channels_last" or "channels_first". Received: '

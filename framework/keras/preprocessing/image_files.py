@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from shardtape.keras.backend import image_data_format
 from shardtape.keras.floatx import floatx
+from shardtape.keras.image_layout import image_data_format
 
 _MODES = {"rgb": "RGB", "rgba": "RGBA", "grayscale": "L"}
 _FILTERS = {

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from shardtape.keras.backend import image_data_format
 from shardtape.keras.floatx import floatx
+from shardtape.keras.image_layout import image_data_format
 from shardtape.keras.preprocessing.affine import (
     apply_affine_transform,
     apply_brightness_shift,
@@ -56,7 +56,10 @@ class ImageDataGenerator:
         interpolation_order: int = 1, dtype: Any = None,
     ) -> None:  # fmt: skip
         if (data_format or image_data_format()) != "channels_last":
-            raise NotImplementedError("ImageDataGenerator takes channels_last images only")
+            raise NotImplementedError(
+                "ImageDataGenerator takes channels_last images only: pass "
+                'data_format="channels_last", and move the channels of its batches'
+            )
         if validation_split and not 0 < validation_split < 1:
             raise ValueError(
                 "`validation_split` must be strictly between 0 and 1.  Received: "

@@ -7,7 +7,7 @@ from typing import Any
 
 from shardtape.keras import function_code
 from shardtape.keras.saving import values
-from shardtape.keras.saving.registry import custom_object_scope, known
+from shardtape.keras.saving.registry import custom_object_scope, get_registered_name, known
 
 _VERSION = "2.15.0"  # of the Keras whose configurations these are like
 
@@ -65,8 +65,20 @@ def plain_form(instance: Any) -> Any:
     if hasattr(instance, "get_config"):
         return {"class_name": class_name(instance), "config": instance.get_config()}
     if hasattr(instance, "__name__"):
-        return instance.__name__
+        return get_registered_name(instance)
     raise ValueError(f"Cannot serialize {instance} because it doesn't implement `get_config()`.")
+
+
+def function_form(function: Any) -> dict[str, Any]:
+    """What Keras's `serialize` gives of a function of a user's own in the settings of a layer."""
+    return {"module": "builtins", "class_name": "function",
+            "config": get_registered_name(function), "registered_name": "function"}  # fmt: skip
+
+
+def function_name(identifier: Any) -> Any:
+    """The name in what `function_form` gave; anything else as it is."""
+    of_function = isinstance(identifier, dict) and identifier.get("class_name") == "function"
+    return identifier.get("config") if of_function else identifier
 
 
 def keras_form(obj: Any) -> Any:
@@ -75,10 +87,9 @@ def keras_form(obj: Any) -> Any:
     Without modules where Keras's form has no place for something; None of None.
     """
     from shardtape.keras.saving.keras_form import NoKerasForm, described
-    from shardtape.keras.saving.registry import get_registered_name
 
     instance = obj
-    if instance is None or isinstance(instance, (str, dict)):
+    if instance is None or isinstance(instance, (str, dict, bool, int, float)):
         return instance
     if not hasattr(instance, "get_config"):
         name = get_registered_name(instance)
