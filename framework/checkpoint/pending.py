@@ -13,7 +13,8 @@ _LIMIT = 16
 class Waiting(Protocol):
     """A restore of which values are left."""
 
-    def proceed(self) -> None: ...
+    def proceed(self, changed: Any = None) -> None: ...
+    def knows(self, changed: Any) -> bool: ...
     def concerns(self, changed: Any) -> bool: ...
     def replaces(self, other: Waiting) -> bool: ...
     def tell_unused(self) -> None: ...
@@ -41,18 +42,25 @@ def waits() -> bool:
     return bool(_waiting)
 
 
-def proceed(changed: Any = None) -> None:
+def proceed(changed: Any = None, around: Any = None) -> None:
     """Gives new Variables the values that wait for them; layers call this when they were built.
 
     Args:
-      changed: what got a new part; restores of other objects alone need not look for one.
+      changed: what got a new part; restores that know it look there alone, those of other
+        objects not at all.
+      around: what `changed` may be a part of unseen: then all is looked through.
     """
     if not _waiting:
         return
     for restore in list(_waiting):
-        if changed is not None and not restore.concerns(changed):
+        if changed is None:
+            restore.proceed()
+        elif restore.knows(changed):
+            restore.proceed(changed)
+        elif restore.concerns(changed) or (around is not None and restore.concerns(around)):
+            restore.proceed()
+        else:
             continue
-        restore.proceed()
         if restore.complete and restore in _waiting:
             _waiting.remove(restore)
             restore.close()

@@ -47,8 +47,10 @@ class Restoration:
         self._left |= {(key, slot) for slot, keys in self._slots.items() for key in keys}
         self._handled: set[int] = set()  # ids of objects that have their values
         # all objects that were there the last time, with what the checkpoint says of them, by id
-        self._known: dict[int, tuple[Any, dict[str, Any] | None]] = {}
-        self._containers: list[tuple[Any, int]] = []  # theirs that may grow unseen, with lengths
+        self._known: dict[int, tuple[Node, dict[str, Any] | None]] = {}
+        self._optimizers: list[Node] = []  # those among them
+        # their containers, which may grow unseen, with lengths, by id
+        self._containers: dict[int, tuple[Any, int]] = {}
         self._keys: dict[int, str] = {}  # of Variables, by their own id
         self._keep_alive: list[Any] = []  # so that no id in `_handled` is used again
         self.matched: list[str] = []
@@ -112,10 +114,24 @@ class Restoration:
                 len(self._left), self.path, listed(self.unused),
             )  # fmt: skip
 
-    def proceed(self) -> None:
-        """Restores what has come into being since the last time."""
+    def proceed(self, changed: Any = None) -> None:
+        """Restores what has come into being since the last time.
+
+        Args:
+          changed: the object that has new parts, if it is known which; one that `knows` it.
+        """
         with outside_replicas():
-            self._proceed()
+            # names of a job's Variables may be anywhere
+            if changed is None or not self._entries:
+                self._proceed()
+                return
+            self._proceed_from(changed)
+            if self.complete:  # what is left without a value is told from now on
+                self._proceed()
+
+    def knows(self, changed: Any) -> bool:
+        """Whether an object is one of those that are restored."""
+        return id(changed) in self._known
 
     def concerns(self, changed: Any) -> bool:
         """Whether a new part of `changed` may belong to what is restored."""
@@ -123,16 +139,15 @@ class Restoration:
 
     def _has_grown(self) -> bool:
         """Whether something was put into a container unseen."""
-        return any(len(c) != n for c, n in self._containers)
+        return any(len(c) != n for c, n in self._containers.values())
 
     def value_for(self, owner: Any, name: str, shape: tuple[int, ...], dtype: str) -> Any:
         """What the checkpoint holds for a Variable that `owner` will have; None if nothing fits."""
         inner = getattr(self._root, "_root", None)  # a Checkpoint's, whose parts are its own
         whose = self._root if owner is inner else owner
-        if id(whose) in self._known and not self._has_grown():
-            entry = self._known[id(whose)][1]
-        else:
-            entry = self._match(nodes_of(self._root)).get(id(whose))
+        if id(whose) not in self._known:
+            self.proceed()
+        entry = self._known[id(whose)][1] if id(whose) in self._known else None
         number = None if entry is None else entry["children"].get(name)
         if number is None:
             return None
@@ -148,11 +163,52 @@ class Restoration:
 
     def _proceed(self) -> None:
         nodes = nodes_of(self._root)
-        values = [node.value for node in nodes]
-        values.append(getattr(self._root, "_root", None))  # a Checkpoint's, whose parts are its own
-        self._containers = [(c, len(c)) for value in values for c in containers_of(value)]
         entries = self._match(nodes)
-        self._known = {id(value): (value, entries.get(id(value))) for value in values}
+        self._known = {id(node.value): (node, entries.get(id(node.value))) for node in nodes}
+        inner = getattr(self._root, "_root", None)
+        if inner is not None:  # a Checkpoint's, whose parts are its own
+            self._known.setdefault(id(inner), (Node(inner, ""), entries.get(id(self._root))))
+        self._containers = {}
+        self._note_containers([node.value for node, _ in self._known.values()])
+        self._optimizers = [node for node in nodes if isinstance(node.value, Optimizer)]
+        self._restore(nodes, entries)
+
+    def _note_containers(self, values: list[Any]) -> None:
+        for value in values:
+            self._containers.update({id(c): (c, len(c)) for c in containers_of(value)})
+
+    def _proceed_from(self, changed: Any) -> None:
+        """Restores the parts of one known object that are new, and what hangs on them."""
+        start, entry = self._known[id(changed)]
+        new: list[Node] = []
+        queue = deque([(start, entry)])
+        while queue:
+            node, entry = queue.popleft()
+            for name, child in children_of(node.value).items():
+                saved = (entry or {}).get("children", {}).get(name)
+                found = None if saved is None else self._entries[saved]
+                known = self._known.get(id(child))
+                if known is not None and (known[1] is not None or found is None):
+                    continue
+                step = name.replace(".", "..").replace("/", ".S")
+                path = f"{node.path}/{step}" if node.path else step
+                made = Node(child, path) if known is None else known[0]
+                self._known[id(child)] = made, found
+                new.append(made)
+                queue.append((made, found))
+        self._note_containers([changed, *[node.value for node in new]])
+        added = [node for node in new if isinstance(node.value, Optimizer)]
+        if added:  # its state is that of Variables that are there already
+            self._proceed()
+            return
+        entries = {id(node.value): e for node in new if (e := self._known[id(node.value)][1])}
+        for node in self._optimizers:
+            if (of_optimizer := self._known[id(node.value)][1]) is not None:
+                entries[id(node.value)] = of_optimizer
+        self._restore(new, entries)
+
+    def _restore(self, nodes: list[Node], entries: dict[int, dict[str, Any]]) -> None:
+        """Gives values to `nodes`, and to the optimizers' slots of the Variables among them."""
         actions: list[tuple[Any, Any]] = []
         taken: list[tuple[str, str | None]] = []
         handled: list[Any] = []
@@ -160,10 +216,9 @@ class Restoration:
         for node in nodes:
             if id(node.value) not in self._handled:
                 self._find_values(node, entries.get(id(node.value)), actions, taken, handled)
-        for node in nodes:
-            if isinstance(node.value, Optimizer):
-                entry = entries.get(id(node.value), {"path": node.path})
-                self._find_slots(node.value, entry, nodes, actions, taken)
+        for node in self._optimizers:
+            entry = entries.get(id(node.value), {"path": node.path})
+            self._find_slots(node.value, entry, nodes, actions, taken)
         with building(None):
             for act, value in actions:
                 act(value)

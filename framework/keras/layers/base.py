@@ -365,7 +365,7 @@ class Layer(Reporting):
         if self._initial_weights is not None:
             self.set_weights(self._initial_weights)
             self._initial_weights = None
-        pending.proceed(_calls.outermost if _calls.depth else self)
+        pending.proceed(self, _calls.outermost if _calls.depth else None)
 
     def _symbolic_call(self, inputs: Any, args: Any, kwargs: Any) -> Any:
         graph = keras_graph()

@@ -378,8 +378,8 @@ def test_plain_attributes_do_not_look_for_what_a_restore_waits_for(tmp_path, mon
     path = tf.train.Checkpoint(m=whole).save(tmp_path / "c")
     tf.train.Checkpoint(m=part).restore(path)
     walks = []
-    looked = restoration.nodes_of
-    monkeypatch.setattr(restoration, "nodes_of", lambda root: walks.append(root) or looked(root))
+    looked = restoration.children_of
+    monkeypatch.setattr(restoration, "children_of", lambda x: walks.append(x) or looked(x))
     part.count, part.text, part.mean = 3, "x", tf.constant(1.0)
     assert not walks
     part.a = tf.Variable(0.0)
