@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shardtape import errors as _errors
 from shardtape.ops.array import concat as _concat
 from shardtape.ops.array import reshape as _reshape
 from shardtape.ops.cast import cast as _cast
@@ -14,6 +15,7 @@ from shardtape.ragged import reductions as _reductions
 from shardtape.ragged import segments as _segments  # noqa: F401
 from shardtape.ragged import shaped as _shaped
 from shardtape.ragged.conversion import constant
+from shardtape.ragged.conversion import from_any as _from_any
 from shardtape.ragged.elementwise import map_flat_values
 from shardtape.ragged.functions import cross, cross_hashed
 from shardtape.ragged.joining import stack as _stack
@@ -21,6 +23,7 @@ from shardtape.ragged.ranges import range
 from shardtape.ragged.selection import boolean_mask
 from shardtape.ragged.spec import RaggedTensorSpec
 from shardtape.ragged.tensor import RaggedTensor
+from shardtape.tensor import EagerTensor as _EagerTensor
 
 # importing them registers what they override
 _members, _reductions, _shaped  # noqa: B018
@@ -50,19 +53,40 @@ def segment_ids_to_row_splits(
 def stack_dynamic_partitions(
     data: Any, partitions: Any, num_partitions: Any, name: str | None = None
 ) -> RaggedTensor:
-    """Row i has the elements of `data` whose partition is i."""
+    """Row i has the elements of `data` whose partition is i.
+
+    Args:
+      data: a tensor, or ragged; its outer axes are those of `partitions`.
+      partitions: an integer for each element, ragged where the outer axes are.
+
+    Raises:
+      ValueError: another number of elements than of partitions.
+      InvalidArgumentError: a partition that there is not.
+    """
     from shardtape.ops.array import argsort, gather, shape
 
+    if isinstance(partitions, RaggedTensor):
+        if not isinstance(data, RaggedTensor):
+            raise ValueError("partitions are ragged, so that data has to be ragged")
+        return stack_dynamic_partitions(data.values, partitions.values, num_partitions)
     ids = _convert_to_tensor(partitions)
-    data = _convert_to_tensor(data)
-    sizes = shape(data)
-    flat_ids = _reshape(ids, [-1])
+    data = _from_any(data)
     rank = ids.shape.rank
-    flat = _reshape(data, _concat([[-1], sizes[rank:]], 0))
+    if rank is not None and data.shape.rank is not None:
+        data.shape[:rank].assert_is_compatible_with(ids.shape)
+    flat_ids = _reshape(ids, [-1])
+    if not isinstance(data, RaggedTensor):
+        data = _reshape(data, _concat([[-1], shape(data)[rank:]], 0))
+    elif rank > 1:
+        data = data.merge_dims(0, rank - 1)
     order = argsort(flat_ids, stable=True)
-    return RaggedTensor.from_value_rowids(
-        gather(flat, order), gather(flat_ids, order), num_partitions
-    )
+    rows = gather(flat_ids, order)
+    if type(rows) is _EagerTensor and rows.shape[0]:
+        first, last, count = int(rows[0]), int(rows[-1]), int(num_partitions)
+        if first < 0 or last >= count:
+            wrong = first if first < 0 else last
+            raise _errors.InvalidArgumentError(f"partition {wrong} is not in [0, {count})")
+    return RaggedTensor.from_value_rowids(gather(data, order), rows, num_partitions)
 
 
 __all__ = [

@@ -88,7 +88,7 @@ def stack(values: Any, axis: int = 0, name: str = "stack") -> Any:
             raise ValueError(f"axis={axis} out of bounds: expected {-rank - 1}<=axis<{rank + 1}")
         at = axis if axis >= 0 else axis + rank + 1
         if rank == 1 and at == 0:
-            lengths = array.stack([array.shape(v, out_type=dt.int64)[0] for v in made])
+            lengths = array.stack([array.shape(v, out_type=dt.int32)[0] for v in made])
             return RaggedTensor(array.concat(made, 0), partitions.splits_of_lengths(lengths))
         if at >= rank - 1:
             return array.stack(made, at)

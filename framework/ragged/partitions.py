@@ -130,7 +130,19 @@ def check_rowids(ids: Any, nrows: Any) -> None:
     if a.size and (a[0] < 0 or (np.diff(a) < 0).any()):
         raise errors.InvalidArgumentError(f"{text}the row ids {a.tolist()} are not sorted")
     if a.size and nrows is not None and known is not None and a[-1] >= known:
-        raise errors.InvalidArgumentError(f"{text}row id {a[-1]} is not below nrows={known}")
+        raise ValueError(f"{text}row id {a[-1]} is not below nrows={known}")
+
+
+def check_uniform(length: Any, nrows: Any, values: Any) -> None:
+    """Raises ValueError for rows of one length that do not hold the values, where that is known."""
+    size, count = known_scalar(length), known_scalar(nrows)
+    have = None if values.shape.rank is None else values.shape[0]
+    if None in (size, count, have):
+        return
+    if size < 0 or count < 0 or size * count != have:  # type: ignore[operator]
+        raise ValueError(
+            f"uniform_row_length={size} times nrows={count} must equal the number of values, {have}"
+        )
 
 
 def same(a: Any, b: Any) -> bool | None:

@@ -105,6 +105,8 @@ class RaggedTensor:
             known = partitions.known_scalar(length)
             nrows = cast(rows_of(values), kind) // length if known != 0 else 0
         count = cast(convert_to_tensor(nrows), kind)
+        if validate:
+            partitions.check_uniform(length, count, values)
         splits = array.range(count + 1) * length
         made = cls._checked(values, splits, validate, "from_uniform_row_length")
         made._uniform = partitions.known_scalar(length)
@@ -290,8 +292,13 @@ class RaggedTensor:
 
     # ---- other forms of it ----------------------------------------------------------------
     def with_values(self, new_values: Any) -> RaggedTensor:
-        """The same rows of other values."""
-        return RaggedTensor(convert(new_values), self._row_splits, self._uniform)
+        """The same rows of other values. Raises ValueError for another number of them."""
+        values = convert(new_values)
+        if values.shape.rank == 0:
+            raise ValueError(f"the values of a RaggedTensor have one axis at least, got {values!r}")
+        if values.shape.rank is not None and self._values.shape.rank is not None:
+            values.shape[:1].assert_is_compatible_with(self._values.shape[:1])
+        return RaggedTensor(values, self._row_splits, self._uniform)
 
     def with_flat_values(self, new_values: Any) -> RaggedTensor:
         """The same nesting of other innermost values."""

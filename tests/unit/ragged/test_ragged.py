@@ -20,13 +20,17 @@ def rt():
         (lambda: tf.RaggedTensor.from_row_splits([1, 2], [1, 2]), "the first split is"),
         (lambda: tf.RaggedTensor.from_row_splits([1, 2], [0, 2, 1, 2]), "go down"),
         (lambda: tf.RaggedTensor.from_value_rowids([1, 2], [1, 0]), "not sorted"),
-        (lambda: tf.RaggedTensor.from_value_rowids([1, 2], [0, 3], nrows=2), "not below nrows=2"),
         (lambda: tf.RaggedTensor.from_row_lengths([1, 2], [1, 2]), "the last split is 3"),
     ],
 )
 def test_partitions_that_do_not_fit_are_refused(make, text):
     with pytest.raises(tf.errors.InvalidArgumentError, match=text):
         make()
+
+
+def test_more_rows_than_were_announced():
+    with pytest.raises(ValueError, match="not below nrows=2"):
+        tf.RaggedTensor.from_value_rowids([1, 2], [0, 3], nrows=2)
 
 
 def test_what_cannot_be_indexed_says_why(rt):

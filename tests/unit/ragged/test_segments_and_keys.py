@@ -71,3 +71,29 @@ def test_a_wrong_key_of_uniform_rows():
     for column in (5, -5, tf.constant(7)):
         with pytest.raises(tf.errors.InvalidArgumentError, match="Index out of bounds"):
             UNIFORM[:, column]
+
+
+def test_dynamic_partitions_of_rows_and_elements():
+    rows = tf.ragged.stack_dynamic_partitions(DIGITS, [0, 1, 0, 1, 0], 2)
+    assert rows.to_list() == [[[3, 1, 4, 1], [5, 9, 2], []], [[], [6]]]
+    ids = tf.ragged.constant([[0, 1, 0, 1], [], [0, 1, 0], [1], []])
+    parts = tf.ragged.stack_dynamic_partitions(DIGITS, ids, 2)
+    assert parts.to_list() == [[3, 4, 5, 2], [1, 1, 9, 6]]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="partition 5"):
+        tf.ragged.stack_dynamic_partitions([1, 2], [0, 5], 2)
+    with pytest.raises(ValueError):
+        tf.ragged.stack_dynamic_partitions([1, 2], [0], 2)
+
+
+def test_another_number_of_values():
+    for values in ([1], 3):
+        with pytest.raises(ValueError):
+            DIGITS.with_values(values)
+    with pytest.raises(ValueError):
+        DIGITS.with_flat_values([1, 2])
+    assert DIGITS.with_values(tf.ones([8, 2])).shape == (5, None, 2)
+    for length, nrows in ((2, None), (-1, None), (0, None), (2, 3)):
+        with pytest.raises(ValueError):
+            tf.RaggedTensor.from_uniform_row_length([1, 2, 3], length, nrows)
+    with pytest.raises(ValueError):
+        tf.RaggedTensor.from_value_rowids([3, 1, 4], [0, 0, 2], nrows=1)
