@@ -38,20 +38,31 @@ def _check_dimension(input: Any, dimension: Any) -> None:
         )
 
 
+def _place(xp: Any, x: Any, axis: int, find: Any, sign: int) -> Any:
+    """`find` along an axis, past NaNs (which numpy takes first); 0 if there is nothing else."""
+    if x.dtype.kind == "f":
+        # a NaN is the largest of all; asking a device would wait for it
+        if xp is np and (x.size == 0 or (largest := x.max()) == largest):
+            return find(x, axis=axis)
+    elif x.dtype.name != "bfloat16":
+        return find(x, axis=axis)
+    return find(xp.where(x == x, x, x.dtype.type(sign * np.inf)), axis=axis)
+
+
 @op("ArgMax", dtypes=dt.REAL | dt.BOOL, dtype="output_type", host=("dimension",),
     shape=_arg_shape, widen=False, differentiable=False, samples=_arg_samples)  # fmt: skip
 def arg_max_op(xp, input, dimension, *, output_type=dt.int64):
-    """The position of the largest element along an axis, the first of equal ones."""
+    """The position of the largest element along an axis, the first of equal ones; see `_place`."""
     _check_dimension(input, dimension)
-    return xp.argmax(input, axis=int(dimension))
+    return _place(xp, input, int(dimension), xp.argmax, -1)
 
 
 @op("ArgMin", dtypes=dt.REAL | dt.BOOL, dtype="output_type", host=("dimension",),
     shape=_arg_shape, widen=False, differentiable=False, samples=_arg_samples)  # fmt: skip
 def arg_min_op(xp, input, dimension, *, output_type=dt.int64):
-    """The position of the smallest element along an axis, the first of equal ones."""
+    """The position of the smallest element along an axis, the first of equal ones; see `_place`."""
     _check_dimension(input, dimension)
-    return xp.argmin(input, axis=int(dimension))
+    return _place(xp, input, int(dimension), xp.argmin, 1)
 
 
 # ---- public functions -------------------------------------------------------------------------
