@@ -30,20 +30,22 @@ from shardtape.shapes import as_shape
 from shardtape.tensor import SymbolicTensor, Tensor
 from shardtape.type_spec import composite_spec
 
-_PYTHON_NUMBERS = (bool, int, float, complex)
+_PYTHON_VALUES = (bool, int, float, complex, str, bytes)
 
 
 def is_symbolic(value: Any) -> bool:
-    """Whether `value` is known only when the graph runs."""
+    """Whether `value` is a tensor of the graph, or becomes one: what has a value outside too."""
     if isinstance(value, SymbolicTensor):
         return True
-    return state.graph is not None and hasattr(value, "_as_tensor") and hasattr(value, "_id")
+    if state.graph is None:
+        return False
+    return isinstance(value, Tensor) or (hasattr(value, "_as_tensor") and hasattr(value, "_id"))
 
 
 def _becomes_tensor(value: Any) -> bool:
     leaves = nest.flatten(value)
     return bool(leaves) and all(
-        isinstance(x, (Tensor, *_PYTHON_NUMBERS))
+        isinstance(x, (Tensor, *_PYTHON_VALUES))
         or hasattr(x, "_as_tensor")
         or composite_spec(x) is not None
         or type(x).__module__ == "numpy"

@@ -31,7 +31,7 @@ from shardtape.graph.scopes import name_scope
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Op
 from shardtape.ops.shaping import identity
-from shardtape.tensor import SymbolicTensor
+from shardtape.tensor import SymbolicTensor, Tensor
 
 __all__ = ["case", "cond", "switch_case", "while_loop"]
 
@@ -81,8 +81,8 @@ def while_loop(
 
 
 def _is_symbolic_now(value: Any) -> bool:
-    """Variables read as symbols while a graph is built; Python values do not."""
-    return state.graph is not None and hasattr(value, "_as_tensor")
+    """Variables and tensors read as symbols while a graph is built; Python values do not."""
+    return state.graph is not None and (isinstance(value, Tensor) or hasattr(value, "_as_tensor"))
 
 
 def switch_case(

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from shardtape import dtypes as dt
 from shardtape import nest
 from shardtape.context import state
@@ -34,7 +36,7 @@ def print_v2(xp, *inputs, template, stream, summarize):
 
     Args:
       template: texts; a number among them stands for that input, a tuple of a kind and numbers
-        for a ragged or sparse tensor of those inputs.
+        for a ragged or sparse tensor of those inputs, or for a string without quotes.
       stream: where to: a name, which a saved function keeps, or what takes the whole text.
     """
     _write(stream, "".join(_text(part, inputs, summarize) for part in template))
@@ -84,9 +86,8 @@ def _parts(value: Any, tensors: list[Any], bare: bool) -> list[Any]:
         place = _place(value, tensors)
         if isinstance(place, int):
             tensor = tensors[place]
-            scalar = tensor.dtype is dt.string and tensor.shape.rank == 0
-            if bare and scalar and not isinstance(tensor, SymbolicTensor):
-                return [tensors.pop().numpy().decode("utf-8", "surrogateescape")]
+            if bare and tensor.dtype is dt.string and tensor.shape.rank == 0:
+                return [("text", place)]
         return [place]
     if isinstance(value, str):
         return [value]
@@ -140,6 +141,8 @@ def _text(part: Any, arrays: Any, summarize: int) -> str:
         return summarized(arrays[part], summarize)
     kind, *numbers = part
     values = [arrays[number] for number in numbers]
+    if kind == "text":  # a string alone, without quotes
+        return np.asarray(values[0])[()].decode("utf-8", "surrogateescape")
     if kind == "ragged":
         return ragged_text(values[0], values[1:], summarize)
     indices, flat, shape = [summarized(array, summarize) for array in values]

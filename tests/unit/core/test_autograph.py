@@ -366,3 +366,37 @@ def test_what_the_test_of_a_while_statement_makes_belongs_to_the_function():
         return x
 
     assert f(tf.constant(1.0)).numpy() == 9.0  # 1 + 2, 3 + 6
+
+
+def test_texts_become_tensors_where_a_tensor_decides():
+    @tf.function
+    def said(x):
+        word = "none"
+        if x > 0:
+            word = "up"
+        line = "a"
+        for _ in tf.range(x):
+            line = line + "b"
+        return word, line, "yes" if x > 1 else "no"
+
+    assert [t.numpy() for t in said(tf.constant(2))] == [b"up", b"abb", b"yes"]
+    assert [t.numpy() for t in said(tf.constant(-1))] == [b"none", b"a", b"no"]
+
+
+def test_tensors_of_outside_are_staged():
+    flag, numbers, traced = tf.constant(True), tf.range(50), []
+
+    @tf.function
+    def summed(x):
+        if flag:
+            traced.append("then")
+        else:
+            traced.append("else")
+        for n in numbers:
+            traced.append("turn")
+            x += n
+        return x + tf.cond(flag, lambda: traced.append("a") or 1, lambda: traced.append("b") or 2)
+
+    assert summed(tf.constant(0)).numpy() == 1226
+    assert sorted(set(traced)) == ["a", "b", "else", "then", "turn"]
+    assert traced.count("turn") <= 2

@@ -119,3 +119,14 @@ def test_a_saved_function_prints(tmp_path, capsys):
     tf.saved_model.load(str(tmp_path / "teller")).tell(tf.constant(2.0))
     written = capsys.readouterr()
     assert (written.err, written.out) == ("x is 2\n", "positive\n")
+
+
+def test_a_string_alone_has_no_quotes_in_a_function(capsys):
+    @tf.function
+    def tell(x):
+        tf.print(x)
+        tf.print(x, "a")
+        tf.print([x])
+
+    tell(tf.constant('h"y'))
+    assert capsys.readouterr().err == 'h"y\n"h\\"y" a\n["h\\"y"]\n'
