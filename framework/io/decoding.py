@@ -142,14 +142,14 @@ def _checked(dtype: Any, allowed: Any) -> dt.DType:
 _NUMBERS_AND_STRINGS = frozenset(t for t in dt.ALL_TYPES if t.kind != "r")
 
 
-@op("SerializeTensor", shape=lambda tensor: shapes.TensorShape([]), dtype=dt.string,
+@op("SerializeTensor", shape=lambda tensor, packed: shapes.TensorShape([]), dtype=dt.string,
     dtypes=_NUMBERS_AND_STRINGS, widen=False, differentiable=False,
     samples=lambda rng: [((rng.normal(size=(2, 3)),), {}), ((np.float64(2.5),), {})])  # fmt: skip
-def serialize_tensor_op(xp, tensor):
-    """A tensor as a serialised TensorProto, a scalar string."""
+def serialize_tensor_op(xp, tensor, *, packed=False):
+    """A tensor as a serialised TensorProto, a scalar string; `packed`: strings as one piece."""
     from shardtape import backend
 
-    return np.array(tensor_proto.encode(backend.to_host(tensor)), object)
+    return np.array(tensor_proto.encode(backend.to_host(tensor), packed), object)
 
 
 @op("ParseTensor", shape=lambda serialized, out_type: shapes.UNKNOWN, dtype="out_type",

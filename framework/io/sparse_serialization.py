@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape import dtypes as dt
-from shardtape.io.decoding import parse_tensor, serialize_tensor
+from shardtape.io.decoding import parse_tensor, serialize_tensor_op
 from shardtape.ops import array
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
@@ -23,7 +23,9 @@ def serialize_sparse(sp_input: Any, out_type: Any = dt.string, name: str | None 
     if dt.as_dtype(out_type) is not dt.string:
         raise ValueError("serialize_sparse gives strings only")
     sp = checked(sp_input)
-    return array.stack([serialize_tensor(t) for t in (sp.indices, sp.values, sp.dense_shape)])
+    return array.stack(
+        [serialize_tensor_op(t, packed=True) for t in (sp.indices, sp.values, sp.dense_shape)]
+    )
 
 
 def serialize_many_sparse(sp_input: Any, out_type: Any = dt.string, name: str | None = None) -> Any:

@@ -21,8 +21,12 @@ _VALUE_FIELDS = {
 _ONE_BY_ONE = ("bool", "uint16", "complex64", "complex128")  # also where there are several
 
 
-def encode(array: Any) -> bytes:
-    """A serialised TensorProto; the same bytes as TensorFlow's `serialize_tensor`."""
+def encode(array: Any, packed: bool = False) -> bytes:
+    """A serialised TensorProto; the same bytes as TensorFlow's `serialize_tensor`.
+
+    Args:
+      packed: strings as one piece, as `serialize_sparse` has them.
+    """
     from tensorboard.compat.proto import tensor_pb2, tensor_shape_pb2
 
     array = np.asarray(array)
@@ -31,11 +35,47 @@ def encode(array: Any) -> bytes:
         dim=[tensor_shape_pb2.TensorShapeProto.Dim(size=n) for n in array.shape]
     )
     made = tensor_pb2.TensorProto(dtype=dtype.as_datatype_enum, tensor_shape=shape)
-    if dtype is dt.string:
-        made.string_val.extend(array.ravel().tolist())
-    else:
+    if dtype is not dt.string:
         made.tensor_content = np.ascontiguousarray(array).tobytes()
+    elif packed:
+        made.tensor_content = _packed(array.ravel().tolist())
+    else:
+        made.string_val.extend(array.ravel().tolist())
     return made.SerializeToString()
+
+
+def _packed(strings: list[bytes]) -> bytes:
+    """The lengths of all strings as varints, behind them the strings."""
+    lengths = bytearray()
+    for left in map(len, strings):
+        while left > 127:
+            lengths.append(left & 127 | 128)
+            left >>= 7
+        lengths.append(left)
+    return bytes(lengths) + b"".join(strings)
+
+
+def _unpacked(content: bytes, count: int) -> list[bytes]:
+    lengths, place = [], 0
+    for _ in range(count):
+        length = shift = 0
+        while True:
+            if place == len(content):
+                raise ValueError("the lengths of its strings end too soon")
+            byte = content[place]
+            place += 1
+            length |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                break
+        lengths.append(length)
+    if place + sum(lengths) != len(content):
+        raise ValueError("its strings have other lengths than it says")
+    out = []
+    for length in lengths:
+        out.append(content[place : place + length])
+        place += length
+    return out
 
 
 def decode(serialized: bytes, dtype: dt.DType) -> np.ndarray:
@@ -71,7 +111,8 @@ def _values(made: Any, dtype: dt.DType) -> np.ndarray:
     count = int(np.prod(shape, dtype=np.int64))
     if dtype is dt.string:
         out = np.empty(count, object)
-        strings = list(made.string_val)
+        content = made.tensor_content
+        strings = _unpacked(content, count) if content else list(made.string_val)
         out[:] = strings if len(strings) == count else (strings or [b""]) * count
         return out
     numpy_dtype = dtype.numpy_dtype

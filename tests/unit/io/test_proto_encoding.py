@@ -80,3 +80,20 @@ def test_what_was_encoded_is_decoded_in_a_function():
 def test_what_does_not_fit_is_refused(message, counts, fields, text):
     with pytest.raises(tf.errors.InvalidArgumentError, match=text):
         encoded(f"tensorflow.{message}", counts, **fields)
+
+
+def test_strings_of_serialised_sparse_tensors_are_one_piece():
+    words = tf.SparseTensor([[0, 0], [1, 3]], ["abc", "x" * 200], [3, 4])
+    places, values, shape = tf.io.serialize_sparse(words).numpy()
+    # TensorFlow's bytes: the lengths, behind them the strings
+    assert values == b'\x08\x07\x12\x04\x12\x02\x08\x02"\xce\x01\x03\xc8\x01abc' + b"x" * 200
+    read = tf.io.parse_tensor(values, tf.string).numpy().tolist()
+    assert read == [b"abc", b"x" * 200]
+    rows = tf.io.deserialize_many_sparse(tf.io.serialize_many_sparse(words), tf.string)
+    assert rows.values.numpy().tolist() == read and rows.indices.numpy().tolist() == [
+        [0, 0],
+        [1, 3],
+    ]
+    torn = values[:-1].replace(b"\xce\x01\x03", b"\xcd\x01\x03")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="other lengths"):
+        tf.io.parse_tensor(torn, tf.string)
