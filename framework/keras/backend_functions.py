@@ -312,7 +312,8 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = "int32") ->
     Of one number below 0 there are none.
     """
     if stop is None:
-        start, stop = 0, 0 if np.isscalar(start) and start < 0 else start
+        nothing = isinstance(start, (int, float, np.number)) and start < 0
+        start, stop = 0, 0 if nothing else start
     made = array.range(start, stop, step)
     return made if dtype == "int32" else _cast(made, dtype)
 

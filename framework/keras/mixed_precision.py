@@ -14,7 +14,8 @@ from shardtape.keras.policy import Policy, global_policy, set_global_policy
 from shardtape.ops.cast import cast
 from shardtape.optimizers import deserialize, serialize
 from shardtape.optimizers.legacy import Optimizer as LegacyOptimizer
-from shardtape.optimizers.optimizer import Optimizer, hyperparameter
+from shardtape.optimizers.legacy_numbers import number
+from shardtape.optimizers.optimizer import Optimizer
 from shardtape.variable import Variable
 
 __all__ = ["LossScaleOptimizer", "Policy", "global_policy", "set_global_policy"]
@@ -58,7 +59,7 @@ class LossScaleOptimizer(Optimizer):
         self._built_for, self._index_dict = inner._built_for, inner._index_dict
         self._slot_variables, self._added = inner._slot_variables, inner._added
         self._keeps_variables = inner._keeps_variables
-        self._slot_scopes = inner._slot_scopes
+        self._slot_scopes, self._undecayed = inner._slot_scopes, inner._undecayed
         self.dynamic = dynamic
         self.dynamic_growth_steps = (dynamic_growth_steps or 2000) if dynamic else None
         self.initial_scale = float(2**15 if initial_scale is None else initial_scale)
@@ -188,7 +189,7 @@ class LossScaleOptimizer(Optimizer):
 
     def __setattr__(self, name: str, value: Any) -> None:
         inner = self.__dict__.get("inner_optimizer")
-        if inner is not None and isinstance(getattr(type(inner), name, None), hyperparameter):
+        if inner is not None and isinstance(getattr(type(inner), name, None), number):
             setattr(inner, name, value)
         else:
             super().__setattr__(name, value)

@@ -51,14 +51,25 @@ def conv2d(
     """
     x = input if isinstance(input, Tensor) else convert_to_tensor(input)
     attrs = conv_attributes(strides, padding, data_format or "NHWC", dilations)
-    rank = x.shape.rank
-    if rank is None or rank == 4:
-        return conv2d_op(x, filters, name=name, **attrs)
-    if rank < 4:
-        raise refusal(f"conv2d needs an input of rank 4 or more, got shape {x.shape}")
+    x, outer = _one_batch(x, 2)
+    return _batches(conv2d_op(x, filters, name=name, **attrs), outer)
+
+
+def _one_batch(x: Tensor, rank: int) -> tuple[Tensor, Any]:
+    """(x with all axes before the last `rank` + 1 joined, the sizes of these or None for one)."""
+    given = x.shape.rank
+    if given is None or given == rank + 2:
+        return x, None
+    if given < rank + 2:
+        raise refusal(f"conv{rank}d needs an input of rank {rank + 2} or more, got shape {x.shape}")
     sizes = shape(x)
-    y = conv2d_op(reshape(x, concat([[-1], sizes[-3:]], 0)), filters, name=name, **attrs)
-    return reshape(y, concat([sizes[:-3], shape(y)[1:]], 0))
+    inner = -1 - rank
+    return reshape(x, concat([[-1], sizes[inner:]], 0)), sizes[:inner]
+
+
+def _batches(y: Tensor, outer: Any) -> Tensor:
+    """What a convolution of `_one_batch` gave, with the axes that were joined."""
+    return y if outer is None else reshape(y, concat([outer, shape(y)[1:]], 0))
 
 
 def conv1d(
@@ -70,12 +81,13 @@ def conv1d(
     dilations: Any = None,
     name: str | None = None,
 ) -> Tensor:
-    """1-D convolution: input (n, w, c), filters (k, c, f) to (n, ow, f)."""
+    """1-D convolution: input (..., w, c), filters (k, c, f) to (..., ow, f)."""
     layout = data_format or "NWC"
     axis = _new_axis(layout)
     attrs = _as_plane(stride, padding, layout, dilations)
-    y = conv2d_op(expand_dims(input, axis), expand_dims(filters, 0), name=name, **attrs)
-    return squeeze(y, [axis])
+    x, outer = _one_batch(input if isinstance(input, Tensor) else convert_to_tensor(input), 1)
+    y = conv2d_op(expand_dims(x, axis), expand_dims(filters, 0), name=name, **attrs)
+    return _batches(squeeze(y, [axis]), outer)
 
 
 def _new_axis(layout: str) -> int:
@@ -151,13 +163,15 @@ def conv3d(
     dilations: Any = None,
     name: str | None = None,
 ) -> Tensor:
-    """3-D convolution: input (n, d, h, w, c), filters (kd, kh, kw, c / groups, f) to (n, .., f).
+    """3-D convolution: input (..., d, h, w, c), filters (kd, kh, kw, c / groups, f) to (..., f).
 
     Args:
       strides, dilations: an int, or a list of 1, 3 or 5 ints.
       padding: "SAME" or "VALID".
     """
-    return conv3d_op(input, filters, name=name, **_solid(strides, padding, data_format, dilations))
+    x, outer = _one_batch(input if isinstance(input, Tensor) else convert_to_tensor(input), 3)
+    attrs = _solid(strides, padding, data_format, dilations)
+    return _batches(conv3d_op(x, filters, name=name, **attrs), outer)
 
 
 def conv3d_transpose(

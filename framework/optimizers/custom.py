@@ -91,7 +91,7 @@ def _apply(optimizer: Any, pairs: list[tuple[Any, Any]]) -> Any:
     rate = optimizer.learning_rate
     decay = optimizer.weight_decay
     for variable in variables if decay else ():
-        if optimizer.rule.for_variable(variable.name).weight_decay:
+        if optimizer.rule_of(variable).weight_decay:
             for _ in components(variable):
                 taken = convert_to_tensor(variable)
                 variable.assign_sub(taken * _cast(rate, taken.dtype) * _cast(decay, taken.dtype))

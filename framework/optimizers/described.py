@@ -17,6 +17,7 @@ from shardtape.optimizers.schedules import serialize as serialize_schedule
 class Described(Rated, ListedState):
     """What of `Optimizer` concerns its description; its `__init__` sets what is named."""
 
+    _undecayed: dict[int, str]
     weight_decay: Any
     clipnorm: float | None
     global_clipnorm: float | None
@@ -41,6 +42,7 @@ class Described(Rated, ListedState):
 
     def _current_rule_config(self) -> dict[str, Any]:
         config = self.rule.config()
+        config["config"]["exclude_from_weight_decay"] += self._undecayed.values()
         if self._rate is not None or self._callable is not None:  # it may have been assigned to
             config["config"]["learning_rate"] = self.current_learning_rate()
         return config

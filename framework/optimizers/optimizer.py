@@ -132,6 +132,7 @@ class Optimizer(Described):
         self._built_for: set[int] = set()  # not those whose slots only a checkpoint has made
         self._slot_variables: dict[tuple[int, str], Variable] = {}
         self._slot_scopes: dict[int, str] = {}  # what the names of a variable's slots start with
+        self._undecayed: dict[int, str] = {}  # Variables without weight decay: by id their names
         self._added: list[Variable] = []  # by `add_variable` and its sister
         self._averages: dict[int, Variable] = {}  # of those that define `update_step`
         self._index_dict: dict[str, int] = {}
@@ -304,7 +305,7 @@ class Optimizer(Described):
         if self.weight_decay is not None:
             rate = self._rate_of_update()
             for v in self._variables:
-                decay = self.rule.for_variable(v.name).weight_decay
+                decay = self.rule_of(v).weight_decay
                 if decay:
                     v.assign_sub(v * decay * rate)
         self.iterations.assign_add(1)
@@ -335,7 +336,7 @@ class Optimizer(Described):
         step, rate = self._step(), self._rate_of_update()
         factors = self._factors([g for g, _ in pairs])
         for (gradient, variable), factor in zip(pairs, factors):
-            rule = self.rule.for_variable(variable.name)
+            rule = self.rule_of(variable)
             slots = self._slots_of(variable)
             whole = None if variable._holder is None else variable._holder()
             if whole is not None:  # of several replicas: the others get the value of the first
@@ -397,8 +398,16 @@ class Optimizer(Described):
                 "`exclude_from_weight_decay()` can only be configured before the optimizer is "
                 "built."
             )
-        exact = [f"^{re.escape(variable.name)}$" for variable in var_list or ()]
-        self.rule.exclude_from_weight_decay = (*exact, *(var_names or ()))
+        self._undecayed.clear()  # several Variables may be called the same
+        for variable in var_list or ():
+            self._undecayed[replicated.identity(variable)] = f"^{re.escape(variable.name)}$"
+        self.rule.exclude_from_weight_decay = tuple(var_names or ())
+
+    def rule_of(self, variable: Any) -> Rule:
+        """The rule for a Variable: without weight decay for one that is excluded from it."""
+        rule = self.rule.for_variable(variable.name)
+        excluded = bool(self._undecayed) and replicated.identity(variable) in self._undecayed
+        return rule.without_decay() if excluded else rule
 
     # ---- under a parameter server ----------------------------------------------------------------
 

@@ -168,6 +168,10 @@ class Rule:
             re.search(pattern, name) for pattern in self.exclude_from_weight_decay
         ):
             return self
+        return self.without_decay()
+
+    def without_decay(self) -> Rule:
+        """This rule without `weight_decay`."""
         rule = copy.copy(self)
         rule.weight_decay = None
         return rule

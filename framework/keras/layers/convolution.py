@@ -10,7 +10,7 @@ from shardtape.keras.image_layout import layout_of
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.core import weight_config
 from shardtape.keras.layers.input_spec import InputSpec
-from shardtape.ops.array import shape
+from shardtape.ops.array import reshape, shape
 from shardtape.ops.padding import pad
 from shardtape.ops.windows import output_size
 from shardtape.shapes import TensorShape
@@ -100,7 +100,7 @@ class Conv(Layer):
 
     @property
     def _channel_axis(self) -> int:
-        return 1 if self.data_format == "channels_first" else -1
+        return -1 - self.rank if self.data_format == "channels_first" else -1
 
     def _channels(self, input_shape: Any) -> int:
         channels = TensorShape(input_shape)[self._channel_axis]
@@ -142,15 +142,18 @@ class Conv(Layer):
     def _finished(self, outputs: Tensor) -> Tensor:
         """Bias and activation."""
         if self.use_bias:
-            layout = "NHWC" if self.data_format == "channels_last" else "NCHW"
-            outputs = nn.bias_add(outputs, self.bias, layout)
+            first = self.data_format == "channels_first"
+            if first and outputs.shape.rank not in (None, self.rank + 2):
+                outputs = outputs + reshape(self.bias, [-1, *[1] * self.rank])
+            else:
+                outputs = nn.bias_add(outputs, self.bias, "NCHW" if first else "NHWC")
         if self.activation not in (None, activations.linear):
             outputs = self.activation(outputs)
         return outputs
 
     def call(self, inputs: Any) -> Tensor:
         if self.padding == "causal":
-            inputs = pad(inputs, self._causal_padding())
+            inputs = pad(inputs, self._causal_padding(inputs.shape.rank))
         return self._finished(self.convolution_op(inputs, self.kernel))
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Tensor:
@@ -159,11 +162,12 @@ class Conv(Layer):
         convolve = {1: nn.conv1d, 2: nn.conv2d, 3: nn.conv3d}[self.rank]
         return convolve(inputs, kernel, self.strides, padding, self._layout, self.dilation_rate)
 
-    def _causal_padding(self) -> list[list[int]]:
+    def _causal_padding(self, rank: int) -> list[list[int]]:
         left = self.dilation_rate[0] * (self.kernel_size[0] - 1)
+        outer = [[0, 0]] * (rank - 2)
         if self.data_format == "channels_last":
-            return [[0, 0], [left, 0], [0, 0]]
-        return [[0, 0], [0, 0], [left, 0]]
+            return [*outer, [left, 0], [0, 0]]
+        return [*outer, [0, 0], [left, 0]]
 
     def _output_sizes(self, sizes: list[int | None]) -> list[int | None]:
         padding = "VALID" if self.padding == "valid" else "SAME"
@@ -175,7 +179,8 @@ class Conv(Layer):
         if self.data_format == "channels_last":
             outer, sizes = dims[: -1 - self.rank], dims[-1 - self.rank : -1]
             return TensorShape([*outer, *self._output_sizes(sizes), self._features(dims)])
-        return TensorShape([dims[0], self._features(dims), *self._output_sizes(dims[2:])])
+        outer, sizes = dims[: -1 - self.rank], dims[-self.rank :]
+        return TensorShape([*outer, self._features(dims), *self._output_sizes(sizes)])
 
     def _features(self, dims: list[int | None]) -> int | None:
         return self.filters
@@ -373,6 +378,11 @@ class DepthwiseConv2D(Conv):
         self.depthwise_constraint = constraints.get(depthwise_constraint)
 
     def build(self, input_shape: Any) -> None:
+        if len(input_shape) != self.rank + 2:
+            raise ValueError(
+                f"Inputs to `DepthwiseConv` should have rank {self.rank + 2}. Received "
+                f"input_shape={tuple(input_shape)}."
+            )
         channels = self._channels(input_shape)
         self.depthwise_kernel = self.add_weight(
             "depthwise_kernel", (*self.kernel_size, channels, self.depth_multiplier),

@@ -80,7 +80,7 @@ class SeparableConv(Conv):
     def call(self, inputs: Any) -> Tensor:
         padding, layout = self.padding.upper(), self._layout
         if self.padding == "causal":
-            inputs, padding = pad(inputs, self._causal_padding()), "VALID"
+            inputs, padding = pad(inputs, self._causal_padding(3)), "VALID"
         depthwise, pointwise = self.depthwise_kernel, self.pointwise_kernel
         strides, dilations = self.strides, self.dilation_rate
         first = self.data_format == "channels_first"
@@ -225,7 +225,7 @@ class DepthwiseConv1D(Conv):
         first = self.data_format == "channels_first"
         axis, padding = (2 if first else 1), self.padding.upper()
         if self.padding == "causal":
-            inputs, padding = pad(inputs, self._causal_padding()), "VALID"
+            inputs, padding = pad(inputs, self._causal_padding(3)), "VALID"
         steps = (1, 1, *self.strides * 2) if first else (1, *self.strides * 2, 1)
         outputs = nn.depthwise_conv2d(
             expand_dims(inputs, axis), expand_dims(self.depthwise_kernel, 0), steps, padding,

@@ -173,3 +173,18 @@ def test_names_of_numbers_of_ones_own():
     made.apply_gradients(ones(variables()))
     assert [made.k.name, made.learning_rate.name] == ["Own/k:0", "Own/learning_rate:0"]
     assert Own().k.name == "k:0"
+
+
+def test_variables_of_one_name_decay_by_themselves():
+    made = optimizers.SGD(1.0, weight_decay=0.004)
+    first, second = tf.Variable(2.0), tf.Variable(2.0)
+    made.exclude_from_weight_decay(var_list=[second])
+    made.apply_gradients([(tf.zeros(()), first), (tf.zeros(()), second)])
+    assert [float(first), float(second)] == [pytest.approx(1.992), 2.0]
+    assert made.rule_config()["config"]["exclude_from_weight_decay"] == ["^Variable:0$"]
+
+
+def test_other_settings_stay_with_the_loss_scale_optimizer():
+    made = Scaled(legacy.Adam(epsilon=1e-5))
+    made.epsilon = 1e-4
+    assert (made.epsilon, made.inner_optimizer.epsilon) == (1e-4, 1e-5)
