@@ -142,7 +142,7 @@ def _text(part: Any, arrays: Any, summarize: int) -> str:
     kind, *numbers = part
     values = [arrays[number] for number in numbers]
     if kind == "text":  # a string alone, without quotes
-        return np.asarray(values[0])[()].decode("utf-8", "surrogateescape")
+        return np.asarray(values[0]).item().decode("utf-8", "surrogateescape")
     if kind == "ragged":
         return ragged_text(values[0], values[1:], summarize)
     indices, flat, shape = [summarized(array, summarize) for array in values]
