@@ -49,11 +49,12 @@ class TensorArray:
         self._read: set[int] = set()
         self._flow = flow
         if flow is None:
-            count = 0 if size is None else size
-            if state.graph is None and not isinstance(count, SymbolicTensor):
-                self._items = [None] * int(count)
+            if size is None:
+                raise ValueError("a TensorArray needs its size: 0 for one that grows")
+            if state.graph is None and not isinstance(size, SymbolicTensor):
+                self._items = [None] * int(size)
             else:
-                self._flow = tensor_list.reserve(cast(convert_to_tensor(count), dt.int32))
+                self._flow = tensor_list.reserve(cast(convert_to_tensor(size), dt.int32))
 
     def _with(self, flow: Any, element: shapes.TensorShape | None = None) -> TensorArray:
         shape = self._element if element is None else element

@@ -154,3 +154,14 @@ def test_members_of_strings_are_tensors_in_a_function():
 
     one, mapped = read()
     assert one.numpy() == b"c!" and mapped.numpy().tolist() == [b"abab", b"cc"]
+
+
+def test_the_size_has_to_be_given():
+    for make in (
+        lambda: tf.TensorArray(tf.int32),
+        lambda: tf.TensorArray(tf.int32, dynamic_size=True),
+        tf.function(lambda: tf.TensorArray(tf.int32).size()),
+    ):
+        with pytest.raises(ValueError, match="size"):
+            make()
+    assert tf.TensorArray(tf.int32, 0, dynamic_size=True).write(0, 4).stack().numpy() == [4]
