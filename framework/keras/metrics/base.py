@@ -245,6 +245,36 @@ def fitted_weights(values: Tensor, weights: Any, mean: bool = True) -> tuple[Ten
     return values, broadcast_to(weights, shape(values))
 
 
+def weights_for(values: TensorShape, weights: Tensor) -> Tensor:
+    """The weights, a last axis of 1 added or taken away, if they broadcast to values of a shape.
+
+    Raises:
+      ValueError: they do not, see `check_weights`.
+      InvalidArgumentError: they have an axis too many that is not 1.
+    """
+    rank, wanted = weights.shape.rank, values.rank
+    if rank in (0, None) or wanted is None:
+        return weights
+    if rank == wanted + 1:
+        weights = squeeze(weights, [-1])
+    elif rank == wanted - 1:
+        weights = expand_dims(weights, -1)
+    check_weights(values, weights)
+    return weights
+
+
+def check_weights(values: TensorShape, weights: Tensor) -> None:
+    """Raises ValueError for weights that are no single one, and do not have 1 or the values' size
+    in each axis."""
+    if weights.shape.rank in (0, None) or values.rank is None:
+        return
+    if not _broadcasts(weights.shape, values):
+        raise ValueError(
+            "weights can not be broadcast to values: each axis must be that of the values, or 1. "
+            f"values.shape={values}, weights.shape={weights.shape}"
+        )
+
+
 def _broadcasts(weights: TensorShape, values: TensorShape) -> bool:
     """Whether weights, which are no single one, have the rank of the values, and sizes to fit."""
     return weights.rank == values.rank and all(

@@ -8,7 +8,7 @@ import numpy as np
 
 from shardtape import dtypes as dt
 from shardtape.keras.losses.base import matched
-from shardtape.keras.metrics.base import fitted_weights
+from shardtape.keras.metrics.base import check_weights, weights_for
 from shardtape.ops.array import (
     broadcast_to,
     expand_dims,
@@ -77,7 +77,7 @@ def confusions(
       by_label: counts for each label: (thresholds, labels) instead of (thresholds,).
       label_weights: weights of the labels.
 
-    Raises ValueError for differing shapes.
+    Raises ValueError for differing shapes, and for weights that do not broadcast.
     """
     y_true = cast(convert_to_tensor(y_true), dtype)
     y_pred = cast(convert_to_tensor(y_pred), dtype)
@@ -85,7 +85,11 @@ def confusions(
     y_pred.shape.assert_is_compatible_with(y_true.shape)
     weights = None
     if sample_weight is not None:
-        weights = broadcast_to(fitted_weights(y_pred, sample_weight)[1], shape(y_pred))
+        weights = weights_for(y_pred.shape, cast(sample_weight, dtype))
+        if class_id is not None and y_pred.shape.rank is not None:
+            # they weigh the column of one class, not those of all
+            check_weights(y_pred.shape[:-1].concatenate([1]), weights)
+        weights = broadcast_to(weights, shape(y_pred))
     if top_k is not None:
         y_pred = _only_largest(y_pred, top_k)
     if class_id is not None:

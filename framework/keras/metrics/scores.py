@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape.keras.losses.base import matched
-from shardtape.keras.metrics.base import Mean, Metric, added, fitted_weights
+from shardtape.keras.metrics.base import Mean, Metric, added, check_weights, fitted_weights
 from shardtape.ops.array import expand_dims, ones_like, size, zeros_like
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
@@ -162,6 +162,7 @@ class R2Score(Metric):
         if sample_weight is not None:
             weights = cast(sample_weight, self._dtype)
             weights = expand_dims(weights, 1) if weights.shape.rank == 1 else weights
+            check_weights(y_true.shape, weights)
         weighted = y_true * weights
         return added([
             (self.sum, reduce_sum(weighted, 0)),
