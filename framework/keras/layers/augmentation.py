@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math as python_math
+from collections.abc import Callable
 from typing import Any
 
 from shardtape import dtypes as dt
+from shardtape.graph.control_flow import cond
 from shardtape.keras.image_sampling import (
     FILL_MODES,
     INTERPOLATIONS,
@@ -100,6 +102,16 @@ class _Sized(_ImageLayer):
             made.set_shape([None, self.height, self.width, None])
         return made
 
+    def _cut_or_fitted(self, images: Any, cut: Callable[[Any, Any], Tensor]) -> Tensor:
+        """`cut(height, width of the images)`, or where they are smaller `_fitted`."""
+        high, wide = images.shape[1], images.shape[2]
+        if high is not None and wide is not None:
+            small = high < self.height or wide < self.width
+            return self._fitted(images) if small else cut(high, wide)
+        sizes = shape(images)
+        enough = math.logical_and(sizes[1] >= self.height, sizes[2] >= self.width)
+        return cond(enough, lambda: cut(sizes[1], sizes[2]), lambda: self._fitted(images))
+
     def _fitted(self, images: Any, interpolation: str = "bilinear") -> Tensor:
         """The largest middle part of the wanted proportions, resized."""
         sizes = shape(images)
@@ -153,17 +165,10 @@ class CenterCrop(_Sized):
     """The middle of images; smaller ones are enlarged first."""
 
     def _changed(self, images: Any, training: Any) -> Tensor:
-        high, wide = _known_sizes(images, self.name)
-        if high < self.height or wide < self.width:
-            return self._fitted(images)
-        return self._cut(images, (high - self.height) // 2, (wide - self.width) // 2)
+        def middle(high: Any, wide: Any) -> Tensor:
+            return self._cut(images, (high - self.height) // 2, (wide - self.width) // 2)
 
-
-def _known_sizes(images: Any, name: str) -> tuple[int, int]:
-    high, wide = images.shape[1], images.shape[2]
-    if high is None or wide is None:
-        raise ValueError(f"layer {name} crops images of a known size, got shape {images.shape}")
-    return high, wide
+        return self._cut_or_fitted(images, middle)
 
 
 class RandomCrop(_Sized):
@@ -177,12 +182,13 @@ class RandomCrop(_Sized):
     def _changed(self, images: Any, training: Any) -> Tensor:
         if not training:
             return self._fitted(images)
-        high, wide = _known_sizes(images, self.name)
-        if high < self.height or wide < self.width:
-            return self._fitted(images)
-        drawn = self._random_generator.random_uniform([2], 0, dt.int32.max, dt.int32)
-        top, left = drawn[0] % (high - self.height + 1), drawn[1] % (wide - self.width + 1)
-        return self._cut(images, top, left)
+
+        def anywhere(high: Any, wide: Any) -> Tensor:
+            drawn = self._random_generator.random_uniform([2], 0, dt.int32.max, dt.int32)
+            top, left = drawn[0] % (high - self.height + 1), drawn[1] % (wide - self.width + 1)
+            return self._cut(images, top, left)
+
+        return self._cut_or_fitted(images, anywhere)
 
 
 class RandomFlip(_ImageLayer):
