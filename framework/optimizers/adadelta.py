@@ -40,6 +40,10 @@ class AdadeltaRule(Rule):
     def own_slots(self) -> tuple[str, ...]:
         return ("accumulated_grad", "accumulated_delta_var")
 
+    @property
+    def decays(self) -> dict[str, float]:
+        return {"accumulated_grad": self.rho}
+
     def own_config(self) -> dict[str, Any]:
         return {
             "rho": self.rho,

@@ -50,6 +50,10 @@ class AdamRule(Rule):
             "momentum", "velocity",
         )  # fmt: skip
 
+    @property
+    def decays(self) -> dict[str, float]:
+        return {"momentum": self.beta_1, "velocity": self.beta_2}
+
     def own_config(self) -> dict[str, Any]:
         return {
             "beta_1": self.beta_1,

@@ -43,6 +43,10 @@ class AdamaxRule(Rule):
     def own_slots(self) -> tuple[str, ...]:
         return ("m", "u")
 
+    @property
+    def decays(self) -> dict[str, float]:
+        return {"m": self.beta_1, "u": self.beta_2}
+
     def own_config(self) -> dict[str, Any]:
         return {
             "beta_1": self.beta_1,

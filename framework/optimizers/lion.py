@@ -41,6 +41,10 @@ class LionRule(Rule):
     def own_slots(self) -> tuple[str, ...]:
         return ("momentum",)
 
+    @property
+    def decays(self) -> dict[str, float]:
+        return {"momentum": self.beta_1}
+
     def own_config(self) -> dict[str, Any]:
         return {
             "beta_1": self.beta_1,

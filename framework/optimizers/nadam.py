@@ -61,6 +61,10 @@ class NadamRule(Rule):
         self._product = (dtype, number, product)
         return product
 
+    @property
+    def decays(self) -> dict[str, float]:
+        return {"momentum": self.beta_1, "velocity": self.beta_2}
+
     def own_config(self) -> dict[str, Any]:
         out = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
         return out if self.schedule_decay == 1 else {**out, "schedule_decay": self.schedule_decay}

@@ -297,17 +297,25 @@ class Optimizer(Described):
             self._iterations.assign_add(1)
 
     def _count_without_gradients(self, traced: Mapping[str, Any]) -> None:
-        """Counts an update that got no gradients; the weights decay, as in TensorFlow's graph.
+        """Counts an update that got no gradients, as TensorFlow's graph does.
+
+        Weights decay there, and of variables with gradients of rows the slots.
 
         Args:
           traced: attributes of the update in the graph.
         """
-        if self.weight_decay is not None:
-            rate = self._rate_of_update()
-            for v in self._variables:
-                decay = self.rule_of(v).weight_decay
-                if decay:
-                    v.assign_sub(v * decay * rate)
+        rate = self._rate_of_update()
+        rows = traced["sparse"]
+        if len(rows) != len(self._variables):  # some have no gradients
+            rows = [False] * len(self._variables)
+        for v, sparse in zip(self._variables, rows):
+            slots = self._slots_of(v)
+            decay = self.rule_of(v).weight_decay
+            if decay and not sparse:  # rows are read when they are known, and decay after that
+                v.assign_sub(v * decay * rate)
+            for name, factor in self.rule.decays.items() if sparse else ():
+                if name in slots:
+                    slots[name] -= slots[name] * (1 - factor)
         self.iterations.assign_add(1)
 
     def _begin_again(self) -> None:

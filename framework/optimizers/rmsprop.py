@@ -54,6 +54,10 @@ class RMSpropRule(Rule):
             names.append("average_gradient")
         return tuple(names)
 
+    @property
+    def decays(self) -> dict[str, float]:
+        return {"velocity": self.rho, "average_gradient": self.rho, "momentum": self.momentum}
+
     def own_config(self) -> dict[str, Any]:
         return {
             "rho": self.rho,

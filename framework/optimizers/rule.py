@@ -109,6 +109,11 @@ class Rule:
         """Names of the slots that `block` gets, in its order."""
         return ()
 
+    @property
+    def decays(self) -> dict[str, float]:
+        """Factors of slots that an update of rows takes before its gradients, in all rows."""
+        return {}
+
     def factors(self, dtype: np.dtype, step: int, learning_rate: float) -> tuple[Any, ...]:
         """Scalars of one call, which `block` gets.
 

@@ -45,6 +45,10 @@ class SGDRule(Rule):
     def own_slots(self) -> tuple[str, ...]:
         return ("momentum",) if self.momentum else ()
 
+    @property
+    def decays(self) -> dict[str, float]:
+        return {"momentum": self.momentum}
+
     def own_config(self) -> dict[str, Any]:
         return {"momentum": self.momentum, "nesterov": self.nesterov, "lazy": self.lazy}
 

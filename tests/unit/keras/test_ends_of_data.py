@@ -66,3 +66,32 @@ def test_eager_steps_wait_for_their_batch():
     model = model_with("sgd", run_eagerly=True)
     model.fit(dataset(), epochs=2, verbose=0)
     assert int(model.optimizer.iterations) == 10
+
+
+@pytest.mark.parametrize(
+    "make, expected",
+    [
+        (lambda: optimizers.Adam(0.1), [5.35350323, 0.29712430, 0.95816249]),
+        (lambda: optimizers.Nadam(0.1), [6.61575079, 0.93393344, 0.14687790]),
+        (lambda: optimizers.AdamW(0.1, 0.1), [5.07315397, 0.33557683, 0.95392162]),
+        (lambda: optimizers.SGD(0.1, 0.9), [6.01628017, 1.21601653, 1.84579563]),
+        (lambda: optimizers.RMSprop(0.1, centered=True), [2.85906005, 0.10227726, 0.08263788]),
+        (lambda: optimizers.RMSprop(0.1, momentum=0.9), [3.89645958, 1.63906991, 1.87621021]),
+        (lambda: optimizers.Adamax(0.1), [5.73091269, 0.36056221, 0.14279146]),
+        (lambda: optimizers.Adadelta(1.0), [12.23361874, 11.82542229, 11.42872715]),
+        (lambda: optimizers.Lion(0.1), [5.22830677, 0.79446232, 0.60010040]),
+    ],
+)
+def test_slots_of_variables_with_gradients_of_rows_decay_at_the_end(make, expected):
+    r = np.random.default_rng(0)
+    x, y = r.integers(0, 6, (5, 8, 2)), r.random((5, 8, 1)).astype("float32")
+    specs = (tf.TensorSpec((8, 2), tf.int64), tf.TensorSpec((8, 1)))
+    data = tf.data.Dataset.from_generator(lambda: zip(x, y), output_signature=specs)
+    model = keras.Sequential([
+        keras.layers.Embedding(6, 2, input_length=2, embeddings_initializer="ones"),
+        keras.layers.Flatten(),
+        keras.layers.Dense(1, kernel_initializer="ones"),
+    ])  # fmt: skip
+    model.compile(make(), "mse", metrics=["mae"])
+    history = model.fit(data, epochs=3, verbose=0).history
+    np.testing.assert_allclose(history["loss"], expected, rtol=3e-6)
