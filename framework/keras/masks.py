@@ -55,6 +55,9 @@ def weights_under(mask: Any, sample_weight: Any, dtype: Any) -> Any:
     if sample_weight is None:
         return factors
     weight = cast(convert_to_tensor(sample_weight), dtype)
+    ranks = weight.shape.rank, factors.shape.rank
+    if None not in ranks and ranks[0] == ranks[1] + 1 and weight.shape[-1] == 1:
+        weight = weight[..., 0]  # a column, as `fit` makes of one weight for each example
     while weight.shape.rank is not None and 0 < weight.shape.rank < factors.shape.rank:
         weight = weight[..., None]
     return weight * factors

@@ -187,7 +187,7 @@ class ListedState:
             return schedules.serialize(value)
         if callable(value):
             return value()
-        return value.numpy().item() if isinstance(value, Variable) else value
+        return float(str(value.numpy())) if isinstance(value, Variable) else value
 
     def aggregate_gradients(self, grads_and_vars: Any) -> list[Any]:
         """The pairs with the sums of all replicas; of one replica as they are."""

@@ -47,8 +47,8 @@ class Optimizer(Described):
       learning_rate: a float, a `LearningRateSchedule`, or a callable without arguments.
       weight_decay: None, or the factor of `v -= v * weight_decay * learning_rate` before an update.
       clipnorm: bound of the norm of each variable's gradient.
-      clipvalue: bound of the absolute value of each element.
-      global_clipnorm: bound of the norm of all gradients together. At most one of the three.
+      clipvalue: bound of the absolute value of each element; without effect beside another.
+      global_clipnorm: bound of the norm of all gradients together. Not beside `clipnorm`.
       use_ema, ema_momentum, ema_overwrite_frequency: keep a moving average of the variables, and
         write it over them every so many steps (None: only in `finalize_variable_values`).
       loss_scale_factor: the loss was multiplied by it; gradients are divided by it.
@@ -100,12 +100,13 @@ class Optimizer(Described):
         # the base of one's own optimizers takes the name first
         if isinstance(learning_rate, str) and self.rule_class is custom.CustomRule:
             learning_rate, name = 0.0, learning_rate
-        given = [a for a in (clipnorm, clipvalue, global_clipnorm) if a is not None]
-        if len(given) > 1:
+        if clipnorm is not None and global_clipnorm is not None:
             raise ValueError(
-                "Only one of `clipnorm`, `clipvalue` and `global_clipnorm` can be set. Received: "
-                f"clipnorm={clipnorm}, clipvalue={clipvalue}, global_clipnorm={global_clipnorm}"
+                "At most one of `clipnorm` and `global_clipnorm` can be set. Received: "
+                f"clipnorm={clipnorm}, global_clipnorm={global_clipnorm}."
             )
+        if clipnorm or global_clipnorm:
+            clipvalue = None  # a bound of the norm goes first in Keras, and goes alone
         if use_ema and not 0 <= ema_momentum <= 1:
             raise ValueError(
                 f"`ema_momentum` must be in the range [0, 1]. Received: ema_momentum={ema_momentum}"

@@ -81,6 +81,11 @@ class Conv(Layer):
         self.kernel_size = per_axis(kernel_size, rank, "kernel_size")
         self.strides = per_axis(strides, rank, "strides")
         self.dilation_rate = per_axis(dilation_rate, rank, "dilation_rate")
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(
+                "`strides > 1` not supported in conjunction with `dilation_rate > 1`. Received: "
+                f"strides={self.strides} and dilation_rate={self.dilation_rate}"
+            )
         self.padding = padding.lower()
         allowed = ("valid", "same", "causal") if rank == 1 else ("valid", "same")
         if self.padding not in allowed:

@@ -167,7 +167,7 @@ class MultiHeadAttention(Layer):
 
     def get_config(self) -> dict[str, Any]:
         shapes = {
-            f"{name}_shape": None if full is None else tuple(full)
+            f"{name}_shape": None if full is None else TensorShape(full)
             for name, full in (
                 ("query", self._query_shape), ("key", self._key_shape),
                 ("value", self._value_shape),

@@ -10,10 +10,10 @@ from shardtape import dtypes as dt
 from shardtape import nn
 from shardtape.keras.floatx import epsilon
 from shardtape.keras.logits import logits_of
-from shardtape.keras.losses.base import FunctionLoss, PlainLoss, Reduction, weighted_loss
+from shardtape.keras.losses.base import FunctionLoss, PlainLoss, Reduction
 from shardtape.keras.losses.regression import at_least, clipped, pair
 from shardtape.ops import math
-from shardtape.ops.array import reshape, shape, size, transpose, zeros_like
+from shardtape.ops.array import reshape, shape, transpose, zeros_like
 from shardtape.ops.cast import cast
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.reduce import reduce_all, reduce_max, reduce_mean, reduce_sum
@@ -103,7 +103,7 @@ def sparse_categorical_crossentropy(
 
     Args:
       axis: that of the classes in `y_pred`.
-      ignore_class: examples of this class count nothing.
+      ignore_class: examples of this class count nothing: the result's mask says which do.
     """
     y_pred = convert_to_tensor(y_pred)
     y_true = cast(y_true, dt.int64)
@@ -128,17 +128,19 @@ def sparse_categorical_crossentropy(
         y_true = reshape(y_true, [-1])
         y_pred = reshape(y_pred, [-1, y_pred.shape[-1]])
     if ignore_class is not None:
-        loss = _ignoring(y_true, y_pred, ignore_class)
-        return reshape(loss, sizes[:-1])
+        loss, counted = _ignoring(y_true, y_pred, ignore_class)
+        loss = reshape(loss, sizes[:-1])
+        loss._keras_mask = reshape(counted, sizes[:-1])  # type: ignore[attr-defined]
+        return loss
     loss = nn.sparse_softmax_cross_entropy_with_logits(labels=y_true, logits=y_pred)
     return reshape(loss, sizes[:-1]) if flatten and rank >= 3 else loss
 
 
-def _ignoring(y_true: Tensor, y_pred: Tensor, ignored: int) -> Tensor:
+def _ignoring(y_true: Tensor, y_pred: Tensor, ignored: int) -> tuple[Tensor, Tensor]:
     counts = math.not_equal(y_true, convert_to_tensor(ignored, y_true.dtype))
     labels = where(counts, y_true, zeros_like(y_true))
     loss = nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=y_pred)
-    return loss * cast(counts, loss.dtype)
+    return loss * cast(counts, loss.dtype), counts
 
 
 def kl_divergence(y_true: Any, y_pred: Any) -> Tensor:
@@ -214,22 +216,6 @@ class SparseCategoricalCrossentropy(FunctionLoss):
             sparse_categorical_crossentropy, reduction, name, from_logits=from_logits,
             ignore_class=ignore_class,
         )  # fmt: skip
-        self._ignored = ignore_class
-
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        if self._ignored is None:
-            return super().__call__(y_true, y_pred, sample_weight)
-        losses = self.call(convert_to_tensor(y_true), convert_to_tensor(y_pred))
-        counts = cast(
-            math.not_equal(cast(y_true, dt.int64), convert_to_tensor(self._ignored, dt.int64)),
-            losses.dtype,
-        )
-        weight = reshape(counts, shape(losses))
-        if self.reduction in (Reduction.AUTO, Reduction.SUM_OVER_BATCH_SIZE):
-            weight = weight * (cast(size(weight), losses.dtype) / reduce_sum(weight))
-        if sample_weight is not None:
-            weight = weight * cast(sample_weight, losses.dtype)
-        return weighted_loss(losses, weight, self.reduction)
 
 
 class KLDivergence(PlainLoss):

@@ -18,6 +18,7 @@ from shardtape.graph.grouping import group
 from shardtape.keras import initializers
 from shardtape.keras.floatx import floatx
 from shardtape.keras.losses.base import matched
+from shardtape.keras.masks import mask_of, weights_under
 from shardtape.keras.naming import snake_case, unique_object_name
 from shardtape.module import Module
 from shardtape.ops.array import broadcast_to, expand_dims, identity, shape, size, squeeze
@@ -328,7 +329,7 @@ class MeanMetricWrapper(Mean):
     def __init__(
         self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any
     ) -> None:
-        super().__init__(name or getattr(fn, "__name__", None), dtype)
+        super().__init__(name or snake_case(type(self).__name__), dtype)
         self._fn, self._fn_kwargs = fn, kwargs
 
     def update_state(  # type: ignore[override]
@@ -339,6 +340,9 @@ class MeanMetricWrapper(Mean):
         if not _is_sparse(y_true, y_pred):
             y_pred, y_true = matched(y_pred, y_true)
         values = convert_in_graph(self._fn)(y_true, y_pred, **self._fn_kwargs)
+        mask = mask_of(values)
+        if mask is not None:  # what the function leaves out counts nothing
+            sample_weight = weights_under(mask, sample_weight, self._dtype)
         return super().update_state(values, sample_weight)
 
     def get_config(self) -> dict[str, Any]:

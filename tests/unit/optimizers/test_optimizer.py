@@ -197,8 +197,8 @@ def test_hyperparameters_are_attributes():
 
 
 def test_wrong_arguments():
-    with pytest.raises(ValueError, match="Only one of"):
-        SGD(clipnorm=1.0, clipvalue=1.0)
+    with pytest.raises(ValueError, match="At most one of"):
+        SGD(clipnorm=1.0, global_clipnorm=1.0)
     with pytest.raises(ValueError, match="momentum"):
         SGD(momentum=1.5)
     with pytest.raises(ValueError, match="ema_momentum"):
@@ -421,3 +421,10 @@ def test_an_update_of_other_variables_than_the_first_is_a_key_error(kind):
     for variable in (first, other):
         older.apply_gradients([(tf.constant([1.0]), variable)])
     assert other.numpy() < [1.0]
+
+
+@pytest.mark.parametrize("bound", [{"clipnorm": 1.0}, {"global_clipnorm": 1.0}])
+def test_a_bound_of_the_norm_goes_before_one_of_the_values(bound):
+    v = variable([1.0, 2.0])  # numbers of Keras 2.15
+    SGD(0.1, clipvalue=0.05, **bound).apply_gradients([(np.array([3.0, 4.0], np.float32), v)])
+    np.testing.assert_allclose(v.numpy(), [0.94, 1.92], rtol=1e-6)
