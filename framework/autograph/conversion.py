@@ -20,6 +20,7 @@ import inspect
 import logging
 import sys
 import textwrap
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -97,8 +98,17 @@ _failed: set[Any] = set()
 
 def convert_now(function: Callable[..., Any]) -> Callable[..., Any]:
     """The converted function; the same one where it cannot be converted (with a warning)."""
+    if isinstance(function, functools.partial):
+        made = convert_now(function.func)
+        if made is function.func:
+            return function
+        return functools.partial(made, *function.args, **function.keywords)
     if hasattr(function, _MARK) or not _is_users(function):
         return function
+    method = _call_method(function)
+    if method is not None:
+        made = convert_now(method)
+        return function if made is method else made
     target = function.__func__ if inspect.ismethod(function) else function
     code = getattr(target, "__code__", None)
     if code is None or code in _failed or inspect.isgeneratorfunction(target):
@@ -125,6 +135,14 @@ def convert_now(function: Callable[..., Any]) -> Callable[..., Any]:
     if inspect.ismethod(function):
         return made.__get__(function.__self__)
     return made
+
+
+def _call_method(entity: Any) -> Any:
+    """The method that a call of an object runs, where Python code defines it; else None."""
+    if inspect.isfunction(entity) or inspect.ismethod(entity) or isinstance(entity, type):
+        return None
+    call = getattr(type(entity), "__call__", None)  # noqa: B004 - the method itself is wanted
+    return types.MethodType(call, entity) if inspect.isfunction(call) else None
 
 
 def _line(origin: Any) -> source_lines.Line:
@@ -166,9 +184,9 @@ def converted_call(
         overload = None
     if overload is not None:
         return overload(*args, **kwargs)
-    if inspect.isfunction(f) or inspect.ismethod(f):
-        return convert_now(f)(*args, **kwargs)
-    return f(*args, **kwargs)
+    if isinstance(f, type):
+        return f(*args, **kwargs)
+    return convert_now(f)(*args, **kwargs)
 
 
 def convert_in_graph(function: Callable[..., Any]) -> Callable[..., Any]:
