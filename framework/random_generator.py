@@ -156,6 +156,10 @@ class Generator:
             self._state = Variable(words, dtype=dt.int64, trainable=False, name="StateVar")
         self._check(self._state.shape)
         self._strategy = getattr(self._state, "distribute_strategy", None)
+        # made in the scope of a strategy of one replica, whose key is not that of the state either
+        self._of_replica = self._strategy is None and any(
+            s.draws_by_replica for s in scopes.strategies[-1:]
+        )
 
     def _check(self, shape: Any) -> None:
         shape.assert_is_compatible_with([_state_size(self._alg)])
@@ -232,10 +236,15 @@ class Generator:
         return scopes.replica is None and scopes.updating is None
 
     def _own_key(self, key: Any) -> Any:
-        """Of a generator of several replicas the key of the one that draws."""
-        if self._strategy is None or self._across():
+        """Of a generator that was made in a strategy's scope the key of the replica that draws."""
+        if self._strategy is None:
+            if not (self._of_replica and scopes.in_replica):
+                return key
+            number = 0
+        elif self._across():
             return key
-        number = scopes.updating if scopes.updating is not None else scopes.replica.number
+        else:
+            number = scopes.updating if scopes.updating is not None else scopes.replica.number
         return stateless.stateless_random_uniform_full_int_op(
             convert_to_tensor([1]), key, convert_to_tensor(np.array([number, 0], np.uint64)),
             convert_to_tensor(np.int32(self._alg)), dtype=dt.uint64,

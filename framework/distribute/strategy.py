@@ -119,6 +119,7 @@ class Strategy(Extended):
     """
 
     cluster_resolver: Any = None
+    draws_by_replica = True  # generators that are made in the scope have a key for each replica
 
     def __init__(self, device_name: str | None = None) -> None:
         self._device = device_name
@@ -207,6 +208,7 @@ class OneDeviceStrategy(Strategy):
 
 
 _default = Strategy()
+_default.draws_by_replica = False
 
 
 def get_strategy() -> Strategy:
