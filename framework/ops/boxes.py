@@ -118,16 +118,24 @@ class Edges:
 
 
 def apart_boxes(
-    edges: Edges, scores: np.ndarray, most: int, threshold: float, least: float
-) -> np.ndarray:
+    edges: Edges, scores: np.ndarray, most: int, threshold: float, least: float,
+    order: np.ndarray | None = None,
+) -> np.ndarray:  # fmt: skip
     """Places (k,) int32 of boxes by falling score, of which no two overlap by more.
+
+    Args:
+      order: the places with scores over `least` by falling score; by default of equal scores the
+        first comes first.
 
     As `chosen_boxes` without `sigma`: candidates are looked at in blocks, against those chosen
     before and against each other. Of 500 boxes 50, one core: 0.2 ms; one after the other 2.8 ms.
     """
     scores = scores.astype(np.float32)
-    waiting = np.flatnonzero(scores > least)  # in order: of equal scores the first is chosen
-    waiting = waiting[np.argsort(-scores[waiting], kind="stable")]
+    if order is None:
+        waiting = np.flatnonzero(scores > least)
+        waiting = waiting[np.argsort(-scores[waiting], kind="stable")]
+    else:
+        waiting = order
     kept = np.empty(max(0, min(most, waiting.size)), np.int32)
     count = first = 0
     while first < waiting.size and count < len(kept):

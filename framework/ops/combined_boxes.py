@@ -86,6 +86,119 @@ def _check(boxes: Any, scores: Any, per_class: int, total: int, iou: float, leas
         raise ValueError(f"iou_threshold must be in [0, 1], got {iou}")
 
 
+def _heap_order(scores: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Places by falling score; equal ones as a binary heap gives them that was filled in order.
+
+    TensorFlow takes its candidates from C++'s priority queue: what is put in rises past smaller
+    ones; where the largest was, the larger child moves up (of equal ones the right) down to a
+    leaf, and the last of the heap rises from there.
+    """
+    value = scores.tolist()
+    heap: list[int] = []
+
+    def rise(hole: int, item: int) -> None:
+        of_item = value[item]
+        while hole and value[heap[above := (hole - 1) // 2]] < of_item:
+            heap[hole] = heap[above]
+            hole = above
+        heap[hole] = item
+
+    for place in places.tolist():
+        heap.append(place)
+        rise(len(heap) - 1, place)
+    out = []
+    while heap:
+        out.append(heap[0])
+        last = heap.pop()
+        size, hole = len(heap), 0
+        if not size:
+            break
+        while (right := 2 * hole + 2) < size:
+            child = right - (value[heap[right]] < value[heap[right - 1]])
+            heap[hole] = heap[child]
+            hole = child
+        if right == size:  # a left child alone
+            heap[hole] = heap[right - 1]
+            hole = right - 1
+        rise(hole, last)
+    return np.array(out, np.int64)
+
+
+_NOTHING: Any = (-1.0, -1, None)  # a place that no box takes
+_FEW = 16  # so many are sorted by insertion
+
+
+def _introsorted(keys: list[float]) -> list[int]:
+    """Places by rising key, equal ones as C++'s `std::sort` (of GNU's library) leaves them.
+
+    Parts of more than 16 are split around the median of three, from the middle outwards; insertion
+    then sorts the whole.
+    """
+    order = list(range(len(keys)))
+
+    def swap(a: int, b: int) -> None:
+        order[a], order[b] = order[b], order[a]
+
+    def less(a: int, b: int) -> bool:
+        return keys[order[a]] < keys[order[b]]
+
+    def split(first: int, last: int) -> int:
+        a, b, c = first + 1, first + (last - first) // 2, last - 1
+        low, high = (a, b) if less(a, b) else (b, a)
+        swap(first, high if less(high, c) else c if less(low, c) else low)
+        pivot, left, right = keys[order[first]], first + 1, last
+        while True:
+            while keys[order[left]] < pivot:
+                left += 1
+            right -= 1
+            while pivot < keys[order[right]]:
+                right -= 1
+            if left >= right:
+                return left
+            swap(left, right)
+            left += 1
+
+    waiting = [(0, len(keys))]
+    while waiting:
+        first, last = waiting.pop()
+        while last - first > _FEW:
+            cut = split(first, last)
+            waiting.append((cut, last))
+            last = cut
+    for i in range(1, len(order)):  # of equal ones the first stays first
+        item, hole = order[i], i
+        while hole and keys[item] < keys[order[hole - 1]]:
+            order[hole] = order[hole - 1]
+            hole -= 1
+        order[hole] = item
+    return order
+
+
+def _ranked(found: list[Any], size: int) -> list[Any]:
+    """What was found by falling score, of which the first `size` are wanted."""
+    real = sorted([e for e in found if e is not _NOTHING], key=lambda entry: -entry[0])
+    least = real[size - 1][0] if len(real) >= size else -1.0
+    wanted = [e[0] for e in real if e[0] >= least]
+    if len(set(wanted)) < len(wanted) or -1.0 in wanted:  # rarely: it takes longer
+        order = _introsorted([-entry[0] for entry in found])
+        return [found[i] for i in order if found[i] is not _NOTHING]
+    return real
+
+
+def _chosen(
+    edges: Edges, scores: np.ndarray, per_class: int, iou: float, least: float
+) -> np.ndarray:
+    """The boxes of one class."""
+    kept = apart_boxes(edges, scores, per_class, iou, least)
+    # what lies below the last one of a full choice was not looked at
+    last = scores[kept[-1]] if len(kept) == per_class else least
+    seen = scores[(scores >= last) & (scores > least)]
+    if len(np.unique(seen)) == len(seen):
+        return kept
+    order = _heap_order(scores, np.flatnonzero(scores > least))
+    return apart_boxes(edges, scores, per_class, iou, least, order)
+
+
 @op("CombinedNonMaxSuppression", dtypes=frozenset((dt.float32,)), outputs=4,
     dtype=lambda dtypes, attrs: (dt.float32, dt.float32, dt.float32, dt.int32), shape=_shapes,
     host=(0, 1, 2, 3, 4, 5), widen=False, differentiable=False, dynamic=True,
@@ -104,14 +217,15 @@ def combined_non_max_suppression_op(
     best, kinds = np.zeros((2, count, size), np.float32)
     valid = np.zeros(count, np.int32)
     for b in range(count):
-        found = []
+        found: list[Any] = []  # with the places of each class that it does not fill
         for c in range(classes):
             if c < boxes.shape[2]:  # else all classes share the boxes of the first
                 own = boxes[b, :, c]
                 edges = Edges(own)
-            kept = apart_boxes(edges, scores[b, :, c], per_class, *limits)
+            kept = _chosen(edges, scores[b, :, c], per_class, *limits)
             found += [(float(scores[b, i, c]), c, own[i]) for i in kept]
-        found.sort(key=lambda entry: -entry[0])
+            found += [_NOTHING] * (per_class - len(kept))
+        found = _ranked(found, size)
         valid[b] = min(size, len(found))
         for i, (value, c, box) in enumerate(found[:size]):
             out[b, i] = np.clip(box, 0, 1) if clip_boxes else box
