@@ -80,17 +80,20 @@ class Saving:
       folder: where to; None writes nothing.
       prefix: of the files' names, which go on with the image's number and a random one.
       kind: "png", "jpeg" or another format of Pillow.
+      data_format: the layout of the images.
     """
 
-    def __init__(self, folder: Any, prefix: str, kind: str) -> None:
+    def __init__(self, folder: Any, prefix: str, kind: str, data_format: str | None = None) -> None:
         self._folder, self._prefix, self._kind = folder, prefix, kind
+        self._data_format = data_format
 
     def write(self, images: np.ndarray, rows: np.ndarray) -> None:
         if self._folder is None:
             return
         for image, row in zip(images, rows):
             name = f"{self._prefix}_{row}_{np.random.randint(10**7)}.{self._kind}"
-            array_to_img(image, scale=True).save(os.path.join(os.fspath(self._folder), name))
+            picture = array_to_img(image, self._data_format, scale=True)
+            picture.save(os.path.join(os.fspath(self._folder), name))
 
 
 def part_of(count: int, share: float, subset: str | None) -> slice:
@@ -168,14 +171,17 @@ class FileIterator(Iterator):
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        return *self.target_size, {"rgb": 3, "rgba": 4}.get(self.color_mode, 1)
+        channels = {"rgb": 3, "rgba": 4}.get(self.color_mode, 1)
+        if self.image_data_generator.data_format == "channels_first":
+            return channels, *self.target_size
+        return *self.target_size, channels
 
     def _loaded(self, rows: np.ndarray) -> np.ndarray:
         """The images of `rows`, changed."""
-        paths = self.filepaths
+        paths, layout = self.filepaths, self.image_data_generator.data_format
         made = np.stack([
             self.image_data_generator._changed(
-                img_to_array(load_img(paths[i], **self._loading))  # type: ignore[arg-type]
+                img_to_array(load_img(paths[i], **self._loading), layout)  # type: ignore[arg-type]
             )
             for i in rows
         ]).astype(self.dtype)  # fmt: skip

@@ -55,11 +55,14 @@ class ImageDataGenerator:
         data_format: str | None = None, validation_split: float = 0.0,
         interpolation_order: int = 1, dtype: Any = None,
     ) -> None:  # fmt: skip
-        if (data_format or image_data_format()) != "channels_last":
-            raise NotImplementedError(
-                "ImageDataGenerator takes channels_last images only: pass "
-                'data_format="channels_last", and move the channels of its batches'
+        self.data_format = image_data_format() if data_format is None else data_format
+        if self.data_format not in ("channels_first", "channels_last"):
+            raise ValueError(
+                '`data_format` should be `"channels_last"` or `"channels_first"`. Received: '
+                f"{data_format}"
             )
+        first = self.data_format == "channels_first"
+        self.channel_axis, self.row_axis, self.col_axis = (1, 2, 3) if first else (3, 1, 2)
         if validation_split and not 0 < validation_split < 1:
             raise ValueError(
                 "`validation_split` must be strictly between 0 and 1.  Received: "
@@ -108,14 +111,14 @@ class ImageDataGenerator:
         save_prefix: str = "", save_format: str = "png", subset: str | None = None,
         ignore_class_split: bool = False,
     ) -> NumpyArrayIterator:  # fmt: skip
-        """Endless batches of arrays (n, height, width, channels): x, (x, y) or (x, y, weight).
+        """Endless batches of arrays of images: x, (x, y) or (x, y, weight).
 
         Args:
           save_to_dir: a folder into which the changed images are written, to look at them.
         """
         return NumpyArrayIterator(x, y, self, batch_size, shuffle, sample_weight, seed, subset,
                                   self.dtype,
-                                  Saving(save_to_dir, save_prefix, save_format))  # fmt: skip
+                                  self._saving(save_to_dir, save_prefix, save_format))  # fmt: skip
 
     def flow_from_directory(
         self, directory: Any, target_size: tuple[int, int] = (256, 256), color_mode: str = "rgb",
@@ -134,7 +137,7 @@ class ImageDataGenerator:
         return DirectoryIterator(directory, self, target_size, color_mode, classes, class_mode,
                                  batch_size, shuffle, seed, follow_links, subset, interpolation,
                                  keep_aspect_ratio, self.dtype,
-                                 Saving(save_to_dir, save_prefix, save_format))  # fmt: skip
+                                 self._saving(save_to_dir, save_prefix, save_format))  # fmt: skip
 
     def flow_from_dataframe(
         self, dataframe: Any, directory: Any = None, x_col: str = "filename",
@@ -164,7 +167,10 @@ class ImageDataGenerator:
         return FrameIterator(dataframe, directory, self, x_col, y_col, weight_col, target_size,
                              color_mode, classes, class_mode, batch_size, shuffle, seed, subset,
                              interpolation, self.dtype, validate_filenames,
-                             Saving(save_to_dir, save_prefix, save_format))  # fmt: skip
+                             self._saving(save_to_dir, save_prefix, save_format))  # fmt: skip
+
+    def _saving(self, folder: Any, prefix: str, kind: str) -> Saving:
+        return Saving(folder, prefix, kind, self.data_format)
 
     def _changed(self, x: np.ndarray) -> np.ndarray:
         x = np.array(x, self.dtype)
@@ -205,8 +211,8 @@ class ImageDataGenerator:
             np.random.seed(seed)
         turn = self.rotation_range
         theta = np.random.uniform(-turn, turn) if turn else 0
-        tx = _shift(self.height_shift_range, img_shape[0])
-        ty = _shift(self.width_shift_range, img_shape[1])
+        tx = _shift(self.height_shift_range, img_shape[self.row_axis - 1])
+        ty = _shift(self.width_shift_range, img_shape[self.col_axis - 1])
         shear = np.random.uniform(-self.shear_range, self.shear_range) if self.shear_range else 0
         zx, zy = 1.0, 1.0
         if self.zoom_range != [1, 1]:
@@ -226,19 +232,22 @@ class ImageDataGenerator:
     def apply_transform(self, x: np.ndarray, transform_parameters: dict[str, Any]) -> np.ndarray:
         """An image changed as `get_random_transform` says; what is not named is left out."""
         p = transform_parameters
+        row, column, channel = self.row_axis - 1, self.col_axis - 1, self.channel_axis - 1
         x = apply_affine_transform(
             x, p.get("theta", 0), p.get("tx", 0), p.get("ty", 0), p.get("shear", 0),
-            p.get("zx", 1), p.get("zy", 1), 0, 1, 2, self.fill_mode, self.cval,
+            p.get("zx", 1), p.get("zy", 1), row, column, channel, self.fill_mode, self.cval,
             self.interpolation_order,
         )  # fmt: skip
         if p.get("channel_shift_intensity") is not None:
-            x = apply_channel_shift(x, p["channel_shift_intensity"], 2)
+            x = apply_channel_shift(x, p["channel_shift_intensity"], channel)
         if p.get("flip_horizontal"):
-            x = x[:, ::-1]
+            x = np.flip(x, column)
         if p.get("flip_vertical"):
-            x = x[::-1]
+            x = np.flip(x, row)
         if p.get("brightness") is not None:
-            x = apply_brightness_shift(x, p["brightness"], False)
+            usual = 2 if image_data_format() == "channels_last" else 0  # of images without a layout
+            x = apply_brightness_shift(np.moveaxis(x, channel, usual), p["brightness"], False)
+            x = np.moveaxis(x, usual, channel)
         return np.array(x, self.dtype)
 
     def random_transform(self, x: np.ndarray, seed: int | None = None) -> np.ndarray:
@@ -246,7 +255,7 @@ class ImageDataGenerator:
         return self.apply_transform(x, self.get_random_transform(x.shape, seed))
 
     def fit(self, x: Any, augment: bool = False, rounds: int = 1, seed: int | None = None) -> None:
-        """Learns means and deviations of the channels of images (n, height, width, channels).
+        """Learns means and deviations of the channels of images, of the layout `data_format`.
 
         Args:
           augment: of `rounds` times the images, changed at random.
@@ -260,8 +269,9 @@ class ImageDataGenerator:
             np.random.seed(seed)
         if augment:
             x = np.stack([self.random_transform(one) for _ in range(rounds) for one in x])
-        self.mean = np.mean(x, axis=(0, 1, 2), keepdims=True)[0]
-        self.std = np.std(x - self.mean, axis=(0, 1, 2), keepdims=True)[0]
+        axes = (0, self.row_axis, self.col_axis)
+        self.mean = np.mean(x, axis=axes, keepdims=True)[0]
+        self.std = np.std(x - self.mean, axis=axes, keepdims=True)[0]
         if self.zca_whitening:
             rows = np.reshape(x - self.mean, (len(x), -1))
             turn, spread, _ = np.linalg.svd(rows.T, full_matrices=False)

@@ -25,7 +25,7 @@ def test_resampled_equals_scipy(mode: str, order: int, seed: int) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"data_format": "channels_first"}, NotImplementedError, "channels_last"),
+        ({"data_format": "channels_second"}, ValueError, "data_format"),
         ({"zoom_range": [1, 2, 3]}, ValueError, "zoom_range"),
         ({"validation_split": 1.5}, ValueError, "validation_split"),
         ({"brightness_range": (1,)}, ValueError, "brightness_range"),
