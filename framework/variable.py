@@ -431,7 +431,13 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
         rest = self._trainable, self._name, self._shape, self.constraint
         return _unpickled, (type(self), np.array(backend.to_host(self._array)), *rest)
 
+    _shown_as: str | None = None  # of strategies that mirror: how it is shown with its replica
+
     def __repr__(self) -> str:
+        text = self._own_text()
+        return text if self._shown_as is None else f"{self._shown_as}:{{\n  0: {text}\n}}"
+
+    def _own_text(self) -> str:
         text = f"<tf.Variable '{self.name}' shape={self._shape} dtype={self._dtype.name}"
         if state.graph is not None:
             return text + ">"
@@ -463,6 +469,8 @@ class _UnreadVariable(ResourceVariable):
     @property
     def name(self) -> str:
         return "UnreadVariable"
+
+    __repr__ = Variable._own_text
 
     def __deepcopy__(self, memo: Any) -> Any:
         return self._origin.__deepcopy__(memo)  # type: ignore[attr-defined]

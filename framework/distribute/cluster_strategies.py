@@ -26,6 +26,8 @@ class MultiWorkerMirroredStrategy(Strategy):
       UnimplementedError: there are several workers.
     """
 
+    mirrors = True
+
     def __init__(
         self, cluster_resolver: ClusterResolver | None = None,
         communication_options: CommunicationOptions | None = None,

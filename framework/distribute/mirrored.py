@@ -58,6 +58,8 @@ class MirroredStrategy(Strategy):
         `tf.config.set_soft_device_placement(False)` is in force.
     """
 
+    mirrors = True
+
     def __new__(cls, devices: Any = None, cross_device_ops: Any = None) -> Any:
         several = len(_names(devices)) > 1
         return object.__new__(_SeveralReplicas if several and cls is MirroredStrategy else cls)

@@ -16,6 +16,8 @@ from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.reduce import reduce_mean, reduce_sum
 from shardtape.replica_context import scopes
 from shardtape.tensor import Tensor
+from shardtape.variable import VariableSynchronization
+from shardtape.variable_creation import listeners
 
 
 class ReduceOp(enum.Enum):
@@ -119,6 +121,7 @@ class Strategy(Extended):
     """
 
     cluster_resolver: Any = None
+    mirrors = False  # Variables of its scope are shown as those of several replicas are
     draws_by_replica = True  # generators that are made in the scope have a key for each replica
 
     def __init__(self, device_name: str | None = None) -> None:
@@ -143,11 +146,15 @@ class Strategy(Extended):
         """Block in which this is the current strategy."""
         before = scopes.strategies
         scopes.strategies = (*before, self)
+        if self.mirrors:
+            listeners.functions.append(_mirrored)
         try:
             with device(self._device):
                 yield self
         finally:
             scopes.strategies = before
+            if self.mirrors:
+                listeners.functions.remove(_mirrored)
 
     def run(
         self, fn: Callable[..., Any], args: Any = (), kwargs: Any = None, options: Any = None
@@ -194,6 +201,11 @@ class Strategy(Extended):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of one replica>"
+
+
+def _mirrored(variable: Any) -> None:
+    read = variable.synchronization is VariableSynchronization.ON_READ
+    variable._shown_as = "SyncOnReadVariable" if read else "MirroredVariable"
 
 
 class OneDeviceStrategy(Strategy):

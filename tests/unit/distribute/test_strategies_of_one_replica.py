@@ -1,4 +1,4 @@
-"""Generators in strategies of one replica: TensorFlow 2.15's numbers."""
+"""Generators and Variables in strategies of one replica: as TensorFlow 2.15 has them."""
 
 import pytest
 
@@ -30,3 +30,23 @@ def test_made_outside():
     default = tf.distribute.get_strategy()
     made_inside = default.run(lambda: tf.random.Generator.from_seed(1).normal([]))
     assert made_inside.numpy() == pytest.approx(OUTSIDE)
+
+
+def test_variables_of_a_mirroring_strategy_are_shown_with_their_replica():
+    strategy = tf.distribute.MirroredStrategy(["cpu:0"])
+    reads = {
+        "synchronization": tf.VariableSynchronization.ON_READ,
+        "aggregation": tf.VariableAggregation.SUM,
+    }
+    with strategy.scope():
+        weight, total = tf.Variable(1.0), tf.Variable(2.0, **reads)
+        layer = tf.keras.layers.Dense(1)
+        layer.build((None, 1))
+    own = "<tf.Variable 'Variable:0' shape=() dtype=float32, numpy={}>"
+    assert repr(weight) == str(weight) == f"MirroredVariable:{{\n  0: {own.format('1.0')}\n}}"
+    assert repr(total) == f"SyncOnReadVariable:{{\n  0: {own.format('2.0')}\n}}"
+    assert repr(layer.bias).startswith("MirroredVariable:{\n  0: <tf.Variable 'bias:0'")
+    assert repr(weight.assign(3.0)).startswith("<tf.Variable 'UnreadVariable'")
+    with tf.distribute.OneDeviceStrategy("cpu:0").scope():
+        assert repr(tf.Variable(1.0)) == own.format("1.0")
+    assert repr(tf.Variable(1.0)) == own.format("1.0")
