@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from shardtape import backend
 from shardtape import dtypes as dt
-from shardtape.ops import samples
+from shardtape.ops import eigenvector_signs, samples, singular_signs
 from shardtape.ops.cast import cast
 from shardtape.ops.complex_numbers import conj, real
 from shardtape.ops.decomposition import (
@@ -65,6 +66,9 @@ def self_adjoint_eig(xp, input, *, compute_v=True):
     if not compute_v:
         return xp.linalg.eigvalsh(input), xp.zeros((0,), input.dtype)
     values, vectors = xp.linalg.eigh(input)
+    if input.dtype.kind == "f" and eigenvector_signs.used_for(input.shape):
+        made = eigenvector_signs.aligned(*[backend.to_host(a) for a in (input, vectors)])
+        vectors = xp.asarray(made)
     return values, vectors
 
 
@@ -179,6 +183,9 @@ def svd_op(xp, input, *, compute_uv=True, full_matrices=False):
         empty = xp.zeros((0,), input.dtype)
         return _singular(xp, input, compute_uv=False)[0], empty, empty
     u, s, vh = _singular(xp, input, full_matrices=full_matrices)
+    if input.dtype.kind == "f" and singular_signs.used_for(input.shape):
+        made = singular_signs.aligned(*[backend.to_host(a) for a in (input, u, vh)])
+        u, vh = map(xp.asarray, made)
     return s, u, conjugate_transpose(xp, vh)
 
 
