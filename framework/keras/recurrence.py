@@ -78,6 +78,8 @@ def rnn(
         outputs = nest.map_structure(lambda t: expand_dims(t, 0), last)
     if not time_major:
         outputs = nest.map_structure(_swapped, outputs)
+    if isinstance(states, list) and (mask is not None or not unroll):
+        states = tuple(states)
     return last, outputs, states
 
 

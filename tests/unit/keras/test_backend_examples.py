@@ -165,3 +165,14 @@ def test_small_forms():
     assert K.zeros(3).shape == (3,) and K.ones(2).numpy().tolist() == [1, 1]
     v = K.variable([1.0])
     assert K.cast_to_floatx(v) is v
+
+
+def test_states_of_a_loop_are_a_tuple():
+    def step(x, states):
+        return x + states[0], [x + states[0]]
+
+    start = [tf.zeros((1, 2))]
+    for more, kind in (({}, tuple), ({"unroll": True}, list)):
+        last, _, states = K.rnn(step, tf.ones((1, 3, 2)), start, **more)
+        assert type(states) is kind and states[0].numpy().tolist() == [[3, 3]]
+        assert last.numpy().tolist() == [[3, 3]]
