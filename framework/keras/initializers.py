@@ -78,10 +78,6 @@ class Initializer:
             raise ValueError(f"Expected {what}, got {made}.")
         return made
 
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
-        return f"{type(self).__name__}({arguments})"
-
 
 def _int_list(shape: Any) -> list[int]:
     if isinstance(shape, (list, tuple)) and None in shape:

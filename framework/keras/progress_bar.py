@@ -42,12 +42,14 @@ class ProgressBar:
       verbose: 1 shows a bar that moves, 2 one line at the end.
       unit_name: what a step is called.
       stateful_metrics: names of values that are shown as they are; others are averaged.
+      bar: characters of the whole bar.
     """
 
     def __init__(
         self, target: int | None, verbose: int = 1, unit_name: str = "step",
-        stateful_metrics: Any = (),
+        stateful_metrics: Any = (), bar: int = _WIDTH,
     ) -> None:  # fmt: skip
+        self._bar = bar
         self.target, self.verbose, self.unit_name = target, verbose, unit_name
         self.stateful_metrics = set(stateful_metrics)
         self._sums: dict[str, tuple[float, int]] = {}
@@ -77,10 +79,10 @@ class ProgressBar:
         if self.target is None:
             bar = f"{current:7d}/Unknown"
         else:
-            done = int(_WIDTH * current / self.target)
+            done = int(self._bar * current / self.target)
             bar = "=" * max(0, done - 1) + ("" if not done else ">" if current < self.target
                                             else "=")  # fmt: skip
-            bar = f"{self._steps(current)} [{bar}{'.' * (_WIDTH - done)}]"
+            bar = f"{self._steps(current)} [{bar}{'.' * (self._bar - done)}]"
         if finalize or self.target is None:
             info = f" - {now - self._start:.0f}s {_duration(each, self.unit_name)}"
         else:

@@ -124,7 +124,8 @@ class Progbar:
 
     Args:
       target: number of steps; None where it is not known.
-      width, interval: accepted; the bar is laid out as in `fit`.
+      width: characters of the whole bar.
+      interval: accepted; the bar moves as often as in `fit`.
       verbose: 0 silent, 1 a bar, 2 one line at the end.
       stateful_metrics: names of values that are shown as they are; others are averaged.
     """
@@ -134,7 +135,7 @@ class Progbar:
         stateful_metrics: Any = None, unit_name: str = "step",
     ) -> None:  # fmt: skip
         self.target = target
-        self._bar = ProgressBar(target, verbose, unit_name, stateful_metrics or ())
+        self._bar = ProgressBar(target, verbose, unit_name, stateful_metrics or (), width)
         self._seen = 0
 
     def update(self, current: int, values: Any = None, finalize: bool | None = None) -> None:

@@ -128,6 +128,8 @@ class Conv(Layer):
                 f"Received groups={self.groups}, but the input has {channels} channels (full "
                 f"input shape is {input_shape})."
             )
+        if isinstance(self, (Conv1D, Conv2D, Conv3D)):
+            self._check_output(TensorShape(input_shape))
         self.kernel = self.add_weight(
             "kernel", self._kernel_shape(channels), initializer=self.kernel_initializer,
             regularizer=self.kernel_regularizer, constraint=self.kernel_constraint,
@@ -135,6 +137,19 @@ class Conv(Layer):
         self._build_bias(self.filters)
         self.input_spec = InputSpec(min_ndim=self.rank + 2, axes={self._channel_axis: channels})
         self.built = True
+
+    def _check_output(self, full: TensorShape) -> None:
+        """Raises ValueError for an input so small that its output would have a negative size."""
+        first = self.data_format == "channels_first"
+        sizes = full.as_list()[-self.rank :] if first else full.as_list()[-1 - self.rank : -1]
+        for n, k, d in zip(sizes, self.kernel_size, self.dilation_rate):
+            if self.padding == "valid" and n is not None and n < d * (k - 1):
+                raise ValueError(
+                    f"One of the dimensions in the output is <= 0 due to downsampling in "
+                    f"{self.name}. Consider increasing the input size. Received input shape "
+                    f"{full.as_list()} which would produce output shape with a zero or negative "
+                    "value in a dimension."
+                )
 
     def _build_bias(self, size: int | None) -> None:
         self.bias = None

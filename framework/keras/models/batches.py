@@ -396,6 +396,11 @@ def batches_of(
 
     Raises ValueError for `y` beside an iterable that has the labels itself.
     """
+    if x is None:
+        raise ValueError(
+            f"Failed to find data adapter that can handle input: {type(x)}, {type(y)}. Pass `x`: "
+            "arrays, tensors, a dataset, a generator or a `Sequence`."
+        )
     if isinstance(x, DatasetCreator):
         from shardtape.distribute import get_strategy
 
