@@ -177,7 +177,7 @@ class _Function:
         attributes_of(made, node, inputs)
 
     def _named_free(self, name: str) -> str:
-        return self._own(self._graph.unique_name(name, absolute=True, reserve=False))
+        return self._own(self._graph.unique_name(name, absolute=True, mark_as_used=False))
 
     def _below_limit(self, wanted: str) -> str:
         """Whether the loop goes on and its counter has not come to the limit."""

@@ -231,7 +231,7 @@ class Graph:
         if found is None:
             node_name = variable._name
             if node_name not in self.variable_names or node_name in self._by_name:
-                node_name = self.unique_name(node_name, absolute=True, reserve=False)
+                node_name = self.unique_name(node_name, absolute=True, mark_as_used=False)
             with building(self):
                 state.control_inputs = ()
                 found = self.add_op(
@@ -254,10 +254,14 @@ class Graph:
         self.finalized = True
 
     # ---- names ----------------------------------------------------------------------------
-    def unique_name(self, name: str, absolute: bool = False, reserve: bool = True) -> str:
+    def unique_name(self, name: str, mark_as_used: bool = True, absolute: bool = False) -> str:
         """TensorFlow's rule: the scope's prefix, then `_1`, `_2`, ... where the name is taken.
 
         A name that ends in "/" is taken as it is.
+
+        Args:
+          mark_as_used: False leaves the name to who asks next.
+          absolute: without the scope's prefix.
         """
         if name.endswith("/"):
             name = name[:-1]
@@ -279,7 +283,7 @@ class Graph:
                 count += 1
                 if unique.lower() not in self._names:
                     break
-        if reserve:
+        if mark_as_used:
             self._names[key] = max(count, 1)
             if unique is not name:
                 self._names[unique.lower()] = 1

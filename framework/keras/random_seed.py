@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from shardtape.backend import random as streams
-from shardtape.ops import random, random_stateless
+from shardtape.ops import dropout, random, random_stateless
 from shardtape.random_generator import Generator
 
 _MAX_SEED = 10**9
@@ -142,6 +142,21 @@ class RandomGenerator:
         return self._draw(
             "truncated_normal", random.truncated_normal, shape, mean, stddev, dtype, nonce
         )
+
+    def dropout(
+        self, inputs: Any, rate: Any, noise_shape: Any = None, nonce: int | None = None
+    ) -> Any:
+        """A share `rate` of the inputs as zeros, the others scaled by 1 / (1 - rate)."""
+        if self._rng_type == self.RNG_LEGACY_STATEFUL:
+            return dropout.dropout(inputs, rate, noise_shape, self.make_legacy_seed())
+        if self._rng_type == self.RNG_STATEFUL:
+            return dropout.general_dropout(
+                inputs, rate, self._stateful().uniform, noise_shape=noise_shape
+            )
+        seed = self.make_seed_for_stateless_op()
+        if nonce:
+            seed = random_stateless.fold_in(seed, nonce)
+        return dropout.stateless_dropout(inputs, rate, seed, noise_shape=noise_shape)
 
     def _draw(
         self, kind: str, stateful: Any, shape: Any, a: Any, b: Any, dtype: Any,

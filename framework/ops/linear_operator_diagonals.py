@@ -96,6 +96,12 @@ class LinearOperatorScaledIdentity(LinearOperatorDiag):
 
     _tensors = ("multiplier",)
 
+    def add_to_tensor(  # type: ignore[override]  # TensorFlow's name of the argument differs
+        self, mat: Any, name: str | None = "add_to_tensor"
+    ) -> Any:
+        """The matrix plus `mat`."""
+        return super().add_to_tensor(mat, name=name)
+
     def __init__(
         self, num_rows: int, multiplier: Any, is_non_singular: bool | None = None,
         is_self_adjoint: bool | None = None, is_positive_definite: bool | None = None,
@@ -113,6 +119,12 @@ class LinearOperatorIdentity(LinearOperatorDiag):
     """The identity of `num_rows` rows, for each member of `batch_shape`."""
 
     _tensors = ()
+
+    def add_to_tensor(  # type: ignore[override]  # TensorFlow's name of the argument differs
+        self, mat: Any, name: str | None = "add_to_tensor"
+    ) -> Any:
+        """The matrix plus `mat`."""
+        return super().add_to_tensor(mat, name=name)
 
     def __init__(
         self, num_rows: int, batch_shape: Any = None, dtype: Any = None,

@@ -16,6 +16,12 @@ from shardtape.shapes import TensorShape, broadcast_shapes
 class LinearOperatorZeros(LinearOperator):
     """Zeros of `num_rows` rows (and `num_columns`, by default as many)."""
 
+    def add_to_tensor(  # type: ignore[override]  # TensorFlow's name of the argument differs
+        self, mat: Any, name: str | None = "add_to_tensor"
+    ) -> Any:
+        """The matrix plus `mat`."""
+        return super().add_to_tensor(mat, name=name)
+
     def __init__(
         self, num_rows: int, num_columns: int | None = None, batch_shape: Any = None,
         dtype: Any = None, is_non_singular: bool | None = False,

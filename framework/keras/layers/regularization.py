@@ -6,7 +6,6 @@ import math
 import numbers
 from typing import Any
 
-from shardtape import nn
 from shardtape.keras.image_layout import image_data_format
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.layers.input_spec import InputSpec
@@ -20,13 +19,27 @@ from shardtape.tensor import Tensor
 
 
 class _RandomLayer(Layer):
-    """A layer that draws random numbers in training."""
+    """A layer that draws random numbers in training.
 
-    def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
+    Args:
+      rng_type: "stateful" keeps the state in a Variable, "stateless" draws the same numbers each
+        time, "legacy_stateful" (default) takes them from the ops' own streams.
+      force_generator: True is "stateful".
+    """
+
+    def __init__(
+        self, seed: int | None = None, force_generator: bool = False, rng_type: str | None = None,
+        **kwargs: Any,
+    ) -> None:  # fmt: skip
         super().__init__(**kwargs)
         self.seed = seed
-        self._random_generator = RandomGenerator(seed)
+        kind = RandomGenerator.RNG_STATEFUL if force_generator and rng_type is None else rng_type
+        self._random_generator = RandomGenerator(seed, kind)
         self.supports_masking = True
+
+    def build(self, input_shape: Any) -> None:
+        self._random_generator.prepare()
+        super().build(input_shape)
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         return TensorShape(input_shape)
@@ -58,10 +71,8 @@ class Dropout(_RandomLayer):
             return identity(inputs)
         if not training:
             return identity(inputs)
-        return nn.dropout(
-            inputs, self.rate, self._get_noise_shape(inputs),
-            self._random_generator.make_legacy_seed(),
-        )  # fmt: skip
+        noise_shape = self._get_noise_shape(inputs)
+        return self._random_generator.dropout(inputs, self.rate, noise_shape)
 
     def get_config(self) -> dict[str, Any]:
         return {
