@@ -72,12 +72,12 @@ class Optimizer(optimizer.Optimizer):
         return f"{self._scope}iter"
 
     def _rate_name(self) -> str:
-        return self.numbers.scoped("learning_rate")
+        return self._numbers.scoped("learning_rate")
 
     def __init__(self, *args: Any, lr: Any = None, decay: float = 0.0, **kwargs: Any) -> None:
         if decay < 0:
             raise ValueError(f"decay cannot be less than 0. Received: decay={decay}.")
-        self.numbers = Numbers()
+        self._numbers = Numbers()
         self._hyper: dict[str, Any] = {}
         self._own_slots: dict[tuple[int, str], Variable] = {}
         self._initial_decay = decay
@@ -86,7 +86,7 @@ class Optimizer(optimizer.Optimizer):
             kwargs["learning_rate"] = lr
         super().__init__(*args, **kwargs)
         self.rule.older = True
-        self.numbers.rule, self.numbers.declared = self.rule, not self._made_in_trace
+        self._numbers.rule, self._numbers.declared = self.rule, not self._made_in_trace
 
     @property
     def decay(self) -> Any:
@@ -126,7 +126,7 @@ class Optimizer(optimizer.Optimizer):
         """What `_set_hyper` was given, as a Variable, or a tensor of a type."""
         value = self._hyper[name] if name in self._hyper else getattr(self, name)
         if name in self._hyper and not callable(value) and not hasattr(value, "dtype"):
-            value = self._scalar(value, "float32", self.numbers.scoped(name))
+            value = self._scalar(value, "float32", self._numbers.scoped(name))
             self._hyper[name] = value
         if callable(value) and not isinstance(value, (LearningRateSchedule, Variable)):
             value = value()
@@ -175,7 +175,7 @@ class Optimizer(optimizer.Optimizer):
 
         Raises UnimplementedError for a decay beside a schedule, and optimizers of one's own.
         """
-        self.numbers.take()
+        self._numbers.take()
         config = super().rule_config()
         if self._initial_decay:
             if isinstance(self.rule.learning_rate, LearningRateSchedule):
@@ -204,13 +204,13 @@ class Optimizer(optimizer.Optimizer):
         return super()._apply_pairs(pairs) if pairs else None
 
     def _build_in_scope(self, variables: list[Any]) -> None:
-        if self.numbers.scope is None:
-            self.numbers.scope = f"{self.name}/"
+        if self._numbers.scope is None:
+            self._numbers.scope = f"{self.name}/"
         super()._build_in_scope(variables)
 
     def run_update(self, pairs: list[tuple[Any, Any]]) -> None:
         """As in the base, with the numbers that were assigned to their Variables."""
-        self.numbers.take()
+        self._numbers.take()
         super().run_update(pairs)
 
     # ---- updates of one's own -------------------------------------------------------------------
@@ -355,7 +355,7 @@ class Optimizer(optimizer.Optimizer):
         config = {"name": self.name, **{n: v for n, v in clipping.items() if v is not None}}
         if self._updates_by_step:
             return config
-        self.numbers.take()
+        self._numbers.take()
         base = super().get_config()
         more = {n: base[n] for n, usual in _NOT_OF_KERAS.items() if base.get(n) not in usual}
         own = self.rule.own_config()
@@ -457,7 +457,7 @@ class Nadam(Optimizer, nadam.Nadam):
 
     def run_update(self, pairs: list[tuple[Any, Any]]) -> None:
         """As in the base, with the product of the momenta as it is after `_momentum_cache`."""
-        self.numbers.take()
+        self._numbers.take()
         cache = self._momentum_cache()._storage()
         step = self._step()
         product = cache * self.rule._momentum(cache.dtype, step + 1)
@@ -475,7 +475,7 @@ class Nadam(Optimizer, nadam.Nadam):
     @property
     def decay(self) -> Any:
         """That of the momentum's schedule, a Variable."""
-        return self.numbers.variable("schedule_decay", "decay")
+        return self._numbers.variable("schedule_decay", "decay")
 
     def get_config(self) -> dict[str, Any]:
         """The arguments; Keras writes `schedule_decay` as "decay"."""

@@ -19,11 +19,11 @@ class number(hyperparameter):
     """A hyperparameter that reads as a float32 Variable."""
 
     def __get__(self, optimizer: Any, owner: type) -> Any:
-        return self if optimizer is None else optimizer.numbers.variable(self._name)
+        return self if optimizer is None else optimizer._numbers.variable(self._name)
 
     def __set__(self, optimizer: Any, value: Any) -> None:
         super().__set__(optimizer, value)
-        optimizer.numbers.note(self._name, value)
+        optimizer._numbers.note(self._name, value)
 
 
 class Numbers:
