@@ -56,7 +56,7 @@ def empty_weights(monkeypatch: Any) -> None:
     """First weights of zeros: drawing those of all networks takes a minute."""
 
     def zeros(self: Any, shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
-        return tf.constant(np.zeros(tuple(shape), np.float32))
+        return tf.zeros(tuple(shape))  # memory that nobody writes into
 
     monkeypatch.setattr(tf.keras.initializers.VarianceScaling, "__call__", zeros)
 
