@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("ray_session")
 EPOCHS = 8
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def calm():
     """Digest of the sync job that nothing happens to."""
     return (
