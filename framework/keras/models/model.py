@@ -73,6 +73,14 @@ class Model(Trainer, Layer):
         if inputs is not None or outputs is not None:
             self._set_network(Network(inputs, outputs))
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "_network" not in self.__dict__ and isinstance(value, (Layer, Variable)):
+            raise RuntimeError(
+                "It looks like you are subclassing `Model` and you forgot to call "
+                "`super().__init__()`. Always start with this line."
+            )
+        super().__setattr__(name, value)
+
     def _set_network(self, network: Network) -> None:
         self._network = network
         network.name = self.name

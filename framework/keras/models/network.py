@@ -51,6 +51,11 @@ class Network:
                     "keras functional model. Expecting a tensor which is from tf.keras.Input() or "
                     f"output from keras layer call(). Got: {t}"
                 )
+        if len({t._id for t in self._flat_inputs}) != len(self._flat_inputs):
+            raise ValueError(
+                "The list of inputs passed to the model contains the same input multiple times. "
+                f"All inputs should only appear once. Received inputs={inputs}"
+            )
         wanted = [*nest.flatten(outputs), *added]
         for t in wanted:
             t.graph.end_call()

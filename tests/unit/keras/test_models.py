@@ -479,3 +479,19 @@ def test_compile_takes_older_words(word):
         model.compile("sgd", "mse", target_tensors=[1])
     with pytest.raises(TypeError, match="Invalid keyword"):
         model.compile("sgd", "mse", other=False)
+
+
+def test_a_subclass_that_calls_no_init_of_the_model():
+    class Forgetful(keras.Model):
+        def __init__(self):
+            self.size = 3  # numbers may come first
+            self.dense = keras.layers.Dense(1)
+
+    with pytest.raises(RuntimeError, match="forgot to call `super"):
+        Forgetful()
+
+
+def test_the_same_input_twice():
+    x = keras.Input((2,))
+    with pytest.raises(ValueError, match="same input multiple times"):
+        keras.Model([x, x], keras.layers.Dense(1)(x))
