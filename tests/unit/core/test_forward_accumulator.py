@@ -12,7 +12,9 @@ from shardtape.ops.registry import PURE, REGISTRY
 _STEP = 1e-5
 # inputs whose gradient TensorFlow leaves out although the result depends on them, and masks
 _LEFT_OUT = {"PadV2": (2,), "OneHot": (2, 3), "Polygamma": (0,), "Zeta": (0,), "Betainc": (0, 1),
-             "LSTMSequence": (4,), "GRUSequence": (4,)}  # fmt: skip
+             "LSTMSequence": (4,), "GRUSequence": (4,),
+             # a number keeps its place in the distribution, not the draws that made it
+             "StatelessRandomGammaV2": (2,)}  # fmt: skip
 # inputs that hold results of others cannot be moved on their own
 _TIED = ("LSTMSequenceGrad", "GRUSequenceGrad")
 TRIED = sorted(
