@@ -83,6 +83,12 @@ class InputContext:
             )
         return global_batch_size // self.num_replicas_in_sync
 
+    def __str__(self) -> str:
+        return (
+            f"tf.distribute.InputContext(input pipeline id {self.input_pipeline_id}, "
+            f"total: {self.num_input_pipelines})"
+        )
+
 
 class ReplicaContext:
     """What code that runs in the one replica asks about it."""

@@ -11,6 +11,7 @@ import numpy as np
 from shardtape.backend import random as streams
 from shardtape.ops import dropout, random, random_stateless
 from shardtape.random_generator import Generator
+from shardtape.replica_context import scopes
 
 _MAX_SEED = 10**9
 # In the state of a Mersenne Twister, which begins each program at a place of its own.
@@ -47,8 +48,22 @@ def make_seed(seed: int | None = None) -> int:
     if seed is not None:
         return seed
     current = streams.current_seed()
-    generator = current.objects or _from_global_seed(current)
+    generator: Any = current.objects
+    if generator is None:
+        generator = _from_global_seed(current)
+    elif _in_thread_of_replica():
+        generator = python_random
     return generator.randint(1, _MAX_SEED)
+
+
+def _in_thread_of_replica() -> bool:
+    """Whether a replica runs that in TensorFlow has a thread of its own.
+
+    Keras's generator of seeds belongs to the thread that it was seeded in; others draw from
+    Python's random numbers.
+    """
+    strategies = scopes.strategies
+    return bool(scopes.in_replica and strategies and getattr(strategies[-1], "mirrors", False))
 
 
 def _from_global_seed(current: streams.GlobalSeed) -> Any:
