@@ -201,12 +201,16 @@ def is_sparse(tensor: Any) -> bool:
     return isinstance(stood_for(tensor), SparseTensor)
 
 
+def _between_layers(function: str, tensor: Any, **arguments: Any) -> Any:
+    from shardtape.keras.layers.instance_members import BackendCall
+
+    return BackendCall(function, arguments)(tensor)
+
+
 def to_dense(tensor: Any) -> Any:
     """A SparseTensor as a tensor; anything else as it is."""
     if is_keras_tensor(tensor) and is_sparse(tensor):
-        from shardtape.keras.layers.instance_members import DenseForm
-
-        return DenseForm()(tensor)
+        return _between_layers("to_dense", tensor)
     return _to_dense(tensor) if is_sparse(tensor) else tensor
 
 
@@ -224,6 +228,8 @@ def print_tensor(x: Any, message: str = "", summarize: int = 3) -> Any:
     """Writes a message and x to stdout when it is computed; returns x."""
     from shardtape.ops.printing import print as write
 
+    if is_keras_tensor(x) and x.graph.shows_calls:
+        return _between_layers("print_tensor", x, message=message, summarize=summarize)
     write(message, x, output_stream=sys.stdout, summarize=summarize)
     return x
 

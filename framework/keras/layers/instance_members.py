@@ -6,7 +6,6 @@ from typing import Any
 
 from shardtape.keras.layers.base import Layer
 from shardtape.keras.naming import unique_object_name
-from shardtape.sparse_tensor import to_dense
 
 
 class InstanceProperty(Layer):
@@ -35,12 +34,24 @@ class InstanceMethod(InstanceProperty):
         return getattr(obj, self.attr_name)(*args, **(kwargs or {}))
 
 
-class DenseForm(Layer):
-    """A sparse input as a tensor: what `tf.keras.backend.to_dense` is between layers."""
+class BackendCall(Layer):
+    """A function of `tf.keras.backend` that was called between layers.
 
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("name", unique_object_name("tf.keras.backend.to_dense"))
+    Args:
+      function: its name.
+      arguments: those by name beside the first one.
+    """
+
+    def __init__(self, function: str, arguments: Any = None, **kwargs: Any) -> None:
+        kwargs.setdefault("name", unique_object_name(f"tf.keras.backend.{function}"))
         super().__init__(autocast=False, **kwargs)
+        self.function, self.arguments = function, dict(arguments or {})
 
     def call(self, inputs: Any) -> Any:
-        return to_dense(inputs)
+        from shardtape.keras import backend_state
+
+        return getattr(backend_state, self.function)(inputs, **self.arguments)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"function": self.function, "arguments": self.arguments}
+        return {**super().get_config(), **own}

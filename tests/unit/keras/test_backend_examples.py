@@ -176,3 +176,16 @@ def test_states_of_a_loop_are_a_tuple():
         last, _, states = K.rnn(step, tf.ones((1, 3, 2)), start, **more)
         assert type(states) is kind and states[0].numpy().tolist() == [[3, 3]]
         assert last.numpy().tolist() == [[3, 3]]
+
+
+def test_printing_between_layers(capfd):
+    given = keras.Input((2,))
+    shown = K.print_tensor(given, message="seen")
+    assert "created by layer 'tf.keras.backend.print_tensor'" in repr(shown)
+    assert capfd.readouterr().out == ""
+    model = keras.Model(given, shown * 2.0)
+    for made in (model, keras.Model.from_config(model.get_config())):
+        assert made(X).numpy().tolist() == [[2, 4], [6, 8]]
+        assert capfd.readouterr().out == "seen [[1 2]\n [3 4]]\n"
+    K.print_tensor(X)
+    assert capfd.readouterr().out == " [[1 2]\n [3 4]]\n"
