@@ -63,6 +63,7 @@ def save_model(
     Raises:
       NotImplementedError: a layer or model without `get_config`.
         A subclassed model as `.h5`.
+      ValueError: a model, saved as a folder, that was never built.
       AlreadyExistsError: there is something, and `overwrite` is False.
       ImportError: `.h5` without h5py.
     """
@@ -80,6 +81,11 @@ def save_model(
     if one_file and path.endswith(".keras") and _write_archive(model, path, include_optimizer):
         return
     if not one_file:
+        if not model.built and model._network is None and save_traces and signatures is None:
+            raise ValueError(
+                f"Model {model} cannot be saved: the shapes of its inputs are not known. Call it "
+                "on data, with `Model()`, `Model.fit` or `Model.predict`, or call `build`."
+            )
         _write(model, path, include_optimizer, _frozen_models(model))
         if save_traces:
             _write_saved_model(model, path, signatures, options)

@@ -261,3 +261,12 @@ def test_functions_of_a_model_that_was_never_called_are_saved(tmp_path):
     tf.saved_model.save(model, tmp_path / "model")
     again = tf.saved_model.load(tmp_path / "model")
     np.testing.assert_allclose(again.doubled(tf.ones((1, 3))), wanted, atol=1e-6)
+
+
+def test_a_folder_holds_no_model_that_was_never_built(tmp_path):
+    model = Net(4, depth=2)
+    with pytest.raises(ValueError, match="cannot be saved"):
+        model.save(tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()
+    model(tf.constant(X))
+    model.save(tmp_path / "folder")
