@@ -62,6 +62,7 @@ class Network:
         self._nodes, self._by_tensor = _ordered(self._flat_inputs, wanted)
         self.calls, self._callers = _calls(self._nodes, self._by_tensor)
         self.layers = _layers(self.calls, self._flat_inputs, wanted, self._callers)
+        self._run_order = _by_depth(self._nodes, self.calls, self._callers)
         names = [layer.name for layer in self.layers]
         for name in names:
             if names.count(name) > 1:
@@ -128,7 +129,7 @@ class Network:
         except ValueError as error:
             raise as_check(error) from None
         values = dict(zip([t._id for t in self._flat_inputs], given))
-        for node in self._nodes:
+        for node in self._run_order:
             args = nest.map_structure(lambda t: _value(t, values), node.args)
             kwargs = nest.map_structure(lambda t: _value(t, values), node.kwargs)
             if isinstance(node.layer, OperationCall):
@@ -349,21 +350,41 @@ def _as_met(outputs: list[SymbolicTensor], by_tensor: dict[int, Node]) -> dict[i
     return places
 
 
-def _layers(
-    nodes: list[Any], inputs: list[SymbolicTensor], outputs: list[SymbolicTensor],
-    by_tensor: dict[int, Any],
-) -> list[Layer]:  # fmt: skip
-    """Layers by their distance from the outputs, the farthest first, as Keras lists them."""
+def _depths(nodes: list[Any], by_tensor: dict[int, Any]) -> tuple[dict[int, int], dict[int, int]]:
+    """The distance of each call from the outputs, in the order in which they are met; of layers."""
     depths: dict[int, int] = {}
     layer_depth: dict[int, int] = {}
-    consumers = list(reversed(nodes))
-    for node in consumers:
+    for node in reversed(nodes):
         depth = max(depths.get(id(node), 0), layer_depth.get(id(node.layer), 0))
         depths[id(node)] = layer_depth[id(node.layer)] = depth
         for t in node.inputs():
             parent = by_tensor.get(t._id)
             if parent is not None:
                 depths[id(parent)] = max(depth + 1, depths.get(id(parent), 0))
+    return depths, layer_depth
+
+
+def _by_depth(nodes: list[Node], calls: list[Any], callers: dict[int, Any]) -> list[Node]:
+    """The calls as Keras runs them, the farthest from the outputs first.
+
+    It matters for random operations without a seed, whose numbers depend on the place in the graph.
+    """
+    depths, _ = _depths(calls, callers)
+    places = {key: (-depth, i) for i, (key, depth) in enumerate(depths.items())}
+
+    def place(node: Node) -> tuple[int, int]:
+        made = next((t for t in nest.flatten(node.outputs) if is_keras_tensor(t)), None)
+        return places[id(node if made is None else callers.get(made._id, node))]
+
+    return sorted(nodes, key=place)
+
+
+def _layers(
+    nodes: list[Any], inputs: list[SymbolicTensor], outputs: list[SymbolicTensor],
+    by_tensor: dict[int, Any],
+) -> list[Layer]:  # fmt: skip
+    """Layers by their distance from the outputs, the farthest first, as Keras lists them."""
+    depths, layer_depth = _depths(nodes, by_tensor)
     entrances = [by_tensor[t._id] for t in inputs]
     met = _as_met(outputs, by_tensor)
     found: dict[int, tuple[int, int, Any]] = {}
