@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from shardtape.ops import few_features
 from shardtape.ops.scratch import scratch
 from shardtape.ops.windows import Axis
 
@@ -151,6 +152,8 @@ def convolve(xp: Any, x: Any, w: Any, axes: Axes, out: Any = None) -> Any:
     if is_pointwise(axes):
         xp.matmul(x.reshape(-1, channels), matrix, out=out.reshape(-1, features))
         return out
+    if xp is np and few_features.is_wanted(axes, channels, features):
+        return few_features.convolve(x, w, axes, out)
     planes = _wants_planes(axes, channels)
     image_bytes = math.prod(shape[1:-1]) * matrix.shape[0] * x.dtype.itemsize
     for block in blocks_of_images(xp, x.shape[0], image_bytes, _WINDOWS_BYTES):
@@ -176,6 +179,8 @@ def filter_gradient(xp: Any, x: Any, g: Any, axes: Axes, out: Any = None) -> Any
     if is_pointwise(axes):
         xp.matmul(x.reshape(-1, channels).T, g.reshape(-1, features), out=total)
         return out
+    if xp is np and few_features.is_wanted(axes, channels, features):
+        return few_features.filter_gradient(x, g, axes, out)
     planes = _wants_planes(axes, channels)
     image_bytes = math.prod(g.shape[1:-1]) * total.shape[0] * x.dtype.itemsize
     part = None
@@ -230,6 +235,8 @@ def input_gradient(xp: Any, w: Any, g: Any, axes: Axes, out: Any = None) -> Any:
         if features * sizes <= _COPIED_PER_ADDED * channels * outputs:
             back = (slice(None, None, -1),) * len(axes)
             return convolve(xp, g, np.ascontiguousarray(w[back].swapaxes(-1, -2)), turned, out)
+    if xp is np and few_features.is_few(axes, features, channels):
+        return few_features.input_gradient(w, g, axes, out)
     is_larger = is_padded(axes)
     itemsize = g.dtype.itemsize
     positions = math.prod(a.outputs for a in axes)
