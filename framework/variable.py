@@ -88,6 +88,7 @@ class Variable(Operators, ScatteredParts, metaclass=_Creating):
     _asks_creators = True  # in its own dictionary: subclasses are made as they are
     _holder: Any = None  # weak reference to the Variable of several replicas that it is part of
     __array_priority__ = 101
+    _was_declared = False  # made with an optimizer, not in the function that was being traced
     # `tf.function` takes it as an input of the trace; else the trace belongs to this Variable
     _is_input = True
 

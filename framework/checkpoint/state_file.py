@@ -34,7 +34,8 @@ class CheckpointState(NamedTuple):
             lines.append(f"last_preserved_timestamp: {self.last_preserved_timestamp!r}")
         return "\n".join(lines) + "\n"
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def read_state(folder: storage.Path, name: str | None = None) -> CheckpointState | None:

@@ -327,7 +327,7 @@ class Function:
             result = unwrapped(result)
             result = nest.map_structure(lambda x: list(x) if type(x) is range else x, result)
             result = nest.map_structure(shown_output, result)
-        made = [v for v in made if not getattr(v, "_was_declared", False)]
+        made = [v for v in made if not v._was_declared]
         if made:
             if self._made_variables is not None:
                 raise ValueError(

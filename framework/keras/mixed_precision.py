@@ -130,7 +130,9 @@ class LossScaleOptimizer(Optimizer):
                 out.append(g / cast(self._scale, g.dtype))
         return out
 
-    def compute_gradients(self, loss: Any, var_list: Any, tape: Any = None) -> list[Any]:
+    def compute_gradients(  # type: ignore[override]
+        self, loss: Any, var_list: Any, tape: Any = None
+    ) -> list[Any]:
         """(gradient of the unscaled loss, variable) pairs; see `Optimizer.compute_gradients`."""
         if callable(loss):
             loss = self.get_scaled_loss(loss)

@@ -199,14 +199,14 @@ class KerasGraph(FuncGraph):
             named = f", name='{tensor.op.name}'" if made is not None and not made[0].args else ""
             described = by and f', description="{by}"'
             return f"KerasTensor(type_spec={composite_spec(value)!r}{named}{described})"
-        spec = f"TensorSpec(shape={tensor.shape}, dtype={tensor.dtype!r}, name="
+        shown = f"TensorSpec(shape={tensor.shape}, dtype={tensor.dtype!r}, name="
         name = tensor.op.name if entrance else tensor.name
         if call is not None and layer is call:
             name = f"{call.name}/{call.own_name(tensor.op)}:{tensor.value_index}"
-        spec += f"'{name}')" if entrance else "None)"
+        shown += f"'{name}')" if entrance else "None)"
         described = by and f', description="{by}"'
         known = self._known_value(tensor, ", ")
-        return f"KerasTensor(type_spec={spec}{known}, name='{name}'{described})"
+        return f"KerasTensor(type_spec={shown}{known}, name='{name}'{described})"
 
     def _known_value(self, tensor: SymbolicTensor, before: str) -> str:
         """What is known of an integer, or of a few, that may be sizes; of inputs nothing."""

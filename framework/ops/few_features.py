@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def _blocks(images: int, image_bytes: int) -> list[slice]:
     return [slice(i, min(images, i + step)) for i in range(0, images, step)]
 
 
-def convolve(x: np.ndarray, w: np.ndarray, axes: Axes, out: np.ndarray) -> np.ndarray:
+def convolve(x: Any, w: Any, axes: Axes, out: Any) -> Any:
     """x (n, spatial..., c), w (window..., c, f) into out (n, outputs..., f)."""
     channels, features = w.shape[-2:]
     members = math.prod(w.shape[:-2])
@@ -71,10 +72,10 @@ def convolve(x: np.ndarray, w: np.ndarray, axes: Axes, out: np.ndarray) -> np.nd
     image_bytes = members * features * math.prod(sizes) * x.itemsize
     for block in _blocks(x.shape[0], image_bytes):
         count = block.stop - block.start
-        planes = scratch("windows", (members * features, count * math.prod(sizes)), x.dtype)
+        planes: Any = scratch("windows", (members * features, count * math.prod(sizes)), x.dtype)
         np.matmul(matrix, x[block].reshape(-1, channels).T, out=planes)
         planes = planes.reshape(members, features, count, *sizes)
-        total = scratch("part", (features, count, *outputs), x.dtype)
+        total: Any = scratch("part", (features, count, *outputs), x.dtype)
         total.fill(0)
         for number, there, here in moves:
             target = total[(slice(None), slice(None), *there)]
@@ -83,7 +84,7 @@ def convolve(x: np.ndarray, w: np.ndarray, axes: Axes, out: np.ndarray) -> np.nd
     return out
 
 
-def filter_gradient(x: np.ndarray, g: np.ndarray, axes: Axes, out: np.ndarray) -> np.ndarray:
+def filter_gradient(x: Any, g: Any, axes: Axes, out: Any) -> Any:
     """x (n, spatial..., c), g (n, outputs..., f) into out (window..., c, f)."""
     channels, features = out.shape[-2:]
     members = math.prod(out.shape[:-2])
@@ -94,7 +95,7 @@ def filter_gradient(x: np.ndarray, g: np.ndarray, axes: Axes, out: np.ndarray) -
     image_bytes = members * features * math.prod(sizes) * x.itemsize
     for block in _blocks(x.shape[0], image_bytes):
         count = block.stop - block.start
-        planes = scratch("windows", (members, features, count, *sizes), x.dtype)
+        planes: Any = scratch("windows", (members, features, count, *sizes), x.dtype)
         planes.fill(0)
         given = np.moveaxis(g[block], -1, 0)
         for number, there, here in moves:
@@ -106,7 +107,7 @@ def filter_gradient(x: np.ndarray, g: np.ndarray, axes: Axes, out: np.ndarray) -
     return out
 
 
-def input_gradient(w: np.ndarray, g: np.ndarray, axes: Axes, out: np.ndarray) -> np.ndarray:
+def input_gradient(w: Any, g: Any, axes: Axes, out: Any) -> Any:
     """w (window..., c, f), g (n, outputs..., f) into out (n, spatial..., c), of few channels."""
     channels, features = w.shape[-2:]
     members = math.prod(w.shape[:-2])
@@ -116,10 +117,10 @@ def input_gradient(w: np.ndarray, g: np.ndarray, axes: Axes, out: np.ndarray) ->
     image_bytes = members * channels * math.prod(outputs) * g.itemsize
     for block in _blocks(g.shape[0], image_bytes):
         count = block.stop - block.start
-        planes = scratch("windows", (members * channels, count * math.prod(outputs)), g.dtype)
+        planes: Any = scratch("windows", (members * channels, count * math.prod(outputs)), g.dtype)
         np.matmul(matrix, g[block].reshape(-1, features).T, out=planes)
         planes = planes.reshape(members, channels, count, *outputs)
-        total = scratch("part", (channels, count, *sizes), g.dtype)
+        total: Any = scratch("part", (channels, count, *sizes), g.dtype)
         total.fill(0)
         for number, there, here in moves:
             target = total[(slice(None), slice(None), *here)]

@@ -19,6 +19,7 @@ class Rated:
     _rate: Variable | None
     _iterations: Variable | int
     _variables: list[Any]
+    _made_in_trace: bool
     _updating = False  # a schedule then tells the rate of the update that is being made
     _latest: Variable | None = None
     _count_name = "iteration"

@@ -188,7 +188,7 @@ class Optimizer(optimizer.Optimizer):
         return config
 
     # ---- updates --------------------------------------------------------------------------------
-    def minimize(
+    def minimize(  # type: ignore[override]
         self, loss: Any, var_list: Any, grad_loss: Any = None, name: str | None = None,
         tape: Any = None,
     ) -> Any:  # fmt: skip

@@ -71,7 +71,7 @@ def stack_dynamic_partitions(
         return stack_dynamic_partitions(data.values, partitions.values, num_partitions)
     ids = _convert_to_tensor(partitions)
     data = _from_any(data)
-    rank = ids.shape.rank
+    rank: Any = ids.shape.rank
     if rank is not None and data.shape.rank is not None:
         data.shape[:rank].assert_is_compatible_with(ids.shape)
     flat_ids = _reshape(ids, [-1])

@@ -127,7 +127,8 @@ class ConvLSTMCell(LSTMCell):
         own = GateCell.get_config(self)
         of_layer = Layer.get_config(self)
         gates = {k: v for k, v in own.items() if k not in of_layer and k != "units"}
-        last = {k: gates.pop(k) for k in ("dropout", "recurrent_dropout", "seed") if k in gates}
+        drawn = ("dropout", "recurrent_dropout", "seed")
+        last: dict[str, Any] = {k: gates.pop(k) for k in drawn if k in gates}
         weights = weight_config(self, "kernel", "recurrent", "bias")
         for name in (*weights, "activation", "use_bias"):
             gates.pop(name, None)

@@ -47,7 +47,7 @@ class PyMetric(Metric):
         """Forgets what was taken in."""
         raise NotImplementedError("Subclasses should implement `reset_state`")
 
-    def merge_state(self, metrics: Any) -> None:
+    def merge_state(self, metrics: Any) -> Any:
         """Takes in what other metrics of the class have taken in."""
         raise NotImplementedError("Subclasses should implement `merge_state`")
 
