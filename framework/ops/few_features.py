@@ -64,22 +64,35 @@ def _blocks(images: int, image_bytes: int) -> list[slice]:
 
 def convolve(x: Any, w: Any, axes: Axes, out: Any) -> Any:
     """x (n, spatial..., c), w (window..., c, f) into out (n, outputs..., f)."""
-    channels, features = w.shape[-2:]
-    members = math.prod(w.shape[:-2])
-    matrix = np.ascontiguousarray(np.moveaxis(w, -1, -2)).reshape(-1, channels)
-    sizes, outputs = x.shape[1:-1], out.shape[1:-1]
-    moves = _moves(axes)
-    image_bytes = members * features * math.prod(sizes) * x.itemsize
-    for block in _blocks(x.shape[0], image_bytes):
+    moves = [(number, here, there) for number, there, here in _moves(axes)]
+    matrix = np.ascontiguousarray(np.moveaxis(w, -1, -2)).reshape(-1, w.shape[-2])
+    return _sum_of_moved(matrix, x, moves, out)
+
+
+def input_gradient(w: Any, g: Any, axes: Axes, out: Any) -> Any:
+    """w (window..., c, f), g (n, outputs..., f) into out (n, spatial..., c), of few channels."""
+    return _sum_of_moved(w.reshape(-1, w.shape[-1]), g, _moves(axes), out)
+
+
+def _sum_of_moved(matrix: Any, x: Any, moves: list[Any], out: Any) -> Any:
+    """The product of all pixels of `x` with a matrix (members x few, many), in which each member's
+    planes are then added to `out` (n, spatial..., few) at their places.
+
+    Args:
+      moves: (number of the member, places in x, places in out).
+    """
+    few, many = out.shape[-1], matrix.shape[1]
+    members, sizes = len(matrix) // few, x.shape[1:-1]
+    for block in _blocks(x.shape[0], len(matrix) * math.prod(sizes) * x.itemsize):
         count = block.stop - block.start
-        planes: Any = scratch("windows", (members * features, count * math.prod(sizes)), x.dtype)
-        np.matmul(matrix, x[block].reshape(-1, channels).T, out=planes)
-        planes = planes.reshape(members, features, count, *sizes)
-        total: Any = scratch("part", (features, count, *outputs), x.dtype)
+        planes: Any = scratch("windows", (len(matrix), count * math.prod(sizes)), x.dtype)
+        np.matmul(matrix, x[block].reshape(-1, many).T, out=planes)
+        planes = planes.reshape(members, few, count, *sizes)
+        total: Any = scratch("part", (few, count, *out.shape[1:-1]), x.dtype)
         total.fill(0)
-        for number, there, here in moves:
-            target = total[(slice(None), slice(None), *there)]
-            target += planes[(number, slice(None), slice(None), *here)]
+        for number, source, place in moves:
+            target = total[(slice(None), slice(None), *place)]
+            target += planes[(number, slice(None), slice(None), *source)]
         out[block] = np.moveaxis(total, 0, -1)
     return out
 
@@ -104,26 +117,4 @@ def filter_gradient(x: Any, g: Any, axes: Axes, out: Any) -> Any:
         np.matmul(planes.reshape(members * features, -1), x[block].reshape(-1, channels), out=part)
         total += part
     out[...] = np.moveaxis(total.reshape(*out.shape[:-2], features, channels), -1, -2)
-    return out
-
-
-def input_gradient(w: Any, g: Any, axes: Axes, out: Any) -> Any:
-    """w (window..., c, f), g (n, outputs..., f) into out (n, spatial..., c), of few channels."""
-    channels, features = w.shape[-2:]
-    members = math.prod(w.shape[:-2])
-    matrix = w.reshape(-1, features)
-    outputs, sizes = g.shape[1:-1], out.shape[1:-1]
-    moves = _moves(axes)
-    image_bytes = members * channels * math.prod(outputs) * g.itemsize
-    for block in _blocks(g.shape[0], image_bytes):
-        count = block.stop - block.start
-        planes: Any = scratch("windows", (members * channels, count * math.prod(outputs)), g.dtype)
-        np.matmul(matrix, g[block].reshape(-1, features).T, out=planes)
-        planes = planes.reshape(members, channels, count, *outputs)
-        total: Any = scratch("part", (channels, count, *sizes), g.dtype)
-        total.fill(0)
-        for number, there, here in moves:
-            target = total[(slice(None), slice(None), *here)]
-            target += planes[(number, slice(None), slice(None), *there)]
-        out[block] = np.moveaxis(total, 0, -1)
     return out

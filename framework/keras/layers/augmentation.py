@@ -55,10 +55,13 @@ class _ImageLayer(Layer):
         inputs = cast(convert_to_tensor(inputs), self._dtype)
         if self._training_only and not training:
             return inputs
-        single = inputs.shape.rank == 3
-        images = expand_dims(inputs, 0) if single else inputs
-        changed = self._changed(images, training)
-        return changed[0] if single else changed
+        return self._alone(inputs, training) if inputs.shape.rank == 3 else (
+            self._changed(inputs, training)
+        )
+
+    def _alone(self, image: Any, training: Any) -> Tensor:
+        """One image without an axis of examples."""
+        return self._changed(expand_dims(image, 0), training)[0]
 
     def _changed(self, images: Any, training: Any) -> Tensor:
         raise NotImplementedError
@@ -205,12 +208,22 @@ class RandomFlip(_ImageLayer):
         self.mode = mode
 
     def _changed(self, images: Any, training: Any) -> Tensor:
+        for axis, drawn in self._axes([shape(images)[0]]):
+            images = where((drawn > 0.5)[:, None, None, None], reverse(images, [axis]), images)
+        return images
+
+    def _alone(self, image: Any, training: Any) -> Tensor:
+        # for one image the lower half of the numbers mirrors, as in tf.image.stateless_random_flip
+        for axis, drawn in self._axes([]):
+            image = where(drawn < 0.5, reverse(image, [axis - 1]), image)
+        return image
+
+    def _axes(self, count: list[Any]) -> Iterator[tuple[int, Tensor]]:
+        """(axis of a batch, a number for each image) of each direction."""
         for axis, name in ((2, "horizontal"), (1, "vertical")):
             if name in self.mode:
                 seed = self._random_generator.make_seed_for_stateless_op()
-                chosen = random_stateless.stateless_uniform([shape(images)[0]], seed) > 0.5
-                images = where(chosen[:, None, None, None], reverse(images, [axis]), images)
-        return images
+                yield axis, random_stateless.stateless_uniform(count, seed)
 
     def _own_config(self) -> dict[str, Any]:
         return {**super()._own_config(), "mode": self.mode}

@@ -162,7 +162,7 @@ class Normalization(PreprocessingLayer):
     def _note_shape(self, batch: Any) -> None:
         # Keras leaves the sizes open, and then cannot load the models that it saved
         if self._batch_input_shape is None:
-            self._batch_input_shape = (None, *tuple(batch.shape)[1:])
+            self._batch_input_shape = (None, *tuple(batch.shape)[1:])[: len(batch.shape)]
 
     def update_state(self, data: Any) -> None:
         if self.input_mean is not None:

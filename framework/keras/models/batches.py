@@ -19,6 +19,7 @@ from shardtape.keras.floatx import floatx
 from shardtape.keras.models.composites import chosen, count_of, is_composite_value
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.random import random_shuffle, random_shuffle_op
+from shardtape.sparse_tensor import SparseTensor
 from shardtape.tensor import Tensor
 from shardtape.variable import Variable
 
@@ -32,8 +33,22 @@ def is_arrays(x: Any) -> bool:
         isinstance(t, (np.ndarray, Tensor, Variable, int, float, list, str, bytes))
         or _is_table(t)
         or is_composite_value(t)
+        or _is_scipy(t)
         for t in flat
     )
+
+
+def _is_scipy(t: Any) -> bool:
+    return hasattr(t, "tocoo") and hasattr(t, "nnz") and hasattr(t, "shape")
+
+
+def _of_scipy(matrix: Any) -> SparseTensor:
+    """A sparse matrix of scipy in a tensor, its entries by rows."""
+    entries = matrix.tocoo()
+    values = entries.data.astype(floatx()) if entries.data.dtype.kind == "f" else entries.data
+    where = np.stack([entries.row, entries.col], 1).astype(np.int64)
+    order = np.lexsort((where[:, 1], where[:, 0]))
+    return SparseTensor(where[order], values[order], entries.shape)
 
 
 def _is_table(t: Any) -> bool:
@@ -44,6 +59,8 @@ def as_arrays(x: Any) -> Any:
     """Arrays in the structure of `x`; a list of numbers is one array."""
     if is_composite_value(x):
         return x
+    if _is_scipy(x):
+        return _of_scipy(x)
     single = (int, float, str, bytes)
     if isinstance(x, (list, tuple)) and x and all(isinstance(v, single) for v in x):
         return np.asarray(x)
@@ -96,7 +113,10 @@ class ArrayBatches:
         self.y = None if y is None else as_arrays(y)
         self.sample_weight = None if sample_weight is None else as_arrays(sample_weight)
         self.count = examples(self.x, self.y, self.sample_weight)
-        self.batch_size, self.shuffle = batch_size or 32, shuffle
+        # as in Keras, a number of steps cuts all examples into as many batches
+        cut = math.ceil(self.count / limit) if limit else 32
+        self.given_size = batch_size
+        self.batch_size, self.shuffle = batch_size or cut or 1, shuffle
         self.limit, self.passes = limit, passes
         self.steps: int | None = limit or math.ceil(self.count / self.batch_size)
         self.counted, self.ran_out = 0, False
@@ -338,7 +358,7 @@ def split(batches: Any, share: float) -> tuple[Any, Any]:
             f"into a validation and training set as specified by `validation_split={share}`."
         )
     train, held = batches.part(slice(0, border)), batches.part(slice(border, None))
-    kept = ArrayBatches(*train, batches.batch_size, batches.shuffle, batches.limit, batches.passes)
+    kept = ArrayBatches(*train, batches.given_size, batches.shuffle, batches.limit, batches.passes)
     return kept, held
 
 
@@ -365,6 +385,8 @@ def _tensor(t: Any) -> Any:
         return convert_to_tensor(t)
     if hasattr(t, "__array__"):
         return _tensor(np.asarray(t))
+    if _is_scipy(t):
+        return _of_scipy(t)
     return t  # ragged and sparse tensors
 
 

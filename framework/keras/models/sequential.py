@@ -99,7 +99,7 @@ class Sequential(Model):
             except ValueError:
                 self._own_layers.pop()
                 raise
-            if shape is not None:
+            if shape:  # () where a layer was adapted to examples one by one
                 self._entrance = InputLayer(
                     batch_input_shape=shape, dtype=dtype, name=f"{layer.name}_input"
                 )
