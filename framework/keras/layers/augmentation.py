@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math as python_math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from shardtape import dtypes as dt
@@ -55,8 +55,10 @@ class _ImageLayer(Layer):
         inputs = cast(convert_to_tensor(inputs), self._dtype)
         if self._training_only and not training:
             return inputs
-        return self._alone(inputs, training) if inputs.shape.rank == 3 else (
-            self._changed(inputs, training)
+        return (
+            self._alone(inputs, training)
+            if inputs.shape.rank == 3
+            else (self._changed(inputs, training))
         )
 
     def _alone(self, image: Any, training: Any) -> Tensor:

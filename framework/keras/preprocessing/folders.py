@@ -204,7 +204,7 @@ def _dataset(
             f"class_names={listing.class_names}"
         )
 
-    def made(part: Listing, named: str | None) -> Any:
+    def made(part: Listing, named: str | None, shuffle: bool = shuffle) -> Any:
         if not part.paths:
             of = f"{named} " if named else ""
             raise ValueError(f"No {of}{what} found in directory {directory}. Allowed formats: "
@@ -221,7 +221,8 @@ def _dataset(
         return data
 
     if subset == "both":
-        return tuple(made(part_of(listing, share, name), name)
+        # of two datasets Keras shuffles the one to train on
+        return tuple(made(part_of(listing, share, name), name, shuffle and name == "training")
                      for name in ("training", "validation"))  # fmt: skip
     return made(part_of(listing, share, subset), subset)
 
