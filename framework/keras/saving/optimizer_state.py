@@ -20,8 +20,7 @@ def inner(optimizer: Any) -> Any:
 
 def is_known(optimizer: Any) -> bool:
     """Whether the state of an optimizer can be listed as Keras does."""
-    known = isinstance(optimizer, Optimizer) and not optimizer.use_ema
-    return known and not optimizer._updates_by_step
+    return isinstance(optimizer, Optimizer)
 
 
 def named_arrays(optimizer: Optimizer) -> list[tuple[str, np.ndarray]]:
@@ -31,6 +30,8 @@ def named_arrays(optimizer: Optimizer) -> list[tuple[str, np.ndarray]]:
         first, *others = optimizer.weights
         named = [(f"{optimizer.name}/iter:0", first), *[(v.name, v) for v in others]]
         return [(name, v.numpy()) for name, v in named]
+    if optimizer._updates_by_step:
+        return [(v.name, v.numpy()) for v in optimizer.variables]
     out: list[tuple[str, np.ndarray]] = [("iteration:0", np.asarray(optimizer._step(), np.int64))]
     for slot, variable, array in listed_slots(optimizer):
         short = short_name(optimizer, slot)
@@ -70,6 +71,14 @@ def restore(
             optimizer.set_weights(state)
         else:
             _warn(optimizer, len(wanted), len(state))
+        return
+    if optimizer._updates_by_step:
+        own = optimizer.variables
+        if [np.shape(a) for a in state] != [tuple(v.shape) for v in own]:
+            _warn(optimizer, len(own), len(state))
+            return
+        for variable, array in zip(own, state):
+            variable.assign(np.asarray(array, variable.dtype.numpy_dtype))
         return
     listed = listed_slots(optimizer)
     fits = len(state) == 1 + len(listed) and all(
