@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shardtape import nest
+from shardtape import nest, storage
 from shardtape.errors import UnimplementedError
 from shardtape.keras import layers
 from shardtape.keras.image_layout import image_data_format
@@ -32,6 +32,16 @@ def entrance(
             "weights=None for first weights, or weights='path/of/the/file' of Keras's .h5, "
             ".weights.h5 or .keras file, or of weights that `save_weights` wrote"
         )
+    if weights is not None:
+        path = storage.text(weights)
+        there = storage.is_directory(path) or any(
+            storage.size_bytes(name) is not None for name in (path, f"{path}.index")
+        )
+        if not there:
+            raise ValueError(
+                "The `weights` argument should be either `None` (random initialization) or the "
+                f"path to the weights file to be loaded: there is no file {path!r}"
+            )
     if image_data_format() != "channels_last":
         raise UnimplementedError(
             "tf.keras.applications are networks of channels_last images: build them under "

@@ -27,13 +27,15 @@ class ProgbarLogger(Callback):
         self._bar: ProgressBar | None = None
         self._seen = 0
         self._in_fit = False
+        self._counted: int | None = None  # steps of the first epoch, where nothing said them
 
     def _begin(self) -> None:
         self._seen = 0
-        self._bar = ProgressBar(self.params.get("steps"), self.params.get("verbose", 1))
+        steps = self.params.get("steps") or self._counted
+        self._bar = ProgressBar(steps, self.params.get("verbose", 1))
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._in_fit = True
+        self._in_fit, self._counted = True, None
 
     def on_train_end(self, logs: Any = None) -> None:
         self._in_fit = False
@@ -78,6 +80,7 @@ class ProgbarLogger(Callback):
     def _finish(self, logs: Any) -> None:
         if self._bar is not None:
             self._bar.target = self._bar.target or self._seen
+            self._counted = self._bar.target if self._in_fit else None
             self._seen = self._bar.target  # also where the data ran out, as Keras shows it
             self._update(logs, True)
 

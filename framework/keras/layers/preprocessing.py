@@ -47,6 +47,8 @@ class PreprocessingLayer(Layer):
             if steps is not None and i >= steps:
                 break
             if not self.built:
+                spec = getattr(getattr(data, "element_spec", None), "shape", None)
+                self._check_kept(batch, spec is None or not spec.rank or spec[0] is None)
                 self._build_for(batch)
                 self._note_shape(batch)
             self.update_state(batch)
@@ -63,6 +65,9 @@ class PreprocessingLayer(Layer):
     def make_adapt_function(self) -> Any:
         """A function that takes in the next batch of an iterator."""
         return lambda iterator: self.update_state(next(iterator))
+
+    def _check_kept(self, batch: Any, batched: bool) -> None:
+        """Raises ValueError where the layer cannot learn from batches of such a shape."""
 
     def _note_shape(self, batch: Any) -> None:
         """A Sequential model that begins with the layer takes what has as many axes."""
@@ -158,6 +163,15 @@ class Normalization(PreprocessingLayer):
     def variance(self) -> Tensor:
         """In a shape that broadcasts against the inputs."""
         return self._statistic("adapt_variance", self.input_variance)
+
+    def _check_kept(self, batch: Any, batched: bool) -> None:
+        rank = len(batch.shape)
+        if batched and rank and 0 in [axis % rank for axis in self.axis]:
+            shape = [None, *tuple(batch.shape)[1:]]
+            raise ValueError(
+                f"All `axis` values to be kept must have known shape. Got axis: {self.axis}, input "
+                f"shape: {shape}, with unknown axis at index: 0"
+            )
 
     def _note_shape(self, batch: Any) -> None:
         # Keras leaves the sizes open, and then cannot load the models that it saved

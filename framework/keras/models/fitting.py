@@ -105,7 +105,7 @@ class Fitting:
                     "`train_step` returns no metrics"
                 )
             if batches.steps is None:
-                params["steps"] = batches.steps = batches.counted
+                batches.steps = batches.counted
             if validation.due(epoch):
                 found = self._evaluate(validation.batches, calls)
                 logs = {**logs, **{f"val_{name}": value for name, value in found.items()}}

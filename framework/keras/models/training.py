@@ -153,6 +153,10 @@ class Trainer(Fitting):
             return LossScaleOptimizer(optimizer)
         return optimizer
 
+    @property
+    def _is_compiled(self) -> bool:
+        return self.compiled_loss is not None
+
     def _check_compiled(self) -> None:
         if self.compiled_loss is None:
             raise RuntimeError(
