@@ -127,8 +127,20 @@ def _normalized(value: Any, dtype: Any = None) -> Any:
         return value
     if state.graph is not None and (_is_variable(value) or _holds_symbols(value)):
         return convert_to_tensor(value, dtype)
+    if dtype is None and isinstance(value, list):
+        dtype = _dtype_of_arrays(value)
     with building(None):
         return convert_to_tensor(value, dtype)
+
+
+def _dtype_of_arrays(value: Any) -> Any:
+    """The dtype that nothing but numpy arrays in a list share, which a dataset keeps; or None."""
+    if isinstance(value, np.ndarray):
+        return value.dtype if value.dtype.kind in "biufc" else None
+    if not isinstance(value, list) or not value:
+        return None
+    first = _dtype_of_arrays(value[0])
+    return first if all(_dtype_of_arrays(item) == first for item in value[1:]) else None
 
 
 def _is_variable(value: Any) -> bool:

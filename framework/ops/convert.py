@@ -12,6 +12,8 @@ from shardtape.context import state
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 
 _INT32 = np.iinfo(np.int32)
+_INT64_MAX = np.iinfo(np.int64).max
+_FLOAT32 = np.dtype(np.float32)
 # kinds of types that Python values of a kind become where a dtype is given
 _WIDER = {"f": "fcV", "c": "c", "i": "iufcV", "u": "iufcV", "b": "b", "V": "fcV"}
 _MIXED = "Can't convert Python sequence with mixed types to Tensor."
@@ -110,6 +112,8 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
         array = to_array(value, None if dtype is None else dt.as_dtype(dtype))
     if shape is not None:
         dims: Any = shapes.as_shape(shape).as_list()
+        if None in dims:
+            raise ValueError("Dimension -1 must be >= 0")
         count = int(np.prod(dims))
         if np.size(array) == count:
             array = np.reshape(array, dims)[()]
@@ -163,7 +167,7 @@ def to_array(value: Any, dtype: dt.DType | None) -> Any:
     if not given and hasattr(value, "__array__") and not isinstance(value, (list, tuple)):
         value, given = np.asarray(value), True
     first = None if given else _first_leaf(value)
-    if isinstance(first, (str, bytes)):
+    if isinstance(first, (str, bytes)) or getattr(first, "dtype", np.dtype(bool)).kind in "SU":
         # numpy's own string types drop zero bytes at the end
         return _strings(np.array(value, object), value, dtype)
     if dtype is dt.uint64 and type(first) is int:
@@ -177,11 +181,21 @@ def to_array(value: Any, dtype: dt.DType | None) -> Any:
         return _strings(array, value, dtype)
     own = not given
     if dtype is None:
-        wanted = dt.from_numpy(array.dtype)._numpy
-        if not given and array.size == 0 and array.dtype == np.float64:
-            wanted = np.dtype(np.float32)
+        try:
+            wanted = dt.from_numpy(array.dtype)._numpy
+        except TypeError:
+            raise ValueError(
+                "Failed to convert a NumPy array to a Tensor (Unsupported numpy type: "
+                f"{array.dtype})."
+            ) from None
+        if (
+            not given
+            and array.size == 0
+            and (array.dtype == np.float64 or isinstance(first, np.ndarray))
+        ):
+            wanted = _FLOAT32
         elif not given:
-            wanted = _python_dtype(array, value)
+            wanted = _python_dtype(array, first)
     else:
         wanted = dtype._numpy
         _check_castable(array, value, dtype, given)
@@ -259,12 +273,13 @@ def _is_mixed(array: np.ndarray, first: Any, dtype: dt.DType | None) -> bool:
     It does where that type is asked for, and in graphs.
     """
     kind = array.dtype.kind
-    if kind in "if":
-        wider = type(first) is bool
+    of_first = first.dtype.kind if isinstance(first, (np.generic, np.ndarray)) else ""
+    if kind in "iuf":
+        wider = type(first) is bool or of_first == "b"
     elif kind in "SU":
         return True
     else:
-        wider = kind == "c" and isinstance(first, (int, float))
+        wider = kind == "c" and (isinstance(first, (int, float)) or of_first in tuple("iuf"))
     if not wider or state.graph is not None:
         return False
     return dtype is None or dtype.kind not in _WIDER.get(kind, "")
@@ -276,16 +291,38 @@ def _first_leaf(value: Any) -> Any:
     return value
 
 
-def _python_dtype(array: np.ndarray, value: Any) -> np.dtype:
-    """float64 made of Python floats is float32, int64 made of Python ints int32."""
-    if isinstance(_first_leaf(value), (np.generic, np.ndarray)):
-        return array.dtype
-    if array.dtype == np.float64:
-        return np.dtype(np.float32)
-    if array.dtype == np.int64:
-        fits = not array.size or (_INT32.min <= array.min() and array.max() <= _INT32.max)
-        return np.dtype(np.int32 if fits else np.int64)
-    return array.dtype
+def _python_dtype(array: np.ndarray, first: Any) -> np.dtype:
+    """The dtype of a nested sequence: its first leaf decides, of Python or of numpy alike.
+
+    Floats become float32, unless the first is numpy's float64 or float16; integers int32 where
+    they fit and else int64; complex numbers complex128. In graphs numpy's common type counts,
+    of which float64 becomes float32 and int64 int32.
+    """
+    have = array.dtype
+    if isinstance(first, (np.generic, np.ndarray)):
+        if state.graph is not None:
+            if isinstance(first, np.ndarray):
+                return have
+        elif have.kind == "f":
+            return first.dtype if first.dtype in (np.float64, np.float16) else _FLOAT32
+        elif have.kind == "c":
+            return np.dtype(np.complex128)
+        elif have.kind in "iu":
+            return _integer_dtype(array)
+    if have == np.float64:
+        return _FLOAT32
+    if have == np.int64:
+        return _integer_dtype(array)
+    return have
+
+
+def _integer_dtype(array: np.ndarray) -> np.dtype:
+    if not array.size:
+        return np.dtype(np.int32)
+    least, most = array.min(), array.max()
+    if most > _INT64_MAX:
+        raise ValueError("Can't convert Python sequence with out-of-range integer to Tensor.")
+    return np.dtype(np.int32 if _INT32.min <= least and most <= _INT32.max else np.int64)
 
 
 def _check_castable(array: np.ndarray, value: Any, dtype: dt.DType, given: bool) -> None:

@@ -74,6 +74,10 @@ def gather_op(xp, params, indices, axis, *, batch_dims=0):
     batch = batch_dims + indices.ndim if batch_dims < 0 else batch_dims
     if not batch:
         return xp.take(params, indices, at)
+    if params.shape[:batch] != indices.shape[:batch]:
+        raise ValueError(
+            f"the first {batch} axes of params {params.shape} and indices {indices.shape} differ"
+        )
     grid = []
     rank = at + indices.ndim - batch
     for i in range(at):
@@ -153,6 +157,8 @@ def _scatter_like_reference(g: Any, params: Any, indices: Any, axis: Any, batch_
 )
 def scatter_like(xp, g, params, indices, axis, *, batch_dims=0):
     """The gradient of `gather` along any axis: `g` added up at `indices` in zeros like `params`."""
+    if not g.size:
+        return xp.zeros(params.shape, g.dtype)
     at = axis_index(int(axis), params.ndim)
     batch = batch_dims + indices.ndim if batch_dims < 0 else batch_dims
     outer = int(np.prod(params.shape[:batch], dtype=np.int64))

@@ -103,10 +103,26 @@ def _divided(xp: Any, total: Any, elements: int, groups: int) -> Any:
     if total.dtype.kind in "iu":
         if not count:
             return total
-        if total.dtype.kind == "u":
-            return total // total.dtype.type(count)
-        return xp.sign(total) * (xp.absolute(total) // total.dtype.type(count))
+        wide = total.astype(np.uint64 if total.dtype.kind == "u" else np.int64)
+        return _cut(wide, count).astype(total.dtype)
     return total / total.dtype.type(count)
+
+
+def _cut(total: Any, count: int) -> Any:
+    """Wide integers divided by a count, towards zero."""
+    if total.dtype.kind == "u":
+        return total // np.uint64(count)
+    below = total // np.int64(count)
+    return below + ((below < 0) & (below * np.int64(count) != total))
+
+
+def _whole_mean(xp: Any, x: Any, axes: Any, keepdims: bool) -> Any:
+    """The mean of integers, whose sum may be too large for their dtype, cut towards zero."""
+    add: Any = np.add.reduce if xp is np else xp.sum
+    wide = np.uint64 if x.dtype.kind == "u" else np.int64
+    total = add(x, axis=axes, dtype=wide, keepdims=keepdims)
+    count = x.size // total.size if total.size else 0
+    return (_cut(total, count) if count else total).astype(x.dtype)
 
 
 @spread_like.writes_into()
@@ -139,16 +155,18 @@ def _(g, _y, x, axis, *, keep_dims):
 @op("Mean", dtypes=dt.NUMERIC, host=("axis",), shape=reduced, samples=_NORMAL)
 def mean_op(xp, input, axis, *, keep_dims=False):
     """The mean over `axis`, in the dtype of `input` (integers are cut towards zero)."""
+    if input.dtype.kind in "iu":
+        return _whole_mean(xp, input, axes_of(axis, input.ndim), keep_dims)
     total = sum_over(xp, input, axes_of(axis, input.ndim), keep_dims)
     return _divided(xp, total, input.size, total.size)
 
 
 @mean_op.writes_into()
 def _(xp, out, input, axis, *, keep_dims=False):
-    sum_op.into(xp, out, input, axis, keep_dims=keep_dims)
     if out.dtype.kind in "iu":
-        xp.copyto(out, _divided(xp, out, input.size, out.size))
+        xp.copyto(out, mean_op.kernel(xp, input, axis, keep_dims=keep_dims))
     else:
+        sum_op.into(xp, out, input, axis, keep_dims=keep_dims)
         xp.true_divide(out, out.dtype.type(input.size // out.size if out.size else 0), out=out)
 
 

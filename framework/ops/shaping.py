@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -118,6 +120,11 @@ def rank_op(xp, input):
     return np.int32(input.ndim)
 
 
+def _open_size(sizes: Sequence[int], wanted: Sequence[int]) -> int:
+    """The size for -1 where there are no elements to count: what the axes with members leave."""
+    return math.prod(n for n in sizes if n) // math.prod(n for n in wanted if n > 0)
+
+
 def _reshape_shape(tensor: Arg, shape: Arg) -> TensorShape:
     dims = known_ints(shape)
     if dims is None:
@@ -140,7 +147,7 @@ def _reshape_shape(tensor: Arg, shape: Arg) -> TensorShape:
     if count is None:
         dims[at] = None
     elif rest == 0:
-        dims[at] = 0
+        dims[at] = _open_size(tensor.shape.as_list(), dims)
     else:
         if count % rest:
             raise ValueError(f"Cannot reshape a tensor with {count} elements to shape {dims}")
@@ -166,6 +173,9 @@ def reshape_op(xp, tensor, shape):
     try:
         return tensor.reshape(wanted)
     except (ValueError, TypeError):
+        if not tensor.size and wanted.count(-1) == 1 and 0 in wanted:
+            wanted[wanted.index(-1)] = _open_size(tensor.shape, wanted)
+            return tensor.reshape(wanted)
         count = 1
         for d in np.asarray(wanted).reshape(-1).tolist():
             count *= d
