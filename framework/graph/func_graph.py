@@ -129,6 +129,7 @@ class FuncGraph(Graph):
         self.seed = random.global_seed() if outer is None else outer.seed
         self.captures: list[tuple[Any, SymbolicTensor]] = []
         self.outside: dict[int, Any] = {}  # what captures stand for, by the placeholders' ids
+        self.given: dict[int, Any] = {}  # what the call gives that is traced for, by placeholder
         self.inputs: list[SymbolicTensor] = []  # of a trace; known when it is done
         self.outputs: list[SymbolicTensor] = []
         self.structured_outputs: Any = None

@@ -18,6 +18,7 @@ from shardtape.graph.arguments import (
     VARIABLES,
     alias_numbers,
     bound_specs,
+    components_of,
     composite_of,
     contents,
     context_key,
@@ -43,6 +44,7 @@ from shardtape.graph.retracing import MAX_TRACES, KnownTraces, names_of_specs
 from shardtape.ops import source
 from shardtape.source_lines import origins_noted
 from shardtape.tensor import EagerTensor, SymbolicTensor
+from shardtape.type_spec import TypeSpec
 from shardtape.variable import Variable
 from shardtape.variable_creation import collecting
 
@@ -292,6 +294,7 @@ class Function:
                         declared: Any = variable_type(leaf)
                         value, p = variable_argument(graph, leaf, declared, valid_name(name))
                         placeholders.append((declared.numbered(numbers[i]), p))
+                        graph.given[p._id] = leaf
                         variables[numbers[i]] = value
                     replaced.append(variables[numbers[i]])
                     continue
@@ -302,13 +305,16 @@ class Function:
                 parts = [declared_type(leaf)] if spec is None else [
                     (part.dtype, part.shape) for part in spec._component_specs  # type: ignore
                 ]  # fmt: skip
-                made_parts = []
+                made_parts: list[SymbolicTensor] = []
+                values = _values_of(leaf)
                 for dtype, shape in parts:
                     p = graph.add_op(
                         source.placeholder, (), {"dtype": dtype, "shape": shape}, valid_name(name)
                     )
                     placeholders.append((spec_of(leaf), p))
                     graph.shown.names[p.op.index] = name
+                    if values:
+                        graph.given[p._id] = values[len(made_parts)]
                     made_parts.append(p)
                 replaced.append(p if spec is None else spec._from_components(made_parts))
             rebuilt = nest.pack_sequence_as(dict(arguments), in_nest_order(arguments, replaced))
@@ -327,6 +333,7 @@ class Function:
             result = unwrapped(result)
             result = nest.map_structure(lambda x: list(x) if type(x) is range else x, result)
             result = nest.map_structure(shown_output, result)
+        graph.given.clear()
         made = [v for v in made if not v._was_declared]
         if made:
             if self._made_variables is not None:
@@ -344,6 +351,13 @@ class Function:
         from shardtape.autograph import convert_now
 
         return convert_now(self.python_function)
+
+
+def _values_of(leaf: Any) -> Sequence[Any]:
+    """The tensors that a call gives for an argument; none where it is only a TypeSpec."""
+    with building(None):
+        values = components_of(leaf)
+    return () if any(isinstance(value, TypeSpec) for value in values) else values
 
 
 class _Method(Function):

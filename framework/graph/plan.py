@@ -21,7 +21,7 @@ from shardtape.context import state
 from shardtape.graph.ir import Graph, Operation
 from shardtape.ops.dispatch import compute
 from shardtape.ops.registry import PURE, READS, WRITES
-from shardtape.tensor import SymbolicTensor
+from shardtape.tensor import EagerTensor, SymbolicTensor
 
 _RUNS_BEFORE_SPECIALISING = 2
 _MAX_SPECIALISED = 8
@@ -278,10 +278,27 @@ def _hashable(value: Any) -> Any:
 
 
 def evaluate_now(tensor: SymbolicTensor) -> Any:
-    """The value of a tensor that depends on no feed (a Variable's initial value in a graph)."""
+    """The value of a tensor while its graph is made (a Variable's initial value in a graph).
+
+    It may depend on what the call gives that is being traced for, and on no other feed.
+    """
+    graph = tensor.graph
+    known = {**getattr(graph, "outside", {}), **getattr(graph, "given", {})}
+    feeds = [
+        node.outputs[0]
+        for node in _needed([tensor], set())
+        if node.op_def.type == "Placeholder" and node.outputs[0]._id in known
+    ]
     try:
-        return Plan(tensor.graph, [], [tensor]).run([])[0]
+        values = [_value_now(known[t._id]) for t in feeds]
+        return Plan(graph, feeds, [tensor]).run(values)[0]
     except errors.InvalidArgumentError as error:
         raise errors.InvalidArgumentError(
             f"the initial value of a Variable cannot depend on a feed: {error}"
         ) from None
+
+
+def _value_now(value: Any) -> Any:
+    if isinstance(value, SymbolicTensor):
+        return evaluate_now(value)
+    return value._array if isinstance(value, EagerTensor) else value
