@@ -26,6 +26,7 @@ from shardtape.graph.func_graph import FuncGraph
 from shardtape.graph.loops import while_loop
 from shardtape.ops import array, compare
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.ragged.tensor import RaggedTensor
 from shardtape.shapes import as_shape
 from shardtape.tensor import SymbolicTensor, Tensor
 from shardtape.type_spec import composite_spec
@@ -345,7 +346,8 @@ def for_stmt(
     if own is not None and state.graph is not None:
         own(extra_test, body, get_state, set_state, symbol_names, opts)
         return
-    if not is_symbolic(iter_):
+    ragged = isinstance(iter_, RaggedTensor) and is_symbolic(iter_.flat_values)
+    if not ragged and not is_symbolic(iter_):
         for target in iter_:
             if extra_test is not None:
                 more = extra_test()
@@ -359,8 +361,8 @@ def for_stmt(
                     break
             body(target)
         return
-    sequence = convert_to_tensor(iter_)
-    count = array.shape(sequence)[0]
+    sequence = iter_ if ragged else convert_to_tensor(iter_)
+    count = iter_.nrows(out_type=dt.int32) if ragged else array.shape(sequence)[0]
     index = [convert_to_tensor(0)]
 
     def test() -> Any:
