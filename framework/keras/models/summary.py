@@ -100,7 +100,7 @@ def _row(
 
 
 def _shape(layer: Any) -> Any:
-    if type(layer).__name__ == "InputLayer":
+    if type(layer).__name__ == "InputLayer" and not hasattr(layer, "_saved_shape"):
         return [tuple(layer.output.shape)]
     try:
         return layer.output_shape

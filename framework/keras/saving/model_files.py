@@ -22,7 +22,7 @@ from shardtape.keras.saving.compile_form import own_compile_form
 from shardtape.keras.saving.foreign_files import refuse_foreign
 from shardtape.keras.saving.keras_form import NoKerasForm
 from shardtape.keras.saving.registry import custom_object_scope, known
-from shardtape.keras.saving.revived import holds_call, revived
+from shardtape.keras.saving.revived import holds_call, outline, revived
 from shardtape.keras.saving.serialization import (
     class_name,
     deserialize_keras_object,
@@ -136,6 +136,7 @@ def _write(
         "format": _FORMAT, "version": 1, "class_name": class_name(model),
         "config": values.encode(_own_config(model)), "built_for": _built_for(model),
         "python_version": function_code.PYTHON, "frozen_models": frozen_models or [],
+        "layers": outline(model),
     }  # fmt: skip
     own = own_compile_form(model) if include_optimizer else None
     if own is not None:
@@ -273,7 +274,8 @@ def _read(folder: str, custom_objects: Any, compile: bool, shown: str | None = N
             if shown is not None or not holds_call(folder):
                 raise
             _log.warning("%s gives the saved computation, without its layers: %s", folder, error)
-            model = revived(folder, described["class_name"], config["config"])
+            rows = described.get("layers", [])
+            model = revived(folder, described["class_name"], config["config"], rows)
             _freeze_models(model, described.get("frozen_models", []))
             if compile and "compile" in described:
                 _compile(model, described["compile"])
