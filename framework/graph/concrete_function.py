@@ -19,6 +19,7 @@ from shardtape.graph.signatures import (
     FunctionType,
     one_line,
     parameters,
+    python_name,
     structured_input,
     type_text,
 )
@@ -222,6 +223,8 @@ class ConcreteFunction:
         shown = f"{self.function_name}({', '.join(names)})"
         if len(flat) > len(names):
             raise TypeError(f"{shown} takes {len(names)} positional arguments, got {len(flat)}")
+        by_argument = {python_name(name): name for name in names}
+        kwargs = {k if k in names else by_argument.get(k, k): v for k, v in kwargs.items()}
         surplus = [k for k in kwargs if k not in names]
         if surplus:
             raise TypeError(f"{shown} got unexpected keyword arguments: {', '.join(surplus)}")

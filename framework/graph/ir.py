@@ -111,6 +111,8 @@ class Graph:
     shows_copies = False
     claims_ops = False  # what is done to its tensors is added to it, whatever is being built
 
+    checks_names = True  # names of nodes are of the letters that TensorFlow allows
+
     def __init__(self) -> None:
         self._operations: list[Operation] = []
         self._by_name: dict[str, Operation] = {}
@@ -269,7 +271,7 @@ class Graph:
                 return name  # the node that carries the name of the scope around it
         elif state.name_stack and not absolute:
             name = f"{state.name_stack}/{name}"
-        if not _NAME.match(name):
+        if self.checks_names and not _NAME.match(name):
             raise ValueError(
                 f"'{name}' is not a valid scope name: names of nodes have letters of English, "
                 "digits and _ . - / \\ >, and begin with a letter, a digit or ."

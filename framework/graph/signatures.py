@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import keyword
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,14 @@ from shardtape.tensor import Tensor
 from shardtape.type_spec import TypeSpec
 
 _PLAIN = (int, float, complex, str, bytes, bool, type(None))
+
+
+def python_name(name: str) -> str:
+    """A name of a tensor ("user-id") as that of a Python argument: "user_id", as TensorFlow's."""
+    if name.isidentifier():
+        return f"{name}_" if keyword.iskeyword(name) else name
+    made = "".join(c if c.isalnum() else "_" for c in name)
+    return made if made.isidentifier() else f"arg_{made}"
 
 
 def parameters(signature: Any, arguments: Mapping[str, Any]) -> list[tuple[str, str, Any]]:

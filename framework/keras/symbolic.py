@@ -295,10 +295,20 @@ def is_keras_tensor(x: Any) -> bool:
     return type(x) is SymbolicTensor and isinstance(x.op.graph, KerasGraph)
 
 
+@contextlib.contextmanager
+def _any_name(graph: KerasGraph) -> Iterator[None]:
+    """Context in which a name is free: inputs are called like columns, "fixed acidity"."""
+    graph.checks_names = False
+    try:
+        yield
+    finally:
+        graph.checks_names = True
+
+
 def symbolic_input(shape: Any, dtype: Any, name: str, layer: Any = None) -> SymbolicTensor:
     """A new input of the symbolic graph, of a full shape (with None for the batch)."""
     graph = keras_graph()
-    with building(graph):
+    with building(graph), _any_name(graph):
         tensor = graph.add_op(
             source.placeholder, (),
             {"dtype": dt.as_dtype(dtype), "shape": TensorShape(shape)}, name,
@@ -330,7 +340,8 @@ def stand_in(
         "dtype": dt.as_dtype(getattr(known, "dtype", dt.float32)),
         "shape": TensorShape(getattr(known, "shape", None)),
     }
-    tensor = graph.add_op(source.placeholder, (), attrs, name)
+    with _any_name(graph):
+        tensor = graph.add_op(source.placeholder, (), attrs, name)
     graph.composites[tensor._id] = value
     return tensor
 

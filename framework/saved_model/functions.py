@@ -11,6 +11,7 @@ import numpy as np
 from shardtape import nest
 from shardtape.graph.func_graph import TensorSpec
 from shardtape.graph.function import ConcreteFunction
+from shardtape.graph.signatures import python_name
 from shardtape.keras.saving import values
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.tensor import Tensor
@@ -66,12 +67,14 @@ class RestoredFunction:
         return found
 
     def _find(self, args: Any, kwargs: Any) -> tuple[ConcreteFunction, list[Any]]:
+        by_argument = {python_name(name): name for name, _ in self.parameters}
+        kwargs = {python_name(k) if k in by_argument.values() else k: v for k, v in kwargs.items()}
         try:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError as error:
             raise self._unbound(str(error), args, kwargs) from None
         bound.apply_defaults()
-        given = dict(bound.arguments)
+        given = {by_argument.get(name, name): value for name, value in bound.arguments.items()}
         for exact in (True, False):  # a tensor's own type first, then what converts to it
             for number, (wanted, _) in enumerate(self._traces):
                 tensors = _fitting(given, wanted, exact)
@@ -249,5 +252,5 @@ def signature_of(parameters: Sequence[Any]) -> inspect.Signature:
         if "default" in entry:
             default = values.decode(entry["default"])
         kind = getattr(inspect.Parameter, entry["kind"])
-        made.append(inspect.Parameter(name, kind, default=default))
+        made.append(inspect.Parameter(python_name(name), kind, default=default))
     return inspect.Signature(made)

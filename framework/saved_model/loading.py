@@ -17,6 +17,7 @@ from shardtape.graph.arguments import variable_argument
 from shardtape.graph.concrete_function import Composite
 from shardtape.graph.func_graph import FuncGraph, TensorSpec
 from shardtape.graph.function import ConcreteFunction
+from shardtape.graph.signatures import python_name
 from shardtape.keras.saving import values
 from shardtape.keras.saving.foreign_files import refuse_foreign
 from shardtape.module import Module
@@ -190,7 +191,8 @@ class _Import:
         graph, placeholders, outputs = self._graph(entry["name"], entry["graph"], names, specs)
         structure = dict(zip(entry["outputs"], outputs))
         made = ConcreteFunction(graph, entry["name"], list(zip(specs, placeholders)), structure)
-        made.bound_arguments, made.was_loaded = dict(zip(names, specs)), True
+        made.bound_arguments = {python_name(n): s for n, s in zip(names, specs)}
+        made.was_loaded = True
         made.structured_outputs = {
             name: TensorSpec(t.shape, t.dtype, name) for name, t in structure.items()
         }
