@@ -297,6 +297,14 @@ def encode_jpeg_op(xp, image, *, format="", quality=95, progressive=False, optim
     return objects([made], (1,)).reshape(())
 
 
+@op("EncodeJpegVariableQuality", dtypes=frozenset((dt.uint8,)), dtype=dt.string, mixed=True,
+    host=("quality",), shape=lambda images, quality: TensorShape([]), differentiable=False,
+    widen=False, samples=lambda rng: [((_PICTURE, np.int32(50)), {})])  # fmt: skip
+def encode_jpeg_quality_op(xp, images, quality):
+    """A JPEG file of an image, of a quality that every run gives."""
+    return encode_jpeg_op.kernel(xp, images, quality=int(quality))
+
+
 # a JPEG file begins with a JFIF segment of 20 bytes that says how dense its pixels are
 _DENSITY_UNITS = {"in": 1, "cm": 2}
 _DENSITY_AT, _JFIF_END = 13, 20
@@ -441,14 +449,12 @@ def is_jpeg(contents: Any, name: str | None = None) -> Any:
     return substr(contents, 0, 3) == convert_to_tensor(b"\xff\xd8\xff")
 
 
-def adjust_jpeg_quality(image: Any, jpeg_quality: int, dct_method: str = "",
+def adjust_jpeg_quality(image: Any, jpeg_quality: Any, dct_method: str = "",
                         name: str | None = None) -> Any:  # fmt: skip
     """The image after a JPEG file of a quality of 0..100."""
     _check_decoding("adjust_jpeg_quality", True, dct_method)
     image = convert_to_tensor(image)
     as_bytes = convert_image_dtype(image, dt.uint8, saturate=True)
-    made = decode_jpeg(
-        encode_jpeg(as_bytes, quality=int(jpeg_quality)), channels=image.shape[-1] or 0,
-        dct_method=dct_method,
-    )  # fmt: skip
+    file = encode_jpeg_quality_op(as_bytes, convert_to_tensor(jpeg_quality, dt.int32))
+    made = decode_jpeg(file, channels=image.shape[-1] or 0, dct_method=dct_method)
     return convert_image_dtype(made, image.dtype, saturate=True)

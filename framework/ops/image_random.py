@@ -144,7 +144,7 @@ def stateless_random_jpeg_quality(
 def _jpeg(image: Any, low: int, high: int, draw: Draw) -> Any:
     if not 0 <= low < high <= 100:
         raise ValueError("jpeg qualities must be between 0 and 100, the smaller one first")
-    return adjust_jpeg_quality(image, int(draw([], low, high, dt.int32)))
+    return adjust_jpeg_quality(image, draw([], low, high, dt.int32))
 
 
 # ---- crops ------------------------------------------------------------------------------------

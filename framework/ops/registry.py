@@ -61,6 +61,14 @@ class Arg:
         return self._value
 
 
+# ops that TensorFlow knows no gradient of, so that a tape refuses them instead of returning None
+_WITHOUT_ENTRY = {
+    "AdjustHue", "AdjustSaturation", "CombinedNonMaxSuppression", "DrawBoundingBoxesV2", "ListDiff",
+    "NonMaxSuppressionV5", "QuantizeV2", "RandomPoissonV2", "ResizeArea", "Unique",
+    "UniqueWithCounts",
+}  # fmt: skip
+
+
 class Op:
     """A registered operation; call it on tensors to apply it."""
 
@@ -230,7 +238,7 @@ class Op:
         if self.registered_gradient is not None:
             return self.registered_gradient(self, grads, outputs, inputs, attrs)
         if self._gradient is None:
-            if not self.differentiable:
+            if not self.differentiable and self.type not in _WITHOUT_ENTRY:
                 return [None] * count
             raise LookupError(f"gradient registry has no entry for: {self.type}")
         keywords = {name: attrs[name] for name in self._gradient_attrs}

@@ -362,7 +362,7 @@ def _crop_shape(image: Arg, boxes: Arg, ind: Arg, size: Arg, **attrs: Any) -> Te
 
 
 @op("CropAndResize", dtypes=_IMAGES, dtype=dt.float32, mixed=True,
-    host=("boxes", "box_ind", "crop_size"), shape=_crop_shape, widen=False, differentiable=False,
+    host=("boxes", "box_ind", "crop_size"), shape=_crop_shape, widen=False,
     samples=lambda rng: [
         ((rng.normal(size=(2, 5, 6, 2)).astype(np.float32),
           np.array([[0, 0, 1, 1], [0.2, 0.6, 1.3, 0.2]], np.float32), np.array([0, 1], np.int32),
@@ -384,6 +384,77 @@ def crop_and_resize_op(xp, image, boxes, box_ind, crop_size, *, method="bilinear
     return xp.stack(out) if out else xp.zeros((0, height, width, x.shape[3]), np.float32)
 
 
+def _crop_gradient_reference(
+    grads: Any, boxes: Any, ind: Any, sizes: Any, method: str = "bilinear"
+) -> np.ndarray:
+    total = np.zeros(sizes)
+    _, height, width, _ = sizes
+    high, wide = grads.shape[1:3]
+    for n, i, j in np.ndindex(grads.shape[:3]):
+        top, left, bottom, right = boxes[n].astype(np.float64)
+        y = (top + (bottom - top) * i / (high - 1)) * (height - 1)
+        x = (left + (right - left) * j / (wide - 1)) * (width - 1)
+        if not (0 <= y <= height - 1 and 0 <= x <= width - 1):
+            continue
+        for row, column in np.ndindex(height, width):
+            if method == "nearest":
+                share = float(row == int(y + 0.5) and column == int(x + 0.5))
+            else:
+                share = max(0.0, 1 - abs(y - row)) * max(0.0, 1 - abs(x - column))
+            total[ind[n], row, column] += share * grads[n, i, j]
+    return total.astype(np.float32)
+
+
+@op("CropAndResizeGradImage", dtypes=frozenset((dt.float32,)), dtype=dt.float32, mixed=True,
+    host=("boxes", "box_ind", "image_size"), widen=False,
+    shape=lambda grads, boxes, ind, size, **attrs: TensorShape(known_ints(size)),
+    samples=lambda rng: [
+        ((rng.normal(size=(2, 3, 4, 2)).astype(np.float32),
+          np.array([[0, 0, 1, 1], [0.2, 0.6, 1.3, 0.2]], np.float32), np.array([0, 1], np.int32),
+          np.array([2, 5, 6, 2], np.int32)), {"method": m})
+        for m in ("bilinear", "nearest")
+    ], reference=_crop_gradient_reference)  # fmt: skip
+def crop_and_resize_grad_image_op(xp, grads, boxes, box_ind, image_size, *, method="bilinear"):
+    """What flows back from the boxes to images of a size, added up where boxes overlap."""
+    _, height, width, _ = sizes = image_size.tolist()
+    total = xp.zeros(sizes, np.float32)
+    for g, box, i in zip(grads, np.asarray(boxes, np.float32), box_ind):
+        rows = _axis(box[0], box[2], g.shape[0], height)
+        columns = _axis(box[1], box[3], g.shape[1], width)
+        taps = _nearest_tap if method == "nearest" else _two_taps
+        # what lies outside was not read
+        down = taps(rows, height) * ((rows >= 0) & (rows <= height - 1))[:, None]
+        across = taps(columns, width) * ((columns >= 0) & (columns <= width - 1))[:, None]
+        total[int(i)] += _apply(xp, g[None], down.T, across.T)[0]
+    return total
+
+
+@crop_and_resize_op.gradient
+def _(g, _y, image, boxes, box_ind, _size, *, method):
+    sizes = array.shape(image)
+    back = crop_and_resize_grad_image_op(g, boxes, box_ind, sizes, method=method)
+    return cast(back, image.dtype) if image.dtype.is_floating else None
+
+
+@crop_and_resize_grad_image_op.gradient
+def _(g, _y, grads, boxes, box_ind, _size, *, method):
+    size = array.shape(grads)[1:3]
+    return crop_and_resize_op(g, boxes, box_ind, size, method=method)
+
+
+def _nearest_tap(at: np.ndarray, size: int) -> np.ndarray:
+    made = np.zeros((len(at), size), np.float32)
+    made[np.arange(len(at)), _nearest(at, size)] = 1
+    return made
+
+
+def _nearest(at: np.ndarray, size: int) -> np.ndarray:
+    """Whole positions; of two that are as near the one further from zero."""
+    whole = np.trunc(at)
+    away = whole + (np.abs(at - whole) >= 0.5) * np.sign(at)
+    return np.clip(away.astype(np.int64), 0, size - 1)
+
+
 def _axis(begin: Any, end: Any, count: int, size: int) -> np.ndarray:
     if count > 1:
         scale = (end - begin) * np.float32(size - 1) / np.float32(count - 1)
@@ -397,8 +468,7 @@ def _cropped(xp: Any, x: Any, rows: np.ndarray, columns: np.ndarray, method: str
         (columns >= 0) & (columns <= x.shape[1] - 1)
     )[None, :]
     if method == "nearest":
-        r = np.clip(np.round(rows).astype(np.int64), 0, x.shape[0] - 1)
-        c = np.clip(np.round(columns).astype(np.int64), 0, x.shape[1] - 1)
+        r, c = _nearest(rows, x.shape[0]), _nearest(columns, x.shape[1])
         found = xp.take(xp.take(x, xp.asarray(r), axis=0), xp.asarray(c), axis=1)
     else:
         taps = _two_taps(rows, x.shape[0]), _two_taps(columns, x.shape[1])

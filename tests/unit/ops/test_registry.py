@@ -36,13 +36,14 @@ TRIED = sorted(
 _ON_HOST = {"Shape", "ShapeN", "Size", "Rank", "Range", "InvertPermutation", "BroadcastArgs",
             "AxesFirst", "StatelessRandomGetKeyCounter", "RowIdsOfSplits", "PlacesOfRows",
             "RaggedRange", "AsString", "StringFormat", "UnicodeEncode", "EncodePng", "EncodeJpeg",
+            "EncodeJpegVariableQuality",
             "NonMaxSuppressionV3", "RaggedText", "SerializeTensor", "UniformCandidateSampler",
             "LogUniformCandidateSampler", "FixedUnigramCandidateSampler", "NonMaxSuppressionV5",
             "NonMaxSuppressionWithOverlaps", "CTCGreedyDecoder", "CTCBeamSearchDecoder",
             "CombinedNonMaxSuppression",
             "EditDistance", "EncodeWav", "Fingerprint"}  # fmt: skip
 # files whose bytes depend on the encoder: what they hold is compared by tests of their own
-_FILES = {"EncodePng", "EncodeJpeg"}
+_FILES = {"EncodePng", "EncodeJpeg", "EncodeJpegVariableQuality"}
 # inputs whose gradient TensorFlow leaves out although the result depends on them, and masks
 _LEFT_OUT = {"PadV2": (2,), "OneHot": (2, 3), "Polygamma": (0,), "Zeta": (0,), "Betainc": (0, 1),
              "LSTMSequence": (4,), "GRUSequence": (4,),
