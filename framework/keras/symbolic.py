@@ -284,6 +284,16 @@ def keras_graph() -> KerasGraph:
     return found
 
 
+def graph_of(values: Any) -> KerasGraph:
+    """The graph of symbolic values: also of ones that were made before `clear_session`."""
+    graph = keras_graph()
+    for t in nest.flatten(values):
+        own = t.op.graph if is_keras_tensor(t) else graph
+        if own is not graph and own.outer_graph is graph.outer_graph:
+            return own
+    return graph
+
+
 def forget_graphs() -> None:
     """Symbolic calls from now on are traced in new graphs."""
     _graphs.eager = None

@@ -18,7 +18,7 @@ from shardtape.ops.registry import Arg, op, same_as
 from shardtape.ops.shape_rules import (
     from_vector,
 )
-from shardtape.ops.shaping import host_shape
+from shardtape.ops.shaping import host_shape, reshape
 from shardtape.ops.shaping import shape as _shape
 from shardtape.ops.whole_numbers import refuse_fractions
 from shardtape.shapes import TensorShape
@@ -137,6 +137,8 @@ def _sizes(shape: Any, what: str) -> Any:
     if sizes is shape and type(shape) in (list, tuple):
         for size in shape:
             refuse_fractions(size, what)
+    if isinstance(sizes, Tensor) and sizes.shape.rank == 0:
+        return reshape(sizes, [1])  # one number is the size of a vector
     return sizes
 
 

@@ -27,8 +27,8 @@ from shardtape.keras.naming import names_of_symbolic_call, snake_case, unique_ob
 from shardtape.keras.symbolic import (
     KerasGraph,
     Node,
+    graph_of,
     is_keras_tensor,
-    keras_graph,
     owned,
     stood_for,
 )
@@ -368,7 +368,7 @@ class Layer(Reporting):
         pending.proceed(self, _calls.outermost if _calls.depth else None)
 
     def _symbolic_call(self, inputs: Any, args: Any, kwargs: Any) -> Any:
-        graph = keras_graph()
+        graph = graph_of((inputs, args, kwargs))
         given = dict(kwargs)
         taken = inputs, args, dict(kwargs)
         if graph.composites:
