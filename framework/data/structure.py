@@ -17,6 +17,7 @@ from shardtape.context import building, state
 from shardtape.data.specs import NoneTensorSpec
 from shardtape.graph.func_graph import TensorSpec
 from shardtape.ops.convert import convert_to_tensor
+from shardtape.sparse_tensor import SparseTensor, to_dense
 from shardtape.tensor import EagerTensor, SymbolicTensor, Tensor
 from shardtape.type_spec import TypeSpec, type_spec_from_value
 
@@ -227,6 +228,9 @@ def numpy_leaf(spec: TypeSpec, leaf: Any) -> Any:
         view = leaf.view()
         view.flags.writeable = False
         return view
+    if isinstance(leaf, SparseTensor):
+        with building(None):
+            return to_dense(leaf).numpy()
     to_numpy = getattr(leaf, "_to_numpy", None) or getattr(leaf, "numpy", None)
     return leaf if to_numpy is None else to_numpy()
 

@@ -12,13 +12,13 @@ from shardtape.ops.cast import cast
 from shardtape.ops.choosing import choose
 from shardtape.ops.composites import takes_composites
 from shardtape.ops.contraction import tensordot
-from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.convert import convert_to_tensor, single_array
 from shardtape.ops.image import convert_image_dtype
 from shardtape.ops.math import maximum, pow, sqrt
 from shardtape.ops.reduce import reduce_max, reduce_mean, reduce_prod, reduce_variance
 from shardtape.ops.registry import Arg, op
 from shardtape.shapes import TensorShape
-from shardtape.tensor import EagerTensor
+from shardtape.tensor import EagerTensor, Tensor
 
 _FLOATS = frozenset(dt.FLOATING)
 _COLORS = samples.uniform(0.05, 0.95, (2, 3, 3), (4, 3))
@@ -167,14 +167,20 @@ def _levels(xp: Any, six: Any) -> list[Any]:
 
 
 # ---- public functions -------------------------------------------------------------------------
+def _colors(images: Any) -> Any:
+    if isinstance(images, (list, tuple)) and not any(isinstance(x, Tensor) for x in images):
+        return np.array(images, np.float32)
+    return single_array(images)
+
+
 def rgb_to_hsv(images: Any, name: str | None = None) -> Any:
     """Hue, saturation and value, 0..1, of floating images (..., 3)."""
-    return rgb_to_hsv_op(convert_to_tensor(images), name=name)
+    return rgb_to_hsv_op(convert_to_tensor(_colors(images)), name=name)
 
 
 def hsv_to_rgb(images: Any, name: str | None = None) -> Any:
     """Red, green and blue, 0..1, of floating images (..., 3)."""
-    return hsv_to_rgb_op(convert_to_tensor(images), name=name)
+    return hsv_to_rgb_op(convert_to_tensor(_colors(images)), name=name)
 
 
 def _in_float(image: Any, function: Any) -> Any:
@@ -271,14 +277,11 @@ yuv_to_rgb = _by_matrix(_FROM_YUV, "yuv_to_rgb")
 
 
 def per_image_standardization(image: Any) -> Any:
-    """Each image with mean 0 and deviation 1 (at least that of noise); float32 of integers."""
-    x = convert_to_tensor(image)
-    kind = x.dtype
-    x = cast(x, dt.float32)
+    """Each image with mean 0 and deviation 1 (at least that of noise), in float32."""
+    x = cast(convert_to_tensor(image), dt.float32)
     axes = [-1, -2, -3]
     count = cast(reduce_prod(array.shape(x)[-3:]), dt.float32)
     mean = reduce_mean(x, axes, keepdims=True)
     deviation = sqrt(reduce_variance(x, axes, keepdims=True))
     smallest = 1 / sqrt(count)
-    made = (x - mean) / maximum(deviation, smallest)
-    return cast(made, kind) if kind in (dt.float16, dt.float64, dt.bfloat16) else made
+    return (x - mean) / maximum(deviation, smallest)

@@ -130,6 +130,16 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
     return EagerTensor(array)
 
 
+def single_array(value: Any) -> Any:
+    """An array as float32, for ops whose type is float32 where no tensor says another.
+
+    In graphs floating arrays keep their type. What is no array is returned as it is.
+    """
+    if not isinstance(value, np.ndarray) or (state.graph is not None and value.dtype.kind == "f"):
+        return value
+    return value.astype(np.float32) if value.dtype.kind in "iufb" else value
+
+
 def to_array(value: Any, dtype: dt.DType | None) -> Any:
     """A numpy array (a fresh one, since tensors never change) or numpy scalar of `value`."""
     kind = type(value)

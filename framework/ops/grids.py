@@ -283,8 +283,8 @@ def repeat(input: Any, repeats: Any, axis: Any = None, name: str | None = None) 
     """Every element along `axis` (None: of the flat tensor) `repeats` times, a number or one per
     element."""
     x = convert_to_tensor(input)
-    if axis is None:
-        x, axis = reshape(x, [-1]), 0
+    if axis is None or x.shape.rank == 0:
+        x, axis = reshape(x, [-1]), axis or 0
     at = axis_index(axis, len(x.shape))
     refuse_fractions(repeats, "repeats of repeat")
     times = convert_to_tensor(repeats, dtype_hint=dt.int32)

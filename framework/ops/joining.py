@@ -396,7 +396,8 @@ def unstack(value: Any, num: int | None = None, axis: int = 0, name: str = "unst
             num = x.shape[axis_index(axis, known)]
         if num is None:
             raise ValueError(f"Cannot infer argument `num` from shape {x.shape}")
-    return list(unpack(x, num=num, axis=axis, name=name))
+    parts = unpack(x, num=num, axis=axis, name=name)
+    return list(parts) if num else []  # without results it is an Operation
 
 
 @takes_composites

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from shardtape import errors
+from shardtape.context import state
 from shardtape.ops.array import expand_dims, reshape, shape, squeeze
-from shardtape.ops.convert import convert_to_tensor
+from shardtape.ops.convert import convert_to_tensor, single_array
 from shardtape.ops.pool import avg_pool3d_op, avg_pool_op, max_pool3d_op, max_pool_op
 from shardtape.ops.reduce import reduce_max
 from shardtape.ops.windows import is_channels_first, padding_attrs, per_dimension
@@ -81,6 +82,8 @@ def max_pool2d(
     layout = data_format or "NHWC"
     if _is_over_channels(ksize, strides, layout):
         return _over_channels(input, ksize, strides, padding, layout)
+    if state.graph is None:
+        input = single_array(input)
     return max_pool_op(
         input, name=name or "MaxPool2d", **_attrs(ksize, strides, padding, layout, 2, True)
     )

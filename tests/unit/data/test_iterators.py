@@ -102,7 +102,7 @@ def test_numpy_elements():
     np.testing.assert_array_equal(element["a"][0], [1, 2])
     assert type(element["a"][1]) is np.int32
     sparse = next(D.from_tensors(tf.SparseTensor([[1]], [5], [3])).as_numpy_iterator())
-    assert sparse.values.tolist() == [5]
+    assert sparse.tolist() == [0, 5, 0]
     with pytest.raises(TypeError, match="not supported for datasets that produce"):
         D.range(3).window(2).as_numpy_iterator()
 
