@@ -225,11 +225,20 @@ class TimeDistributed(Wrapper):
         self.supports_masking = True
 
     def build(self, input_shape: Any = None) -> None:
-        shapes = nest.flatten(input_shape) if isinstance(input_shape, (list, tuple)) else None
-        if shapes is None:
-            super().build(_without_steps(TensorShape(input_shape)))
-        else:
+        several = isinstance(input_shape, (list, tuple)) and any(
+            isinstance(s, (list, tuple, TensorShape)) for s in input_shape
+        )
+        for one in input_shape if several else [input_shape]:
+            rank = TensorShape(one).rank
+            if rank is not None and rank < 3:
+                raise ValueError(
+                    "`TimeDistributed` Layer should be passed an `input_shape ` with at least 3 "
+                    f"dimensions, received: {tuple(TensorShape(one))}"
+                )
+        if several:
             super().build(type(input_shape)(_without_steps(TensorShape(s)) for s in input_shape))
+        else:
+            super().build(_without_steps(TensorShape(input_shape)))
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         parameters = inspect.signature(type(self.layer).call).parameters
