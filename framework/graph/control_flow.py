@@ -118,15 +118,30 @@ def case(
     pred_fn_pairs: Any, default: Any = None, exclusive: bool = False, strict: bool = False,
     name: str = "case",
 ) -> Any:  # fmt: skip
-    """The result of the first function whose predicate is true; else of `default`."""
+    """The result of the first function whose predicate is true; else of `default`.
+
+    Raises InvalidArgumentError where no predicate is true and there is no `default`.
+    """
     pairs = list(pred_fn_pairs.items() if isinstance(pred_fn_pairs, dict) else pred_fn_pairs)
     if not pairs:
         raise ValueError("case needs at least one pair of a predicate and a function")
     pairs = [(getattr(p, "deref", lambda p=p: p)(), f) for p, f in pairs]
-    rest = default if default is not None else pairs[-1][1]
+    rest = default if default is not None else _one_of(pairs)
     for pred, function in reversed(pairs if default is not None else pairs[:-1]):
         rest = _nested(pred, function, rest)
     return rest()
+
+
+def _one_of(pairs: list[Any]) -> Callable[[], Any]:
+    """The last function, which is refused where its predicate is as false as all before."""
+    from shardtape.debugging import Assert
+
+    def last() -> Any:
+        preds = [p for p, _ in pairs]
+        Assert(preds[-1], ["None of the conditions of case is true:", *preds], name="AssertAny")
+        return pairs[-1][1]()
+
+    return last
 
 
 def _nested(pred: Any, function: Any, rest: Any) -> Callable[[], Any]:

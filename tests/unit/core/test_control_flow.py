@@ -162,3 +162,15 @@ def test_branches_of_operations_give_the_predicate(capsys):
     assert capsys.readouterr().err == "up\n"
     down = chosen(tf.constant(-1.0))
     assert [t.numpy() for t in down] == [False, False, 0] and total.numpy() == 3.0
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_a_case_without_a_true_predicate_and_a_default(graph):
+    def chosen(x):
+        pairs = [(x > 5, lambda: tf.constant(1)), (x > 2, lambda: tf.constant(2))]
+        return tf.case(pairs)
+
+    run = tf.function(chosen) if graph else chosen
+    assert [int(run(tf.constant(x))) for x in (9, 3)] == [1, 2]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="None of the conditions"):
+        run(tf.constant(0))
