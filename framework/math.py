@@ -54,6 +54,7 @@ from shardtape.ops.math import (
     cosh,
     digamma,
     divide,
+    divide_no_nan,
     equal,
     erf,
     erfc,
@@ -114,7 +115,6 @@ from shardtape.ops.math import (
     xlogy,
     zeta,
 )
-from shardtape.ops.math import div_no_nan as divide_no_nan
 from shardtape.ops.normalization import (
     l2_normalize,
 )

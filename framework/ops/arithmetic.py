@@ -407,6 +407,24 @@ def divide(x: Any, y: Any, name: str | None = None) -> Any:
     return truediv(x, y, name)
 
 
+def divide_no_nan(x: Any, y: Any, name: str | None = None) -> Any:
+    """x / y, and 0 where y is 0; integers as `truediv` divides them.
+
+    Raises TypeError for truth values, strings and different dtypes.
+    """
+    x, y = matching(x, y)
+    if x.dtype.is_floating or x.dtype.is_complex:
+        return div_no_nan(x, y, name=name)
+    if x.dtype is not y.dtype:
+        raise TypeError(f"`x` and `y` must have the same dtype, got {x.dtype!r} != {y.dtype!r}.")
+    if not x.dtype.is_integer:
+        raise TypeError(f"Invalid dtype {x.dtype!r} in divide_no_nan.")
+    to = dt.float32 if x.dtype.size <= 2 else dt.float64
+    return div_no_nan(
+        cast_op(x, SrcT=x.dtype, DstT=to), cast_op(y, SrcT=y.dtype, DstT=to), name=name
+    )
+
+
 def div(x: Any, y: Any, name: str | None = None) -> Any:
     """x / y as Python 2 divides: integers are floored."""
     x, y = matching(x, y)

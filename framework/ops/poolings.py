@@ -6,7 +6,8 @@ from typing import Any
 
 from shardtape import errors
 from shardtape.context import state
-from shardtape.ops.array import expand_dims, reshape, shape, squeeze
+from shardtape.ops.array import expand_dims, reshape, shape, squeeze, stack, transpose, zeros_like
+from shardtape.ops.blocks import batch_to_space, space_to_batch
 from shardtape.ops.convert import convert_to_tensor, single_array
 from shardtape.ops.pool import avg_pool3d_op, avg_pool_op, max_pool3d_op, max_pool_op
 from shardtape.ops.reduce import reduce_max
@@ -234,12 +235,43 @@ def pool(
 ) -> Tensor:
     """`max_pool` or `avg_pool` by name ("MAX", "AVG").
 
-    Raises ValueError for another name, or for dilations other than 1.
+    With dilations the members of a window lie apart.
+
+    Raises ValueError for another name, or for dilations with strides or padding.
     """
-    if dilations is not None and any(d != 1 for d in dilations):
-        raise ValueError(f"pool takes no dilations other than 1, got {dilations}")
     functions = {"MAX": max_pool, "AVG": avg_pool}
     if pooling_type not in functions:
         raise ValueError(f"pooling_type must be one of {sorted(functions)}, got {pooling_type!r}")
     steps = 1 if strides is None else strides
-    return functions[pooling_type](input, window_shape, steps, padding, data_format, name)
+    function = functions[pooling_type]
+    rank = convert_to_tensor(input).shape.rank
+    spread = _each(1 if dilations is None else dilations, (rank or 4) - 2)
+    if all(d == 1 for d in spread):
+        return function(input, window_shape, steps, padding, data_format, name)
+    if any(s != 1 for s in _each(steps, len(spread))):
+        raise ValueError("strides > 1 not supported in conjunction with dilation_rate > 1")
+    window = _each(window_shape, len(spread))
+    return _spread_pool(function, input, window, spread, padding, data_format)
+
+
+def _each(value: Any, count: int) -> list[int]:
+    numbers = [int(v) for v in value] if hasattr(value, "__len__") else [int(value)]
+    return numbers * count if len(numbers) == 1 else numbers
+
+
+def _spread_pool(
+    function: Any, input: Any, window: Any, spread: Any, padding: str, data_format: str | None
+) -> Tensor:
+    """Windows whose members lie `spread` apart: as many interleaved images are pooled alone."""
+    if padding.upper() != "VALID":
+        raise ValueError(f"pool with dilations takes padding='VALID' only, got {padding!r}")
+    x = convert_to_tensor(input)
+    first = is_channels_first(data_format) if data_format else False
+    count = len(spread)
+    if first:
+        x = transpose(x, [0, *range(2, count + 2), 1])
+    missing = -shape(x)[1:-1] % convert_to_tensor(list(spread))
+    ends = stack([zeros_like(missing), missing], 1)
+    parts = function(space_to_batch(x, list(spread), ends), window, 1, "VALID")
+    made = batch_to_space(parts, list(spread), ends)
+    return transpose(made, [0, count + 1, *range(1, count + 1)]) if first else made
