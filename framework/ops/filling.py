@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import dtypes as dt
+from shardtape import errors
 from shardtape.context import state
 from shardtape.ops import samples
 from shardtape.ops.broadcasting import sum_to_shape_of
@@ -22,7 +23,7 @@ from shardtape.ops.shaping import host_shape, reshape
 from shardtape.ops.shaping import shape as _shape
 from shardtape.ops.whole_numbers import refuse_fractions
 from shardtape.shapes import TensorShape
-from shardtape.tensor import Tensor
+from shardtape.tensor import EagerTensor, Tensor
 
 
 # ---- filled tensors ---------------------------------------------------------------------------
@@ -220,7 +221,15 @@ def range(
         order = [dt.int32, dt.int64, dt.float16, dt.bfloat16, dt.float32, dt.float64]
         dtype = max(kinds, key=order.index)
     dtype = dt.as_dtype(dtype)
-    return range_op(*[_as_type(v, dtype) for v in given], name=name)
+    ends = [_as_type(v, dtype) for v in given]
+    if state.graph is None and all(type(v) is EagerTensor for v in ends):
+        first, last, step = [v._host() for v in ends]
+        if last < first if step > 0 else step < 0 and last > first:
+            needed = (
+                "start <= limit when delta > 0" if step > 0 else "start >= limit when delta < 0"
+            )
+            raise errors.InvalidArgumentError(f"Requires {needed}: {first}/{last} [Op:Range]")
+    return range_op(*ends, name=name)
 
 
 def _as_type(value: Any, dtype: dt.DType) -> Any:
