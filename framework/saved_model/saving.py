@@ -57,9 +57,9 @@ def save(obj: Any, export_dir: Any, signatures: Any = None, options: Any = None)
     """
     path = storage.text(export_dir).rstrip("/")
     if hasattr(type(obj), "_step_function"):  # a Keras model
-        from shardtape.keras.saving.model_files import save_model
+        from shardtape.keras.saving.model_files import save_folder
 
-        save_model(obj, path, signatures=signatures, options=options)
+        save_folder(obj, path, signatures, options)
         return
     if isinstance(obj, (Function, ConcreteFunction)):
         raise ValueError(

@@ -86,13 +86,23 @@ def save_model(
                 f"Model {model} cannot be saved: the shapes of its inputs are not known. Call it "
                 "on data, with `Model()`, `Model.fit` or `Model.predict`, or call `build`."
             )
-        _write(model, path, include_optimizer, _frozen_models(model))
         if save_traces:
-            _write_saved_model(model, path, signatures, options)
+            save_folder(model, path, signatures, options, include_optimizer)
+        else:
+            _write(model, path, include_optimizer, _frozen_models(model))
         return
     with tempfile.TemporaryDirectory() as folder:
         _write(model, folder, include_optimizer)
         pack(folder, path)
+
+
+def save_folder(
+    model: Any, path: str, signatures: Any = None, options: Any = None,
+    include_optimizer: bool = True,
+) -> None:  # fmt: skip
+    """Saves a model as a folder, also one that is never called itself but has functions."""
+    _write(model, path, include_optimizer, _frozen_models(model))
+    _write_saved_model(model, path, signatures, options)
 
 
 def _write_archive(model: Any, path: str, include_optimizer: bool) -> bool:
