@@ -14,7 +14,10 @@ from shardtape.variable import Variable
 
 def outline(model: Model) -> list[dict[str, Any]]:
     """What a file says of the layers of a model: names, shapes and which weights are theirs."""
-    places = {id(v): i for i, v in enumerate(model.weights)}
+    try:
+        places = {id(v): i for i, v in enumerate(model.weights)}
+    except ValueError:  # never built: there is nothing that could be revived
+        return []
     rows = []
     for layer in model.layers:
         inputs = type(layer).__name__ == "InputLayer"

@@ -31,3 +31,9 @@ def test_a_model_that_only_has_functions(tmp_path):
     assert states is None
     with pytest.raises(ValueError, match="the shapes of its inputs are not known"):
         one.save(str(tmp_path / "two"))
+
+
+def test_a_model_that_was_never_built(tmp_path):
+    model = keras.Sequential([keras.layers.Dense(2)])
+    tf.saved_model.save(model, str(tmp_path / "m"))
+    assert list(tf.saved_model.load(str(tmp_path / "m")).signatures) == []
