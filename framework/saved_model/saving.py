@@ -91,7 +91,11 @@ def write_graphs(
     root = export.object(obj, functions)
     if functions is not None:  # a Keras model has an order of its own
         for name in ("variables", "trainable_variables"):
-            ordered = [writer.variable(v) for v in getattr(obj, name)]
+            try:
+                held = getattr(obj, name)
+            except ValueError:  # a Sequential model that was never built
+                held = []
+            ordered = [writer.variable(v) for v in held]
             export.objects[root].setdefault("ordered", {})[name] = ordered
     chosen = _signatures(obj, signatures, functions)
     described = {}
