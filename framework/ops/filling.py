@@ -14,6 +14,7 @@ from shardtape.ops.broadcasting import sum_to_shape_of
 from shardtape.ops.composites import takes_composites
 from shardtape.ops.constants import DATA
 from shardtape.ops.convert import convert_to_tensor, to_array
+from shardtape.ops.kernel_errors import shown as _shown
 from shardtape.ops.refusals import refusal
 from shardtape.ops.registry import Arg, op, same_as
 from shardtape.ops.shape_rules import (
@@ -77,9 +78,12 @@ def _fill_shape(dims: Arg, value: Arg) -> TensorShape:
 )
 def fill_op(xp, dims, value):
     """A tensor of shape `dims` whose elements are all `value`, a scalar."""
-    if value.ndim:
-        raise ValueError(f"value must be a scalar, got shape {list(value.shape)}")
-    return xp.full(tuple(dims.tolist()), value, value.dtype)
+    if dims.ndim > 1:
+        raise ValueError(f"dims must represent a vector, got shape {_shown(dims.shape)}")
+    if value.shape not in ((), (1,)):
+        raise ValueError(f"value must represent a scalar, got shape {_shown(value.shape)}")
+    # eagerly a scalar is a vector of one, and a vector of one a scalar
+    return xp.full(tuple(dims.reshape(-1).tolist()), value.reshape(()), value.dtype)
 
 
 @fill_op.gradient
@@ -222,7 +226,7 @@ def range(
         dtype = max(kinds, key=order.index)
     dtype = dt.as_dtype(dtype)
     ends = [_as_type(v, dtype) for v in given]
-    if state.graph is None and all(type(v) is EagerTensor for v in ends):
+    if state.graph is None and all(type(v) is EagerTensor and v.ndim == 0 for v in ends):
         first, last, step = [v._host() for v in ends]
         if last < first if step > 0 else step < 0 and last > first:
             needed = (

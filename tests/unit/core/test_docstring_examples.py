@@ -216,3 +216,12 @@ def test_assets_stand_for_their_paths(tmp_path):
     assert tf.io.read_file(asset).numpy() == b"a b"
     assert tf.function(lambda: tf.io.read_file(asset))().numpy() == b"a b"
     assert asset.asset_path.numpy().endswith(b"words.txt")
+
+
+def test_fill_takes_a_scalar_for_a_vector_of_one_and_the_other_way():
+    assert tf.fill(tf.constant(3), 2.0).numpy().tolist() == [2, 2, 2]
+    assert tf.fill([2], [1]).numpy().tolist() == [1, 1]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="value must represent a scalar"):
+        tf.fill([2], [1, 2])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="dims must represent a vector"):
+        tf.fill([[2]], 1)
