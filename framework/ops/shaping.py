@@ -120,9 +120,9 @@ def rank_op(xp, input):
     return np.int32(input.ndim)
 
 
-def _open_size(sizes: Sequence[int], wanted: Sequence[int]) -> int:
+def _open_size(sizes: Sequence[int], wanted: Sequence[int | None]) -> int:
     """The size for -1 where there are no elements to count: what the axes with members leave."""
-    return math.prod(n for n in sizes if n) // math.prod(n for n in wanted if n > 0)
+    return math.prod(n for n in sizes if n) // math.prod(n for n in wanted if n and n > 0)
 
 
 def _reshape_shape(tensor: Arg, shape: Arg) -> TensorShape:
