@@ -22,6 +22,7 @@ from shardtape.ops.colors import (
     yuv_to_rgb,
 )
 from shardtape.ops.combined_boxes import combined_non_max_suppression
+from shardtape.ops.crops import crop_and_resize
 from shardtape.ops.distorted_boxes import (
     sample_distorted_bounding_box,
     stateless_sample_distorted_bounding_box,
@@ -79,4 +80,4 @@ from shardtape.ops.image_random import (
     stateless_random_jpeg_quality,
     stateless_random_saturation,
 )
-from shardtape.ops.resizing import ResizeMethod, crop_and_resize, resize, resize_with_pad
+from shardtape.ops.resizing import ResizeMethod, resize, resize_with_pad

@@ -44,6 +44,42 @@ def test_boxes_of_images(method, columns, rows):
 
 
 @pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (
+            [3, 4],
+            [
+                [-0.6467000246047974, -0.8665000200271606, 1.7156000137329102, -3.5968000888824463],
+                [-4.0858001708984375, -3.1429998874664307, -2.3215999603271484, -2.696899890899658],
+            ],
+        ),
+        (
+            [1, 3],
+            [
+                [
+                    -0.1826999932527542,
+                    0.6793000102043152,
+                    -0.1826999932527542,
+                    -0.17800000309944153,
+                ],
+                [-1.9860999584197998, -4.371699810028076, -1.9860999584197998, 0.964900016784668],
+            ],
+        ),
+    ],
+)
+@pytest.mark.parametrize("run", [lambda f: f, tf.function], ids=["eager", "function"])
+def test_corners_of_boxes(size, expected, run):
+    def gradient(boxes):
+        with tf.GradientTape() as tape:
+            tape.watch(boxes)
+            y = tf.reduce_sum(tf.image.crop_and_resize(IMAGES, boxes, [0, 1], size) ** 2)
+        return tape.gradient(y, boxes)
+
+    boxes = tf.constant([[0.13, 0.22, 0.71, 0.93], [0.23, 0.61, 1.33, 0.27]])
+    np.testing.assert_allclose(run(gradient)(boxes), expected, atol=2e-4)
+
+
+@pytest.mark.parametrize(
     "f",
     [
         lambda x: tf.image.adjust_hue(x, 0.1),
