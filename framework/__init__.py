@@ -295,8 +295,9 @@ from shardtape.tape import GradientTape, UnconnectedGradients
 from shardtape.tensor import Tensor, is_tensor
 from shardtape.tensor_array import TensorArray, TensorArraySpec
 from shardtape.type_spec import TypeSpec, type_spec_from_value
-from shardtape.variable import Variable, VariableAggregation, VariableSynchronization
+from shardtape.variable import Variable
 from shardtape.variable_creation import variable_creator_scope
+from shardtape.variable_synchronization import VariableAggregation, VariableSynchronization
 
 _operators.attach_to_variables(Variable)
 # Kernels meet infinities and NaNs in the course of their work, and TensorFlow says nothing then.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import functools
 import inspect
 import sys
@@ -24,20 +23,7 @@ from shardtape.ops.state import apply_resource
 from shardtape.tensor import EagerTensor, Reference, Tensor, value_text
 from shardtape.variable_creation import creation_listeners, listeners
 from shardtape.variable_rows import ScatteredParts
-
-
-class VariableSynchronization(enum.Enum):
-    AUTO = 0
-    NONE = 1
-    ON_WRITE = 2
-    ON_READ = 3
-
-
-class VariableAggregation(enum.Enum):
-    NONE = 0
-    SUM = 1
-    MEAN = 2
-    ONLY_FIRST_REPLICA = 3
+from shardtape.variable_synchronization import VariableAggregation, VariableSynchronization
 
 
 class _Probe:

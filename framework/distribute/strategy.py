@@ -16,8 +16,8 @@ from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.reduce import reduce_mean, reduce_sum
 from shardtape.replica_context import scopes
 from shardtape.tensor import Tensor
-from shardtape.variable import VariableSynchronization
 from shardtape.variable_creation import listeners
+from shardtape.variable_synchronization import VariableSynchronization
 
 
 class ReduceOp(enum.Enum):

@@ -19,8 +19,9 @@ from shardtape.distribute.values import DistributedValues, Mirrored, shown
 from shardtape.ops.cast import cast
 from shardtape.replica_context import across_replicas, scopes
 from shardtape.tensor import EagerTensor, Tensor
-from shardtape.variable import Variable, VariableAggregation, VariableSynchronization
+from shardtape.variable import Variable
 from shardtape.variable_creation import creation_listeners, listeners
+from shardtape.variable_synchronization import VariableAggregation, VariableSynchronization
 
 _OPS = {VariableAggregation.SUM: ReduceOp.SUM, VariableAggregation.MEAN: ReduceOp.MEAN}
 

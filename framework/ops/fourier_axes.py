@@ -78,18 +78,32 @@ def _size(x: Any, axis: int, length: Any) -> Any:
     return array.shape(x)[axis] if length is None else length
 
 
+def _prepared(
+    what: str, x: Any, dtypes: Any, fft_length: Any, axes: Any, norm: str | None
+) -> tuple[Any, list[Any], list[Any], list[Any]]:
+    """The tensor, its axes, the lengths given for them and those that they have in the end."""
+    _checked_norm(norm)
+    x = convert_to_tensor(x, dtype_hint=dt.float32 if dtypes is _REAL else dt.complex64)
+    if x.dtype not in dtypes:
+        taken = "float32 or float64" if dtypes is _REAL else "complex64 or complex128"
+        raise ValueError(f"{what} requires {taken} inputs, got {x.dtype.name}")
+    places, lengths = _axes_and_lengths(x, fft_length, axes)
+    if not places and what.startswith(("RFFT", "IRFFT")):
+        raise ValueError(f"{what} needs at least one axis")
+    return x, places, lengths, [_size(x, a, n) for a, n in zip(places, lengths)]
+
+
+def _along_each(transform: Any, x: Any, places: list[Any], lengths: list[Any]) -> Any:
+    for axis, length in zip(places, lengths):
+        x = _along(x, axis, lambda y, n=length: transform(_cut(y, n)))
+    return x
+
+
 def _over_axes(
     what: str, x: Any, fft_length: Any, axes: Any, norm: str | None, inverse: bool
 ) -> Any:
-    _checked_norm(norm)
-    x = convert_to_tensor(x, dtype_hint=dt.complex64)
-    if x.dtype not in _COMPLEX:
-        raise ValueError(f"{what} requires complex64 or complex128 inputs, got {x.dtype.name}")
-    places, lengths = _axes_and_lengths(x, fft_length, axes)
-    counts = [_size(x, a, n) for a, n in zip(places, lengths)]
-    transform = ifft if inverse else fft
-    for axis, length in zip(places, lengths):
-        x = _along(x, axis, lambda y, n=length: transform(_cut(y, n)))
+    x, places, lengths, counts = _prepared(what, x, _COMPLEX, fft_length, axes, norm)
+    x = _along_each(ifft if inverse else fft, x, places, lengths)
     return _scaled(x, norm, counts, inverse)
 
 
@@ -130,18 +144,10 @@ def rfftnd(
       input_tensor: float32 or float64, of known rank.
       fft_length, axes, norm: as for `fftnd`; the last axis becomes n // 2 + 1 long.
     """
-    _checked_norm(norm)
-    x = convert_to_tensor(input_tensor, dtype_hint=dt.float32)
-    if x.dtype not in _REAL:
-        raise ValueError(f"RFFTND requires float32 or float64 inputs, got {x.dtype.name}")
-    places, lengths = _axes_and_lengths(x, fft_length, axes)
-    if not places:
-        raise ValueError("RFFTND needs at least one axis")
-    counts = [_size(x, a, n) for a, n in zip(places, lengths)]
+    x, places, lengths, counts = _prepared("RFFTND", input_tensor, _REAL, fft_length, axes, norm)
     last = None if lengths[-1] is None else array.reshape(lengths[-1], [1])
     x = _along(x, places[-1], lambda y: rfft(_cut(y, lengths[-1]), last))
-    for axis, length in zip(places[:-1], lengths[:-1]):
-        x = _along(x, axis, lambda y, n=length: fft(_cut(y, n)))
+    x = _along_each(fft, x, places[:-1], lengths[:-1])
     return _named(_scaled(x, norm, counts, False), name)
 
 
@@ -157,18 +163,12 @@ def irfftnd(
         (size - 1) * 2.
       axes, norm: as for `fftnd`.
     """
-    _checked_norm(norm)
-    x = convert_to_tensor(input_tensor, dtype_hint=dt.complex64)
-    if x.dtype not in _COMPLEX:
-        raise ValueError(f"IRFFTND requires complex64 or complex128 inputs, got {x.dtype.name}")
-    places, lengths = _axes_and_lengths(x, fft_length, axes)
-    if not places:
-        raise ValueError("IRFFTND needs at least one axis")
-    counts = [_size(x, a, n) for a, n in zip(places, lengths)]
+    x, places, lengths, counts = _prepared(
+        "IRFFTND", input_tensor, _COMPLEX, fft_length, axes, norm
+    )
     if lengths[-1] is None:
         counts[-1] = 2 * (counts[-1] - 1)
-    for axis, length in zip(places[:-1], lengths[:-1]):
-        x = _along(x, axis, lambda y, n=length: ifft(_cut(y, n)))
+    x = _along_each(ifft, x, places[:-1], lengths[:-1])
     last = None if lengths[-1] is None else array.reshape(lengths[-1], [1])
     x = _along(x, places[-1], lambda y: irfft(y, last))
     return _named(_scaled(x, norm, counts, True), name)

@@ -21,7 +21,8 @@ from shardtape.ops.selecting import where
 from shardtape.replica_context import scopes
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
-from shardtape.variable import Variable, VariableAggregation, VariableSynchronization
+from shardtape.variable import Variable
+from shardtape.variable_synchronization import VariableAggregation, VariableSynchronization
 
 
 class _Scaled(Layer):

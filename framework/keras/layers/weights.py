@@ -16,7 +16,8 @@ from shardtape.keras.metrics.base import Metric
 from shardtape.module import Module
 from shardtape.replica_context import outside_replicas
 from shardtape.shapes import TensorShape
-from shardtape.variable import Variable, VariableAggregation, VariableSynchronization
+from shardtape.variable import Variable
+from shardtape.variable_synchronization import VariableAggregation, VariableSynchronization
 
 _NO_ARRAYS = ("string", "resource", "variant")
 _HOLDING = (Variable, Module, list, tuple, dict)  # what `_members` looks into

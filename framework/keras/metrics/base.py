@@ -29,7 +29,8 @@ from shardtape.ops.reduce import reduce_mean, reduce_sum
 from shardtape.replica_context import current_strategy, scopes
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
-from shardtape.variable import Variable, VariableAggregation, VariableSynchronization
+from shardtape.variable import Variable
+from shardtape.variable_synchronization import VariableAggregation, VariableSynchronization
 
 _IN_TENSORS = "_gives_tensors"  # the mark of what `in_tensors` has made
 
