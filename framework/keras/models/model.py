@@ -15,10 +15,10 @@ from shardtape.keras.metrics.base import Metric
 from shardtape.keras.models.network import Network
 from shardtape.keras.models.summary import print_summary
 from shardtape.keras.models.training import Trainer
+from shardtape.keras.models.weight_paths import weight_paths
 from shardtape.keras.naming import unique_object_name
 from shardtape.keras.saving.copying import model_bytes, model_of_bytes, own_classes
 from shardtape.keras.symbolic import KerasGraph, is_keras_tensor
-from shardtape.module import Module
 from shardtape.replica_context import current_strategy, scopes
 from shardtape.shapes import TensorShape
 from shardtape.tensor import Tensor
@@ -408,13 +408,9 @@ class Model(Trainer, Layer):
 
     def get_weight_paths(self) -> dict[str, Variable]:
         """The weights by the way that leads to them: names of layers and attributes, with dots."""
-        found: dict[str, Variable] = {}
         if self._network is None:
-            _add_paths(self, "", found)
-        else:
-            for layer in self.layers:
-                _add_paths(layer, layer.name, found)
-        return found
+            return weight_paths([("", self)])
+        return weight_paths((layer.name, layer) for layer in self.layers)
 
     def save_spec(self, dynamic_batch: bool = True) -> Any:
         """([specs of the inputs], {}) of what the model is called on; None before it is known.
@@ -486,21 +482,6 @@ class Model(Trainer, Layer):
 
 class Functional(Model):
     """What `Model(inputs, outputs)` makes."""
-
-
-def _add_paths(item: Any, path: str, found: dict[str, Variable]) -> None:
-    """Adds the Variables below an object, a container or a Variable by their paths."""
-    if isinstance(item, Variable):
-        if all(v is not item for v in found.values()):
-            found[path] = item
-    elif isinstance(item, (Module, list, tuple, dict)):
-        if isinstance(item, Module):
-            unseen = item._unseen
-            inner: Any = [(k, v) for k, v in vars(item).items() if k not in unseen]
-        else:
-            inner = item.items() if isinstance(item, dict) else enumerate(item)
-        for name, value in inner:
-            _add_paths(value, f"{path}.{name}" if path else str(name), found)
 
 
 def _spec_of_batch(t: Tensor) -> TensorSpec:
