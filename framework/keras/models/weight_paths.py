@@ -10,7 +10,7 @@ from shardtape.variable import Variable
 
 
 def weight_paths(starts: Iterable[tuple[str, Any]]) -> dict[str, Variable]:
-    """The Variables below objects, containers or Variables, each by the first path that leads to it.
+    """The Variables below objects, containers or Variables, each by the first path to it.
 
     Args:
       starts: (path, object) pairs; an empty path is left out.
