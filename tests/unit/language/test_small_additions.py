@@ -77,7 +77,9 @@ def test_a_run_that_fails_in_a_section_leaves_it(place):
         with pytest.raises(tf.errors.InvalidArgumentError, match="inside"):
             step(tf.constant(float("inf")))
     got = []
-    thread = threading.Thread(target=lambda: got.append(step(tf.constant(2.0)).numpy()))
+    thread = threading.Thread(
+        target=lambda: got.append(step(tf.constant(2.0)).numpy()), daemon=True
+    )
     thread.start()
     thread.join(10)
     assert got == [2.0]
