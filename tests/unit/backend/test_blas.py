@@ -16,11 +16,13 @@ def _pair(dtype, size=N):
 
 @pytest.mark.skipif(not blas._functions(), reason="numpy was not built with OpenBLAS")
 @pytest.mark.parametrize("size", [N, N + 13, (181, 190)])
-def test_a_sum_is_rounded_once(size):
+def test_a_sum_is_rounded_at_most_twice(size):
     x, y = _pair(np.float32, size)
-    exact = y.astype(np.float64) + float(np.float32(-0.3)) * x.astype(np.float64)
+    scaled = float(np.float32(-0.3)) * x.astype(np.float64)
+    exact = y.astype(np.float64) + scaled
     assert blas.add_scaled(float(np.float32(-0.3)), x, y)
-    np.testing.assert_array_max_ulp(y, exact.astype(np.float32), 1)
+    # a fused multiply-add leaves the first out; kernels for older CPUs have none
+    assert (abs(y - exact) <= 2.0**-24 * 1.001 * (abs(scaled) + abs(exact))).all()
 
 
 @pytest.mark.skipif(not blas._functions(), reason="numpy was not built with OpenBLAS")
