@@ -208,7 +208,10 @@ def _changing(base: Any, name: str) -> Callable[..., Any]:
         if behind or name in ("sort", "popitem"):  # a key with a memory would be asked twice
             self._take()
         else:
-            getattr(base, name)(self, *args, **kwargs)
+            try:
+                getattr(base, name)(self, *args, **kwargs)
+            except (KeyError, ValueError):  # the source has other elements, as many
+                self._take()
         pending.proceed(self)
         return self if result is self._source else result
 

@@ -33,7 +33,8 @@ def serialize_keras_object(obj: Any) -> Any:
     if isinstance(obj, bytes):
         return {"class_name": "__bytes__", "config": {"value": obj.decode()}}
     if isinstance(obj, (list, tuple)):
-        return type(obj)([serialize_keras_object(v) for v in obj])
+        forms = [serialize_keras_object(v) for v in obj]
+        return tuple(forms) if isinstance(obj, tuple) else forms  # named tuples lose their names
     if isinstance(obj, dict):
         return {k: serialize_keras_object(v) for k, v in obj.items()}
     if isinstance(obj, TensorShape):

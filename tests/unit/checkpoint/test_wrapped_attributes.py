@@ -154,3 +154,18 @@ def test_what_layers_and_models_tell_of_themselves():
     assert kinds == {list}
     model.compile("sgd", ["mse"])
     assert repr(model.loss) == "ListWrapper(['mse'])"
+
+
+def test_elements_that_took_others_places_in_the_given_container_are_removed():
+    module, rows, named = tf.Module(), [1, 2], {"a": 1}
+    module.rows, module.named = rows, named
+    rows[0] = 5
+    del named["a"]
+    named["b"] = 2
+    module.rows.remove(5)
+    assert module.named.pop("b") == 2
+    # as in TensorFlow 2.15; what C code sees is the same
+    assert (list(module.rows), rows, list.__len__(module.rows)) == ([2], [2], 1)
+    assert (dict(module.named), named, dict.__len__(module.named)) == ({}, {}, 0)
+    with pytest.raises(ValueError, match="not in list"):
+        module.rows.remove(5)

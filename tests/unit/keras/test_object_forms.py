@@ -1,5 +1,6 @@
 """`serialize_keras_object` of any value, models that compile themselves; forms of Keras 2.15."""
 
+import collections
 import json
 import zipfile
 
@@ -29,6 +30,8 @@ def test_arrays_tensors_and_specs():
     assert serialize(b"abc") == {"class_name": "__bytes__", "config": {"value": "abc"}}
     assert back(serialize(b"abc")) == b"abc"
     assert serialize((1, np.float32(2))) == (1, 2.0)
+    named = serialize(collections.namedtuple("Pair", "a b")(1, np.float32(2)))
+    assert (type(named), named) == (tuple, (1, 2.0))
     assert (serialize(tf.float32), serialize(tf.TensorShape([1, None]))) == ("float32", [1, None])
     spec = tf.TensorSpec([1], tf.float32)
     assert back(serialize(spec)) == spec
