@@ -60,9 +60,11 @@ class CheckpointView:
 
     def descendants(self) -> list[int]:
         """The numbers of all objects, the nearest to the root first."""
-        found = [0]
+        found, seen = [0], {0}
         for number in found:
-            found += [c for c in dict.fromkeys(self._nodes[number].values()) if c not in found]
+            new = [c for c in dict.fromkeys(self._nodes[number].values()) if c not in seen]
+            found += new
+            seen.update(new)
         return found
 
     def match(self, obj: Any) -> dict[int, Any]:
