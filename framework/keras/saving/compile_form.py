@@ -54,9 +54,10 @@ def own_compile_form(model: Any) -> Any:
 
     if type(model).get_compile_config is Model.get_compile_config:
         return None
-    if type(model).compile_from_config is Model.compile_from_config:
-        return model.get_compile_config()
-    return {k: _own_form(v) for k, v in (model.get_compile_config() or {}).items()}
+    config = model.get_compile_config()
+    if config is None or type(model).compile_from_config is Model.compile_from_config:
+        return config
+    return {k: _own_form(v) for k, v in config.items()}
 
 
 def _own_form(value: Any) -> Any:

@@ -95,6 +95,23 @@ def test_a_model_with_arguments_of_its_own_for_compile(tmp_path, name):
     np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
 
 
+class Uncompiled(CompilesItself):
+    def get_compile_config(self):
+        return None
+
+
+@pytest.mark.parametrize("name", ["model.keras", "folder"])
+def test_a_model_that_gives_no_arguments_for_compile_is_not_compiled(tmp_path, name):
+    model = Uncompiled()
+    model(np.ones((1, 3), np.float32))
+    model.save(str(tmp_path / name))
+    loaded = keras.models.load_model(
+        str(tmp_path / name), custom_objects={"Uncompiled": Uncompiled}
+    )
+    assert loaded.optimizer is None
+    np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
+
+
 def test_a_functional_model_with_arguments_of_its_own_for_compile(tmp_path):
     pytest.importorskip("h5py")
     x = keras.Input((3,))
