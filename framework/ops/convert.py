@@ -177,7 +177,9 @@ def to_array(value: Any, dtype: dt.DType | None) -> Any:
     if not given and hasattr(value, "__array__") and not isinstance(value, (list, tuple)):
         value, given = np.asarray(value), True
     first = None if given else _first_leaf(value)
-    if isinstance(first, (str, bytes)) or getattr(first, "dtype", np.dtype(bool)).kind in "SU":
+    if isinstance(first, (str, bytes)) or (
+        isinstance(first, np.ndarray) and first.dtype.kind in "SU"
+    ):
         # numpy's own string types drop zero bytes at the end
         return _strings(np.array(value, object), value, dtype)
     if dtype is dt.uint64 and type(first) is int:

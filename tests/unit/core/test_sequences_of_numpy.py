@@ -86,3 +86,24 @@ def test_dtypes_of_numpy_that_no_tensor_has(value):
 def test_an_unknown_size_in_the_shape_of_a_constant():
     with pytest.raises(ValueError, match="must be >= 0"):
         tf.constant([1, 2, 3, 4], shape=(2, -1))
+
+
+def test_a_list_of_another_librarys_arrays():
+    class Row:
+        """As of a library whose dtypes are not numpy's."""
+
+        dtype = object()
+
+        def __init__(self, values):
+            self._values = np.array(values)
+
+        def __array__(self, dtype=None, copy=None):
+            return self._values
+
+        def __len__(self):
+            return len(self._values)
+
+        def __getitem__(self, i):
+            return self._values[i]
+
+    assert tf.constant([Row([1.0, 2.0]), Row([3.0, 4.0])]).numpy().tolist() == [[1, 2], [3, 4]]
