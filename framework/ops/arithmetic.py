@@ -152,7 +152,11 @@ def floormod(xp, x, y):
 
 @floormod.writes_into(0, 1)
 def _(xp, out, x, y):
-    out[...] = floormod.kernel(xp, x, y)
+    if x.dtype.kind == "f":
+        out[...] = floormod.kernel(xp, x, y)
+        return
+    check_divisor(y)
+    xp.remainder(x, y, out=out)
 
 
 @floormod.gradient
