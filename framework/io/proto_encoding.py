@@ -11,6 +11,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.io.proto import _LOCAL, _message_class
+from shardtape.io.varints import varint
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Arg, op
 from shardtape.ops.text import objects
@@ -19,18 +20,8 @@ from shardtape.shapes import TensorShape
 _VARINT, _EIGHT_BYTES, _BYTES, _GROUP, _FOUR_BYTES = 0, 1, 2, 3, 5
 
 
-def _varint(value: int) -> bytes:
-    value &= 2**64 - 1
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
 def _zigzag(value: int) -> bytes:
-    return _varint(value << 1 ^ value >> 63)
+    return varint(value << 1 ^ value >> 63)
 
 
 def _packer(code: str) -> Callable[[Any], bytes]:
@@ -42,18 +33,18 @@ def _packer(code: str) -> Callable[[Any], bytes]:
 _KINDS: dict[int, tuple[str, int, Callable[[Any], bytes], tuple[dt.DType, ...]]] = {
     1: ("double", _EIGHT_BYTES, _packer("<d"), (dt.float64,)),
     2: ("float", _FOUR_BYTES, _packer("<f"), (dt.float32, dt.float64)),
-    3: ("int64", _VARINT, _varint, (dt.int64,)),
-    4: ("uint64", _VARINT, _varint, (dt.uint64,)),
-    5: ("int32", _VARINT, _varint, (dt.int32,)),
+    3: ("int64", _VARINT, varint, (dt.int64,)),
+    4: ("uint64", _VARINT, varint, (dt.uint64,)),
+    5: ("int32", _VARINT, varint, (dt.int32,)),
     6: ("fixed64", _EIGHT_BYTES, _packer("<Q"), (dt.uint64,)),
     7: ("fixed32", _FOUR_BYTES, _packer("<I"), (dt.uint32,)),
-    8: ("bool", _VARINT, _varint, (dt.bool,)),
+    8: ("bool", _VARINT, varint, (dt.bool,)),
     9: ("string", _BYTES, bytes, (dt.string,)),
     10: ("group", _GROUP, bytes, (dt.string,)),
     11: ("message", _BYTES, bytes, (dt.string,)),
     12: ("bytes", _BYTES, bytes, (dt.string,)),
-    13: ("uint32", _VARINT, _varint, (dt.uint32,)),
-    14: ("enum", _VARINT, _varint, (dt.int32,)),
+    13: ("uint32", _VARINT, varint, (dt.uint32,)),
+    14: ("enum", _VARINT, varint, (dt.int32,)),
     15: ("sfixed32", _FOUR_BYTES, _packer("<i"), (dt.int32,)),
     16: ("sfixed64", _EIGHT_BYTES, _packer("<q"), (dt.int64,)),
     17: ("sint32", _VARINT, _zigzag, (dt.int32,)),
@@ -64,14 +55,14 @@ _KINDS: dict[int, tuple[str, int, Callable[[Any], bytes], tuple[dt.DType, ...]]]
 def _encoded(field: Any, values: list[Any]) -> bytes:
     """One field with all its values, also those that are defaults."""
     _, wire, encode, _ = _KINDS[field.type]
-    start = _varint(field.number << 3 | wire)
+    start = varint(field.number << 3 | wire)
     if getattr(field, "is_packed", False):
         whole = b"".join(map(encode, values))
-        lengths = _varint(field.number << 3 | _BYTES) + _varint(len(whole))
+        lengths = varint(field.number << 3 | _BYTES) + varint(len(whole))
         return lengths + whole if values else b""
     if wire == _BYTES:
-        return b"".join([start + _varint(len(v)) + v for v in values])
-    end = _varint(field.number << 3 | 4) if wire == _GROUP else b""
+        return b"".join([start + varint(len(v)) + v for v in values])
+    end = varint(field.number << 3 | 4) if wire == _GROUP else b""
     return b"".join([start + encode(v) + end for v in values])
 
 

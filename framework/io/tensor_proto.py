@@ -9,6 +9,7 @@ import numpy as np
 from shardtape import dtypes as dt
 from shardtape import errors
 from shardtape.context import building
+from shardtape.io.varints import varint
 
 # fields of TensorProto that hold values one by one, by the dtypes that use them
 _VALUE_FIELDS = {
@@ -46,13 +47,7 @@ def encode(array: Any, packed: bool = False) -> bytes:
 
 def _packed(strings: list[bytes]) -> bytes:
     """The lengths of all strings as varints, behind them the strings."""
-    lengths = bytearray()
-    for left in map(len, strings):
-        while left > 127:
-            lengths.append(left & 127 | 128)
-            left >>= 7
-        lengths.append(left)
-    return bytes(lengths) + b"".join(strings)
+    return b"".join([*(varint(len(text)) for text in strings), *strings])
 
 
 def _unpacked(content: bytes, count: int) -> list[bytes]:

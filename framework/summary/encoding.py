@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from shardtape import errors
+from shardtape.io.varints import varint
 
 _pack_double = struct.Struct("<d").pack
 _pack_float = struct.Struct("<f").pack
@@ -25,19 +26,6 @@ _GRAPH_DEF = b"\x22"  # 4, bytes
 _SUMMARY = b"\x2a"  # 5, message
 
 _SENTINEL = b"\xa5\x5a\xc3\x3c"  # stands for the value in a template
-
-
-def varint(value: int) -> bytes:
-    """A protobuf varint; negative numbers as their two's complement of 64 bits."""
-    if 0 <= value < 128:
-        return bytes((value,))
-    value &= 0xFFFFFFFFFFFFFFFF
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 def event(step: int, summary: bytes, wall_time: float | None = None) -> bytes:
