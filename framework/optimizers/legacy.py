@@ -28,9 +28,9 @@ from shardtape.optimizers import (
     rmsprop,
     sgd,
 )
-from shardtape.optimizers.legacy_numbers import Numbers, number, shortest
+from shardtape.optimizers.legacy_numbers import Numbers, number
 from shardtape.optimizers.listing import VariableList
-from shardtape.optimizers.rule import compute_dtype
+from shardtape.optimizers.rule import compute_dtype, shortest
 from shardtape.optimizers.schedules import InverseTimeDecay, LearningRateSchedule, serialize
 from shardtape.shapes import TensorShape
 from shardtape.variable import Variable

@@ -12,6 +12,7 @@ import numpy as np
 
 from shardtape.optimizers.learning_rate import scalar_variable
 from shardtape.optimizers.optimizer import hyperparameter
+from shardtape.optimizers.rule import shortest
 from shardtape.variable import Variable
 
 
@@ -61,8 +62,3 @@ class Numbers:
             value = np.float32(variable._read_array())
             if value != np.float32(getattr(self.rule, name)):
                 setattr(self.rule, name, shortest(value))
-
-
-def shortest(value: Any) -> float:
-    """A float32 number as a float of as few digits: 0.1, not 0.10000000149011612."""
-    return float(str(np.float32(np.asarray(value))))

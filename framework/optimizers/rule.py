@@ -384,8 +384,13 @@ def learning_rate_from_config(value: Any, custom_objects: dict[str, Any] | None 
     files hold it, as 0.001.
     """
     if isinstance(value, float) and float(np.float32(value)) == value:
-        return float(str(np.float32(value)))
+        return shortest(value)
     return schedule_from_config(value, custom_objects) if isinstance(value, dict) else value
+
+
+def shortest(value: Any) -> float:
+    """A float32 number as a float of as few digits: 0.1, not 0.10000000149011612."""
+    return float(str(np.float32(np.asarray(value))))
 
 
 def _flat(array: Any) -> Any:
