@@ -187,7 +187,12 @@ class ListedState:
             return schedules.serialize(value)
         if callable(value):
             return value()
-        return float(str(value.numpy())) if isinstance(value, Variable) else value
+        if not isinstance(value, Variable):
+            return value
+        held = value.numpy()
+        if held.ndim or held.dtype.kind in "biu":
+            return held.tolist()
+        return float(str(held))  # 0.1, not 0.10000000149011612
 
     def aggregate_gradients(self, grads_and_vars: Any) -> list[Any]:
         """The pairs with the sums of all replicas; of one replica as they are."""

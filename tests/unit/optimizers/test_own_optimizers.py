@@ -255,3 +255,11 @@ def test_the_first_moments_of_the_older_adam() -> None:
         np.testing.assert_allclose(found, wanted, rtol=2e-5)
     with pytest.raises(KeyError, match="no slot 'x'"):
         optimizer.get_slot(v, "x")
+
+
+def test_settings_that_are_variables_keep_their_kinds() -> None:
+    shown = K.optimizers.SGD()._serialize_hyperparameter
+    assert shown(tf.Variable(0.1)) == 0.1
+    count = shown(tf.Variable(5))
+    assert (count, type(count)) == (5, int)
+    assert shown(tf.Variable([1.0, 2.0])) == [1, 2]
