@@ -84,5 +84,5 @@ def test_a_variable_for_every_call_is_refused():
 
 def test_without_a_call_there_is_no_value():
     total = Total()
-    with pytest.raises(Exception, match="cannot depend on a feed"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="cannot depend on a feed"):
         total.add.get_concrete_function(tf.TensorSpec([2]))
