@@ -191,6 +191,12 @@ def _is_held(item: Any) -> bool:
     return isinstance(item, (ListWrapper, _DictWrapper, _TupleWrapper)) or is_trackable(item)
 
 
+def _may_hold(item: Any) -> bool:
+    from shardtape.checkpoint.object_graph import may_hold  # it knows optimizers
+
+    return may_hold(item)
+
+
 def _reading(base: Any, name: str) -> Callable[..., Any]:
     def read(self: Any, *args: Any, **kwargs: Any) -> Any:
         args = tuple([getattr(a, "_source", a) if type(a) in _OWN else a for a in args])
@@ -212,7 +218,9 @@ def _changing(base: Any, name: str) -> Callable[..., Any]:
                 getattr(base, name)(self, *args, **kwargs)
             except (KeyError, ValueError):  # the source has other elements, as many
                 self._take()
-        pending.proceed(self)
+        # a plain number leaves nothing to restore, and long lists get many
+        if pending.waits() and (name != "append" or _may_hold(args[0])):
+            pending.proceed(self)
         return self if result is self._source else result
 
     return _named(change, base, name)

@@ -8,6 +8,7 @@ import pickle
 import pytest
 
 import shardtape as tf
+from shardtape.checkpoint.restoration import Restoration
 
 Pair = collections.namedtuple("Pair", "u v")
 VARIABLE = "<tf.Variable 'Variable:0' shape=() dtype=float32, numpy=1.0>"
@@ -169,3 +170,22 @@ def test_elements_that_took_others_places_in_the_given_container_are_removed():
     assert (dict(module.named), named, dict.__len__(module.named)) == ({}, {}, 0)
     with pytest.raises(ValueError, match="not in list"):
         module.rows.remove(5)
+
+
+def test_plain_numbers_put_into_a_list_start_no_search_while_a_restore_waits(tmp_path, monkeypatch):
+    saved, live = tf.Module(), tf.Module()
+    saved.rows, live.rows = [1, 2, tf.Variable(3.0)], []
+    path = tf.train.Checkpoint(root=saved).write(str(tmp_path / "ckpt"))
+    status = tf.train.Checkpoint(root=live).read(path)
+    searches = []
+    proceed = Restoration.proceed
+    monkeypatch.setattr(
+        Restoration, "proceed", lambda self, *a: (searches.append(a), proceed(self, *a))
+    )
+    live.rows.append(1)
+    live.rows.append(2)
+    assert not searches
+    live.rows.append(tf.Variable(0.0))
+    assert searches
+    assert live.rows[2].numpy() == 3
+    status.assert_consumed()
