@@ -340,14 +340,14 @@ def test_configurations_make_the_same_layer(make):
 
 
 def test_a_layer_with_arguments_beyond_json_must_say_its_configuration():
-    class Mine(layers.Layer):
+    class Unsaid(layers.Layer):
         def __init__(self, units):
             super().__init__()
 
     with pytest.raises(NotImplementedError, match="get_config"):
-        Mine(len).get_config()
-    with pytest.raises(ValueError, match="Unknown layer: 'Mine'"):
-        layers_module.deserialize({"class_name": "Mine", "config": {}})
+        Unsaid(len).get_config()
+    with pytest.raises(ValueError, match="Unknown layer: 'Unsaid'"):
+        layers_module.deserialize({"class_name": "Unsaid", "config": {}})
 
 
 def test_parameters_are_counted_once_there_are_any():
