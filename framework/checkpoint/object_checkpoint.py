@@ -26,7 +26,7 @@ from shardtape.checkpoint.restoration import (
 )
 from shardtape.checkpoint.state_file import update_checkpoint_state
 from shardtape.context import building
-from shardtape.optimizers.legacy import Optimizer as LegacyOptimizer
+from shardtape.optimizers.legacy_optimizer import Optimizer as LegacyOptimizer
 from shardtape.optimizers.listing import listed_slots
 from shardtape.optimizers.optimizer import Optimizer
 from shardtape.variable import Variable

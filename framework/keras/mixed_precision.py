@@ -13,8 +13,8 @@ from shardtape.errors import UnimplementedError
 from shardtape.keras.policy import Policy, global_policy, set_global_policy
 from shardtape.ops.cast import cast
 from shardtape.optimizers import deserialize, serialize
-from shardtape.optimizers.legacy import Optimizer as LegacyOptimizer
 from shardtape.optimizers.legacy_numbers import number
+from shardtape.optimizers.legacy_optimizer import Optimizer as LegacyOptimizer
 from shardtape.optimizers.optimizer import Optimizer
 from shardtape.variable import Variable
 

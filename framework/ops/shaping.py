@@ -16,12 +16,7 @@ from shardtape.ops.composites import override_of, takes_composites
 from shardtape.ops.constants import DATA, int_scalar, int_vector
 from shardtape.ops.convert import convert_to_tensor
 from shardtape.ops.registry import Arg, op, same_as, scalar
-from shardtape.ops.shape_rules import (
-    axis_index,
-    known_int,
-    known_ints,
-    same_rank,
-)
+from shardtape.ops.shape_rules import axis_index, known_int, known_ints, same_rank
 from shardtape.ops.transposing import copy_transposed
 from shardtape.ops.whole_numbers import refuse_fractions
 from shardtape.shapes import UNKNOWN, TensorShape
